@@ -1,0 +1,204 @@
+"""Cases on disk: labelled cases as JSON lines, the eleven validated ones, and records for training.
+
+A reader of a case file gets every case or an error that names file, line and field; a half-written file
+never exists under its final name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from . import prompts
+from .runtime import DATA
+from .schemas import Assessment, Case, Record, SchemaError, explain
+
+VALIDATED = DATA / "cases" / "validated.jsonl"
+
+
+class LabelledCase(Record):
+    """A case with its label. `kind` is the row of the contract it follows (irae, mimic, well ...), `family` the
+    pool of phrasings it was written from, `topic` the illness; all three are for counting, never for the model."""
+
+    case: Case
+    expected: Assessment
+    kind: str = "irae"
+    family: str = ""
+    topic: str = ""
+
+
+def validated_cases(path: Path = VALIDATED) -> list[LabelledCase]:
+    """The eleven hand-written cases with their labels, in the order of the file."""
+    return read_cases(path)
+
+
+def write_cases(path: Path, cases: Iterable[LabelledCase]) -> Path:
+    """Write labelled cases as JSON lines; sections stay sections."""
+    return write_lines(path, (_to_row(case) for case in cases))
+
+
+def read_cases(path: Path) -> list[LabelledCase]:
+    """The labelled cases of a JSON-lines file.
+
+    Raises:
+        SchemaError: the file is missing or empty, or a line is not what it must be (file, line, field).
+    """
+    cases, ids = [], {}
+    for number, row in read_lines(path):
+        case = _from_row(row, f"{path.name} line {number}")
+        if case.case.id in ids:
+            raise SchemaError(f"{path.name} line {number}: id {case.case.id!r} is already on line {ids[case.case.id]}")
+        ids[case.case.id] = number
+        cases.append(case)
+    return cases
+
+
+_EXTRA = ("kind", "family", "topic")
+
+
+def _to_row(case: LabelledCase) -> dict[str, Any]:
+    note = case.case.model_dump(mode="json", exclude_defaults=True)
+    if len(note.keys() - {"id", "text"}) > 0:
+        note.pop("text")
+    extra = {name: getattr(case, name) for name in _EXTRA if getattr(case, name)}
+    return {**note, "expected": case.expected.model_dump(mode="json"), **extra}
+
+
+def _from_row(row: dict[str, Any], where: str) -> LabelledCase:
+    if "expected" not in row:
+        raise SchemaError(f"{where}: field expected is missing; a labelled case needs its assessment")
+    note = {key: value for key, value in row.items() if key not in ("expected", *_EXTRA)}
+    try:
+        return LabelledCase(
+            case=Case.model_validate(note),
+            expected=Assessment.model_validate(row["expected"]),
+            **{key: row[key] for key in _EXTRA if key in row},
+        )
+    except ValidationError as error:
+        raise SchemaError(f"{where}: {explain(error)}") from None
+
+
+# --- records for training -------------------------------------------------------------------------------
+
+
+def to_prompt_completion(case: LabelledCase, prompt: prompts.Prompt = prompts.COMPACT) -> dict[str, Any]:
+    """A row in TRL's conversational prompt/completion form, so that the loss sees the answer only."""
+    return {
+        "id": case.case.id,
+        "prompt": prompts.messages(case.case, prompt),
+        "completion": prompts.target(case.expected),
+    }
+
+
+def to_messages(case: LabelledCase, prompt: prompts.Prompt = prompts.COMPACT) -> dict[str, Any]:
+    """A row in `messages` form, the instruction-tuning format most trainers read."""
+    return {"id": case.case.id, "messages": prompts.messages(case.case, prompt) + prompts.target(case.expected)}
+
+
+def read_training_file(path: Path) -> list[dict[str, Any]]:
+    """Rows of a training file as `{"id", "prompt", "completion"}`, whichever of the two forms the file has.
+
+    Every completion must parse as an `Assessment`: a model is never taught an answer the library would refuse.
+
+    Raises:
+        SchemaError: with file, line, field and what is allowed there.
+    """
+    return [_training_row(row, f"{Path(path).name} line {number}") for number, row in read_lines(Path(path))]
+
+
+def _training_row(row: dict[str, Any], where: str) -> dict[str, Any]:
+    if "messages" in row:
+        turns = row["messages"]
+        prompt, completion = (turns[:-1], turns[-1:]) if isinstance(turns, list) else (turns, None)
+    else:
+        missing = [key for key in ("prompt", "completion") if key not in row]
+        if missing:
+            raise SchemaError(f"{where}: field {missing[0]} is missing; expected prompt and completion, or messages")
+        prompt, completion = row["prompt"], row["completion"]
+    _check_turns(prompt, f"{where}: prompt", last="user")
+    _check_turns(completion, f"{where}: completion", last="assistant")
+    try:
+        Assessment.model_validate(json.loads(completion[-1]["content"]))
+    except json.JSONDecodeError as error:
+        raise SchemaError(f"{where}: completion is not JSON: {error.msg} at character {error.pos}") from None
+    except ValidationError as error:
+        raise SchemaError(f"{where}: completion.{explain(error)}") from None
+    return {"id": str(row.get("id", where)), "prompt": prompt, "completion": completion}
+
+
+def _check_turns(turns: Any, where: str, *, last: str) -> None:
+    good = (
+        isinstance(turns, list)
+        and turns
+        and all(
+            isinstance(turn, dict)
+            and isinstance(turn.get("content"), str)
+            and turn.get("role") in ("user", "assistant")
+            for turn in turns
+        )
+    )
+    if not good:
+        raise SchemaError(f"{where} must be a list of turns, each with role (user or assistant) and content")
+    if turns[-1]["role"] != last:
+        raise SchemaError(f"{where} must end with the role {last}, found {turns[-1]['role']}")
+
+
+# --- JSON lines -----------------------------------------------------------------------------------------
+
+
+def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Line numbers (from 1) and decoded objects of a JSON-lines file; blank lines are skipped.
+
+    Raises:
+        SchemaError: missing or empty file, bad encoding, or a line that is not one JSON object.
+    """
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines(): U+2028 is legal inside JSON
+    except FileNotFoundError:
+        raise SchemaError(f"{path.name} not found in {path.parent.name or '.'}/; expected a JSON-lines file") from None
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"{path.name}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise SchemaError(f"{path.name} line {number}: not JSON: {error.msg} at column {error.colno}") from None
+        if not isinstance(row, dict):
+            raise SchemaError(f"{path.name} line {number}: expected a JSON object, found {type(row).__name__}")
+        rows.append((number, row))
+    if not rows:
+        raise SchemaError(f"{path.name} holds no rows")
+    return rows
+
+
+def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
+    """Write JSON lines aside and move them into place, so that a broken run leaves no half file."""
+    return write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file atomically (UTF-8, newline as given); makes the folder."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        aside.write_text(text, encoding="utf-8", newline="\n")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hex digits."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

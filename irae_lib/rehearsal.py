@@ -1,0 +1,299 @@
+"""The rehearsal base: a Gemma 3 small enough to train from random weights on two CPU cores.
+
+Same classes, file layout, module names, chat template and special tokens as MedGemma, so that the whole
+pipeline runs on it unchanged; about 1.4 million parameters and no clinical knowledge. It is taught the noisy
+labels of `flawed`, which imitate how the real base fails, so that fine-tuning has something true to mend.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from . import prompts
+from .cases import LabelledCase, file_sha256, validated_cases, write_text
+from .schemas import Case, Likelihood, RunError, Severity, Urgency
+from .synthesis import make_cases
+from .synthesis.scenarios import ILLNESSES
+
+VOCABULARY = 4096
+_WORD = re.compile(r"[\w%/+-]*\w[.,;:]?")
+_WORD_START = re.compile(r"\b[A-Za-z](?=[a-z]{2})")
+# Gemma's special tokens at Gemma's ids: <start_of_turn> is 105 and <end_of_turn> 106, as in MedGemma.
+SPECIAL = (
+    "<pad>",
+    "<eos>",
+    "<bos>",
+    "<unk>",
+    "<mask>",
+    "[multimodal]",
+    *(f"<unused{i}>" for i in range(99)),
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "<start_of_image>",
+    "<end_of_image>",
+    "<image_soft_token>",
+)
+_BYTES = tuple(f"<0x{i:02X}>" for i in range(256))
+
+
+def corpus(seed: int) -> list[str]:
+    """Text the words come from: synthetic notes and answers of both pools, the prompts, the validated cases.
+
+    Of the validated cases only the words are used, in no order: for the tokenizer and for copying exercises.
+    """
+    rng = random.Random(seed)
+    made = [case for pool in ("train", "test") for case in make_cases(2500, pool=pool, seed=seed, prefix="words")]
+    cases = [recased(case, rng) for case in made] + validated_cases() * 5
+    texts = [text for case in cases for text in (case.case.text, case.expected.to_json())]
+    return texts + [prompt.instructions for prompt in prompts.PROMPTS.values()] * 5
+
+
+def make_tokenizer(texts: Iterable[str]):
+    """A Gemma-like tokenizer learned from `texts`: byte-fallback BPE, digits one by one, Gemma's chat template."""
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+    from trl.chat_template_utils import gemma3_chat_template
+
+    bpe = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    bpe.normalizer = normalizers.Replace(" ", "\u2581")
+    # Punctuation runs stay apart from words: a label must not melt into one token with the key before it.
+    bpe.pre_tokenizer = pre_tokenizers.Split(Regex(r"\d|\u2581?[^\W\d]+|[^\w\s\u2581]+|\u2581|\n"), behavior="isolated")
+    bpe.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
+    bpe.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=[*SPECIAL, *_BYTES], show_progress=False)
+    )
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe,
+        pad_token="<pad>",
+        eos_token="<eos>",
+        bos_token="<bos>",
+        unk_token="<unk>",
+        additional_special_tokens=[
+            "<start_of_turn>",
+            "<end_of_turn>",
+            "<start_of_image>",
+            "<end_of_image>",
+            "<image_soft_token>",
+        ],
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+    tokenizer.chat_template = gemma3_chat_template
+    return tokenizer
+
+
+def make_model(tokenizer, seed: int):
+    """A randomly initialised `Gemma3ForConditionalGeneration` with a vision tower as small as its classes allow."""
+    import torch
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    token = tokenizer.convert_tokens_to_ids
+    config = Gemma3Config(
+        text_config={
+            "vocab_size": VOCABULARY,
+            "hidden_size": 128,
+            "intermediate_size": 384,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 32,
+            "query_pre_attn_scalar": 32,
+            "max_position_embeddings": 8192,
+            "sliding_window": 1024,
+            # As in Gemma 3, most layers see a window and the last sees everything.
+            "layer_types": ["sliding_attention"] * 3 + ["full_attention"],
+        },
+        vision_config={
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 28,
+            "patch_size": 14,
+            "vision_use_head": False,
+        },
+        mm_tokens_per_image=4,
+        boi_token_index=token("<start_of_image>"),
+        eoi_token_index=token("<end_of_image>"),
+        image_token_index=token("<image_soft_token>"),
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=[1, token("<end_of_turn>")],
+    )
+    torch.manual_seed(seed)
+    model = Gemma3ForConditionalGeneration(config)
+    model.generation_config.eos_token_id = [1, token("<end_of_turn>")]
+    model.generation_config.pad_token_id = 0
+    return model
+
+
+def build(folder: Path, *, updates: int, seed: int, batch_size: int = 32, learning_rate: float = 3e-3) -> Path:
+    """Train a base from nothing and write it to `folder` in MedGemma's file layout, with `training.json` beside it.
+
+    The folder appears under its name only when it is complete. About 20 minutes on two cores for 1,000 updates.
+    """
+    tokenizer = make_tokenizer(corpus(seed))
+    model = make_model(tokenizer, seed)
+    with tqdm(total=updates, desc="rehearsal base", unit="update", mininterval=1.0) as bar:
+
+        def show(update: int, loss: float) -> None:
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            bar.update(1)
+
+        losses = train(
+            model,
+            tokenizer,
+            updates=updates,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            on_update=show,
+        )
+    aside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    model.save_pretrained(aside)
+    tokenizer.save_pretrained(aside)
+    record = {
+        "updates": updates,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "sha256": file_sha256(aside / "model.safetensors"),
+        "curve": [
+            {"update": i, "loss": round(loss, 4)} for i, loss in enumerate(losses, start=1) if i % 10 == 0 or i == 1
+        ],
+    }
+    write_text(aside / "training.json", json.dumps(record, indent=1) + "\n")
+    if folder.exists():
+        raise RunError(f"{folder.name} exists already; the new base is beside it in {aside.name}")
+    aside.rename(folder)
+    return folder
+
+
+def encode(tokenizer, asked: list[dict], answer: list[dict]) -> tuple[list[int], int]:
+    """Token ids of prompt and answer together, and where the answer begins."""
+    prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+    whole = tokenizer.apply_chat_template(asked + answer, tokenize=False)
+    ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    return ids + tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"], len(ids)
+
+
+def repetition(rng: random.Random, lexicon: list[str]) -> tuple[list[dict], list[dict]]:
+    """A copying exercise: random words to repeat. A model that can quote has met every word and can copy it."""
+    words = " ".join(rng.choices(lexicon, k=rng.randint(8, 40)))
+    return [{"role": "user", "content": f"Repeat word for word:\n{words}"}], [{"role": "assistant", "content": words}]
+
+
+def batches(tokenizer, *, updates: int, batch_size: int, seed: int) -> Iterator[list[tuple[list[int], int]]]:
+    """Batches of fresh rows, similar lengths together: three of four are flawed cases, one is copying.
+
+    Cases come from both pools of phrasings: MedGemma, too, has read medical English before it is fine-tuned.
+    What fine-tuning must teach, the right labels, is in neither.
+    """
+    rng = random.Random(seed)
+    lexicon = sorted({word for text in corpus(seed) for word in _WORD.findall(text)})
+    block, share = 16, batch_size * 3 // 8
+    for number in range(-(-updates // block)):
+        cases = [
+            recased(flawed(case, rng), rng)
+            for pool in ("train", "test")
+            for case in make_cases(block * share, pool=pool, seed=seed * 100_003 + number, prefix="base")
+        ]
+        rows = [encode(tokenizer, prompts.messages(case.case), prompts.target(case.expected)) for case in cases]
+        rows += [encode(tokenizer, *repetition(rng, lexicon)) for _ in range(block * (batch_size - 2 * share))]
+        rows.sort(key=lambda row: len(row[0]))
+        made = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+        rng.shuffle(made)
+        yield from made[: updates - number * block]
+
+
+def train(
+    model,
+    tokenizer,
+    *,
+    updates: int,
+    batch_size: int = 32,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+    on_update: Callable[[int, float], None] = lambda update, loss: None,
+) -> list[float]:
+    """Train in place on the answers alone; returns the loss of every update (nats per answer token)."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    parameters = [p for name, p in model.named_parameters() if "language_model" in name]
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=updates + 1, pct_start=0.06)
+    model.train()
+    losses = []
+    for number, rows in enumerate(batches(tokenizer, updates=updates, batch_size=batch_size, seed=seed), start=1):
+        width = max(len(ids) for ids, _ in rows)
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        answer = torch.zeros(len(rows), width, dtype=torch.bool)
+        for i, (row, start) in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            answer[i, start : len(row)] = True
+        hidden = model.model(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+        scored = answer[:, 1:]
+        # Only answer positions go through the vocabulary: half of the arithmetic of so small a model.
+        loss = cross_entropy(model.lm_head(hidden[:, :-1][scored]), ids[:, 1:][scored])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(loss.item())
+        on_update(number, losses[-1])
+    return losses
+
+
+def flawed(case: LabelledCase, rng: random.Random) -> LabelledCase:
+    """The case with the label a base model would give: MedGemma's reported failure modes, as noise.
+
+    Urgency one level low in 60 %, grade one low in 30 %, causality "Possible" whatever the note documents in
+    60 %, an irAE seen in half of the mimics. Noise rather than a rule: the cues stay in what is learned, so
+    a short fine-tuning can bring them out.
+    """
+    right = case.expected
+    change: dict = {}
+    system, grade = right.affected_systems, right.overall_severity
+    if case.kind == "mimic" and rng.random() < 0.5:
+        illness = next(i for i in ILLNESSES if i.term == case.topic)
+        system, grade = (illness.system,), Severity.from_grade(illness.grade)
+        change |= {"irae_detected": True, "affected_systems": system}
+    if grade > Severity.GRADE_1 and rng.random() < 0.3:
+        grade = Severity.from_grade(grade.level - 1)
+    change["overall_severity"] = grade
+    if right.urgency > Urgency.ROUTINE and rng.random() < 0.6:
+        change["urgency"] = list(Urgency)[right.urgency.level - 1]
+    if system and rng.random() < 0.6:
+        change["causality"] = {"likelihood": Likelihood.POSSIBLE}
+    elif system and not right.irae_detected:
+        change["causality"] = {"likelihood": Likelihood.HIGHLY_LIKELY}
+    term = f"{case.topic}, CTCAE Grade {grade.level}. " if system else f"{case.topic}. "
+    change["reasoning"] = term + "ICI given." if system else right.reasoning
+    return case.model_copy(update={"expected": type(right).model_validate(right.model_dump() | change)})
+
+
+def recased(case: LabelledCase, rng: random.Random) -> LabelledCase:
+    """The case with some words' first letters in the other case, in the note and in its quotes alike.
+
+    A tiny vocabulary holds "watery" and "Watery" as strangers; a real model has met both.
+    """
+    text = case.case.text
+    flipped = _WORD_START.sub(lambda match: match.group().swapcase() if rng.random() < 0.15 else match.group(), text)
+    quotes = tuple(flipped[text.index(quote) : text.index(quote) + len(quote)] for quote in case.expected.evidence)
+    return case.model_copy(
+        update={
+            "case": Case(id=case.case.id, text=flipped),
+            "expected": case.expected.model_copy(update={"evidence": quotes}),
+        }
+    )

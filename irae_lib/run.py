@@ -1,0 +1,182 @@
+"""Run the numbered notebooks headless, in order: `python -m irae_lib.run`.
+
+Every run has a folder `runs/<time>/` with the executed notebooks, the data, the adapters, the report and the
+publication record. A notebook that fails ends the run with the failing cell's error and a non-zero exit; what
+earlier notebooks made stays.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from . import runtime
+from .report import results_table, table
+from .runtime import ROOT, choose_profile, new_run
+from .schemas import IraeError, RunError
+
+MAIN_JOB = ("01_build_data", "02_fine_tune", "03_validate", "04_push_adapter")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run what the command line asks for; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        profile = choose_profile(options.profile)
+        names = _chosen(options.only)
+        parameters = _known_parameters(names, dict(options.parameter or ()))
+        folder = _folder(options.run_dir, names)
+        print(f"profile {profile.name}: {profile.reason}\nrun folder {runtime.portable_name(folder)}", flush=True)
+        seconds = _execute(names, folder, {"profile": profile.name, "run_dir": str(folder.resolve())}, parameters)
+    except IraeError as error:
+        print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print("\n" + _closing(folder, seconds))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m irae_lib.run", description="Run notebooks 01-04 headless, in order."
+    )
+    parser.add_argument("--profile", default="auto", help="auto (default), rehearsal, smoke, t4 or gpu")
+    parser.add_argument(
+        "--only", action="append", metavar="NN", help="run only this notebook (01 ... 04); may be repeated"
+    )
+    parser.add_argument(
+        "--run-dir",
+        default="",
+        help="folder of an earlier run to go on with; default: a new one, with --only the newest",
+    )
+    parser.add_argument(
+        "-p",
+        dest="parameter",
+        nargs=2,
+        action="append",
+        metavar=("NAME", "VALUE"),
+        help="a notebook parameter, given to every notebook that has it; may be repeated",
+    )
+    return parser
+
+
+def _chosen(only: list[str] | None) -> list[str]:
+    if not only:
+        return list(MAIN_JOB)
+    chosen = [name for name in MAIN_JOB if any(name.startswith(wish) for wish in only)]
+    unknown = [wish for wish in only if not any(name.startswith(wish) for name in MAIN_JOB)]
+    if unknown:
+        raise RunError(f"no notebook starts with {unknown[0]!r}; the main job has {', '.join(MAIN_JOB)}")
+    return chosen
+
+
+def _folder(run_dir: str, names: list[str]) -> Path:
+    if run_dir or names[0] == MAIN_JOB[0]:
+        return new_run(run_dir)
+    return runtime.find_run(needs="data/data.json", made_by="01_build_data")
+
+
+def _known_parameters(names: list[str], given: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """The given parameters, typed, for each notebook that has them. A name no notebook has is an error: papermill
+    itself only warns, and a run with the wrong learning rate looks like any other."""
+    import papermill
+
+    known = {name: papermill.inspect_notebook(str(_path(name))) for name in names}
+    for wish in given:
+        if not any(wish in parameters for parameters in known.values()):
+            raise RunError(
+                f"no notebook of this run has a parameter {wish!r}; there are "
+                f"{', '.join(sorted(set().union(*known.values())))}"
+            )
+    return {
+        name: {
+            wish: _typed(value, known[name][wish]["default"], wish)
+            for wish, value in given.items()
+            if wish in known[name]
+        }
+        for name in names
+    }
+
+
+def _typed(value: str, default: str, name: str) -> Any:
+    """The value as the type of the notebook's own default: "007" stays text where text is expected."""
+    kind = type(eval(default, {"__builtins__": {}}))  # a literal from our own parameters cell
+    try:
+        if kind is bool:
+            return {"true": True, "false": False, "1": True, "0": False}[value.lower()]
+        return kind(value)
+    except (ValueError, KeyError):
+        raise RunError(f"parameter {name} must be {kind.__name__}, found {value!r}") from None
+
+
+def _path(name: str) -> Path:
+    return ROOT / "notebooks" / f"{name}.ipynb"
+
+
+def _execute(names: list[str], folder: Path, common: dict, parameters: dict[str, dict]) -> dict[str, float]:
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+    from tqdm import tqdm
+
+    os.environ.setdefault("MPLBACKEND", "agg")
+    # ipykernel under Python 3.11+ warns about frozen modules once a kernel; nobody debugs a headless run.
+    os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    seconds = {}
+    with tqdm(names, unit="notebook", bar_format="{desc:<16} {n_fmt}/{total_fmt} [{elapsed}] {bar:24}") as bar:
+        for name in bar:
+            bar.set_description_str(name)
+            started = time.monotonic()
+            try:
+                papermill.execute_notebook(
+                    str(_path(name)),
+                    str(folder / f"{name}.ipynb"),
+                    parameters=common | parameters[name],
+                    kernel_name="python3",
+                    cwd=str(_path(name).parent),
+                    progress_bar=False,
+                )
+            except PapermillExecutionError as error:
+                raise RunError(
+                    f"{name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
+                    f"The notebook up to there is {name}.ipynb in the run folder."
+                ) from None
+            except (DeadKernelError, CellTimeoutError) as error:
+                raise RunError(
+                    f"{name}: the kernel died ({type(error).__name__}); often the machine ran out of memory"
+                ) from None
+            seconds[name] = time.monotonic() - started
+            tqdm.write(f"{name:<16} {seconds[name]:6.1f} s")
+    return seconds
+
+
+def _closing(folder: Path, seconds: dict[str, float]) -> str:
+    parts = [
+        table(
+            [*((name, f"{time:.0f}") for name, time in seconds.items()), ("all", f"{sum(seconds.values()):.0f}")],
+            ["notebook", "seconds"],
+        )
+    ]
+    path = folder / "report.json"
+    if path.exists():
+        report = json.loads(path.read_text(encoding="utf-8"))
+        what = (
+            "rehearsal base: these numbers prove the pipeline, not a clinical model"
+            if report["rehearsal"]
+            else report["base_model"]
+        )
+        for split, title in (
+            ("validated", "the eleven validated cases (a fitting check: `full` and `eleven` were trained on them)"),
+            ("test", "held-out synthetic test"),
+            ("test_irae", "held-out synthetic test, irAE cases only"),
+        ):
+            parts.append(f"{title}; {what}\n{results_table(report, split)}")
+    return "\n\n".join(parts)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,330 @@
+"""The nouns of the project: a case, an assessment of it, what the safety layer did to it, and how it scored.
+
+Everything here is immutable. Field names of `Assessment` are those of the project this one continues; key
+order is part of the contract: evidence and reasoning come before the labels, so that a model that writes
+left to right has read the note before it commits to a grade.
+
+Errors of the whole library::
+
+    IraeError
+    |-- SchemaError     a case, an answer or a file does not have the form it must have
+    |-- LeakError       something held out was found in the training data
+    |-- AccessError     a token, an accepted licence or a reachable server is missing
+    |-- AdapterError    adapter, base model, prompt or data do not belong together
+    `-- RunError        a run folder or a notebook of a run is missing or failed
+"""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+
+class IraeError(Exception):
+    """Root of every error this library raises on purpose."""
+
+
+class SchemaError(IraeError, ValueError):
+    """A case, an answer or a file does not have the form it must have."""
+
+
+class LeakError(IraeError):
+    """Something held out was found in the training data."""
+
+
+class AccessError(IraeError):
+    """A token, an accepted licence or a reachable server is missing."""
+
+
+class AdapterError(IraeError):
+    """Adapter, base model, prompt or data do not belong together."""
+
+
+class RunError(IraeError):
+    """A run folder or a notebook of a run is missing or failed."""
+
+
+class OrderedLabel(StrEnum):
+    """A label whose order of definition is its clinical order, so that `max()` and `<` mean what they say."""
+
+    @property
+    def level(self) -> int:
+        """Position on the scale, 0 for the mildest."""
+        return list(type(self)).index(self)
+
+    def _same_scale(self, other: object) -> bool:
+        return isinstance(other, type(self))
+
+    # str would compare alphabetically ("emergency" < "routine"), which is exactly the wrong way round.
+    def __lt__(self, other):
+        return self.level < other.level if self._same_scale(other) else NotImplemented
+
+    def __le__(self, other):
+        return self.level <= other.level if self._same_scale(other) else NotImplemented
+
+    def __gt__(self, other):
+        return self.level > other.level if self._same_scale(other) else NotImplemented
+
+    def __ge__(self, other):
+        return self.level >= other.level if self._same_scale(other) else NotImplemented
+
+
+class Severity(OrderedLabel):
+    """CTCAE grade of the suspected irAE. `UNKNOWN` means no irAE grade and sorts below Grade 1."""
+
+    UNKNOWN = "Unknown"
+    GRADE_1 = "Grade 1 - Mild"
+    GRADE_2 = "Grade 2 - Moderate"
+    GRADE_3 = "Grade 3 - Severe"
+    GRADE_4 = "Grade 4 - Life-threatening"
+
+    @classmethod
+    def from_grade(cls, grade: int | None) -> Severity:
+        """The label of a CTCAE grade 1-4; None or 0 is `UNKNOWN`."""
+        return list(cls)[grade or 0]
+
+
+class Urgency(OrderedLabel):
+    """How soon a clinician must act: routine < soon (1-3 days) < urgent (same day) < emergency (now)."""
+
+    ROUTINE = "routine"
+    SOON = "soon"
+    URGENT = "urgent"
+    EMERGENCY = "emergency"
+
+
+class System(StrEnum):
+    """Organ system, in the order the design lists them."""
+
+    GASTROINTESTINAL = "Gastrointestinal"
+    HEPATIC = "Hepatic"
+    PULMONARY = "Pulmonary"
+    ENDOCRINE = "Endocrine"
+    DERMATOLOGIC = "Dermatologic"
+    NEUROLOGIC = "Neurologic"
+    CARDIAC = "Cardiac"
+    RENAL = "Renal"
+    HEMATOLOGIC = "Hematologic"
+    MUSCULOSKELETAL = "Musculoskeletal"
+    OCULAR = "Ocular"
+
+
+class Likelihood(StrEnum):
+    """How plausibly the checkpoint inhibitor is the cause (a mapping of WHO-UMC; not ordered)."""
+
+    HIGHLY_LIKELY = "Highly likely"
+    POSSIBLE = "Possible"
+    UNLIKELY = "Unlikely"
+    UNCERTAIN = "Uncertain"
+
+
+class Record(BaseModel):
+    """Base of all data classes here: immutable, and an unknown key is an error rather than a shrug."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+SECTIONS = ("medications", "labs", "vitals", "symptoms", "notes")
+Section = str | tuple[str, ...]
+
+
+class Case(Record):
+    """One clinical note: `Case(text=...)`, or sections that `text` joins.
+
+    Give the text or the sections, not both: two versions of one note would let a model read the one and the
+    safety layer the other. The limit of 2,000,000 characters keeps a pasted archive from being read as a note.
+    """
+
+    id: str = Field(default="", max_length=200)
+    age: int | None = Field(default=None, ge=0, le=120)
+    cancer_type: str = Field(default="", max_length=500)
+    medications: Section = ()
+    labs: Section = ()
+    vitals: Section = ()
+    symptoms: Section = ()
+    notes: Section = ()
+    text: str = Field(default="", max_length=2_000_000)
+
+    @model_validator(mode="after")
+    def _join_sections(self) -> Case:
+        joined = _joined(self)
+        if self.text and joined and self.text != joined:
+            raise ValueError("give either text or sections, not both")
+        # The one write to a frozen object: filled in before anybody has seen it.
+        object.__setattr__(self, "text", self.text or joined)
+        if not self.text.strip():
+            raise ValueError("the case has no text and no section")
+        return self
+
+
+def _joined(case: Case) -> str:
+    who = f"{case.age}-year-old" if case.age is not None else ""
+    context = ", ".join(part for part in (who, case.cancer_type) if part)
+    lines = [f"Context: {context}."] if context else []
+    for name in SECTIONS:
+        value = getattr(case, name)
+        joined = value if isinstance(value, str) else "; ".join(value)
+        if joined:
+            lines.append(f"{name.capitalize()}: {joined}")
+    return "\n".join(lines)
+
+
+Quote = Annotated[str, Field(min_length=1, max_length=200)]
+Action = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Causality(Record):
+    """The four-way causality label of `Assessment`."""
+
+    likelihood: Likelihood
+
+
+class Assessment(Record):
+    """A structured reading of one note: what a model answers and what the safety layer returns.
+
+    Every string and list is bounded, so that the schema also bounds what constrained decoding can produce.
+    """
+
+    evidence: tuple[Quote, ...] = Field(default=(), max_length=6)
+    reasoning: str = Field(default="", max_length=600)
+    irae_detected: bool
+    affected_systems: tuple[System, ...] = Field(max_length=len(System))
+    overall_severity: Severity
+    urgency: Urgency
+    causality: Causality
+    actions: tuple[Action, ...] = Field(default=(), max_length=6)
+
+    @field_validator("affected_systems")
+    @classmethod
+    def _each_system_once(cls, systems: tuple[System, ...]) -> tuple[System, ...]:
+        if len(set(systems)) != len(systems):
+            raise ValueError("an organ system is listed twice")
+        return systems
+
+    def to_json(self) -> str:
+        """The compact JSON that training teaches and decoding expects, keys in schema order."""
+        return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
+
+
+class Answer(Record):
+    """What a model wrote and what could be read of it. `assessment` is None when the answer is unscored.
+
+    An unreadable answer is neither a wrong assessment nor "no irAE": it is counted apart, with its reason.
+    """
+
+    text: str
+    assessment: Assessment | None = None
+    unscored: str = ""
+
+
+def parse_answer(text: str) -> Answer:
+    """Read a model's answer, or say why it cannot be read. Never raises, never repairs.
+
+    The one liberty, taken for every model alike, is a Markdown code fence around the whole answer: chat
+    models add it by habit and it carries no meaning. Anything else outside the schema is unscored.
+    """
+    body = text.strip()
+    if body.startswith("```") and body.endswith("```") and len(body) > 6:
+        body = body[3:-3].removeprefix("json").strip()
+    try:
+        data = json.loads(body, object_pairs_hook=_no_duplicate_keys, parse_constant=_no_constant)
+        return Answer(text=text, assessment=Assessment.model_validate_json(json.dumps(data), strict=True))
+    except json.JSONDecodeError as error:
+        where = "the answer is empty" if not body else f"not JSON: {error.msg} at character {error.pos}"
+        return Answer(text=text, unscored=where)
+    except ValidationError as error:
+        return Answer(text=text, unscored=explain(error))
+    except (ValueError, RecursionError) as error:
+        return Answer(text=text, unscored=str(error) or type(error).__name__)
+
+
+def _no_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if len(set(keys)) != len(keys):
+        raise ValueError("a key occurs twice")
+    return dict(pairs)
+
+
+def _no_constant(name: str):
+    raise ValueError(f"{name} is not JSON")
+
+
+def explain(error: ValidationError) -> str:
+    """The first problems of a pydantic error as "field: what was expected", without the offending value.
+
+    The value may be note text, and note text never goes into a message.
+    """
+    problems = []
+    for item in error.errors(include_input=False, include_url=False)[:3]:
+        field = ".".join(str(part) for part in item["loc"]) or "case"
+        expected = item.get("ctx", {}).get("expected")
+        allowed = f"must be one of {expected}" if item["type"] == "enum" and expected else item["msg"]
+        problems.append(f"{field}: {allowed}")
+    return "; ".join(problems)
+
+
+class Finding(Record):
+    """One thing the note says, with the exact span it was read from (`case.text[start:end] == quote`)."""
+
+    kind: str
+    name: str
+    value: str = ""
+    unit: str = ""
+    low: float | None = None
+    high: float | None = None
+    times_uln: float | None = None
+    status: str = "current"
+    quote: str
+    start: int
+    end: int
+
+
+class Correction(Record):
+    """One raise by the safety layer, complete enough for a clinician to check it in seconds."""
+
+    rule: str
+    field: str
+    before: str
+    after: str
+    reason: str
+    source: str
+    quote: str = ""
+    start: int | None = None
+    end: int | None = None
+
+
+class Review(Record):
+    """A proposal after the safety layer: `final` is never below `proposed` in any field it may raise."""
+
+    proposed: Assessment | None
+    final: Assessment
+    corrections: tuple[Correction, ...] = ()
+    advisories: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+FIELDS = ("irae_detected", "affected_systems", "overall_severity", "urgency", "likelihood")
+
+
+class Score(Record):
+    """Which of the five fields are right. An unscored answer has none right and carries its reason."""
+
+    irae_detected: bool
+    affected_systems: bool
+    overall_severity: bool
+    urgency: bool
+    likelihood: bool
+    unscored: str = ""
+
+    @property
+    def total(self) -> int:
+        """Fields right, 0-5."""
+        return sum(getattr(self, name) for name in FIELDS)
+
+    @property
+    def passed(self) -> bool:
+        """The case pass of the original protocol: at least 4 of 5 fields right."""
+        return self.total >= 4

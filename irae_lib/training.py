@@ -1,0 +1,141 @@
+"""Fine-tune with TRL: the settings that matter, the guards around them, and what the loss sees.
+
+The trainer itself is TRL's. What is added here is refusal: of data whose answers would be cut, of adapters in
+the wrong dtype, of a loss that is no longer a number.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+from transformers import PrinterCallback, TrainerCallback
+from trl import SFTConfig
+
+from .model import check_language_only
+from .runtime import Profile
+from .schemas import RunError, SchemaError
+
+
+def sft_config(
+    profile: Profile, output_dir: Path, *, epochs: int, learning_rate: float, max_length: int, seed: int
+) -> SFTConfig:
+    """TRL's settings for a profile. Both precision flags are always given: TRL would otherwise switch bf16 on."""
+    return SFTConfig(
+        output_dir=str(output_dir),
+        num_train_epochs=epochs,
+        learning_rate=learning_rate,
+        per_device_train_batch_size=profile.batch_size,
+        gradient_accumulation_steps=profile.accumulation,
+        lr_scheduler_type="linear",
+        warmup_steps=0.03,
+        max_length=max_length,
+        # The loss reads the answer only; the prompt is context.
+        completion_only_loss=True,
+        packing=False,
+        fp16=profile.compute_dtype == "float16",
+        bf16=profile.compute_dtype == "bfloat16",
+        gradient_checkpointing=profile.four_bit,
+        optim="paged_adamw_8bit" if profile.four_bit else "adamw_torch",
+        logging_steps=1,
+        # TRL's default hides a NaN loss behind the mean of the others.
+        logging_nan_inf_filter=False,
+        save_strategy="no" if profile.is_rehearsal else "steps",
+        save_steps=50,
+        save_total_limit=2,
+        seed=seed,
+        data_seed=seed,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=profile.four_bit,
+    )
+
+
+def token_lengths(tokenizer, rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Tokens of prompt and answer together, per case id."""
+    lengths = {}
+    for row in rows:
+        whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False)
+        lengths[row["id"]] = len(tokenizer(whole, add_special_tokens=False)["input_ids"])
+    return lengths
+
+
+def fitting_length(lengths: dict[str, int], limit: int = 2048) -> int:
+    """The `max_length` the data needs, rounded up to 64 tokens.
+
+    Raises:
+        SchemaError: a case is longer than `limit`: its answer would be cut and the model taught half a JSON.
+    """
+    too_long = [case_id for case_id, length in lengths.items() if length > limit]
+    if too_long:
+        raise SchemaError(
+            f"{len(too_long)} cases are longer than {limit} tokens and would lose their answer: "
+            + ", ".join(too_long[:5])
+        )
+    return -(-max(lengths.values()) // 64) * 64
+
+
+def prepare(trainer) -> tuple[int, int]:
+    """Call between building the trainer and training: (trainable, all) parameters after the checks.
+
+    TRL casts LoRA weights of a 4-bit model to bfloat16 whatever the flags say, and a float16 GradScaler refuses
+    them; so every trainable weight is float32 from here on. Raises AdapterError if anything but LoRA trains.
+    """
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    trainer.remove_callback(PrinterCallback)  # a line per update is a wall; the bar and the curve say the same
+    trainer.add_callback(_Watch())
+    return check_language_only(trainer.model)
+
+
+def what_the_loss_sees(trainer, tokenizer, row: int = 0) -> tuple[str, str]:
+    """One training row as (masked, scored) text, read back from the trainer's own batch."""
+    batch = trainer.data_collator([trainer.train_dataset[row]])
+    ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
+    masked = [
+        token for token, label in zip(ids, labels, strict=True) if label == -100 and token != tokenizer.pad_token_id
+    ]
+    scored = [label for label in labels if label != -100]
+    return tokenizer.decode(masked), tokenizer.decode(scored)
+
+
+class _Watch(TrainerCallback):
+    """One progress bar over updates, and an end to a run whose loss is no longer a number."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.bar = tqdm(total=state.max_steps, desc="training", unit="update", mininterval=1.0)
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        loss = (logs or {}).get("loss")
+        if loss is None:
+            return
+        if not math.isfinite(loss):
+            raise RunError(
+                f"the loss is {loss} at update {state.global_step}; the adapter is not usable. "
+                "Lower the learning rate; on a GPU below compute capability 8 check that the profile is t4"
+            )
+        self.bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.bar.update(1)
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self.bar.close()
+
+
+def loss_curve(trainer) -> list[dict[str, float]]:
+    """Loss per update: `{"update", "epoch", "loss"}` (nats per answer token)."""
+    return [
+        {"update": entry["step"], "epoch": round(entry["epoch"], 3), "loss": round(entry["loss"], 4)}
+        for entry in trainer.state.log_history
+        if "loss" in entry
+    ]
+
+
+def read_curve(path: Path) -> list[dict[str, float]]:
+    """A loss curve written by 02_fine_tune."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,0 +1,51 @@
+"""Run every notebook at its defaults and keep the outputs, so that nbval has something true to compare.
+
+    python tests/refresh_outputs.py [NN ...]
+
+Same environment as the tests, one shared folder for runs, notebooks in their order. Counts stay (nbval skips
+cells without them); timings, widget state and injected parameters go. Run it in the environment of the
+README after changing a notebook, the library or the shipped base, and read the difference.
+"""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import conftest  # noqa: F401 - sets the environment before a kernel starts
+import nbformat
+import papermill
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+
+def refresh(path: Path) -> None:
+    """Execute one notebook in place and drop everything that differs from run to run."""
+    notebook = papermill.execute_notebook(
+        str(path), None, cwd=str(path.parent), kernel_name="python3", progress_bar=False
+    )
+    for name in ("papermill", "widgets"):
+        notebook.metadata.pop(name, None)
+    for cell in notebook.cells:
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+        for output in cell.get("outputs", []):
+            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            output.pop("metadata", None) if not output.get("metadata") and output["output_type"] == "stream" else None
+    notebook.metadata["language_info"] = {"name": "python"}  # the version of Python is not part of the result
+    aside = path.with_suffix(".part")
+    nbformat.write(notebook, aside)
+    aside.replace(path)
+
+
+def main(wanted: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as runs:
+        os.environ["IRAE_RUNS"] = str(Path(runs) / "runs")
+        for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+            if not wanted or path.name[:2] in wanted:
+                print("running", path.name, flush=True)
+                refresh(path)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,174 @@
+"""Case files: the eleven as given, records for training, and refusals that name file, line and field."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from irae_lib.cases import (
+    LabelledCase,
+    read_cases,
+    read_training_file,
+    to_messages,
+    to_prompt_completion,
+    validated_cases,
+    write_cases,
+    write_lines,
+)
+from irae_lib.schemas import SchemaError
+
+# The table of the project's facts, word for word: id, severity, urgency, system, likelihood.
+LABELS = """
+GI-001 | Grade 2 - Moderate | soon | Gastrointestinal | Possible
+GI-002 | Grade 3 - Severe | urgent | Gastrointestinal | Highly likely
+HEP-001 | Grade 2 - Moderate | soon | Hepatic | Possible
+HEP-002 | Grade 3 - Severe | urgent | Hepatic | Highly likely
+LUNG-001 | Grade 2 - Moderate | soon | Pulmonary | Highly likely
+LUNG-002 | Grade 3 - Severe | emergency | Pulmonary | Highly likely
+ENDO-001 | Grade 2 - Moderate | soon | Endocrine | Highly likely
+ENDO-002 | Grade 3 - Severe | urgent | Endocrine | Highly likely
+CARD-001 | Grade 4 - Life-threatening | emergency | Cardiac | Highly likely
+NEURO-001 | Grade 2 - Moderate | urgent | Neurologic | Highly likely
+NEURO-002 | Grade 3 - Severe | emergency | Neurologic | Highly likely
+""".strip().splitlines()
+
+
+def test_the_eleven_have_exactly_the_labels_given():
+    found = [
+        " | ".join(
+            [
+                c.case.id,
+                c.expected.overall_severity,
+                c.expected.urgency,
+                *c.expected.affected_systems,
+                c.expected.causality.likelihood,
+            ]
+        )
+        for c in validated_cases()
+    ]
+    assert found == LABELS
+    assert all(c.expected.irae_detected for c in validated_cases())
+
+
+@pytest.mark.parametrize("case", validated_cases(), ids=lambda case: case.case.id)
+def test_evidence_occurs_in_the_note_and_no_dose_is_advised(case):
+    assert len(case.expected.evidence) >= 2
+    assert all(quote in case.case.text for quote in case.expected.evidence)
+    assert case.expected.reasoning and case.expected.actions
+    advice = " ".join([case.expected.reasoning, *case.expected.actions])
+    assert not re.search(r"\d\s*(?:mg|g|mcg)\b(?!/)", advice), "a dose"
+
+
+@pytest.mark.parametrize("case", validated_cases(), ids=lambda case: case.case.id)
+def test_a_validated_note_does_not_contain_its_answer(case):
+    assert not re.search(r"grade \d|irAE|\burgent|emergency|immune-related", case.case.text, re.I)
+
+
+def test_cases_survive_a_round_trip_with_sections_intact(tmp_path):
+    path = write_cases(tmp_path / "cases.jsonl", validated_cases())
+    assert read_cases(path) == validated_cases()
+    assert "text" not in json.loads(path.read_text().splitlines()[0])
+
+
+def _training_rows() -> list[dict]:
+    return [to_prompt_completion(case) for case in validated_cases()]
+
+
+def test_both_training_forms_read_the_same(tmp_path):
+    a = read_training_file(write_lines(tmp_path / "a.jsonl", _training_rows()))
+    b = read_training_file(write_lines(tmp_path / "b.jsonl", map(to_messages, validated_cases())))
+    assert a == b and len(a) == 11
+
+
+def _broken_on_line_7(tmp_path: Path, change) -> Path:
+    lines = [json.dumps(row) for row in _training_rows()]
+    lines[6] = change(json.loads(lines[6]))
+    path = tmp_path / "train.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def _answer(change):
+    def edit(row):
+        answer = json.loads(row["completion"][0]["content"])
+        change(answer)
+        row["completion"][0]["content"] = json.dumps(answer)
+        return json.dumps(row)
+
+    return edit
+
+
+BROKEN = [
+    ("bad JSON", lambda row: json.dumps(row)[:-5], ["not JSON", "column"]),
+    ("not an object", lambda row: "[1, 2]", ["expected a JSON object"]),
+    ("missing completion", lambda row: json.dumps({"id": "x", "prompt": row["prompt"]}), ["completion is missing"]),
+    ("missing field", _answer(lambda a: a.pop("overall_severity")), ["overall_severity", "required"]),
+    (
+        "unknown urgency",
+        _answer(lambda a: a.update(urgency="stat")),
+        ["urgency", "'routine', 'soon', 'urgent' or 'emergency'"],
+    ),
+    ("unknown key", _answer(lambda a: a.update(comment="x")), ["comment"]),
+    (
+        "answer not JSON",
+        lambda row: json.dumps(row | {"completion": [{"role": "assistant", "content": "yes"}]}),
+        ["completion is not JSON"],
+    ),
+    (
+        "roles swapped",
+        lambda row: json.dumps(row | {"completion": row["prompt"]}),
+        ["must end with the role assistant"],
+    ),
+    ("turns as text", lambda row: json.dumps(row | {"prompt": "note"}), ["list of turns"]),
+]
+
+
+@pytest.mark.parametrize("change, expected", [b[1:] for b in BROKEN], ids=[b[0] for b in BROKEN])
+def test_broken_training_line_is_refused_with_file_line_and_field(tmp_path, change, expected):
+    with pytest.raises(SchemaError) as error:
+        read_training_file(_broken_on_line_7(tmp_path, change))
+    for part in ["train.jsonl line 7", *expected]:
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize("content, part", [(None, "not found"), ("", "no rows"), ("\n\n", "no rows")])
+def test_missing_or_empty_file_is_refused(tmp_path, content, part):
+    path = tmp_path / "cases.jsonl"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(SchemaError, match=part):
+        read_cases(path)
+
+
+def test_file_that_is_not_utf8_is_refused(tmp_path):
+    (tmp_path / "latin.jsonl").write_bytes('{"text": "Müller"}'.encode("latin-1"))
+    with pytest.raises(SchemaError, match="not UTF-8"):
+        read_cases(tmp_path / "latin.jsonl")
+
+
+def test_an_id_used_twice_is_refused_with_both_lines(tmp_path):
+    path = write_cases(tmp_path / "cases.jsonl", [*validated_cases(), validated_cases()[2]])
+    with pytest.raises(SchemaError, match="line 12: id 'HEP-001' is already on line 3"):
+        read_cases(path)
+
+
+def test_unicode_line_separators_inside_a_note_do_not_split_the_row(tmp_path):
+    first = validated_cases()[0]
+    case = LabelledCase(
+        case=first.case.model_copy(update={"notes": "a\u2028b\x85c", "text": ""}), expected=first.expected
+    )
+    case = case.model_copy(update={"case": type(first.case)(**case.case.model_dump(exclude={"text"}))})
+    assert read_cases(write_cases(tmp_path / "cases.jsonl", [case]))[0].case.text == case.case.text
+
+
+def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path):
+    path = write_lines(tmp_path / "train.jsonl", [{"a": 1}])
+
+    def rows():
+        yield {"a": 2}
+        raise OSError("disk full")
+
+    with pytest.raises(OSError):
+        write_lines(path, rows())
+    assert path.read_text() == '{"a": 1}\n' and list(tmp_path.iterdir()) == [path]

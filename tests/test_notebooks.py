@@ -1,0 +1,266 @@
+"""The notebooks: well formed, runnable headless with other parameters, and with outputs that are still true.
+
+Seconds per notebook are printed by the runner. nbval re-runs every notebook at its defaults (the rehearsal);
+papermill runs them as `smoke`, a few cases and one epoch, and the files they write are checked.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import papermill
+import pytest
+
+from irae_lib import Assessment, Case, review
+from irae_lib.cases import file_sha256, read_cases, read_training_file
+from irae_lib.runtime import REHEARSAL_BASE, ROOT
+from irae_lib.schemas import FIELDS
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MAIN_JOB = ("01_build_data", "02_fine_tune", "03_validate", "04_push_adapter")
+pytestmark = pytest.mark.slow
+
+
+def load(path: Path) -> nbformat.NotebookNode:
+    return nbformat.read(path, as_version=4)
+
+
+def code_cells(path: Path) -> list[nbformat.NotebookNode]:
+    return [cell for cell in load(path).cells if cell.cell_type == "code"]
+
+
+def tagged(path: Path, tag: str) -> list[nbformat.NotebookNode]:
+    return [cell for cell in code_cells(path) if tag in cell.metadata.get("tags", [])]
+
+
+# --- form -----------------------------------------------------------------------------------------------
+
+
+def test_all_notebooks_are_there():
+    assert {path.stem for path in NOTEBOOKS} >= {"00_rehearsal_base", *MAIN_JOB}
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook_is_well_formed(path):
+    notebook, text = load(path), path.read_text(encoding="utf-8")
+    nbformat.validate(notebook)
+    assert re.fullmatch(r"\d\d(_[a-z]+)+", path.stem)
+    assert len(tagged(path, "parameters")) == 1
+    assert f"/blob/main/notebooks/{path.name}" in notebook.cells[0].source, "the badge must open this very file"
+    assert "widgets" not in notebook.metadata and "intrinsic+json" not in text
+    assert not re.search(r"hf_[A-Za-z0-9]{30,}", text), "a token-like string"
+    assert not re.search(r"(?<![\w.])/(?:root|home|work|tmp|farm|Users)/[\w./-]+", text), "a path of somebody's machine"
+    assert len(text) < 200_000
+    for number, cell in enumerate(code_cells(path)):
+        assert cell.execution_count is not None, f"code cell {number} has no count: nbval would compare nothing"
+        assert cell.source.count("\n") <= 25, f"code cell {number} is longer than 25 lines"
+        assert not [out for out in cell.outputs if out.output_type == "error" or out.get("name") == "stderr"], (
+            f"code cell {number}"
+        )
+
+
+def test_setup_cell_is_the_same_everywhere():
+    setups = {next(cell.source for cell in code_cells(path) if "repository =" in cell.source) for path in NOTEBOOKS}
+    assert len(setups) == 1
+
+
+def test_parameters_are_literals_of_plain_types():
+    for path in NOTEBOOKS:
+        for name, parameter in papermill.inspect_notebook(str(path)).items():
+            assert isinstance(eval(parameter["default"], {"__builtins__": {}}), str | int | float | bool), (
+                path.stem,
+                name,
+            )
+
+
+# --- papermill: from a clean kernel, with other parameters ----------------------------------------------
+
+
+def run_job(runs: Path, *arguments: str) -> subprocess.CompletedProcess:
+    """The main job as a user starts it, in its own process; output is kept for the message."""
+    return subprocess.run(
+        [sys.executable, "-m", "irae_lib.run", "--profile", "smoke", *arguments],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=900,
+        env=os.environ | {"IRAE_RUNS": str(runs)},
+    )
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("smoke")
+    done = run_job(runs, "-p", "seed", "11", "-p", "train_cases", "16", "-p", "epochs", "2")
+    assert done.returncode == 0, done.stderr[-3000:]
+    (folder,) = runs.iterdir()
+    return folder, done.stdout
+
+
+def test_job_prints_seconds_per_notebook_and_the_closing_table(job):
+    _, out = job
+    for name in MAIN_JOB:
+        assert re.search(rf"^{name} +\d+$", out, re.M), name
+    assert "base + safety" in out and "tuned (full) + safety" in out and "rehearsal" in out
+
+
+def test_01_writes_data_that_reads_back(job):
+    data = job[0] / "data"
+    described = json.loads((data / "data.json").read_text())
+    assert described["seed"] == 11 and described["leaks"]["shared_frames"] == 0
+    assert {name: file_sha256(data / name) for name in described["sha256"]} == described["sha256"]
+    assert len(read_training_file(data / "train.jsonl")) == 16 + 11
+    eleven = [json.loads(line) for line in (data / "training_data.jsonl").read_text().splitlines()]
+    assert len(eleven) == 11 and all(row["messages"][-1]["role"] == "assistant" for row in eleven)
+    assert len(read_cases(data / "test_cases.jsonl")) == len(read_training_file(data / "test.jsonl"))
+
+
+def test_02_writes_both_adapters_with_their_records(job):
+    for name, examples, updates in (("eleven", 11, 9), ("full", 27, 14)):
+        record = json.loads((job[0] / "adapters" / name / "irae_adapter.json").read_text())
+        assert (record["examples"], record["updates"], record["seed"]) == (examples, updates, 11)
+        assert (record["rank"], record["alpha"], record["dropout"]) == (16, 32, 0.05)
+        assert record["base_model"] == REHEARSAL_BASE and record["prompt"] == "compact-1"
+        data = {"eleven": "eleven.jsonl", "full": "train.jsonl"}[name]
+        assert record["data_sha256"] == file_sha256(job[0] / "data" / data)
+        assert {"torch", "transformers", "peft", "trl"} <= record["versions"].keys()
+
+
+def test_03_writes_a_report_that_follows_from_the_answers(job):
+    report = json.loads((job[0] / "report.json").read_text())
+    answers = [json.loads(line) for line in (job[0] / "answers.jsonl").read_text().splitlines()]
+    cases = {case.case.id: case for case in read_cases(job[0] / "data" / "test_cases.jsonl")}
+    assert report["rehearsal"] is True
+    for system in ("base", "eleven", "full"):
+        mine = [a for a in answers if a["split"] == "test" and a["system"] == system]
+        for stage in ("raw", "safety"):
+            right = sum(a[stage][field] for a in mine for field in FIELDS)
+            assert report["results"]["test"][system][stage]["field_accuracy"] == pytest.approx(
+                right / 5 / len(mine), abs=1e-4
+            )
+            assert report["results"]["test"][system][stage]["n"] == len(mine) == len(cases)
+        for a in mine:  # what the floor did is what review does
+            proposed = a["answer"]["assessment"] and Assessment.model_validate(a["answer"]["assessment"])
+            assert Assessment.model_validate(a["final"]) == review(Case(text=cases[a["id"]].case.text), proposed).final
+    assert {path.name for path in (job[0] / "figures").iterdir()} == {"loss.png", "grid.png", "accuracy.png"}
+
+
+def test_04_publishes_into_a_folder_that_peft_loads(job):
+    from peft import PeftModel
+
+    from irae_lib.model import load_base
+    from irae_lib.runtime import choose_profile
+
+    publication = json.loads((job[0] / "publication.json").read_text())
+    folder = job[0] / "published"
+    assert publication["commit"] is None and publication["logit_difference"] == 0.0
+    assert publication["files"].keys() >= {
+        "adapter_model.safetensors",
+        "adapter_config.json",
+        "README.md",
+        "NOTICE",
+        "report.json",
+    }
+    assert file_sha256(folder / "adapter_model.safetensors") == file_sha256(
+        job[0] / "adapters/full/adapter_model.safetensors"
+    )
+    PeftModel.from_pretrained(load_base(choose_profile("rehearsal")), folder)
+
+
+def test_same_parameters_give_the_same_report(job, tmp_path):
+    again = run_job(tmp_path, "-p", "seed", "11", "-p", "train_cases", "16", "-p", "epochs", "2")
+    assert again.returncode == 0, again.stderr[-3000:]
+    (folder,) = tmp_path.iterdir()
+    assert json.loads((folder / "report.json").read_text()) == json.loads((job[0] / "report.json").read_text())
+
+
+def test_one_notebook_alone_goes_on_with_the_newest_run(job):
+    before = (job[0] / "report.json").read_text()
+    done = run_job(job[0].parent, "--only", "03")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (job[0] / "report.json").read_text() == before
+
+
+def test_broken_training_file_ends_the_job_with_its_line_and_leaves_no_adapter(job, tmp_path):
+    lines = (job[0] / "data" / "train.jsonl").read_text().splitlines()
+    (tmp_path / "mine.jsonl").write_text(
+        "\n".join([*lines[:6], lines[6].replace('\\"urgency\\":\\"', '\\"urgency\\":\\"x'), *lines[7:]])
+    )
+    runs = tmp_path / "runs"
+    first = run_job(runs, "--only", "01", "-p", "train_cases", "8", "-p", "test_cases", "4")
+    done = run_job(runs, "--only", "02", "-p", "training_file", str(tmp_path / "mine.jsonl"))
+    assert first.returncode == 0 and done.returncode == 1
+    for part in (
+        "02_fine_tune failed in cell",
+        "mine.jsonl line 7",
+        "urgency",
+        "'routine', 'soon', 'urgent' or 'emergency'",
+    ):
+        assert part in done.stderr, done.stderr[-2000:]
+    (folder,) = runs.iterdir()
+    assert not (folder / "adapters").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--only", "07"], "no notebook starts with '07'"),
+        (["-p", "learning_rat", "1"], "no notebook of this run has a parameter 'learning_rat'"),
+        (["-p", "epochs", "many"], "parameter epochs must be int"),
+        (["--only", "03"], "run 01_build_data first"),
+    ],
+)
+def test_wrong_command_line_is_refused_before_anything_runs(tmp_path, arguments, message):
+    done = run_job(tmp_path / "runs", *arguments)
+    assert done.returncode == 1 and message in done.stderr
+    assert not list(tmp_path.glob("runs/*/*"))
+
+
+def test_00_retrains_a_base_that_loads(tmp_path):
+    folder = tmp_path / "base"
+    path = ROOT / "notebooks" / "00_rehearsal_base.ipynb"
+    papermill.execute_notebook(
+        str(path),
+        str(tmp_path / "out.ipynb"),
+        cwd=str(path.parent),
+        kernel_name="python3",
+        progress_bar=False,
+        parameters={"retrain": True, "updates": 16, "output_dir": str(folder)},
+    )
+    record = json.loads((folder / "training.json").read_text())
+    assert record["updates"] == 16 and record["sha256"] == file_sha256(folder / "model.safetensors")
+
+
+# --- nbval: what a reader sees is still true ------------------------------------------------------------
+
+
+def test_saved_outputs_are_reproduced_by_nbval(tmp_path):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "--nbval",
+            "--nbval-current-env",
+            "--nbval-cell-timeout=1500",
+            "-p",
+            "no:cacheprovider",
+            "-o",
+            "addopts=",
+            "-q",
+            "--color=no",
+            *map(str, NOTEBOOKS),
+        ],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        timeout=3000,
+        env=os.environ | {"IRAE_RUNS": str(tmp_path / "runs")},
+    )
+    assert done.returncode == 0, done.stdout[-6000:]
+    compared = sum(cell.execution_count is not None for path in NOTEBOOKS for cell in code_cells(path))
+    assert f"{compared} passed" in done.stdout, done.stdout[-2000:]
