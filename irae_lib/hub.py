@@ -1,0 +1,258 @@
+"""Publish an adapter: card, notice, one commit to the Hub, and a download that proves it arrived.
+
+`stage` fills a folder with exactly what may leave; `push` uploads that folder; `fetch` downloads it again by
+commit and compares every byte, because the Hub's client does not verify what it downloads. Without a token
+the staged folder is the publication. Token lookup is not here: the caller hands one over.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+from .cases import write_text
+from .model import RECORD, read_record
+from .report import results_table
+from .schemas import AccessError, AdapterError, Record
+
+TERMS = "https://developers.google.com/health-ai-developer-foundations/terms"
+# The exact sentence the terms ask for (HAI-DEF Terms of Use, 3.1).
+NOTICE = f"HAI-DEF is provided under and subject to the Health AI Developer Foundations Terms of Use found at {TERMS}\n"
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+# A closed list: checkpoints, optimizer states and notes cannot go up by accident.
+PUBLISHED = (WEIGHTS, CONFIG, RECORD, "report.json", "README.md", "NOTICE")
+
+
+class Pushed(Record):
+    """A finished upload: `commit` is the 40-digit hash consumers pin, `files` maps names to SHA-256."""
+
+    repo_id: str
+    commit: str
+    url: str
+    files: dict[str, str]
+
+
+def stage(adapter_dir: Path, report: dict[str, Any], out_dir: Path, repo_id: str) -> Path:
+    """Fill `out_dir` with the files of a publication and nothing else; an older staging is replaced.
+
+    Raises:
+        AdapterError: a file is missing, a pickle lies beside the adapter, or its base is a path of this machine.
+    """
+    adapter_dir, out_dir = Path(adapter_dir), Path(out_dir)
+    record = read_record(adapter_dir)
+    missing = [name for name in (WEIGHTS, CONFIG) if not (adapter_dir / name).is_file()]
+    if missing:
+        raise AdapterError(f"{missing[0]} is not in the adapter folder {adapter_dir.name!r}; run 02_fine_tune again")
+    pickles = sorted(path.name for path in adapter_dir.iterdir() if path.suffix in {".bin", ".pkl", ".pt", ".pth"})
+    if pickles:
+        raise AdapterError(f"{pickles[0]} beside the adapter is a pickle; publish safetensors only and remove it")
+    config = json.loads((adapter_dir / CONFIG).read_text(encoding="utf-8"))
+    config |= {"base_model_name_or_path": record["base_model"], "revision": record["base_revision"]}
+    if PurePosixPath(record["base_model"]).is_absolute() or PureWindowsPath(record["base_model"]).is_absolute():
+        raise AdapterError(
+            "the adapter names its base by a path of this machine; record a Hub id or a path in the checkout"
+        )
+
+    aside = out_dir.with_name(f".{out_dir.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    shutil.copyfile(adapter_dir / WEIGHTS, aside / WEIGHTS)
+    for name, data in ((CONFIG, config), (RECORD, record), ("report.json", report)):
+        write_text(aside / name, json.dumps(data, indent=1) + "\n")
+    write_text(aside / "README.md", model_card(record, report, repo_id))
+    write_text(aside / "NOTICE", NOTICE)
+    shutil.rmtree(out_dir, ignore_errors=True)
+    aside.rename(out_dir)
+    return out_dir
+
+
+def file_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of a publication that is in `folder`, by name."""
+    paths = [Path(folder) / name for name in PUBLISHED]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
+
+
+# --- the Hub --------------------------------------------------------------------------------------------
+
+
+def push(folder: Path, repo_id: str, *, token: str, private: bool = True, tag: str = "") -> Pushed:
+    """Upload a staged folder in one commit, after reading back that the repository is as private as asked.
+
+    Pushing the same files again makes no new commit. `tag` names the commit for people.
+
+    Raises:
+        AccessError: the Hub refuses the token, cannot be reached, or the repository is public and must not be.
+            Nothing was uploaded then, unless the message says so.
+    """
+    from huggingface_hub import HfApi
+
+    api = HfApi(token=token)
+    with _said_clearly(f"{repo_id} was not published"):
+        api.create_repo(repo_id, private=private, exist_ok=True)
+        # exist_ok leaves an existing repository as public as it was.
+        is_private = api.model_info(repo_id).private
+    if private and not is_private:
+        raise AccessError(
+            f"{repo_id} exists and is public; nothing was uploaded. Make it private, or choose another name"
+        )
+    with _said_clearly(f"the upload to {repo_id} did not finish; the repository is as it was before"):
+        commit = api.upload_folder(
+            repo_id=repo_id,
+            folder_path=folder,
+            allow_patterns=list(PUBLISHED),
+            commit_message="Adapter, card and report",
+        )
+    if tag:
+        with _said_clearly(f"commit {commit.oid} of {repo_id} was published, but not tagged"):
+            api.create_tag(repo_id, tag=tag, revision=commit.oid, exist_ok=True)
+    return Pushed(repo_id=repo_id, commit=commit.oid, url=f"{api.endpoint}/{repo_id}", files=file_hashes(folder))
+
+
+def fetch(pushed: Pushed, cache_dir: Path, *, token: str) -> Path:
+    """Download a publication by its commit and compare it with what was pushed, byte by byte.
+
+    Returns:
+        The folder of the download, ready for `PeftModel.from_pretrained`.
+    Raises:
+        AdapterError: a file is missing or differs; names it.
+        AccessError: the Hub refuses or cannot be reached.
+    """
+    from huggingface_hub import snapshot_download
+
+    with _said_clearly(f"{pushed.repo_id} was published but could not be downloaded again"):
+        folder = snapshot_download(pushed.repo_id, revision=pushed.commit, token=token, cache_dir=cache_dir)
+    found = file_hashes(Path(folder))
+    wrong = sorted(name for name, digest in pushed.files.items() if found.get(name) != digest)
+    if wrong:
+        raise AdapterError(
+            f"{', '.join(wrong)} of {pushed.repo_id} came back different from what was pushed; do not use it"
+        )
+    return Path(folder)
+
+
+@contextmanager
+def _said_clearly(consequence: str) -> Iterator[None]:
+    """Turn the client's errors into one sentence that says what happened and what to do, without the token."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        yield
+    except HFValidationError:
+        raise AccessError(f"{consequence}: the name must be owner/name in letters, digits, '-', '_' and '.'") from None
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        why = {
+            401: "the token was refused; make a new one with write access and set HF_TOKEN",
+            403: "the token may not write there; give it write access to this repository",
+            404: "the repository is not there or the token may not see it",
+        }.get(status, f"the Hub answered {status or 'nothing'}; try again later")
+        raise AccessError(f"{consequence}: {why}") from None
+    except OSError as error:
+        raise AccessError(
+            f"{consequence}: {type(error).__name__}; check the network and the disk, then try again"
+        ) from None
+    except Exception as error:
+        # The HTTP library under the client differs between versions (httpx, httpx2); only its name is known here.
+        if type(error).__module__.split(".")[0] not in {"httpx", "httpx2", "httpcore", "httpcore2", "requests"}:
+            raise
+        raise AccessError(f"{consequence}: {type(error).__name__}; check the network, then try again") from None
+
+
+# --- the card -------------------------------------------------------------------------------------------
+
+
+def model_card(record: dict[str, Any], report: dict[str, Any], repo_id: str) -> str:
+    """The README.md of a published adapter: every number in it comes from `record` or `report`."""
+    from huggingface_hub import ModelCardData
+
+    rehearsal = report["rehearsal"]
+    header = ModelCardData(
+        base_model=None if rehearsal else record["base_model"],
+        library_name="peft",
+        pipeline_tag="text-generation",
+        license="other",
+        license_name="health-ai-developer-foundations",
+        license_link=TERMS,
+        tags=["lora", "oncology", "irae", *(["rehearsal"] if rehearsal else [])],
+    ).to_yaml()
+    warning = (
+        "\n**Rehearsal.** The base is a stand-in of 1.3 million parameters without clinical knowledge. These numbers "
+        "show that the pipeline works; they say nothing about patients.\n"
+        if rehearsal
+        else ""
+    )
+    title = f"{repo_id.split('/')[-1]}{' (rehearsal)' if rehearsal else ''}"
+    return f"""---
+{header}
+---
+
+# {title}
+
+LoRA adapter that reads an oncology note for immune-related adverse events (irAEs) of checkpoint inhibitors and
+answers with one JSON object: evidence, reasoning, irAE present, organ systems, CTCAE v5.0 grade, urgency, causality.
+{warning}
+**Not a medical device.** For research on synthetic or de-identified text. Every answer needs review by a clinician;
+do not use it to decide about a patient.
+
+## Training
+
+| | |
+|---|---|
+| base | `{record["base_model"]}`, revision {record["base_revision"] or "not pinned"} |
+| prompt | `{record["prompt"]}`, used word for word |
+| LoRA | rank {record["rank"]}, alpha {record["alpha"]}, dropout {record["dropout"]}, language layers only |
+| schedule | {record["updates"]} updates over {record["examples"]} cases, {record["epochs"]} epochs, \
+learning rate {record["learning_rate"]}, seed {record["seed"]} |
+| data | SHA-256 `{record["data_sha256"]}` |
+| file | {record["adapter_bytes"] / 1e6:.2f} MB |
+| versions | {", ".join(f"{name} {number}" for name, number in record["versions"].items())} |
+
+## Results
+
+`fields` is the share of the five fields that are right, `passed` counts cases with 4 or 5 right; under and over count
+answers with urgency below or above the label. Unscored answers count as wrong.
+
+The validated cases were part of the training data: a fitting check.
+
+```
+{results_table(report, "validated")}
+```
+
+Held-out synthetic cases, phrasings that fine-tuning never saw:
+
+```
+{results_table(report, "test")}
+```
+
+## Use
+
+```python
+from peft import PeftModel
+from transformers import AutoModelForImageTextToText, AutoTokenizer
+from irae_lib import Case, review
+from irae_lib.decoding import answer_all
+
+base = AutoModelForImageTextToText.from_pretrained("{record["base_model"]}", dtype="auto")
+tokenizer = AutoTokenizer.from_pretrained("{record["base_model"]}", padding_side="left")
+model = PeftModel.from_pretrained(base, "{repo_id}")
+case = Case(text="Nivolumab, cycle 3. 8 watery stools a day over baseline.")
+(answer,) = answer_all(model, tokenizer, [case])
+print(review(case, answer.assessment).final)
+```
+
+## Limits
+
+Small, synthetic, English only; labels follow CTCAE v5.0 and ASCO 2021 as the project reads them and no second
+clinician has checked them. Grades near a border and causality are the weakest fields.
+
+## Licence
+
+A model derivative under the Health AI Developer Foundations terms: {TERMS}. The use restrictions of its section 3.2
+apply to you and to whoever you pass this on to. `{WEIGHTS}` and `{CONFIG}` are modified files: they were trained and
+written by this project, not by Google. {NOTICE.strip()}
+"""

@@ -1,0 +1,179 @@
+"""A small Hugging Face Hub on the loopback address, in memory, for the real client to talk to.
+
+Enough of the protocol for one adapter: accounts by token, private repositories, one-commit uploads with LFS,
+tags, downloads. It cannot prove Xet transfers, server-side checks of cards, quotas or gating.
+"""
+
+import base64
+import hashlib
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class LoopbackHub:
+    """`with LoopbackHub(token="t") as hub:` serves at `hub.url`; `hub.repos` shows what it holds.
+
+    `corrupt` names a file whose body is changed on download; `cut` a method and path fragment after whose
+    request the connection is closed without an answer.
+    """
+
+    def __init__(self, token: str = "test-token", corrupt: str = "", cut: tuple[str, str] = ("", "")):
+        self.token, self.corrupt, self.cut = token, corrupt, cut
+        self.repos: dict[str, dict] = {}
+        self.lfs: dict[str, bytes] = {}
+        self.log: list[str] = []
+
+    def __enter__(self):
+        hub = self
+
+        class Handler(_Handler):
+            state = hub
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    def add(self, repo_id: str, private: bool) -> dict:
+        first = {"id": hashlib.sha1(repo_id.encode()).hexdigest(), "files": {}}
+        return self.repos.setdefault(repo_id, {"private": private, "commits": [first], "tags": {}})
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    state: LoopbackHub
+
+    def log_message(self, *_):
+        pass
+
+    def _answer(self, status: int, body=b"", **headers):
+        if not isinstance(body, bytes):
+            body, headers = json.dumps(body).encode(), {"Content_Type": "application/json"} | headers
+        self.send_response(status)
+        headers = {"Content_Length": len(body)} | headers
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _missing(self, code: str):
+        self._answer(404, {"error": code}, X_Error_Code=code, X_Error_Message=code)
+
+    def _handle(self):
+        hub, path = self.state, self.path.split("?")[0]
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            body = self._chunks()
+        hub.log.append(f"{self.command} {path}")
+        if hub.cut[0] == self.command and hub.cut[1] and hub.cut[1] in path:
+            self.close_connection = True
+            self.connection.close()
+            return None
+        if upload := re.fullmatch(r"/lfs/([0-9a-f]{64})", path):
+            if hashlib.sha256(body).hexdigest() != upload[1]:
+                return self._answer(400)
+            hub.lfs[upload[1]] = body
+            return self._answer(200)
+        allowed = self.headers.get("Authorization") == f"Bearer {hub.token}"
+        if path.startswith("/api/validate-yaml"):
+            return self._answer(200, {"errors": [], "warnings": []})
+        if not allowed:
+            return self._answer(
+                401, {"error": "Invalid credentials"}, X_Error_Message="Invalid credentials in Authorization header"
+            )
+        return self._route(path, body)
+
+    do_GET = do_POST = do_PUT = do_HEAD = _handle
+
+    def _chunks(self) -> bytes:
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+    def _route(self, path: str, body: bytes):
+        hub = self.state
+        if path == "/api/whoami-v2":
+            return self._answer(200, {"name": "tester", "type": "user", "auth": {"accessToken": {"role": "write"}}})
+        if path == "/api/repos/create":
+            asked = json.loads(body)
+            repo_id = f"{asked.get('organization') or 'tester'}/{asked['name']}"
+            if repo_id in hub.repos:
+                return self._answer(409, {"error": "exists", "url": f"{hub.url}/{repo_id}"})
+            hub.add(repo_id, asked.get("visibility") == "private" or bool(asked.get("private")))
+            return self._answer(200, {"url": f"{hub.url}/{repo_id}", "name": repo_id, "id": repo_id})
+        found = re.match(r"(?:/api/models)?/([\w.-]+/[\w.-]+?)(?:\.git)?(?:/(.*))?$", path)
+        repo = hub.repos.get(found[1]) if found else None
+        if repo is None:
+            return self._missing("RepoNotFound")
+        return self._repo(found[1], repo, found[2] or "revision/main", body)
+
+    def _repo(self, repo_id: str, repo: dict, rest: str, body: bytes):
+        hub, (verb, _, detail) = self.state, rest.partition("/")
+        if verb == "preupload":
+            files = json.loads(body)["files"]
+            modes = [{"path": f["path"], "uploadMode": "lfs" if f["path"].endswith(".safetensors") else "regular",
+                      "shouldIgnore": False} for f in files]  # fmt: skip
+            return self._answer(200, {"files": modes})
+        if rest == "info/lfs/objects/batch":
+            wanted = [{"oid": o["oid"], "size": o["size"]} for o in json.loads(body)["objects"]]
+            for item in wanted:
+                if item["oid"] not in hub.lfs:
+                    item["actions"] = {"upload": {"href": f"{hub.url}/lfs/{item['oid']}", "header": {}}}
+            return self._answer(
+                200, {"transfer": "basic", "objects": wanted}, Content_Type="application/vnd.git-lfs+json"
+            )
+        if verb == "commit":
+            return self._commit(repo_id, repo, body)
+        if verb == "tag":
+            repo["tags"][json.loads(body)["tag"]] = self._revision(repo, detail)["id"]
+            return self._answer(200, {})
+        if verb == "resolve":
+            revision, _, name = detail.partition("/")
+            return self._file(repo, revision, name)
+        if verb in ("revision", "tree"):
+            commit = self._revision(repo, detail)
+            if commit is None:
+                return self._missing("RevisionNotFound")
+            if verb == "tree":
+                files = [{"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+                         for name, data in commit["files"].items()]  # fmt: skip
+                return self._answer(200, files)
+            return self._answer(200, {"id": repo_id, "modelId": repo_id, "sha": commit["id"], "private": repo["private"], "tags": [],
+                                      "siblings": [{"rfilename": name} for name in commit["files"]]})  # fmt: skip
+        return self._answer(404, {"error": f"not known here: {rest}"})
+
+    def _revision(self, repo: dict, name: str) -> dict | None:
+        name = repo["tags"].get(name, name)
+        return repo["commits"][-1] if name == "main" else next((c for c in repo["commits"] if c["id"] == name), None)
+
+    def _commit(self, repo_id: str, repo: dict, body: bytes):
+        files = dict(repo["commits"][-1]["files"])
+        for line in map(json.loads, body.decode().splitlines()):
+            if line["key"] == "file":
+                files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
+            if line["key"] == "lfsFile":
+                files[line["value"]["path"]] = self.state.lfs[line["value"]["oid"]]
+        oid = hashlib.sha1(repr(sorted(files.items())).encode()).hexdigest()
+        repo["commits"].append({"id": oid, "files": files})
+        url = f"{self.state.url}/{repo_id}/commit/{oid}"
+        return self._answer(200, {"success": True, "commitOid": oid, "commitUrl": url, "hookOutput": ""})
+
+    def _file(self, repo: dict, revision: str, name: str):
+        commit = self._revision(repo, revision)
+        if commit is None or name not in commit["files"]:
+            return self._missing("EntryNotFound" if commit else "RevisionNotFound")
+        data = commit["files"][name]
+        etag = hashlib.sha256(data).hexdigest()
+        if name == self.state.corrupt:
+            data = data[:-1] + bytes([data[-1] ^ 1])
+        return self._answer(200, data, ETag=f'"{etag}"', X_Repo_Commit=commit["id"], Accept_Ranges="none")

@@ -1,0 +1,185 @@
+"""Publishing: what is staged, what is refused, and the real client against a Hub on the loopback address.
+
+The client reads its endpoint when it is imported, so each conversation with the Hub is a process of its own.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from loopback_hub import LoopbackHub
+
+from irae_lib import hub
+from irae_lib.cases import validated_cases
+from irae_lib.evaluation import grade_answers, report_section
+from irae_lib.runtime import DATA, ROOT
+from irae_lib.schemas import AdapterError, Answer
+
+TOKEN = "hf_" + "x" * 12
+ADAPTER = DATA / "rehearsal_adapter"
+SECTION = report_section(validated_cases(), grade_answers(validated_cases(), [Answer(text="", unscored="x")] * 11))
+REPORT = {"rehearsal": True, "base_model": "data/rehearsal_base", "adapters": {},
+          "results": {"validated": {"base": SECTION, "full": SECTION}, "test": {"full": SECTION}}}  # fmt: skip
+
+
+@pytest.fixture()
+def staged(tmp_path):
+    return hub.stage(ADAPTER, REPORT, tmp_path / "published", "tester/irae")
+
+
+# --- staging and card -----------------------------------------------------------------------------------
+
+
+def test_staged_folder_holds_exactly_what_may_leave(staged):
+    assert {path.name for path in staged.iterdir()} == set(hub.PUBLISHED)
+    config = json.loads((staged / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == "data/rehearsal_base"
+    text = "".join(path.read_text() for path in staged.iterdir() if path.suffix != ".safetensors")
+    assert not re.search(r"(?<![\w./])/(?:root|home|work|tmp|Users)/", text) and "hf_" not in text
+
+
+def test_staging_again_replaces_and_leaves_nothing_aside(staged, tmp_path):
+    (staged / "old.txt").write_text("x")
+    hub.stage(ADAPTER, REPORT, staged, "tester/irae")
+    assert not (staged / "old.txt").exists() and [path.name for path in tmp_path.iterdir()] == ["published"]
+
+
+def copy_of_adapter(folder: Path, **record) -> Path:
+    folder.mkdir()
+    for path in ADAPTER.iterdir():
+        (folder / path.name).write_bytes(path.read_bytes())
+    changed = json.loads((folder / "irae_adapter.json").read_text()) | record
+    (folder / "irae_adapter.json").write_text(json.dumps(changed))
+    return folder
+
+
+@pytest.mark.parametrize("base", ["/home/me/model", "C:\\models\\gemma"])
+def test_a_path_of_this_machine_is_refused(tmp_path, base):
+    with pytest.raises(AdapterError, match="path of this machine"):
+        hub.stage(copy_of_adapter(tmp_path / "a", base_model=base), REPORT, tmp_path / "out", "t/x")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pickle_or_a_missing_file_is_refused(tmp_path):
+    folder = copy_of_adapter(tmp_path / "a")
+    (folder / "optimizer.pt").write_bytes(b"x")
+    with pytest.raises(AdapterError, match="optimizer.pt"):
+        hub.stage(folder, REPORT, tmp_path / "out", "t/x")
+    (folder / "optimizer.pt").unlink()
+    (folder / "adapter_model.safetensors").unlink()
+    with pytest.raises(AdapterError, match="adapter_model.safetensors is not in"):
+        hub.stage(folder, REPORT, tmp_path / "out", "t/x")
+
+
+def test_card_carries_licence_notice_rehearsal_n_and_unscored(staged):
+    card = (staged / "README.md").read_text()
+    for part in ("license: other", "license_name: health-ai-developer-foundations", f"license_link: {hub.TERMS}", "(rehearsal)",
+                 "Not a medical device", hub.NOTICE.strip(), "unscored", "0/11", "compact-1"):  # fmt: skip
+        assert part in card, part
+    assert (staged / "NOTICE").read_text() == (
+        "HAI-DEF is provided under and subject to the Health AI Developer Foundations Terms of Use found at "
+        "https://developers.google.com/health-ai-developer-foundations/terms\n"
+    )
+
+
+def test_code_of_the_card_runs_as_printed(staged):
+    code = re.search(r"```python\n(.*?)```", (staged / "README.md").read_text(), re.S)[1]
+    code = code.replace('"tester/irae"', repr(str(staged)))  # the repository is this folder until it is pushed
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0 and "irae_detected=" in done.stdout, done.stderr[-1500:]
+
+
+# --- the real client ------------------------------------------------------------------------------------
+
+CONVERSATION = """
+import json, sys
+from pathlib import Path
+from irae_lib import hub
+from irae_lib.schemas import IraeError
+folder, cache, token = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+try:
+    first = hub.push(folder, "tester/irae", token=token, tag="v1")
+    again = hub.push(folder, "tester/irae", token=token, tag="v1")
+    back = hub.fetch(first, cache, token=token)
+    print(json.dumps({"commits": [first.commit, again.commit], "back": str(back)}))
+except IraeError as error:
+    print(json.dumps({"error": type(error).__name__, "message": str(error)}))
+"""
+
+
+def converse(server: LoopbackHub, staged: Path, tmp_path: Path, token: str = TOKEN, code: str = CONVERSATION) -> dict:
+    environment = os.environ | {"HF_ENDPOINT": server.url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "home"),
+                                "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", code, str(staged), str(tmp_path / "cache"), token], cwd=ROOT, env=environment,
+                          capture_output=True, text=True, timeout=300)  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert TOKEN not in done.stdout
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_push_tag_download_gives_the_same_bytes_and_a_second_push_changes_nothing(staged, tmp_path):
+    with LoopbackHub(TOKEN) as server:
+        said = converse(server, staged, tmp_path)
+        repo = server.repos["tester/irae"]
+    assert repo["private"] and len(repo["commits"]) == 2 and repo["tags"] == {"v1": repo["commits"][-1]["id"]}
+    assert said["commits"] == [repo["commits"][-1]["id"]] * 2
+    assert hub.file_hashes(Path(said["back"])) == hub.file_hashes(staged)
+
+
+LOAD = """
+import json, sys, torch
+from peft import PeftModel
+from irae_lib import hub
+from irae_lib.cases import validated_cases
+from irae_lib.model import load_base, load_tokenizer, next_token_logits
+from irae_lib.prompts import COMPACT
+from irae_lib.runtime import choose_profile
+profile = choose_profile("rehearsal")
+tokenizer = load_tokenizer(profile.base_model)
+pushed = hub.push(sys.argv[1], "tester/irae", token=sys.argv[3])
+def logits(source, **where):
+    model = PeftModel.from_pretrained(load_base(profile), source, **where).eval()
+    return [next_token_logits(model, tokenizer, case.case, COMPACT) for case in validated_cases()[:3]]
+ours, theirs = logits(sys.argv[1]), logits("tester/irae", revision=pushed.commit, token=sys.argv[3])
+print(json.dumps({"equal": all(torch.equal(a, b) for a, b in zip(ours, theirs))}))
+"""
+
+
+def test_a_stranger_loads_the_pushed_adapter_by_name_and_gets_the_same_logits(staged, tmp_path):
+    with LoopbackHub(TOKEN) as server:
+        assert converse(server, staged, tmp_path, code=LOAD) == {"equal": True}
+
+
+def test_a_body_changed_on_the_way_is_found_by_name(staged, tmp_path):
+    with LoopbackHub(TOKEN, corrupt="adapter_model.safetensors") as server:
+        said = converse(server, staged, tmp_path)
+    assert said["error"] == "AdapterError" and "adapter_model.safetensors" in said["message"]
+
+
+def test_a_wrong_token_is_refused_without_being_shown(staged, tmp_path):
+    with LoopbackHub(TOKEN) as server:
+        said = converse(server, staged, tmp_path, token="hf_wrong")
+        assert server.repos == {}
+    assert (
+        said["error"] == "AccessError" and "token was refused" in said["message"] and "hf_wrong" not in said["message"]
+    )
+
+
+def test_a_public_repository_of_the_same_name_receives_nothing(staged, tmp_path):
+    with LoopbackHub(TOKEN) as server:
+        server.add("tester/irae", private=False)
+        said = converse(server, staged, tmp_path)
+        assert len(server.repos["tester/irae"]["commits"]) == 1
+    assert said["error"] == "AccessError" and "is public; nothing was uploaded" in said["message"]
+
+
+@pytest.mark.parametrize("method, path", [("POST", "/commit/"), ("PUT", "/lfs/")])
+def test_a_cut_connection_leaves_the_old_state_and_says_so(staged, tmp_path, method, path):
+    with LoopbackHub(TOKEN, cut=(method, path)) as server:
+        said = converse(server, staged, tmp_path)
+        assert len(server.repos["tester/irae"]["commits"]) == 1
+    assert said["error"] == "AccessError" and "as it was before" in said["message"]
