@@ -121,8 +121,14 @@ class _Handler(BaseHTTPRequestHandler):
         hub, (verb, _, detail) = self.state, rest.partition("/")
         if verb == "preupload":
             files = json.loads(body)["files"]
-            modes = [{"path": f["path"], "uploadMode": "lfs" if f["path"].endswith(".safetensors") else "regular",
-                      "shouldIgnore": False} for f in files]  # fmt: skip
+            modes = [
+                {
+                    "path": f["path"],
+                    "uploadMode": "lfs" if f["path"].endswith(".safetensors") else "regular",
+                    "shouldIgnore": False,
+                }
+                for f in files
+            ]
             return self._answer(200, {"files": modes})
         if rest == "info/lfs/objects/batch":
             wanted = [{"oid": o["oid"], "size": o["size"]} for o in json.loads(body)["objects"]]
@@ -145,11 +151,22 @@ class _Handler(BaseHTTPRequestHandler):
             if commit is None:
                 return self._missing("RevisionNotFound")
             if verb == "tree":
-                files = [{"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
-                         for name, data in commit["files"].items()]  # fmt: skip
+                files = [
+                    {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
+                    for name, data in commit["files"].items()
+                ]
                 return self._answer(200, files)
-            return self._answer(200, {"id": repo_id, "modelId": repo_id, "sha": commit["id"], "private": repo["private"], "tags": [],
-                                      "siblings": [{"rfilename": name} for name in commit["files"]]})  # fmt: skip
+            return self._answer(
+                200,
+                {
+                    "id": repo_id,
+                    "modelId": repo_id,
+                    "sha": commit["id"],
+                    "private": repo["private"],
+                    "tags": [],
+                    "siblings": [{"rfilename": name} for name in commit["files"]],
+                },
+            )
         return self._answer(404, {"error": f"not known here: {rest}"})
 
     def _revision(self, repo: dict, name: str) -> dict | None:

@@ -22,8 +22,12 @@ from irae_lib.schemas import AdapterError, Answer
 TOKEN = "hf_" + "x" * 12
 ADAPTER = DATA / "rehearsal_adapter"
 SECTION = report_section(validated_cases(), grade_answers(validated_cases(), [Answer(text="", unscored="x")] * 11))
-REPORT = {"rehearsal": True, "base_model": "data/rehearsal_base", "adapters": {},
-          "results": {"validated": {"base": SECTION, "full": SECTION}, "test": {"full": SECTION}}}  # fmt: skip
+REPORT = {
+    "rehearsal": True,
+    "base_model": "data/rehearsal_base",
+    "adapters": {},
+    "results": {"validated": {"base": SECTION, "full": SECTION}, "test": {"full": SECTION}},
+}
 
 
 @pytest.fixture()
@@ -77,8 +81,17 @@ def test_a_pickle_or_a_missing_file_is_refused(tmp_path):
 
 def test_card_carries_licence_notice_rehearsal_n_and_unscored(staged):
     card = (staged / "README.md").read_text()
-    for part in ("license: other", "license_name: health-ai-developer-foundations", f"license_link: {hub.TERMS}", "(rehearsal)",
-                 "Not a medical device", hub.NOTICE.strip(), "unscored", "0/11", "compact-1"):  # fmt: skip
+    for part in (
+        "license: other",
+        "license_name: health-ai-developer-foundations",
+        f"license_link: {hub.TERMS}",
+        "(rehearsal)",
+        "Not a medical device",
+        hub.NOTICE.strip(),
+        "unscored",
+        "0/11",
+        "compact-1",
+    ):
         assert part in card, part
     assert (staged / "NOTICE").read_text() == (
         "HAI-DEF is provided under and subject to the Health AI Developer Foundations Terms of Use found at "
@@ -112,10 +125,21 @@ except IraeError as error:
 
 
 def converse(server: LoopbackHub, staged: Path, tmp_path: Path, token: str = TOKEN, code: str = CONVERSATION) -> dict:
-    environment = os.environ | {"HF_ENDPOINT": server.url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(tmp_path / "home"),
-                                "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}  # fmt: skip
-    done = subprocess.run([sys.executable, "-c", code, str(staged), str(tmp_path / "cache"), token], cwd=ROOT, env=environment,
-                          capture_output=True, text=True, timeout=300)  # fmt: skip
+    environment = os.environ | {
+        "HF_ENDPOINT": server.url,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HOME": str(tmp_path / "home"),
+        "HF_HUB_OFFLINE": "0",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(staged), str(tmp_path / "cache"), token],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     assert TOKEN not in done.stdout
     return json.loads(done.stdout.splitlines()[-1])
