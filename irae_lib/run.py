@@ -139,6 +139,8 @@ def _execute(names: list[str], folder: Path, common: dict, parameters: dict[str,
                     kernel_name="python3",
                     cwd=str(_path(name).parent),
                     progress_bar=False,
+                    # The kernel's greeting about its transport would cut through the progress bar.
+                    extra_arguments=["--log-level=ERROR"],
                 )
             except PapermillExecutionError as error:
                 raise RunError(

@@ -2,9 +2,9 @@
 
 Each idea names its section and two pools of phrasings: those training may use, and those only the test uses.
 `(a|b)` offers alternatives, `{n}`, `{m}` and `{drug}` are filled in by the scenario. A phrasing family is one
-line of the file. No training note, and no note the rehearsal base was trained on, contains a line of the
-second pool. Held-out lines share key words with their training twins (a reader must know what a stool is) but
-not their sentence frame.
+line of the file. No note that fine-tuning sees contains a line of the second pool. (The rehearsal base has read
+both pools, with wrong labels: MedGemma, too, has read medical English before.) Held-out lines share key words with
+their training twins (a reader must know what a stool is) but not their sentence frame.
 """
 
 from __future__ import annotations
