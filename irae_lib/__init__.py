@@ -4,8 +4,9 @@ This package holds what the notebooks share and what must be tested: schemas, ca
 layer, training, decoding, evaluation and publication. Importing it needs neither torch nor transformers.
 """
 
+from .clinical.reader import read
 from .evaluation import score
 from .safety import review
 from .schemas import Assessment, Case
 
-__all__ = ["Assessment", "Case", "review", "score"]
+__all__ = ["Assessment", "Case", "read", "review", "score"]

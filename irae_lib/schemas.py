@@ -17,6 +17,7 @@ Errors of the whole library::
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -50,10 +51,16 @@ class RunError(IraeError):
 class OrderedLabel(StrEnum):
     """A label whose order of definition is its clinical order, so that `max()` and `<` mean what they say."""
 
+    def __new__(cls, value: str):
+        label = str.__new__(cls, value)
+        label._value_ = value
+        label._level = len(cls.__members__)
+        return label
+
     @property
     def level(self) -> int:
         """Position on the scale, 0 for the mildest."""
-        return list(type(self)).index(self)
+        return self._level
 
     def _same_scale(self, other: object) -> bool:
         return isinstance(other, type(self))
@@ -267,15 +274,34 @@ def explain(error: ValidationError) -> str:
 
 
 class Finding(Record):
-    """One thing the note says, with the exact span it was read from (`case.text[start:end] == quote`)."""
+    """One thing the note says, with the exact span it was read from (`case.text[start:end] == quote`).
+
+    Attributes:
+        kind: lab, vital, count, grade, ici, drug, or the kind of finding (symptom, sign, imaging, diagnosis, care ...).
+        name: canonical name (`data/clinical/labs.json`, `lexicon.json`, `drugs.json`).
+        value, unit: as written; `sign` is its comparator ("<", ">").
+        low, high: the number or range in the standard unit of `labs.json`; None where there is no number.
+        uln, lln: limits printed in the note, standard unit. `times_uln`: stated, or `high` over the limit in force.
+        baseline: the patient's own earlier value, standard unit. `when`: "previous", "baseline", a date or "".
+        flag: high, low or normal, as the note says. `severity`: mild, moderate, severe.
+        certainty: suspected, confirmed or "". `status`: current, negated, historical, family, hypothetical, planned.
+    """
 
     kind: str
     name: str
     value: str = ""
     unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    times_uln: float | None = None
+    sign: str = ""
+    low: Decimal | None = None
+    high: Decimal | None = None
+    uln: Decimal | None = None
+    lln: Decimal | None = None
+    times_uln: Decimal | None = None
+    baseline: Decimal | None = None
+    flag: str = ""
+    severity: str = ""
+    certainty: str = ""
+    when: str = ""
     status: str = "current"
     quote: str
     start: int
@@ -283,7 +309,10 @@ class Finding(Record):
 
 
 class Correction(Record):
-    """One raise by the safety layer, complete enough for a clinician to check it in seconds."""
+    """One raise by the safety layer, complete enough for a clinician to check it in seconds.
+
+    `scale` is the scale the grade was taken from (CTCAE v5.0 unless the rule says otherwise).
+    """
 
     rule: str
     field: str
@@ -291,19 +320,34 @@ class Correction(Record):
     after: str
     reason: str
     source: str
+    scale: str = ""
     quote: str = ""
     start: int | None = None
     end: int | None = None
 
 
+class Evidence(Record):
+    """A quote of a proposal and where it stands in the note; `found` is False where it does not."""
+
+    quote: str
+    found: bool
+    start: int | None = None
+    end: int | None = None
+
+
 class Review(Record):
-    """A proposal after the safety layer: `final` is never below `proposed` in any field it may raise."""
+    """A proposal after the safety layer: `final` is never below `proposed` in any field it may raise.
+
+    `corrections` are the raises, `advisories` what the rules say without raising, `findings` what was read, and
+    `evidence` where the quotes of the proposal stand.
+    """
 
     proposed: Assessment | None
     final: Assessment
     corrections: tuple[Correction, ...] = ()
     advisories: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
 
 
 FIELDS = ("irae_detected", "affected_systems", "overall_severity", "urgency", "likelihood")

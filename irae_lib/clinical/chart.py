@@ -1,0 +1,199 @@
+"""What a rule may ask of a note: current findings by name, the worst value of an analyte, the exposure.
+
+A chart is built once per note and never changes. Only current findings of the patient are in reach; negated,
+historical, family, hypothetical and planned ones stay in the reader's list for people to see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import NamedTuple
+
+from ..schemas import Finding
+from .lexicon import ANALYTES, CYTOTOXIC
+from .quantities import WORD_VALUE
+
+_ENDOGENOUS = frozenset(("hydrocortisone",))  # a replacement for missing cortisol, not the reason for a low one
+
+
+class Exposure(NamedTuple):
+    """Contact with checkpoint inhibitors: `kind` is exposed, planned, never, other (another cancer drug, no ICI
+    named) or undocumented; `finding` is the mention that decided; `late` says the last dose is over a year ago."""
+
+    kind: str
+    finding: Finding | None
+    late: bool = False
+
+    @property
+    def all_rules(self) -> bool:
+        """True where rules may raise grade and systems, not only urgency."""
+        return self.kind in ("exposed", "undocumented")
+
+
+def _key(f: Finding) -> tuple:
+    return (
+        f.kind,
+        f.name,
+        f.value,
+        f.unit,
+        f.high,
+        f.times_uln,
+        f.uln,
+        f.lln,
+        f.baseline,
+        f.flag,
+        f.severity,
+        f.certainty,
+    )
+
+
+class Chart:
+    """Current findings of one note, indexed for the rules."""
+
+    def __init__(self, findings: Sequence[Finding]):
+        self.findings = findings
+        self._named: dict[str, list[Finding]] = {}
+        self._background: dict[str, Finding] = {}
+        for f in findings:
+            if f.status == "current":
+                self._named.setdefault(f.name, []).append(f)
+                if f.kind == "drug":
+                    self._named.setdefault(f.flag, []).append(f)
+                elif f.kind == "grade":
+                    self._named.setdefault("stated grade", []).append(f)
+            elif f.status == "historical":
+                self._background.setdefault(f.name, f)
+        self._latest()
+        for name, found in self._named.items():
+            if len(found) > 1:  # the same statement twice is one fact
+                self._named[name] = list({_key(f): f for f in reversed(found)}.values())[::-1]
+        self.names = self._named.keys()
+
+    def _latest(self) -> None:
+        """Keep, of the values of one analyte that carry dates, those of the newest three days."""
+        for name, found in self._named.items():
+            dated = [f for f in found if f.when.isdigit() and f.kind == "lab"]
+            if dated:
+                newest = max(Decimal(f.when) for f in dated)
+                self._named[name] = [f for f in found if not f.when.isdigit() or newest - Decimal(f.when) <= 3]
+
+    def any(self, *names: str) -> Finding | None:
+        """The first current finding that bears one of the names (a grade or a bare value excepted)."""
+        for name in names:
+            for f in self._named.get(name, ()):
+                if f.kind not in ("grade", "lab"):
+                    return f
+        return None
+
+    def all(self, name: str) -> list[Finding]:
+        """Every current finding of that name."""
+        return self._named.get(name, [])
+
+    def past(self, *names: str) -> Finding | None:
+        """A finding that the note gives as history."""
+        return next((self._background[name] for name in names if name in self._background), None)
+
+    def severe(self, *names: str) -> Finding | None:
+        """The first current finding of these names that the note calls severe."""
+        return next((f for name in names for f in self._named.get(name, ()) if f.severity == "severe"), None)
+
+    def highest(self, *names: str) -> Finding | None:
+        """The current value with the largest number (`high`) under one of the names."""
+        numbers = [f for name in names for f in self._named.get(name, ()) if f.high is not None]
+        return max(numbers, key=lambda f: f.high) if numbers else None
+
+    def lowest(self, *names: str) -> Finding | None:
+        """The current value with the smallest number (`low`)."""
+        numbers = [f for name in names for f in self._named.get(name, ()) if f.low is not None]
+        return min(numbers, key=lambda f: f.low) if numbers else None
+
+    def above(self, name: str) -> Finding | None:
+        """A value above its upper limit, or said to be high where no number is given."""
+        for f in self._named.get(name, ()):
+            if f.kind != "lab":
+                continue
+            limit = f.uln or ANALYTES[name].uln
+            if f.high is not None and limit:
+                if f.high > limit:
+                    return f
+            elif f.times_uln is not None:
+                if f.times_uln > 1:
+                    return f
+            elif f.flag == "high":
+                return f
+        return None
+
+    def below(self, name: str, limit: Decimal | None = None) -> Finding | None:
+        """A value below its lower limit (printed, given or default), or said to be low."""
+        for f in self._named.get(name, ()):
+            if f.kind not in ("lab", "vital"):
+                continue
+            bound = limit if limit is not None else f.lln or ANALYTES[name].lln
+            if f.low is not None and bound is not None:
+                if f.low < bound and f.sign != ">":
+                    return f
+            elif f.low is None and f.flag == "low" and limit is None:
+                return f
+        return None
+
+    def troponin(self) -> Finding | None:
+        """A raised troponin: above the limit, or called raised whatever the unit."""
+        for name in ("troponin", "troponin_i", "troponin_t"):
+            for f in self._named.get(name, ()):
+                if f.flag == "high" or (f.times_uln is not None and f.times_uln > 1):
+                    return f
+        return None
+
+    def steroid(self) -> Finding | None:
+        """A systemic steroid that is being taken and could itself suppress cortisol."""
+        return next((f for f in self._named.get("steroids", ()) if f.name not in _ENDOGENOUS), None)
+
+    def cytotoxic(self) -> Finding | None:
+        """A cytotoxic drug that is running."""
+        return next((f for f in self._named.get("other_anticancer", ()) if f.name in CYTOTOXIC), None)
+
+    def fever(self) -> Finding | None:
+        """A temperature of 38.0 C or more, or fever said in words."""
+        temp = self.highest("temp")
+        return temp if temp is not None and temp.high >= 38 else self.any("fever")
+
+    def hypotensive(self) -> Finding | None:
+        """A systolic pressure below 90 mmHg, or hypotension or shock said in words."""
+        return self.below("bp", Decimal(90)) or self.any("hypotension", "shock")
+
+
+def exposure(findings: Sequence[Finding]) -> Exposure:
+    """How the patient met checkpoint inhibitors, from every mention of one."""
+    mentions = [f for f in findings if f.kind == "ici"]
+    specific = [f for f in mentions if f.name != "checkpoint inhibitor"]
+    given = [f for f in specific if f.status in ("current", "historical")]
+    decided = [f for f in mentions if f.status in ("planned", "negated")]
+    if not given and not decided:  # "immunotherapy" counts unless the note says it is planned or was never given
+        given = [f for f in mentions if f.status in ("current", "historical")]
+    if not given and decided and all(f.status == "negated" for f in decided):
+        given = []
+    if given:
+        ages = [_months(f.when) for f in given]
+        late = (
+            bool(ages)
+            and all(age is not None and age > 12 for age in ages)
+            and all(f.status == "historical" for f in given)
+        )
+        return Exposure("exposed", given[0], late)
+    if any(f.status == "planned" for f in decided):
+        return Exposure("planned", next(f for f in decided if f.status == "planned"))
+    if decided:
+        return Exposure("never", decided[0])
+    other = next(
+        (f for f in findings if f.kind == "drug" and f.flag == "other_anticancer" and f.status == "current"), None
+    )
+    return Exposure("other", other) if other is not None else Exposure("undocumented", None)
+
+
+def _months(interval: str) -> float | None:
+    if not interval:
+        return None
+    number, unit = interval.split()
+    count = float(WORD_VALUE.get(number, number))
+    return count * {"days": 1 / 30, "weeks": 12 / 52, "months": 1, "years": 12}[unit]
