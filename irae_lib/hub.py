@@ -157,10 +157,14 @@ def _said_clearly(consequence: str) -> Iterator[None]:
             f"{consequence}: {type(error).__name__}; check the network and the disk, then try again"
         ) from None
     except Exception as error:
-        # The HTTP library under the client differs between versions (httpx, httpx2); only its name is known here.
-        if type(error).__module__.split(".")[0] not in {"httpx", "httpx2", "httpcore", "httpcore2", "requests"}:
+        # The HTTP library under the client differs between versions (httpx, httpx2); only its name is known here. The
+        # client wraps what breaks inside a large upload into an error of its own; the cause tells.
+        causes = [error, error.__cause__, error.__context__]
+        network = {"httpx", "httpx2", "httpcore", "httpcore2", "requests"}
+        found = next((c for c in causes if type(c).__module__.split(".")[0] in network or isinstance(c, OSError)), None)
+        if found is None:
             raise
-        raise AccessError(f"{consequence}: {type(error).__name__}; check the network, then try again") from None
+        raise AccessError(f"{consequence}: {type(found).__name__}; check the network, then try again") from None
 
 
 # --- the card -------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ it has. The tokenizer is loaded, never the processor: with a processor TRL would
 from __future__ import annotations
 
 import json
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from .cases import file_sha256, write_text
 from .prompts import get_prompt, messages
 from .runtime import Profile
 from .schemas import AdapterError, Case
+
+# transformers 5.24 announces new names for these, which PEFT and TRL call; the reader of a notebook can do nothing.
+warnings.filterwarnings("ignore", message="`(is_)?gradient_checkpointing` is deprecated", category=FutureWarning)
 
 # PEFT matches the whole module name. Bare names ("q_proj") would also adapt the vision tower.
 LORA_TARGETS = r"model\.language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"

@@ -7,6 +7,7 @@ labels of `flawed`, which imitate how the real base fails, so that fine-tuning h
 
 from __future__ import annotations
 
+import functools
 import json
 import random
 import re
@@ -43,7 +44,8 @@ SPECIAL = (
 _BYTES = tuple(f"<0x{i:02X}>" for i in range(256))
 
 
-def corpus(seed: int) -> list[str]:
+@functools.cache
+def corpus(seed: int) -> tuple[str, ...]:
     """Text the words come from: synthetic notes and answers of both pools, the prompts, the validated cases.
 
     Of the validated cases only the words are used, in no order: for the tokenizer and for copying exercises.
@@ -52,7 +54,7 @@ def corpus(seed: int) -> list[str]:
     made = [case for pool in ("train", "test") for case in make_cases(2500, pool=pool, seed=seed, prefix="words")]
     cases = [recased(case, rng) for case in made] + validated_cases() * 5
     texts = [text for case in cases for text in (case.case.text, case.expected.to_json())]
-    return texts + [prompt.instructions for prompt in prompts.PROMPTS.values()] * 5
+    return (*texts, *[prompt.instructions for prompt in prompts.PROMPTS.values()] * 5)
 
 
 def make_tokenizer(texts: Iterable[str]):

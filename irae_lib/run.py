@@ -140,7 +140,7 @@ def _execute(names: list[str], folder: Path, common: dict, parameters: dict[str,
                     cwd=str(_path(name).parent),
                     progress_bar=False,
                     # The kernel's greeting about its transport would cut through the progress bar.
-                    extra_arguments=["--log-level=ERROR"],
+                    extra_arguments=["--log-level=CRITICAL"],
                 )
             except PapermillExecutionError as error:
                 raise RunError(

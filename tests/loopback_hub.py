@@ -45,6 +45,16 @@ class LoopbackHub:
         return self.repos.setdefault(repo_id, {"private": private, "commits": [first], "tags": {}})
 
 
+def _preupload(path: str, there: bytes | None) -> dict:
+    """How a file is to be sent, and the id of the one that is there: by it the client leaves out what is unchanged."""
+    lfs = path.endswith(".safetensors")
+    mode = {"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False}
+    if there is None:
+        return mode
+    blob = hashlib.sha256(there) if lfs else hashlib.sha1(b"blob %d\0" % len(there) + there)
+    return {**mode, "oid": blob.hexdigest()}
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: LoopbackHub
@@ -120,15 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _repo(self, repo_id: str, repo: dict, rest: str, body: bytes):
         hub, (verb, _, detail) = self.state, rest.partition("/")
         if verb == "preupload":
-            files = json.loads(body)["files"]
-            modes = [
-                {
-                    "path": f["path"],
-                    "uploadMode": "lfs" if f["path"].endswith(".safetensors") else "regular",
-                    "shouldIgnore": False,
-                }
-                for f in files
-            ]
+            there = repo["commits"][-1]["files"]
+            modes = [_preupload(f["path"], there.get(f["path"])) for f in json.loads(body)["files"]]
             return self._answer(200, {"files": modes})
         if rest == "info/lfs/objects/batch":
             wanted = [{"oid": o["oid"], "size": o["size"]} for o in json.loads(body)["objects"]]

@@ -150,7 +150,7 @@ RECORD = {
 
 
 def saved_adapter(base, tokenizer, folder):
-    trainer = make_trainer(base, tokenizer, folder / "out")
+    trainer = make_trainer(base, tokenizer, folder / "out", epochs=3)  # the first update only warms up
     training.prepare(trainer)
     trainer.train()
     record = RECORD | {"base_sha256": model.base_sha256(REHEARSAL_BASE)}
