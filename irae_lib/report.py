@@ -168,7 +168,10 @@ def label_figure(cases: Sequence[LabelledCase], title: str):
 
 
 def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
-    """The per-case grid side by side for several systems: filled is right, empty is wrong, bold is a pass."""
+    """The per-case grid side by side for several systems: dot is right, cross is wrong, bold is a pass.
+
+    "none" marks an unscored answer: nothing that could be read.
+    """
     figure, axes = _axes(width=2.3 + 2.1 * len(columns), height=4.2, columns=max(2, len(columns)))
     for one in axes[len(columns) :]:
         one.set_visible(False)
@@ -182,7 +185,7 @@ def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
             one.text(
                 len(FIELDS) - 0.4,
                 y,
-                f"{mine.total}/5",
+                "none" if mine.unscored else f"{mine.total}/5",
                 va="center",
                 fontsize=9,
                 weight="bold" if mine.passed else "normal",
@@ -228,6 +231,14 @@ def accuracy_figure(report: dict, split: str, title: str):
     n = next(iter(systems.values()))["raw"]["n"]
     axes.set(ylim=(0, 1.02), ylabel="share right", title=f"{title} (n = {n})")
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def shown(figure):
+    """The figure as a cell's last value: drawn there once, and not a second time by the inline backend."""
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
     return figure
 
 

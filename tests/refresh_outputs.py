@@ -16,13 +16,20 @@ import conftest  # noqa: F401 - sets the environment before a kernel starts
 import nbformat
 import papermill
 
+# Pictures where readers look: the tests draw nowhere, the saved notebooks show what Jupyter and Colab show.
+os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def refresh(path: Path) -> None:
     """Execute one notebook in place and drop everything that differs from run to run."""
     notebook = papermill.execute_notebook(
-        str(path), None, cwd=str(path.parent), kernel_name="python3", progress_bar=False
+        str(path),
+        None,
+        cwd=str(path.parent),
+        kernel_name="python3",
+        progress_bar=False,
+        extra_arguments=["--log-level=CRITICAL"],
     )
     for name in ("papermill", "widgets"):
         notebook.metadata.pop(name, None)
