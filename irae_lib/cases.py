@@ -6,7 +6,9 @@ never exists under its final name.
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterable
@@ -17,20 +19,22 @@ from pydantic import ValidationError
 
 from . import prompts
 from .runtime import DATA
-from .schemas import Assessment, Case, Record, SchemaError, explain
+from .schemas import SECTIONS, Assessment, Case, Record, SchemaError, explain
 
 VALIDATED = DATA / "cases" / "validated.jsonl"
 
 
 class LabelledCase(Record):
     """A case with its label. `kind` is the row of the contract it follows (irae, mimic, well ...), `family` the
-    pool of phrasings it was written from, `topic` the illness; all three are for counting, never for the model."""
+    pool of phrasings it was written from, `topic` the illness, `pair` the minimal pair it is one side of; all four are
+    for counting, never for the model."""
 
     case: Case
     expected: Assessment
     kind: str = "irae"
     family: str = ""
     topic: str = ""
+    pair: str = ""
 
 
 def validated_cases(path: Path = VALIDATED) -> list[LabelledCase]:
@@ -44,22 +48,71 @@ def write_cases(path: Path, cases: Iterable[LabelledCase]) -> Path:
 
 
 def read_cases(path: Path) -> list[LabelledCase]:
-    """The labelled cases of a JSON-lines file.
+    """The labelled cases of a file: JSON lines, or CSV with a header (the form is in data/README.md).
+
+    A row without an id gets one from the file's name and its place.
 
     Raises:
-        SchemaError: the file is missing or empty, or a line is not what it must be (file, line, field).
+        SchemaError: the file is missing or empty, or a row is not what it must be (file, line or row, field).
     """
+    path = Path(path)
+    is_csv = path.suffix.lower() == ".csv"
+    unit = "row" if is_csv else "line"
     cases, ids = [], {}
-    for number, row in read_lines(path):
-        case = _from_row(row, f"{path.name} line {number}")
+    for number, row in _read_csv(path) if is_csv else read_lines(path):
+        where = f"{path.name} {unit} {number}"
+        case = _from_row({"id": f"{path.stem}-{number}"} | row, where)
         if case.case.id in ids:
-            raise SchemaError(f"{path.name} line {number}: id {case.case.id!r} is already on line {ids[case.case.id]}")
+            raise SchemaError(f"{where}: id {case.case.id!r} is already on {unit} {ids[case.case.id]}")
+        lost = [i for i, quote in enumerate(case.expected.evidence, start=1) if quote not in case.case.text]
+        if lost:
+            raise SchemaError(f"{where}: expected.evidence, quote {lost[0]} does not occur in the note word for word")
         ids[case.case.id] = number
         cases.append(case)
     return cases
 
 
-_EXTRA = ("kind", "family", "topic")
+_LABELS = ("irae_detected", "affected_systems", "overall_severity", "urgency", "likelihood")
+_LISTS = {"affected_systems": ";", "evidence": "|", "actions": "|"}
+_COLUMNS = ("id", "age", "cancer_type", "text", *SECTIONS, *_LABELS, "evidence", "reasoning", "actions", "kind")
+_TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def _read_csv(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Row numbers as a spreadsheet shows them (the header is row 1) and rows in the form of a JSON line."""
+    table = csv.DictReader(io.StringIO(_read_text(path, "a CSV file")), strict=True)
+    try:
+        columns = [name.strip() for name in table.fieldnames or ()]
+        unknown = [name for name in columns if name not in _COLUMNS]
+        missing = [name for name in _LABELS if name not in columns]
+        if unknown or missing:
+            what = f"column {unknown[0]!r} is not known" if unknown else f"column {missing[0]} is missing"
+            raise SchemaError(f"{path.name} row 1: {what}; columns are {', '.join(_COLUMNS)}")
+        table.fieldnames = columns
+        rows = [(number, _from_csv(row, f"{path.name} row {number}")) for number, row in enumerate(table, start=2)]
+    except csv.Error as error:
+        raise SchemaError(f"{path.name}: not CSV near line {table.line_num}: {error}") from None
+    if not rows:
+        raise SchemaError(f"{path.name} holds no rows")
+    return rows
+
+
+def _from_csv(row: dict[str | None, Any], where: str) -> dict[str, Any]:
+    if None in row or None in row.values():
+        raise SchemaError(f"{where}: not as many cells as the header has columns; quote a text that holds commas")
+    cells = {name: value.strip() for name, value in row.items() if value.strip()}
+    truth = cells.get("irae_detected", "").lower()
+    if truth not in _TRUTH:
+        raise SchemaError(f"{where}: irae_detected must be true or false")
+    label = {name: cells.pop(name) for name in (*_LABELS, "evidence", "reasoning", "actions") if name in cells}
+    for name, mark in _LISTS.items():
+        label[name] = [part.strip() for part in label.get(name, "").split(mark) if part.strip()]
+    expected = label | {"irae_detected": _TRUTH[truth], "causality": {"likelihood": label.pop("likelihood", None)}}
+    expected.pop("likelihood", None)
+    return cells | {"expected": expected}
+
+
+_EXTRA = ("kind", "family", "topic", "pair")
 
 
 def _to_row(case: LabelledCase) -> dict[str, Any]:
@@ -159,12 +212,7 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
         SchemaError: missing or empty file, bad encoding, or a line that is not one JSON object.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # not splitlines(): U+2028 is legal inside JSON
-    except FileNotFoundError:
-        raise SchemaError(f"{path.name} not found in {path.parent.name or '.'}/; expected a JSON-lines file") from None
-    except UnicodeDecodeError as error:
-        raise SchemaError(f"{path.name}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+    lines = _read_text(path, "a JSON-lines file").split("\n")  # not splitlines(): U+2028 is legal inside JSON
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -179,6 +227,15 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     if not rows:
         raise SchemaError(f"{path.name} holds no rows")
     return rows
+
+
+def _read_text(path: Path, expected: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark before UTF-8
+    except FileNotFoundError:
+        raise SchemaError(f"{path.name} not found in {path.parent.name or '.'}/; expected {expected}") from None
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"{path.name}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
 
 
 def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> Path:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 
 from .cases import LabelledCase
-from .safety import review
+from .safety import NOTHING, review
 from .schemas import FIELDS, Answer, Assessment, Record, Score
 
 SCHEMA_VERSION = 1
@@ -23,13 +23,8 @@ def score(final: Assessment | None, expected: Assessment, *, unscored: str = "")
     """
     if final is None:
         return Score(**dict.fromkeys(FIELDS, False), unscored=unscored or "no assessment")
-    return Score(
-        irae_detected=final.irae_detected == expected.irae_detected,
-        affected_systems=set(final.affected_systems) == set(expected.affected_systems),
-        overall_severity=final.overall_severity == expected.overall_severity,
-        urgency=final.urgency == expected.urgency,
-        likelihood=final.causality.likelihood == expected.causality.likelihood,
-    )
+    said, right = _fields(final), _fields(expected)
+    return Score(**{name: said[name] == right[name] for name in FIELDS})
 
 
 class Graded(Record):
@@ -140,8 +135,54 @@ def _rounded(value: float) -> float:
 
 
 def report_section(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> dict:
-    """`{"raw": ..., "safety": ...}` for one system on one split, as plain JSON types."""
-    return {stage: summarize(cases, graded, stage=stage).model_dump(mode="json") for stage in ("raw", "safety")}
+    """`{"raw": ..., "safety": ...}` for one system on one split, as plain JSON types; `pairs` where there are any."""
+    section = {stage: summarize(cases, graded, stage=stage).model_dump(mode="json") for stage in ("raw", "safety")}
+    if all(case.pair for case in cases):
+        for stage in ("raw", "safety"):
+            section[stage]["pairs"] = summarize_pairs(cases, graded, stage=stage).model_dump(mode="json")
+    return section
+
+
+def rules_alone(cases: Sequence[LabelledCase]) -> list[Graded]:
+    """The rules without a model, in the form of a model's answers: `raw` is nothing proposed, `safety` the rules."""
+    return grade_answers(cases, [Answer(text=NOTHING.to_json(), assessment=NOTHING)] * len(cases))
+
+
+class PairSummary(Record):
+    """Minimal pairs: both sides pass; every field that must flip does; no field flips that must not."""
+
+    n: int
+    both_passed: int
+    flipped: int
+    kept: int
+
+
+def summarize_pairs(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage: str) -> PairSummary:
+    """What of the minimal pairs a system gets right; an unscored side counts as wrong."""
+    by_pair: dict[str, list[tuple[LabelledCase, Graded]]] = {}
+    for case, one in zip(cases, graded, strict=True):
+        by_pair.setdefault(case.pair, []).append((case, one))
+    passed = flipped = kept = 0
+    for (case_a, a), (case_b, b) in by_pair.values():
+        passed += getattr(a, stage).passed and getattr(b, stage).passed
+        if not (a.answer.assessment and b.answer.assessment):
+            continue
+        said = [_fields(one.final if stage == "safety" else one.answer.assessment) for one in (a, b)]
+        must = {name for name in FIELDS if _fields(case_a.expected)[name] != _fields(case_b.expected)[name]}
+        does = {name for name in FIELDS if said[0][name] != said[1][name]}
+        flipped += must <= does
+        kept += does <= must
+    return PairSummary(n=len(by_pair), both_passed=passed, flipped=flipped, kept=kept)
+
+
+def _fields(one: Assessment) -> dict[str, object]:
+    return {
+        "irae_detected": one.irae_detected,
+        "affected_systems": frozenset(one.affected_systems),
+        "overall_severity": one.overall_severity,
+        "urgency": one.urgency,
+        "likelihood": one.causality.likelihood,
+    }
 
 
 def positives(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> tuple[list[LabelledCase], list[Graded]]:

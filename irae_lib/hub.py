@@ -41,10 +41,16 @@ def stage(adapter_dir: Path, report: dict[str, Any], out_dir: Path, repo_id: str
     """Fill `out_dir` with the files of a publication and nothing else; an older staging is replaced.
 
     Raises:
-        AdapterError: a file is missing, a pickle lies beside the adapter, or its base is a path of this machine.
+        AdapterError: a file is missing, a pickle lies beside the adapter, its base is a path of this machine, or it was
+            trained on the user's own cases.
     """
     adapter_dir, out_dir = Path(adapter_dir), Path(out_dir)
     record = read_record(adapter_dir)
+    if record.get("own_cases"):
+        raise AdapterError(
+            f"the adapter was trained on {record['own_cases']} cases of your own: notes can be read back out of "
+            "weights, so it is not published. Train without own_cases to publish"
+        )
     missing = [name for name in (WEIGHTS, CONFIG) if not (adapter_dir / name).is_file()]
     if missing:
         raise AdapterError(f"{missing[0]} is not in the adapter folder {adapter_dir.name!r}; run 02_fine_tune again")

@@ -27,6 +27,13 @@ SHORT = {
 SYSTEM_NAMES = {"base": "base", "eleven": "tuned on the eleven", "full": "tuned (full)"}
 
 
+def system_name(system: str, stage: str) -> str:
+    """What a row of the report is called; the rules have no model, so their raw stage is nothing proposed."""
+    if system == "rules":
+        return "nothing proposed" if stage == "raw" else "rules alone"
+    return SYSTEM_NAMES.get(system, system) + (" + safety" if stage == "safety" else "")
+
+
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
     """A fixed-width text table: first column left, the others right aligned."""
     cells = [[str(cell) for cell in row] for row in (header, *rows)]
@@ -90,13 +97,13 @@ def results_table(report: dict, split: str) -> str:
     """One split of the report: every system before and after the safety floor, each rate with its n."""
     rows = []
     for system, stages in report["results"][split].items():
-        for stage, name in (("raw", ""), ("safety", " + safety")):
+        for stage in ("raw", "safety"):
             one = stages[stage]
             interval = one["field_accuracy_interval"]
             spread = f"{interval['low']:.2f}-{interval['high']:.2f}" if interval else "-"
             rows.append(
                 [
-                    SYSTEM_NAMES.get(system, system) + name,
+                    system_name(system, stage),
                     one["n"],
                     one["unscored"],
                     f"{one['field_accuracy']:.3f}",
@@ -108,6 +115,16 @@ def results_table(report: dict, split: str) -> str:
                 ]
             )
     return table(rows, ["system", "n", "unscored", "fields", "95 % CI", "passed", *SHORT.values(), "under", "over"])
+
+
+def pairs_table(report: dict) -> str:
+    """The minimal pairs of a report: pairs with both notes passed, all due flips made, no other field moved."""
+    rows = []
+    for system, stages in report["results"]["contrast"].items():
+        for stage in ("raw", "safety"):
+            one = stages[stage]["pairs"]
+            rows.append([system_name(system, stage), one["n"], one["both_passed"], one["flipped"], one["kept"]])
+    return table(rows, ["system", "pairs", "both passed", "flipped", "kept"])
 
 
 # --- figures --------------------------------------------------------------------------------------------
@@ -206,7 +223,7 @@ def accuracy_figure(report: dict, split: str, title: str):
     names = [*FIELDS, "all five"]
     width = 0.8 / len(systems)
     for i, ((system, stages), color, hatch) in enumerate(
-        zip(systems.items(), ("#999999", SKY, BLUE), ("//", "..", ""), strict=False)
+        zip(systems.items(), (AMBER, "#999999", SKY, BLUE), ("xx", "//", "..", ""), strict=False)
     ):
 
         def values(stage, stages=stages):
@@ -220,16 +237,16 @@ def accuracy_figure(report: dict, split: str, title: str):
             color=color,
             hatch=hatch,
             edgecolor="white",
-            label=f"{SYSTEM_NAMES.get(system, system)} + safety",
+            label=system_name(system, "safety"),
         )
-        axes.scatter(
-            x, values("raw"), marker="_", s=90, color="black", label="before the floor" if i == 0 else None, zorder=3
-        )
+        if system != "rules":
+            axes.scatter(x, values("raw"), marker="_", s=90, color="black", zorder=3)
     axes.set_xticks(
         [position + 0.4 - width / 2 for position in range(len(names))], [SHORT.get(name, name) for name in names]
     )
     n = next(iter(systems.values()))["raw"]["n"]
     axes.set(ylim=(0, 1.02), ylabel="share right", title=f"{title} (n = {n})")
+    axes.scatter([], [], marker="_", s=90, color="black", label="before the safety layer")
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 

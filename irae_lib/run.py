@@ -175,6 +175,7 @@ def _closing(folder: Path, seconds: dict[str, float]) -> str:
             ("validated", "the eleven validated cases (a fitting check: `full` and `eleven` were trained on them)"),
             ("test", "held-out synthetic test"),
             ("test_irae", "held-out synthetic test, irAE cases only"),
+            ("contrast", "minimal pairs, each note alone"),
         ):
             parts.append(f"{title}; {what}\n{results_table(report, split)}")
     return "\n\n".join(parts)

@@ -156,7 +156,8 @@ def test_an_id_used_twice_is_refused_with_both_lines(tmp_path):
 def test_unicode_line_separators_inside_a_note_do_not_split_the_row(tmp_path):
     first = validated_cases()[0]
     case = LabelledCase(
-        case=first.case.model_copy(update={"notes": "a\u2028b\x85c", "text": ""}), expected=first.expected
+        case=first.case.model_copy(update={"notes": "a\u2028b\x85c", "text": ""}),
+        expected=first.expected.model_copy(update={"evidence": ()}),
     )
     case = case.model_copy(update={"case": type(first.case)(**case.case.model_dump(exclude={"text"}))})
     assert read_cases(write_cases(tmp_path / "cases.jsonl", [case]))[0].case.text == case.case.text
@@ -172,3 +173,71 @@ def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path):
     with pytest.raises(OSError):
         write_lines(path, rows())
     assert path.read_text() == '{"a": 1}\n' and list(tmp_path.iterdir()) == [path]
+
+
+# --- the user's own cases as CSV ------------------------------------------------------------------------
+
+HEADER = "id,text,irae_detected,affected_systems,overall_severity,urgency,likelihood,evidence,actions"
+ROW = 'own-1,"Nivolumab, cycle 3. ALT 640 U/L.",yes,Hepatic,Grade 3 - Severe,urgent,Possible,ALT 640 U/L,Hold ICI|Call'
+
+
+def csv_file(folder: Path, *rows: str, header: str = HEADER) -> Path:
+    path = folder / "own.csv"
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8-sig")
+    return path
+
+
+def test_own_cases_are_read_from_csv(tmp_path):
+    well = ',"Nivolumab. Well; no, really.",no,,Unknown,routine,Unlikely,,'
+    both = 'third,"Troponin up, ptosis on pembrolizumab",TRUE,Cardiac; Neurologic,Grade 3 - Severe,emergency,Possible,,'
+    one, two, three = read_cases(csv_file(tmp_path, ROW, well, both))
+    assert one.expected.evidence == ("ALT 640 U/L",) and one.expected.actions == ("Hold ICI", "Call")
+    assert two.case.id == "own-3", "a row without an id is named by its place"
+    assert not two.expected.irae_detected and two.expected.affected_systems == ()
+    assert [system.value for system in three.expected.affected_systems] == ["Cardiac", "Neurologic"]
+
+
+def test_csv_and_json_lines_say_the_same(tmp_path):
+    cases = read_cases(csv_file(tmp_path, ROW))
+    assert read_cases(write_cases(tmp_path / "own.jsonl", cases)) == cases
+
+
+def test_csv_takes_sections_instead_of_a_text(tmp_path):
+    header = "id,age,cancer_type,medications,labs,irae_detected,affected_systems,overall_severity,urgency,likelihood"
+    row = 's,63,NSCLC,"nivolumab, cycle 3",ALT 640 U/L,yes,Hepatic,Grade 3 - Severe,urgent,Possible'
+    (case,) = read_cases(csv_file(tmp_path, row, header=header))
+    assert case.case.text.splitlines() == [
+        "Context: 63-year-old, NSCLC.",
+        "Medications: nivolumab, cycle 3",
+        "Labs: ALT 640 U/L",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (ROW.replace("urgent", "today"), r"own\.csv row 3: urgency: must be one of 'routine', 'soon'"),
+        (ROW.replace("yes", "maybe"), r"own\.csv row 3: irae_detected must be true or false"),
+        (ROW.replace("Hepatic", "Liver"), r"own\.csv row 3: affected_systems\.0: must be one of"),
+        (ROW.replace("U/L,H", "u/l,H"), r"own\.csv row 3: expected\.evidence, quote 1 does not occur in the note"),
+        (ROW.replace('"', ""), r"own\.csv row 3: not as many cells as the header has columns"),
+        (ROW.replace("Possible", ""), r"own\.csv row 3: causality\.likelihood: must be one of"),
+        (ROW.replace("own-1", "first"), r"own\.csv row 3: id 'first' is already on row 2"),
+    ],
+)
+def test_a_bad_csv_row_is_named_with_its_field_and_no_note_text(tmp_path, row, message):
+    with pytest.raises(SchemaError, match=message) as error:
+        read_cases(csv_file(tmp_path, ROW.replace("own-1", "first"), row))
+    assert "640" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (HEADER.replace("urgency", "urgncy"), "row 1: column 'urgncy' is not known; columns are id, age"),
+        (HEADER.replace(",urgency", ""), "row 1: column urgency is missing"),
+    ],
+)
+def test_a_bad_csv_header_is_named(tmp_path, header, message):
+    with pytest.raises(SchemaError, match=message):
+        read_cases(csv_file(tmp_path, ROW, header=header))

@@ -4,7 +4,15 @@ import pytest
 
 from irae_lib import Case, score
 from irae_lib.cases import LabelledCase, validated_cases
-from irae_lib.evaluation import grade_answers, positives, report_section, summarize, wilson
+from irae_lib.evaluation import (
+    grade_answers,
+    positives,
+    report_section,
+    rules_alone,
+    summarize,
+    summarize_pairs,
+    wilson,
+)
 from irae_lib.schemas import FIELDS, Answer, Assessment, Urgency, parse_answer
 
 TRUTH = Assessment(
@@ -101,3 +109,45 @@ def test_positives_are_the_cases_labelled_irae():
     mixed = cases(2)
     mixed[1] = mixed[1].model_copy(update={"expected": changed(irae_detected=False)})
     assert [c.case.id for c in positives(mixed, grade_answers(mixed, [Answer(text="", unscored="x")] * 2))[0]] == ["0"]
+
+
+def pair(a: Assessment, b: Assessment, name: str = "p: x") -> list[LabelledCase]:
+    return [
+        LabelledCase(case=Case(id=f"{name}{side}", text=f"note {side}"), expected=label, pair=name)
+        for side, label in (("a", a), ("b", b))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "passed", "flipped", "kept"),
+    [
+        (({}, {"urgency": "urgent"}), 1, 1, 1),  # as labelled
+        (({}, {}), 1, 0, 1),  # the flip is missed; one field wrong is still a pass
+        (({}, {"urgency": "urgent", "overall_severity": "Grade 2 - Moderate"}), 1, 1, 0),  # one too many moves
+        (({}, {"urgency": "soon", "overall_severity": "Grade 1 - Mild"}), 0, 1, 0),
+    ],
+)
+def test_pairs_count_passes_due_flips_and_fields_left_alone(said, passed, flipped, kept):
+    cases = pair(TRUTH, changed(urgency="urgent"))
+    answers = [Answer(text="", assessment=changed(**fields)) for fields in said]
+    found = summarize_pairs(cases, grade_answers(cases, answers), stage="raw")
+    assert (found.n, found.both_passed, found.flipped, found.kept) == (1, passed, flipped, kept)
+
+
+def test_an_unscored_side_is_no_flip_and_no_pass():
+    cases = pair(TRUTH, changed(urgency="urgent"))
+    answers = [Answer(text="", assessment=TRUTH), Answer(text="x", unscored="not JSON")]
+    found = summarize_pairs(cases, grade_answers(cases, answers), stage="raw")
+    assert (found.both_passed, found.flipped, found.kept) == (0, 0, 0)
+    assert "pairs" in report_section(cases, grade_answers(cases, answers))["safety"]
+
+
+def test_rules_alone_propose_nothing_and_then_speak():
+    cases = [
+        LabelledCase(
+            case=Case(text="Nivolumab, cycle 3. ALT 640 U/L (ref 7-56)."),
+            expected=changed(affected_systems=["Hepatic"], urgency="urgent", causality={"likelihood": "Uncertain"}),
+        )
+    ]
+    section = report_section(cases, rules_alone(cases))
+    assert section["raw"]["fields"]["irae_detected"] == 0 and section["safety"]["field_accuracy"] == 1.0

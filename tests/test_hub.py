@@ -68,6 +68,12 @@ def test_a_path_of_this_machine_is_refused(tmp_path, base):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_adapter_trained_on_cases_of_ones_own_is_refused(tmp_path):
+    with pytest.raises(AdapterError, match="trained on 12 cases of your own.*not published"):
+        hub.stage(copy_of_adapter(tmp_path / "a", own_cases=12), REPORT, tmp_path / "out", "t/x")
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_pickle_or_a_missing_file_is_refused(tmp_path):
     folder = copy_of_adapter(tmp_path / "a")
     (folder / "optimizer.pt").write_bytes(b"x")

@@ -17,8 +17,11 @@ _SCOPE = 70  # characters without a further item after which an open "no" no lon
 _SHORT = 30  # the same for "not", which denies what stands beside it and opens no list
 _OLD = 40  # "history of", "known" and their kind reach this far, and from item to item as far again
 _OPENS = re.compile(r"(?:^|[.;:\n])\s*$")
-_FAMILY_VERB = re.compile(r"\s?(?:'s|:|\(|(?:also |both )?(?:has|had|with|died|suffer|diagnosed|who|is|was|carries)\b)")
-_IN_FAMILY = re.compile(r"\bin (?:his |her |a |the |their )?$")
+_FAMILY_VERB = re.compile(
+    r"\s?(?:'s|:|\(|(?:also |both )?"
+    r"(?:has|had|have|with|died|suffer|diagnosed|who|is|was|were|carries|went|became|got)\b)"
+)
+_IN_FAMILY = re.compile(r"\bin (?:his |her |an? |the |their |two |three |both )?$")
 _LIST_GAP = re.compile(
     r"[\s,/()-]*(?:\b(?:and|or|nor|is|are|was|were|has|have|been|all|both|the|of|his|her|any|in|for|also|currently|"
     r"signs?|symptoms?|on|exam|antibod(?:y|ies)|toxin|pcr|titers?|serology|screen|tests?|markers?|values?|levels?|"
@@ -134,8 +137,9 @@ def assign(norm: str, tokens: list[Token], section: str = "") -> None:
             historical, old, past_reach = True, 0, token.end
             tight = "history" not in norm[token.start : token.end]
         if "family" in cues:
-            if _IN_FAMILY.search(norm, max(0, token.start - 10), token.start):
-                _backward(norm, tokens, i, "family", far=True)  # "ptosis in his brother"
+            side = norm.startswith((" side", "'s side"), token.end)
+            if side or _IN_FAMILY.search(norm, max(0, token.start - 10), token.start):
+                _backward(norm, tokens, i, "family", far=True)  # "ptosis in his brother", "on her mother's side"
             else:
                 family = token if _is_family(norm, tokens, i) else family
         if "hypothetical" in cues:

@@ -1,6 +1,26 @@
-"""Synthetic cases with labels by construction: `make_cases`, and the leak check between splits."""
+"""Synthetic cases with labels by construction: splits, minimal pairs, and the checks a build must pass."""
 
 from .build import make_cases
-from .leaks import check_leaks, sentence_frames
+from .checks import balance, check_balance, check_cases, check_variety, rule_agreement
+from .contrast import flips, make_contrasts, pairs
+from .leaks import check_leaks, frame_shares, sentence_frames, text_statistics
+from .splits import check_splits, make_splits, mixed_cases
 
-__all__ = ["check_leaks", "make_cases", "sentence_frames"]
+__all__ = [
+    "balance",
+    "check_balance",
+    "check_cases",
+    "check_leaks",
+    "check_splits",
+    "check_variety",
+    "flips",
+    "frame_shares",
+    "make_cases",
+    "make_contrasts",
+    "make_splits",
+    "mixed_cases",
+    "pairs",
+    "rule_agreement",
+    "sentence_frames",
+    "text_statistics",
+]

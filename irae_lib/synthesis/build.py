@@ -1,55 +1,74 @@
 """Make synthetic cases whose labels are right by construction.
 
-A case is drawn in three steps: what is wrong (an `Illness`, or nothing), what the note documents about the
-drug and about other causes (the kind), and how the note says it (the pool of phrasings). Labels follow from
-the first two and never from the text, so no reader can be wrong about them.
+A case is drawn in three steps: what is wrong (an `Illness`, or nothing), what the note documents about the drug and
+about other causes (the kind), and how the note says it (the pool of phrasings). Labels follow from the first two and
+never from the text, so no reader can be wrong about them.
 """
 
 from __future__ import annotations
 
+import itertools
 import random
-import re
 from collections.abc import Iterator
-from decimal import Decimal
-from typing import NamedTuple
 
 from ..cases import LabelledCase
-from ..schemas import Assessment, Case, Likelihood, Severity, Urgency
-from .phrases import CANCERS, HOME_DRUGS, ICIS, IDEAS, NORMAL_LABS, OTHER_TREATMENT
-from .scenarios import ILLNESSES, KINDS, Fact, Illness
+from ..schemas import Assessment, Likelihood, Severity, Urgency
+from .content import COMMON, ICIS, ILLNESSES, KINDS, Fact, Illness
+from .writing import Draft, Part, say, write
 
-_CHOICE = re.compile(r"\(([^()|]*(?:\|[^()|]*)+)\)")
-_ORDER = ("medications", "labs", "vitals", "symptoms", "notes")
+SEXES = ("man", "woman", "male", "female")
+# What a note on an irAE documents about other causes, and what causality that makes (clinical fact base 4.1).
+WORKUPS = {
+    "excluded": Likelihood.HIGHLY_LIKELY,
+    "pending": Likelihood.POSSIBLE,
+    "confounder": Likelihood.POSSIBLE,
+}
+_WELL = ("well", "resolved")
 
 
-def make_cases(n: int, *, pool: str, seed: int, prefix: str) -> list[LabelledCase]:
+def make_cases(n: int, *, pool: str, seed: int, prefix: str, detail: str = "full", deal: int = 0) -> list[LabelledCase]:
     """`n` cases from one pool of phrasings and numbers, in a fixed order for a seed.
 
-    Illnesses and kinds are dealt in turn rather than drawn, so that every illness occurs equally often; the
-    seed decides phrasings, numbers, distractors and order. No two cases have the same text.
+    Kinds, illnesses and work-up are dealt in turn, the same for every seed, so that the balance of labels does not
+    hang on it; the seed decides phrasings, numbers, style, distractors and order. No two cases have the same text.
 
     Args:
-        pool: "train" or "test"; the two share no sentence frame and no graded laboratory value.
+        pool: "train", "calibration" or "test"; no two share a sentence frame or a graded laboratory value.
         prefix: start of the case ids ("test-0001").
+        detail: "full" notes of all styles, or "short" ones (fewer distractors) for the rehearsal base.
+        deal: another number deals illnesses and kinds in another order.
     """
+    hands = list(itertools.islice(_dealer(pool, deal), n))
     rng = random.Random(f"{seed}-{pool}-{prefix}")
-    deal = _dealer(rng, pool)
+    rng.shuffle(hands)
     cases, seen = [], set()
-    while len(cases) < n:
-        kind, illness = next(deal)
-        made = _make(rng, pool, kind, illness, f"{prefix}-{len(cases) + 1:04d}")
-        if made.case.text not in seen:
-            seen.add(made.case.text)
-            cases.append(made)
+    for number, (kind, illness, workup) in enumerate(hands, start=1):
+        for _ in range(50):
+            made = _make(rng, pool, kind, illness, workup, f"{prefix}-{number:04d}", detail)
+            if made.case.text not in seen:
+                break
+        seen.add(made.case.text)
+        cases.append(made)
     return cases
 
 
-def _dealer(rng: random.Random, pool: str) -> Iterator[tuple[str, Illness]]:
-    shares = KINDS[pool]
-    hands = {kind: _shuffled_forever(rng, ILLNESSES) for kind in shares}
-    deck = [kind for kind, share in shares.items() for _ in range(round(share * 100))]
+def _dealer(pool: str, deal: int) -> Iterator[tuple[str, Illness, str]]:
+    rng = random.Random(f"deal-{pool}-{deal}")
+    hands = {kind: _by_cell(rng) for kind in KINDS[pool]}
+    deck = [kind for kind, share in KINDS[pool].items() for _ in range(round(share * 100))]
+    workups = itertools.cycle(("excluded", "pending", "excluded", "confounder"))
     for kind in _shuffled_forever(rng, deck):
-        yield kind, next(hands[kind])
+        yield kind, next(hands[kind]), next(workups) if kind == "irae" else rng.choice((*WORKUPS, ""))
+
+
+def _by_cell(rng: random.Random) -> Iterator[Illness]:
+    """Illnesses so that every organ at every grade comes up equally often, however many illnesses it has."""
+    cells: dict[tuple, list[Illness]] = {}
+    for illness in ILLNESSES:
+        cells.setdefault((illness.systems, illness.grade), []).append(illness)
+    within = {cell: _shuffled_forever(rng, members) for cell, members in cells.items()}
+    for cell in _shuffled_forever(rng, cells):
+        yield next(within[cell])
 
 
 def _shuffled_forever(rng: random.Random, items) -> Iterator:
@@ -59,139 +78,106 @@ def _shuffled_forever(rng: random.Random, items) -> Iterator:
         yield from items
 
 
-class _Said(NamedTuple):
-    section: str
-    text: str
-    is_key: bool
-
-
-def _make(rng: random.Random, pool: str, kind: str, illness: Illness, case_id: str) -> LabelledCase:
-    exposure = {"irae": "past" if rng.random() < 0.2 else "current", "mimic": "current", "well": "current"}.get(
-        kind, kind
-    )
-    said = [_say(rng, pool, Fact(exposure, 2, 9), drug=_drug(rng, pool, exposure))]
-    sick = kind != "well"
-    if sick:
-        said += [_say(rng, pool, fact, is_key=True) for fact in illness.key]
-        said += [_say(rng, pool, fact) for fact in illness.also if rng.random() < 0.85]
-    workup = _workup(rng, kind)
-    if sick and workup:
-        idea = illness.rival if workup == "rival" and illness.rival else f"{illness.cause}_{workup}"
-        said.append(_say(rng, pool, Fact(idea), is_key=kind == "mimic"))
-    if not sick:
-        said += [_say(rng, pool, Fact("feels_well"), is_key=True), _say(rng, pool, Fact("clear"))]
-        said.append(_say(rng, pool, Fact("stable", 2, 9)))
-    if rng.random() < (0.4 if sick else 0.7):
-        said.append(_say(rng, pool, Fact("history")))
-    said += _distractors(rng, pool)
-    case, quotes = _write(rng, said, case_id, pool)
+def _make(
+    rng: random.Random, pool: str, kind: str, illness: Illness, workup: str, case_id: str, detail: str
+) -> LabelledCase:
+    draft = make_draft(rng, pool, kind, illness, workup, detail)
+    case, quotes = write(rng, pool, draft, case_id, detail=detail)
     return LabelledCase(
         case=case,
-        expected=_label(kind, illness, workup, quotes),
+        expected=label(kind, illness, workup, quotes),
         kind=kind,
         family=pool,
-        topic=illness.term if sick else "well",
+        topic=topic(kind, illness),
     )
 
 
-def _workup(rng: random.Random, kind: str) -> str:
-    if kind == "irae":
-        return rng.choice(("excluded", "excluded", "pending"))
-    if kind == "mimic":
-        return "rival"
-    # For the others causality does not hang on the work-up; it is written down now and then, as in life.
-    return rng.choice(("pending", "excluded", "")) if kind != "well" else ""
+def topic(kind: str, illness: Illness) -> str:
+    """What a case is about, for counting: the illness at its grade, or "well" and "resolved"."""
+    return kind if kind in _WELL else f"{illness.term}, Grade {illness.grade}"
 
 
-def _label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...]) -> Assessment:
+def make_draft(
+    rng: random.Random, pool: str, kind: str, illness: Illness, workup: str, detail: str, *, lean: bool = False
+) -> Draft:
+    """What the note of one case states. `lean` leaves out the facts that only go along."""
+    plain = detail == "short"
+    parts: list[Part] = []
+    if kind in _WELL:
+        parts.append(say(rng, pool, Fact("feels_well"), is_key=True))
+        if kind == "resolved":
+            past = rng.choice(("past", "past", "family"))
+            parts.append(say(rng, pool, Fact(f"{illness.cause}_{past}"), is_key=True))
+        parts.append(say(rng, pool, Fact(f"{illness.cause}_no")))
+        parts.append(say(rng, pool, Fact("stable", 2, 9)))
+    else:
+        parts += [say(rng, pool, fact, is_key=True, role="key", plain=plain) for fact in illness.key]
+        also = () if lean else illness.also
+        parts += [say(rng, pool, fact, plain=plain) for fact in also if rng.random() < 0.85]
+        if kind == "mimic":
+            parts.append(say(rng, pool, Fact(illness.rival or f"{illness.cause}_rival"), is_key=True, role="cause"))
+        elif workup:
+            parts.append(say(rng, pool, Fact(f"{illness.cause}_{workup}"), role="cause"))
+    parts += distractors(rng, pool, illness, kind, plain)
+    cancer = rng.choice(COMMON["cancers"][pool])
+    return Draft(rng.randint(34, 86), rng.choice(SEXES), cancer, exposure(rng, pool, kind), tuple(parts))
+
+
+def exposure(rng: random.Random, pool: str, kind: str) -> Part:
+    """The sentence on the drug: on it now, days to months after the last dose, planned, never, or not known."""
+    drug = rng.choice(COMMON["other_treatment"][pool] if kind == "never" else ICIS)
+    idea = kind
+    if kind in ("irae", "mimic", "well", "resolved"):
+        idea = "past" if kind == "irae" and rng.random() < 0.25 else "current"
+    elif kind == "undocumented" and rng.random() < 0.3:
+        idea = "conflict"
+    return say(rng, pool, Fact(idea, 2, 11), drug=drug)
+
+
+def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...]) -> Assessment:
+    """The label of a case by the contracts of the design: it follows from the kind, the illness and the work-up."""
     detected = kind in ("irae", "undocumented")
-    likelihood = {
-        "irae": Likelihood.HIGHLY_LIKELY if workup == "excluded" else Likelihood.POSSIBLE,
-        "undocumented": Likelihood.UNCERTAIN,
-    }.get(kind, Likelihood.UNLIKELY)
-    exposure = {
-        "irae": "ICI given" + ("; other causes excluded." if workup == "excluded" else "; work-up not complete."),
+    reasons = {
+        "irae": "ICI given; " + ("other causes excluded." if workup == "excluded" else "other causes not excluded."),
         "mimic": "ICI given, but another cause explains it.",
         "never": "Never on an ICI.",
         "planned": "ICI only planned.",
         "undocumented": "ICI exposure not documented.",
         "well": "Well on an ICI.",
-    }[kind]
-    grade = (
-        f"{illness.term}, CTCAE Grade {illness.grade}. " if detected else f"{illness.term}. " if kind != "well" else ""
-    )
+        "resolved": "Well on an ICI; the other illness is not current.",
+    }
+    finding = f"{illness.why[0].upper()}{illness.why[1:]}: {illness.term}"
+    finding = f"{finding}, CTCAE Grade {illness.grade}. " if detected else "" if kind in _WELL else f"{finding}. "
+    likelihood = {"irae": WORKUPS.get(workup, Likelihood.POSSIBLE), "undocumented": Likelihood.UNCERTAIN}
     actions = illness.actions if detected else ("Treat the other cause",) if kind == "mimic" else ()
+    if kind == "undocumented":
+        actions = ("Ask for ICI exposure", *actions[:2])
     return Assessment(
         evidence=quotes,
-        reasoning=grade + exposure,
+        reasoning=finding + reasons[kind],
         irae_detected=detected,
-        affected_systems=(illness.system,) if detected else (),
+        affected_systems=illness.systems if detected else (),
         overall_severity=Severity.from_grade(illness.grade if detected else None),
-        urgency=Urgency.ROUTINE if kind == "well" else illness.urgency,
-        causality={"likelihood": likelihood},
+        urgency=Urgency.ROUTINE if kind in _WELL else illness.urgency,
+        causality={"likelihood": likelihood.get(kind, Likelihood.UNLIKELY)},
         actions=actions,
     )
 
 
-def _drug(rng: random.Random, pool: str, exposure: str) -> str:
-    return rng.choice(OTHER_TREATMENT[pool] if exposure == "never" else ICIS)
-
-
-def _say(rng: random.Random, pool: str, fact: Fact, *, is_key: bool = False, drug: str = "") -> _Said:
-    idea = IDEAS[fact.idea]
-    frame = rng.choice(getattr(idea, pool))
-    text = _CHOICE.sub(lambda match: rng.choice(match.group(1).split("|")), frame)
-    text = text.format(n=_number(rng, pool, fact), m=rng.randint(fact.m_low, fact.m_high), drug=drug)
-    return _Said(idea.section, text, is_key)
-
-
-def _number(rng: random.Random, pool: str, fact: Fact) -> str:
-    """A number in the fact's range. Wide ranges are shared out: every fourth value is the test's alone."""
-    step = Decimal(str(fact.step))
-    values = [
-        Decimal(str(fact.low)) + step * i
-        for i in range(int((Decimal(str(fact.high)) - Decimal(str(fact.low))) / step) + 1)
-    ]
-    if len(values) > 12:
-        values = [v for v in values if (int(v / step) % 4 == 1) == (pool == "test")]
-    return str(rng.choice(values))
-
-
-def _distractors(rng: random.Random, pool: str) -> list[_Said]:
-    home = rng.sample(HOME_DRUGS[pool], rng.randint(0, 2))
-    labs = [rng.choice(NORMAL_LABS[pool]).format(d=rng.randint(0, 9))] if rng.random() < 0.6 else []
-    return [_Said("medications", text, False) for text in home] + [_Said("labs", text, False) for text in labs]
-
-
-def _write(rng: random.Random, said: list[_Said], case_id: str, pool: str) -> tuple[Case, tuple[str, ...]]:
-    """The case, sectioned or as one paragraph, and the quotes (exact substrings) that carry the label."""
-    who = {"age": rng.randint(38, 84), "cancer_type": rng.choice(CANCERS[pool])}
-    drug, *rest = said
-    rng.shuffle(rest)
-    sections: dict[str, list[str]] = {name: [] for name in _ORDER}
-    for part in (drug, *rest):
-        sections[part.section].append(part.text)
-    key = [part.text for part in said if part.is_key][:3]
-    if rng.random() < 0.75:
-        joined = {
-            name: tuple(parts)
-            for name, parts in sections.items()
-            if parts and name in ("medications", "labs", "vitals")
-        }
-        prose = {name: _sentences(parts) for name, parts in sections.items() if parts and name in ("symptoms", "notes")}
-        case = Case(id=case_id, **who, **joined, **prose)
-    else:
-        order = [sections[name] for name in ("medications", "symptoms", "vitals", "labs", "notes")]
-        case = Case(
-            id=case_id,
-            text=f"{who['age']} y/o, {who['cancer_type']}. " + _sentences([p for part in order for p in part]),
-        )
-    return case, tuple(_quote(case.text, text) for text in key)
-
-
-def _sentences(parts: list[str]) -> str:
-    return " ".join(part[0].upper() + part[1:] + "." for part in parts)
-
-
-def _quote(note: str, text: str) -> str:
-    return text if text in note else text[0].upper() + text[1:]
+def distractors(rng: random.Random, pool: str, illness: Illness, kind: str, plain: bool) -> list[Part]:
+    """True things that change nothing: home drugs, normal values of other organs, history, calm vital signs."""
+    most = 1 if plain else 4
+    home = rng.sample(COMMON["home_drugs"][pool], rng.randint(0, min(most + 1, 3)))
+    taken = {fact.lab for fact in (*illness.key, *illness.also)}
+    # A normal value that would argue with the illness is left out.
+    argue = {lab for lab, organs in COMMON["normal_unless"].items() if set(organs) & set(illness.systems)}
+    normal = [row for row in COMMON["normal_labs"] if row["lab"] not in taken | argue]
+    labs = rng.sample(normal, rng.randint(0, most)) if rng.random() < 0.7 else []
+    parts = [Part("medications", drug) for drug in home]
+    parts += [say(rng, pool, Fact(**row), plain=plain) for row in labs]
+    if rng.random() < (0.35 if plain else 0.7):
+        parts.append(say(rng, pool, Fact("history")))
+    if kind in _WELL and rng.random() < 0.5:
+        line = rng.choice(COMMON["vitals"][pool])
+        parts.append(Part("vitals", line.format(d=rng.randint(0, 9))))
+    return parts

@@ -1,0 +1,168 @@
+"""Checks that fail a build: quotes, labels against the rules, variety, balance, length.
+
+Labels are right by construction; these checks ask the other witnesses: the safety layer that reads the finished
+note, and the token budget of the model that will.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from ..cases import LabelledCase
+from ..prompts import COMPACT, messages
+from ..safety import review
+from ..schemas import SchemaError, Severity, Urgency
+from .content import ILLNESSES
+from .leaks import frame_shares
+
+MOST_FRAME = 0.02
+LEAST_AGREEMENT = 0.97
+BUDGET = 1024
+CHARACTERS_PER_TOKEN = 3.5  # of Gemma's tokenizer on clinical English, where the tokenizer is not at hand
+
+
+class Agreement(NamedTuple):
+    """What the rules alone say about labelled notes.
+
+    `irae` are notes labelled as an irAE, `fired` those where a rule spoke, `above` the ones where it asks for more than
+    the label (id, topic, what), `exact` where grade and urgency equal it. `negatives` and `raised` count notes
+    that are no irAE, per kind, and those where a rule speaks all the same.
+    """
+
+    irae: int
+    fired: int
+    exact: int
+    above: tuple[tuple[str, str, str], ...]
+    negatives: dict[str, int]
+    raised: dict[str, int]
+
+    @property
+    def share(self) -> float:
+        """Share of the notes where a rule fired whose floor is at most the label."""
+        return 1 - len(self.above) / self.fired if self.fired else 1.0
+
+
+def rule_agreement(cases: Iterable[LabelledCase]) -> Agreement:
+    """Ask the rules about every note, without a model. A rule on a mimic is right to fire and is only counted."""
+    irae = fired = exact = 0
+    above: list[tuple[str, str, str]] = []
+    negatives: Counter[str] = Counter()
+    raised: Counter[str] = Counter()
+    for case in cases:
+        result, label = review(case.case), case.expected
+        found = result.final
+        if not label.irae_detected:
+            negatives[case.kind] += 1
+            raised[case.kind] += bool(result.corrections)
+            continue
+        irae += 1
+        fired += bool(result.corrections)
+        exact += found.overall_severity == label.overall_severity and found.urgency == label.urgency
+        extra = [s.value for s in found.affected_systems if s not in label.affected_systems]
+        if found.overall_severity > label.overall_severity or found.urgency > label.urgency or extra:
+            rules = ", ".join(sorted({c.rule for c in result.corrections}))
+            said = f"{found.overall_severity.value}, {found.urgency.value}"
+            above.append(
+                (case.case.id, case.topic, f"{rules}: {said}" + (f", also {', '.join(extra)}" if extra else ""))
+            )
+    return Agreement(irae, fired, exact, tuple(above), dict(negatives), dict(raised))
+
+
+def check_cases(
+    cases: Iterable[LabelledCase], *, budget: int = BUDGET, count_tokens: Callable[[str], int] | None = None
+) -> dict[str, float]:
+    """Facts about a split that passed.
+
+    Args:
+        count_tokens: tokens of a text; without it, 3.5 characters a token.
+
+    Raises:
+        SchemaError: a quote is not in its note, the rules ask for more than the label in over 3 % of the irAE notes
+            where they speak, or a row is over the token budget.
+    """
+    cases = list(cases)
+    for case in cases:
+        lost = [quote for quote in case.expected.evidence if quote not in case.case.text]
+        if lost:
+            raise SchemaError(
+                f"{case.case.id}: evidence quote {case.expected.evidence.index(lost[0]) + 1} is not in the note"
+            )
+    agreement = rule_agreement(cases)
+    if agreement.share < LEAST_AGREEMENT:
+        shown = "; ".join(f"{case_id} ({topic}): {what}" for case_id, topic, what in agreement.above[:5])
+        raise SchemaError(
+            f"the rules ask for more than the label in {len(agreement.above)} of {agreement.fired}: {shown}"
+        )
+    count = count_tokens or (lambda text: round(len(text) / CHARACTERS_PER_TOKEN))
+    longest = max(
+        (count(messages(case.case, COMPACT)[-1]["content"] + case.expected.to_json()), case.case.id) for case in cases
+    )
+    if longest[0] > budget:
+        raise SchemaError(f"{longest[1]}: prompt, note and answer take {longest[0]} tokens, more than {budget}")
+    return {
+        "notes": len(cases),
+        "quotes": sum(len(case.expected.evidence) for case in cases),
+        "rules_fired": agreement.fired,
+        "rules_at_most_the_label": round(agreement.share, 4),
+        "longest_row_tokens": longest[0],
+    }
+
+
+def check_variety(cases: Iterable[LabelledCase]) -> float:
+    """The share of notes that hold the commonest sentence frame. Ask it of a whole data set, not of a small split.
+
+    Raises:
+        SchemaError: over 2 %; shows the frame, which comes from the generator and never from a patient's note.
+    """
+    frame, share = next(iter(frame_shares(cases)), ("", 0.0))
+    if share > MOST_FRAME:
+        raise SchemaError(f"one sentence frame stands in {share:.1%} of the notes: {frame!r}")
+    return round(share, 4)
+
+
+def balance(cases: Iterable[LabelledCase]) -> Counter[tuple[str, Severity, str]]:
+    """Notes labelled as an irAE by organ system, grade and likelihood; a multi-organ note counts for each organ."""
+    return Counter(
+        (system.value, case.expected.overall_severity, case.expected.causality.likelihood.value)
+        for case in cases
+        if case.expected.irae_detected
+        for system in case.expected.affected_systems
+    )
+
+
+def check_balance(cases: Iterable[LabelledCase]) -> None:
+    """Every organ occurs at every grade it has, and as both Highly likely and Possible.
+
+    Raises:
+        SchemaError: names what is missing.
+    """
+    counts = balance(cases)
+    cells = {(system.value, Severity.from_grade(i.grade)) for i in ILLNESSES for system in i.systems}
+    seen = {(system, grade) for system, grade, _ in counts}
+    causes = {(system, likelihood) for system, _, likelihood in counts}
+    missing = sorted(f"{system}, {grade.value}" for system, grade in cells - seen)
+    missing += [
+        f"{system}, {likelihood}"
+        for system in sorted({s for s, _ in cells})
+        for likelihood in ("Highly likely", "Possible")
+        if (system, likelihood) not in causes
+    ]
+    if missing:
+        raise SchemaError(f"the split has no case of: {'; '.join(missing)}")
+
+
+def check_urgency() -> None:
+    """No illness is labelled below the generic floors, F44 (an asymptomatic laboratory value) aside.
+
+    Raises:
+        SchemaError: names the illness.
+    """
+    by_grade = {1: Urgency.ROUTINE, 2: Urgency.SOON, 3: Urgency.URGENT, 4: Urgency.EMERGENCY}
+    for illness in ILLNESSES:
+        floor = by_grade[illness.grade]
+        if {"Cardiac", "Neurologic"} & set(illness.systems):
+            floor = max(floor, Urgency.URGENT)
+        if illness.urgency < floor and not (illness.grade == 3 and illness.urgency is Urgency.SOON):
+            raise SchemaError(f"{illness.term}, Grade {illness.grade} is labelled {illness.urgency}, below {floor}")

@@ -1,0 +1,72 @@
+"""The splits of a data set and the checks they pass together, or the build stops."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
+
+from ..cases import LabelledCase
+from .build import make_cases
+from .checks import check_balance, check_cases, check_urgency, check_variety
+from .contrast import make_contrasts
+from .leaks import check_leaks
+
+# A smaller split cannot hold every organ at every grade, nor say what 2 % is.
+_LARGE = 250
+
+
+def mixed_cases(n: int, *, pool: str, seed: int, prefix: str, detail: str, deal: int = 0) -> list[LabelledCase]:
+    """`n` cases of a pool, shuffled; a sixth are sides of minimal pairs, for borders are where grades are learned."""
+    n_pairs = n // 12
+    how = {"pool": pool, "seed": seed, "detail": detail, "deal": deal}
+    cases = make_contrasts(n_pairs, prefix=f"{prefix}-pair", **how)
+    cases += make_cases(n - 2 * n_pairs, prefix=prefix, **how)
+    random.Random(f"{seed}-{prefix}").shuffle(cases)
+    return cases
+
+
+def make_splits(
+    seed: int, *, train: int, calibration: int, test: int, pairs: int, detail: str
+) -> dict[str, list[LabelledCase]]:
+    """`train`, `calibration`, `test` and `contrast` for a seed; each pool of phrasings feeds one side only.
+
+    `contrast` holds `2 * pairs` notes and comes from the test pool, like `test`.
+    """
+    return {
+        "train": mixed_cases(train, pool="train", seed=seed, prefix="train", detail=detail),
+        "calibration": make_cases(calibration, pool="calibration", seed=seed, prefix="calibration", detail=detail),
+        "test": make_cases(test, pool="test", seed=seed, prefix="test", detail=detail),
+        "contrast": make_contrasts(pairs, pool="test", seed=seed, detail=detail),
+    }
+
+
+def check_splits(
+    splits: Mapping[str, Sequence[LabelledCase]],
+    also_trained_on: Sequence[LabelledCase] = (),
+    *,
+    count_tokens: Callable[[str], int] | None = None,
+) -> dict[str, dict]:
+    """Facts about a data set that passed: `splits` (each one's own), `leaks` (counts per pair of splits), `variety`.
+
+    Args:
+        also_trained_on: cases that join the training file (the eleven, the user's own).
+
+    Raises:
+        SchemaError: see `check_cases`, `check_variety`, `check_balance`, `check_urgency`. LeakError: see `check_leaks`.
+    """
+    check_urgency()
+    facts = {name: check_cases(cases, count_tokens=count_tokens) for name, cases in splits.items()}
+    for name in ("train", "test"):
+        if len(splits[name]) >= _LARGE:
+            check_balance(splits[name])
+    seen = {**splits, "train": [*splits["train"], *also_trained_on]}
+    # Test and contrast share a pool: both are held out, and nothing is chosen on the one to be measured on the other.
+    leaks = {
+        f"{a} / {b}": check_leaks(seen[a], seen[b])
+        for a, b in combinations(splits, 2)
+        if (a, b) != ("test", "contrast")
+    }
+    everything = [case for cases in splits.values() for case in cases]
+    variety = check_variety(everything) if len(everything) >= _LARGE else 0.0
+    return {"splits": facts, "leaks": leaks, "variety": {"commonest_frame_share": variety}}
