@@ -1,20 +1,24 @@
 """Fine-tune with TRL: the settings that matter, the guards around them, and what the loss sees.
 
-The trainer itself is TRL's. What is added here is refusal: of data whose answers would be cut, of adapters in
-the wrong dtype, of a loss that is no longer a number.
+The trainer itself is TRL's. What is added here is refusal (of data whose answers would be cut, of adapters in the
+wrong dtype, of a loss that is no longer a number) and survival: sealed checkpoints every few minutes, a time budget.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
+import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, TrainerCallback
-from trl import SFTConfig
+from trl import SFTConfig, SFTTrainer
 
+from . import checkpoints
 from .model import check_language_only
 from .runtime import Profile
 from .schemas import RunError, SchemaError
@@ -43,9 +47,7 @@ def sft_config(
         logging_steps=1,
         # TRL's default hides a NaN loss behind the mean of the others.
         logging_nan_inf_filter=False,
-        save_strategy="no" if profile.is_rehearsal else "steps",
-        save_steps=50,
-        save_total_limit=2,
+        save_strategy="no",  # by the clock, see `Survival`
         seed=seed,
         data_seed=seed,
         report_to="none",
@@ -78,8 +80,69 @@ def fitting_length(lengths: dict[str, int], limit: int = 2048) -> int:
     return -(-max(lengths.values()) // 64) * 64
 
 
-def prepare(trainer) -> tuple[int, int]:
+class ResumableTrainer(SFTTrainer):
+    """TRL's trainer whose checkpoints are written aside, sealed and moved into place.
+
+    `belongs` (set before training) says what a checkpoint belongs to; `copies` are further places to keep it.
+    """
+
+    belongs: Mapping[str, Any] = {}
+    copies: tuple[Path, ...] = ()
+    _writing: Path | None = None
+
+    def _get_output_dir(self, trial) -> str:
+        return str(self._writing) if self._writing else super()._get_output_dir(trial)
+
+    def _save_checkpoint(self, model, trial) -> None:
+        root = Path(self.args.output_dir)
+        self._writing = checkpoints.aside(root)
+        try:
+            super()._save_checkpoint(model, trial)
+            (made,) = self._writing.iterdir()
+            checkpoints.seal(made, self.belongs)
+            whole = checkpoints.move_in(made, root)
+        finally:
+            shutil.rmtree(self._writing, ignore_errors=True)
+            self._writing = None
+        for place in self.copies:
+            try:
+                checkpoints.copy_to(whole, place)
+            except RunError as error:  # Drive may be full or gone; the run need not die of it
+                tqdm.write(f"checkpoint not copied: {error}")
+
+    def find_checkpoint(self) -> checkpoints.Found:
+        """The furthest whole checkpoint of this very run, here or among the copies.
+
+        Raises:
+            RunError: the newest one belongs to other data, base, prompt or settings.
+        """
+        return checkpoints.newest_of(Path(self.args.output_dir), *self.copies, belongs=self.belongs)
+
+
+class Survival(TrainerCallback):
+    """Save every `every_minutes`, and stop with a checkpoint when `max_minutes` are over (0: no limit)."""
+
+    def __init__(self, *, every_minutes: float = 5.0, max_minutes: float = 0.0):
+        self.every, self.most = every_minutes * 60, max_minutes * 60
+        self.ran_out = False
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.began = self.saved = time.monotonic()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        now = time.monotonic()
+        if self.most and now - self.began >= self.most and state.global_step < state.max_steps:
+            self.ran_out = control.should_training_stop = control.should_save = True
+        elif now - self.saved >= self.every and state.global_step < state.max_steps:
+            control.should_save = True
+            self.saved = now
+        return control
+
+
+def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0) -> tuple[int, int]:
     """Call between building the trainer and training: (trainable, all) parameters after the checks.
+
+    Checkpoints are written every `every_minutes` by a `ResumableTrainer`; after `max_minutes` training stops with one.
 
     TRL casts LoRA weights of a 4-bit model to bfloat16 whatever the flags say, and a float16 GradScaler refuses
     them; so every trainable weight is float32 from here on. Raises AdapterError if anything but LoRA trains.
@@ -89,7 +152,13 @@ def prepare(trainer) -> tuple[int, int]:
             parameter.data = parameter.data.float()
     trainer.remove_callback(PrinterCallback)  # a line per update is a wall; the bar and the curve say the same
     trainer.add_callback(_Watch())
+    trainer.add_callback(Survival(every_minutes=every_minutes, max_minutes=max_minutes))
     return check_language_only(trainer.model)
+
+
+def ran_out_of_time(trainer) -> bool:
+    """Whether training stopped at its time budget, with a checkpoint to go on from."""
+    return any(isinstance(one, Survival) and one.ran_out for one in trainer.callback_handler.callbacks)
 
 
 def what_the_loss_sees(trainer, tokenizer, row: int = 0) -> tuple[str, str]:
@@ -107,7 +176,11 @@ class _Watch(TrainerCallback):
     """One progress bar over updates, and an end to a run whose loss is no longer a number."""
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.bar = tqdm(total=state.max_steps, desc="training", unit="update", mininterval=1.0)
+        self.bar = tqdm(
+            total=state.max_steps, initial=state.global_step, desc="training", unit="update", mininterval=1.0
+        )
+        self.began, self.first = time.monotonic(), state.global_step
+        self.per_update = args.per_device_train_batch_size * args.gradient_accumulation_steps
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         loss = (logs or {}).get("loss")
@@ -118,13 +191,28 @@ class _Watch(TrainerCallback):
                 f"the loss is {loss} at update {state.global_step}; the adapter is not usable. "
                 "Lower the learning rate; on a GPU below compute capability 8 check that the profile is t4"
             )
-        self.bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+        examples = (state.global_step - self.first) * self.per_update
+        shown = {"loss": f"{loss:.3f}"}
+        if examples > 0:
+            shown["s/example"] = f"{(time.monotonic() - self.began) / examples:.2f}"
+        if tokens := (logs or {}).get("num_tokens"):
+            shown["tokens"] = f"{tokens:,.0f}"
+        if memory := _gpu_gib():
+            shown["GiB"] = f"{memory:.1f}"
+        self.bar.set_postfix(shown, refresh=False)
 
     def on_step_end(self, args, state, control, **kwargs):
         self.bar.update(1)
 
     def on_train_end(self, args, state, control, **kwargs):
         self.bar.close()
+
+
+def _gpu_gib() -> float:
+    """Peak memory that CUDA has handed out, GiB; 0 without CUDA."""
+    import torch
+
+    return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
 
 
 def loss_curve(trainer) -> list[dict[str, float]]:

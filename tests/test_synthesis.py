@@ -32,7 +32,7 @@ from irae_lib.synthesis.checks import check_urgency
 from irae_lib.synthesis.content import COMMON, CONTRASTS, IDEAS, ILLNESSES, POOLS, Fact
 from irae_lib.synthesis.leaks import _grams
 from irae_lib.synthesis.values import lab_text
-from irae_lib.synthesis.writing import _CHOICE
+from irae_lib.synthesis.writing import _CHOICE, GRAVE
 
 SIZES = {"train": 1000, "calibration": 150, "test": 300, "pairs": 100}
 SPLITS = {detail: make_splits(3, **SIZES, detail=detail) for detail in ("full", "short")}
@@ -95,6 +95,21 @@ def test_labels_follow_the_contract_of_their_kind():
         allowed = {"irae": (Likelihood.HIGHLY_LIKELY, Likelihood.POSSIBLE), "undocumented": (Likelihood.UNCERTAIN,)}
         assert likelihood in allowed.get(c.kind, (Likelihood.UNLIKELY,))
         assert c.kind not in ("well", "resolved") or label.urgency is Urgency.ROUTINE
+
+
+def test_what_has_ended_is_not_held_and_a_routine_illness_has_no_grave_rival():
+    assert not [c for c in ALL if "weeks since the last" in c.case.text and "Hold ICI" in c.expected.actions]
+    grave = {
+        line.removeprefix(GRAVE).split("(")[0]
+        for name, idea in IDEAS.items()
+        if name.endswith("_rival")
+        for pool in POOLS
+        for line in getattr(idea, pool)
+        if line.startswith(GRAVE) and "(" not in line
+    }
+    mild = [c for c in ALL if c.kind == "mimic" and c.expected.urgency < Urgency.URGENT]
+    assert grave and mild
+    assert not [c.case.id for c in mild if any(line in c.case.text for line in grave)]
 
 
 def test_every_evidence_quote_occurs_in_its_note():
@@ -235,7 +250,7 @@ def test_every_contrast_of_the_files_can_be_written_in_every_pool():
 
 
 def _spelled_out(line: str):
-    parts, at = [], 0
+    line, parts, at = line.removeprefix(GRAVE), [], 0
     for match in _CHOICE.finditer(line):
         parts += [[line[at : match.start()]], match.group(1).split("|")]
         at = match.end()
@@ -263,6 +278,7 @@ def test_every_idea_has_paraphrases_in_every_pool_and_form():
     for name, idea in IDEAS.items():
         assert len(idea.train) >= 2 and len(idea.calibration) >= 2 and len(idea.test) >= 2, name
         for line in (*idea.train, *idea.calibration, *idea.test):
+            line = line.removeprefix(GRAVE)
             assert line.isascii() and not re.search(r"[;\n]|\.$", line), (name, line)
 
 

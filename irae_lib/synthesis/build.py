@@ -58,7 +58,9 @@ def _dealer(pool: str, deal: int) -> Iterator[tuple[str, Illness, str]]:
     deck = [kind for kind, share in KINDS[pool].items() for _ in range(round(share * 100))]
     workups = itertools.cycle(("excluded", "pending", "excluded", "confounder"))
     for kind in _shuffled_forever(rng, deck):
-        yield kind, next(hands[kind]), next(workups) if kind == "irae" else rng.choice((*WORKUPS, ""))
+        # "No chemotherapy for years" excludes a cause for one patient and contradicts the chemotherapy of another.
+        others = ("pending", "") if kind in ("never", "planned") else (*WORKUPS, "")
+        yield kind, next(hands[kind]), next(workups) if kind == "irae" else rng.choice(others)
 
 
 def _by_cell(rng: random.Random) -> Iterator[Illness]:
@@ -85,7 +87,7 @@ def _make(
     case, quotes = write(rng, pool, draft, case_id, detail=detail)
     return LabelledCase(
         case=case,
-        expected=label(kind, illness, workup, quotes),
+        expected=label(kind, illness, workup, quotes, exposed=draft.drug.role),
         kind=kind,
         family=pool,
         topic=topic(kind, illness),
@@ -115,12 +117,19 @@ def make_draft(
         also = () if lean else illness.also
         parts += [say(rng, pool, fact, plain=plain) for fact in also if rng.random() < 0.85]
         if kind == "mimic":
-            parts.append(say(rng, pool, Fact(illness.rival or f"{illness.cause}_rival"), is_key=True, role="cause"))
+            parts.append(rival(rng, pool, illness))
         elif workup:
             parts.append(say(rng, pool, Fact(f"{illness.cause}_{workup}"), role="cause"))
-    parts += distractors(rng, pool, illness, kind, plain)
+    age = rng.randint(34, 86)
+    parts += distractors(rng, pool, illness, kind, age, plain)
     cancer = rng.choice(COMMON["cancers"][pool])
-    return Draft(rng.randint(34, 86), rng.choice(SEXES), cancer, exposure(rng, pool, kind), tuple(parts))
+    return Draft(age, rng.choice(SEXES), cancer, exposure(rng, pool, kind), tuple(parts))
+
+
+def rival(rng: random.Random, pool: str, illness: Illness) -> Part:
+    """The sentence on another cause that explains the picture, and that is no more urgent than the picture."""
+    fact = Fact(illness.rival or f"{illness.cause}_rival")
+    return say(rng, pool, fact, is_key=True, role="cause", grave=illness.urgency >= Urgency.URGENT)
 
 
 def exposure(rng: random.Random, pool: str, kind: str) -> Part:
@@ -131,11 +140,14 @@ def exposure(rng: random.Random, pool: str, kind: str) -> Part:
         idea = "past" if kind == "irae" and rng.random() < 0.25 else "current"
     elif kind == "undocumented" and rng.random() < 0.3:
         idea = "conflict"
-    return say(rng, pool, Fact(idea, 2, 11), drug=drug)
+    return say(rng, pool, Fact(idea, 2, 11), drug=drug, role=idea)
 
 
-def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...]) -> Assessment:
-    """The label of a case by the contracts of the design: it follows from the kind, the illness and the work-up."""
+def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...], *, exposed: str = "") -> Assessment:
+    """The label of a case by the contracts of the design: it follows from the kind, the illness and the work-up.
+
+    `exposed` is the exposure the note states; where the ICI has ended there is nothing left to hold.
+    """
     detected = kind in ("irae", "undocumented")
     reasons = {
         "irae": "ICI given; " + ("other causes excluded." if workup == "excluded" else "other causes not excluded."),
@@ -150,6 +162,8 @@ def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...]) -> 
     finding = f"{finding}, CTCAE Grade {illness.grade}. " if detected else "" if kind in _WELL else f"{finding}. "
     likelihood = {"irae": WORKUPS.get(workup, Likelihood.POSSIBLE), "undocumented": Likelihood.UNCERTAIN}
     actions = illness.actions if detected else ("Treat the other cause",) if kind == "mimic" else ()
+    if exposed == "past":
+        actions = tuple(action for action in actions if not action.startswith(("Hold", "Continue")))
     if kind == "undocumented":
         actions = ("Ask for ICI exposure", *actions[:2])
     return Assessment(
@@ -164,7 +178,7 @@ def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...]) -> 
     )
 
 
-def distractors(rng: random.Random, pool: str, illness: Illness, kind: str, plain: bool) -> list[Part]:
+def distractors(rng: random.Random, pool: str, illness: Illness, kind: str, age: int, plain: bool) -> list[Part]:
     """True things that change nothing: home drugs, normal values of other organs, history, calm vital signs."""
     most = 1 if plain else 4
     home = rng.sample(COMMON["home_drugs"][pool], rng.randint(0, min(most + 1, 3)))
@@ -176,7 +190,7 @@ def distractors(rng: random.Random, pool: str, illness: Illness, kind: str, plai
     parts = [Part("medications", drug) for drug in home]
     parts += [say(rng, pool, Fact(**row), plain=plain) for row in labs]
     if rng.random() < (0.35 if plain else 0.7):
-        parts.append(say(rng, pool, Fact("history")))
+        parts.append(say(rng, pool, Fact("history"), age=age)._replace(section="history"))
     if kind in _WELL and rng.random() < 0.5:
         line = rng.choice(COMMON["vitals"][pool])
         parts.append(Part("vitals", line.format(d=rng.randint(0, 9))))

@@ -2,7 +2,8 @@
 
 One file per organ group holds illnesses (one CTCAE v5.0 term at one grade, with its label), ideas (what a note
 can state, in three pools of phrasings) and contrasts (minimal pairs); `common.json` holds what every note needs.
-`(a|b)` in a phrasing offers alternatives, `{n}` is the graded number, `{m}` a small free one. No note that
+`(a|b)` in a phrasing offers alternatives, `{n}` is the graded number, `{m}` a small free one; "! " before a rival cause
+marks it as urgent in itself, so that it never explains a routine illness. No note that
 fine-tuning sees contains a line of the calibration or the test pool. (The rehearsal base has read all three, with
 wrong labels: MedGemma, too, has read medical English before.) Sources: CTCAE v5.0 for grades, ASCO 2021
 (10.1200/JCO.21.01440) and project policy for urgency.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ..cases import LabelledCase
 from ..schemas import FIELDS, Assessment
-from .build import SEXES, distractors, exposure, label, make_draft, topic
+from .build import SEXES, distractors, exposure, label, make_draft, rival, topic
 from .content import COMMON, CONTRASTS, ICIS, ILLNESSES, Contrast, Fact, Illness
 from .writing import Draft, Part, say, write
 
@@ -48,7 +48,7 @@ def make_contrasts(
             )
             made = LabelledCase(
                 case=case,
-                expected=label(kind, illness, workup, quotes),
+                expected=label(kind, illness, workup, quotes, exposed=draft.drug.role),
                 kind=kind,
                 family=pool,
                 topic=topic(kind, illness),
@@ -74,7 +74,8 @@ def flips(a: Assessment, b: Assessment) -> tuple[str, ...]:
 
 def fits(change: str, illness: Illness) -> bool:
     """Whether `change` is one fact for this illness."""
-    return change not in _ONE_SENTENCE or (len(illness.key) == 1 and bool(illness.key[0].idea))
+    single = len(illness.key) == 1 and bool(illness.key[0].idea) and illness.grade < 4
+    return change not in _ONE_SENTENCE or single
 
 
 def _border(rng: random.Random, pool: str, contrast: Contrast, workup: str, detail: str) -> tuple[Side, Side]:
@@ -82,8 +83,9 @@ def _border(rng: random.Random, pool: str, contrast: Contrast, workup: str, deta
     shared = tuple(say(rng, pool, fact, plain=plain) for fact in contrast.shared)
     line, state = rng.randrange(1000), rng.getrandbits(64)
     cause = say(rng, pool, Fact(f"{contrast.cause}_{workup}"))
-    extra = tuple(distractors(rng, pool, _merged(contrast), "irae", plain))
-    who = (rng.randint(34, 86), rng.choice(SEXES), rng.choice(COMMON["cancers"][pool]), exposure(rng, pool, "irae"))
+    age = rng.randint(34, 86)
+    extra = tuple(distractors(rng, pool, _merged(contrast), "irae", age, plain))
+    who = (age, rng.choice(SEXES), rng.choice(COMMON["cancers"][pool]), exposure(rng, pool, "irae"))
     sides = []
     for side in contrast.sides:
         # The same generator state on both sides: the same name, unit and template, another value.
@@ -116,8 +118,8 @@ def _timing(rng: random.Random, pool: str, illness: Illness, detail: str) -> tup
 
 def _cause(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
     draft = make_draft(rng, pool, "irae", illness, "excluded", detail)
-    rival = say(rng, pool, Fact(illness.rival or f"{illness.cause}_rival"), is_key=True, role="cause")
-    return ("irae", illness, "excluded", draft), ("mimic", illness, "", _swap(draft, "cause", rival))
+    other = _swap(draft, "cause", rival(rng, pool, illness))
+    return ("irae", illness, "excluded", draft), ("mimic", illness, "", other)
 
 
 def _workup(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:

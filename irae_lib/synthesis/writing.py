@@ -18,12 +18,13 @@ STYLES = {
     "full": (("sections", 7), ("narrative", 6), ("telegram", 4), ("form", 3)),
     "short": (("sections", 15), ("narrative", 5)),
 }
+GRAVE = "! "
 _CHOICE = re.compile(r"\(([^()|]*(?:\|[^()|]*)+)\)")
 # Never in a word that turns a sentence round: a slip must not change what is said.
 _SLIP = re.compile(
     r"\b(?!without|neither|nothing|negative|resolved|excluded|brother|grand|planned|previous)[a-z]{7,}\b"
 )
-_ORDER = ("medications", "symptoms", "vitals", "labs", "notes")
+_ORDER = ("medications", "symptoms", "vitals", "labs", "notes", "history")
 _ROWS = ("medications", "labs", "vitals")
 
 
@@ -56,18 +57,26 @@ def say(
     drug: str = "",
     plain: bool = False,
     line: int = -1,
+    grave: bool = True,
+    age: int = 60,
 ) -> Part:
-    """One fact in words. `line` picks the phrasing by its place in the pool, for pairs that must read alike."""
+    """One fact in words.
+
+    Args:
+        line: picks the phrasing by its place in the pool, for pairs that must read alike.
+        grave: whether causes that are urgent in themselves may be named.
+        age: of the patient; years lie in adult life.
+    """
     if fact.lab:
         return Part("labs", lab_text(rng, pool, fact, plain=plain), is_key, role)
     idea = IDEAS[fact.idea]
-    lines = getattr(idea, pool)
-    frame = rng.choice(lines) if line < 0 else lines[line % len(lines)]
+    lines = [one for one in getattr(idea, pool) if grave or not one.startswith(GRAVE)]
+    frame = (rng.choice(lines) if line < 0 else lines[line % len(lines)]).removeprefix(GRAVE)
     text = _CHOICE.sub(lambda match: rng.choice(match.group(1).split("|")), frame)
     text = text.format(
         n=draw(rng, pool, fact.low, fact.high, fact.step),
         m=rng.randint(fact.m_low, fact.m_high),
-        year=rng.randint(1988, 2021),
+        year=rng.randint(min(2021, max(1988, 2026 - age + 22)), 2021),
         drug=drug,
     )
     return Part(idea.section, " ".join(text.split()).replace(" ,", ","), is_key, role)
@@ -95,7 +104,10 @@ def write(
 
 def _sectioned(rng: random.Random, draft: Draft, sections: dict[str, list[str]], case_id: str) -> Case:
     rows = {name: tuple(sections[name]) for name in _ROWS if sections[name]}
-    prose = {name: _sentences(rng, sections[name]) for name in ("symptoms", "notes") if sections[name]}
+    prose = {"symptoms": _sentences(rng, sections["symptoms"])}
+    # A past illness never shares a sentence with a present one.
+    halves = [_sentences(rng, sections["notes"]), _sentences(rng, sections["history"])]
+    prose["notes"] = " ".join(filter(None, halves if rng.random() < 0.7 else halves[::-1]))
     return Case(id=case_id, age=draft.age, cancer_type=draft.cancer, **rows, **prose)
 
 
@@ -114,10 +126,10 @@ def _narrative(rng: random.Random, pool: str, draft: Draft, sections: dict[str, 
     opening = _capital(_opener(rng, pool, draft)) + rng.choice((", ", ". "))
     opening += (drug if opening.endswith(", ") else _capital(drug)) + "."
     blocks = [opening]
-    for name in ("symptoms", "vitals", "labs", "notes"):
+    for name in ("symptoms", "vitals", "labs", "notes", "history"):
         if not sections[name]:
             continue
-        intro = _intro(rng, pool, name)
+        intro = _intro(rng, pool, name) if name != "history" else ""
         if name in ("labs", "vitals"):
             blocks.append(_capital(intro + ", ".join(sections[name])) + ".")
         else:
@@ -134,13 +146,13 @@ def _telegram(rng: random.Random, pool: str, draft: Draft, sections: dict[str, l
     lines += [
         _intro(rng, pool, name) + ", ".join(sections[name]) for name in ("symptoms", "vitals", "labs") if sections[name]
     ]
-    lines += sections["notes"] + (["home " + ", ".join(home)] if home else [])
+    lines += sections["notes"] + sections["history"] + (["home " + ", ".join(home)] if home else [])
     return ". ".join(lines) + "."
 
 
 def _form(rng: random.Random, pool: str, draft: Draft, sections: dict[str, list[str]]) -> str:
     lines = ["PATIENT", _opener(rng, pool, draft), "TREATMENT", *[f"- {text}" for text in sections["medications"]]]
-    for name in ("symptoms", "vitals", "labs", "notes"):
+    for name in ("symptoms", "vitals", "labs", "notes", "history"):
         if sections[name]:
             lines += [name.upper(), *[f"- {text}" for text in sections[name]]]
     return "\n".join(lines)
@@ -151,7 +163,7 @@ def _joined(rng: random.Random, texts: list[str]) -> list[str]:
     out: list[str] = []
     for text in texts:
         if out and rng.random() < 0.3 and len(out[-1]) + len(text) < 110:
-            out[-1] += rng.choice((", ", ", also ")) + text
+            out[-1] += ", " + text
         else:
             out.append(text)
     return out
