@@ -24,6 +24,8 @@ warnings.filterwarnings("ignore", message="`(is_)?gradient_checkpointing` is dep
 # PEFT matches the whole module name. Bare names ("q_proj") would also adapt the vision tower.
 LORA_TARGETS = r"model\.language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"
 RECORD = "irae_adapter.json"
+_GEMMA_IDS = {"<pad>": 0, "<eos>": 1, "<bos>": 2, "<start_of_turn>": 105, "<end_of_turn>": 106}
+_GEMMA_TURNS = "<bos><start_of_turn>user\na<end_of_turn>\n<start_of_turn>model\nb<end_of_turn>\n"
 
 
 def load_tokenizer(base_model: str):
@@ -36,14 +38,30 @@ def load_tokenizer(base_model: str):
 
     tokenizer = AutoTokenizer.from_pretrained(runtime.model_path(base_model), token=runtime.find_token().value)
     tokenizer.padding_side = "left"
+    check_tokenizer(tokenizer, base_model)
+    return tokenizer
+
+
+def check_tokenizer(tokenizer, base_model: str) -> None:
+    """Refuse a tokenizer whose special tokens or chat template are not Gemma 3's.
+
+    Raises:
+        AdapterError: names the token and its id, or says that the template renders something else.
+    """
     if not tokenizer.chat_template:
         raise AdapterError(f"{base_model} has no chat template; use the instruction-tuned model (-it)")
-    for turn in ("<start_of_turn>", "<end_of_turn>"):
-        if len(tokenizer.encode(turn, add_special_tokens=False)) != 1:
+    for token, wanted in _GEMMA_IDS.items():
+        found = tokenizer.encode(token, add_special_tokens=False)
+        if found != [wanted]:
             raise AdapterError(
-                f"{turn} is not one token in the tokenizer of {base_model}; expected a Gemma 3 tokenizer"
+                f"{token} is {found} in the tokenizer of {base_model}; in a Gemma 3 tokenizer it is {wanted}"
             )
-    return tokenizer
+    asked = [{"role": "user", "content": " a "}, {"role": "assistant", "content": "b"}]
+    if tokenizer.apply_chat_template(asked, tokenize=False) != _GEMMA_TURNS:
+        raise AdapterError(
+            f"the chat template of {base_model} does not write Gemma 3's turns; adapters trained with it would not "
+            "work elsewhere. Use the tokenizer that came with the model"
+        )
 
 
 def load_base(profile: Profile):
@@ -63,10 +81,24 @@ def load_base(profile: Profile):
         options["device_map"] = {"": 0} if torch.cuda.is_available() else "cpu"
     if profile.compute_dtype == "float16":
         keep_residual_in_float32()
+        spare_the_math_kernel()
     model = AutoModelForImageTextToText.from_pretrained(
         runtime.model_path(profile.base_model), token=runtime.find_token().value, use_safetensors=True, **options
     )
     return model.eval()
+
+
+def spare_the_math_kernel() -> None:
+    """On a T4, repeat keys and values before attention instead of asking for grouped queries, for this process.
+
+    Below compute capability 8 grouped-query attention falls back to the slowest kernel; measured by others on a T4,
+    generation is 1.6 to 1.8 times faster without it (transformers pull request 45776).
+    """
+    import torch
+    from transformers.integrations import sdpa_attention
+
+    if torch.cuda.is_available() and torch.cuda.get_device_capability() < (8, 0):
+        sdpa_attention.use_gqa_in_sdpa = lambda *args, **kwargs: False
 
 
 def keep_residual_in_float32() -> None:
@@ -186,6 +218,30 @@ def load_adapters(base, base_model: str, folders: dict[str, Path]):
         else:
             model.load_adapter(folder, adapter_name=name)
     return (model if model is not None else base).eval()
+
+
+def half_copy(folder: Path, out: Path) -> int:
+    """A copy of an adapter folder with float16 weights, for publishing where size matters; returns its bytes.
+
+    Raises:
+        AdapterError: a weight does not fit into float16.
+    """
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(Path(folder) / "adapter_model.safetensors")
+    half = {name: weight.to(torch.float16).contiguous() for name, weight in weights.items()}
+    if not all(torch.isfinite(weight).all() for weight in half.values()):
+        raise AdapterError(f"a weight of {Path(folder).name} does not fit into float16; publish the float32 adapter")
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(folder, out)
+    save_file(half, Path(out) / "adapter_model.safetensors", metadata={"format": "pt"})
+    size = (Path(out) / "adapter_model.safetensors").stat().st_size
+    record = read_record(folder) | {"adapter_bytes": size}
+    write_text(Path(out) / RECORD, json.dumps(record, indent=1) + "\n")
+    return size
 
 
 def check_belongs(record: dict[str, Any], base_model: str) -> None:

@@ -19,9 +19,9 @@ from tqdm.auto import tqdm
 
 from . import prompts
 from .cases import LabelledCase, file_sha256, validated_cases, write_text
+from .rehearsal_notes import make_cases
+from .rehearsal_notes.scenarios import ILLNESSES
 from .schemas import Case, Likelihood, RunError, Severity, Urgency
-from .synthesis import mixed_cases
-from .synthesis.content import ILLNESSES, POOLS
 
 VOCABULARY = 4096
 _WORD = re.compile(r"[\w%/+-]*\w[.,;:]?")
@@ -41,18 +41,17 @@ SPECIAL = (
     "<end_of_image>",
     "<image_soft_token>",
 )
-_ILLNESS = {f"{illness.term}, Grade {illness.grade}": illness for illness in ILLNESSES}
 _BYTES = tuple(f"<0x{i:02X}>" for i in range(256))
 
 
 @functools.cache
 def corpus(seed: int) -> tuple[str, ...]:
-    """Text the words come from: synthetic notes and answers of all pools, the prompts, the validated cases.
+    """Text the words come from: synthetic notes and answers of both pools, the prompts, the validated cases.
 
     Of the validated cases only the words are used, in no order: for the tokenizer and for copying exercises.
     """
     rng = random.Random(seed)
-    made = [case for pool in POOLS for case in mixed_cases(2000, pool=pool, seed=seed, prefix="words", detail="short")]
+    made = [case for pool in ("train", "test") for case in make_cases(2500, pool=pool, seed=seed, prefix="words")]
     cases = [recased(case, rng) for case in made] + validated_cases() * 5
     texts = [text for case in cases for text in (case.case.text, case.expected.to_json())]
     return (*texts, *[prompt.instructions for prompt in prompts.PROMPTS.values()] * 5)
@@ -198,26 +197,20 @@ def repetition(rng: random.Random, lexicon: list[str]) -> tuple[list[dict], list
 def batches(tokenizer, *, updates: int, batch_size: int, seed: int) -> Iterator[list[tuple[list[int], int]]]:
     """Batches of fresh rows, similar lengths together: three of four are flawed cases, one is copying.
 
-    Cases come from all pools of phrasings: MedGemma, too, has read medical English before it is fine-tuned.
-    What fine-tuning must teach, the right labels, is in none.
+    Cases come from both pools of phrasings: MedGemma, too, has read medical English before it is fine-tuned.
+    What fine-tuning must teach, the right labels, is in neither.
     """
     rng = random.Random(seed)
     lexicon = sorted({word for text in corpus(seed) for word in _WORD.findall(text)})
-    block = 16
-    # The calibration pool only has to be readable; the two others are trained on and measured.
-    shares = {"train": batch_size * 5 // 16, "test": batch_size * 5 // 16, "calibration": batch_size // 8}
+    block, share = 16, batch_size * 3 // 8
     for number in range(-(-updates // block)):
         cases = [
             recased(flawed(case, rng), rng)
-            for pool, share in shares.items()
-            for case in mixed_cases(
-                block * share, pool=pool, seed=seed * 100_003 + number, prefix="base", detail="short", deal=number
-            )
+            for pool in ("train", "test")
+            for case in make_cases(block * share, pool=pool, seed=seed * 100_003 + number, prefix="base")
         ]
         rows = [encode(tokenizer, prompts.messages(case.case), prompts.target(case.expected)) for case in cases]
-        rows += [
-            encode(tokenizer, *repetition(rng, lexicon)) for _ in range(block * (batch_size - sum(shares.values())))
-        ]
+        rows += [encode(tokenizer, *repetition(rng, lexicon)) for _ in range(block * (batch_size - 2 * share))]
         rows.sort(key=lambda row: len(row[0]))
         made = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
         rng.shuffle(made)
@@ -275,8 +268,8 @@ def flawed(case: LabelledCase, rng: random.Random) -> LabelledCase:
     change: dict = {}
     system, grade = right.affected_systems, right.overall_severity
     if case.kind == "mimic" and rng.random() < 0.5:
-        illness = _ILLNESS[case.topic]
-        system, grade = illness.systems, Severity.from_grade(illness.grade)
+        illness = next(i for i in ILLNESSES if i.term == case.topic)
+        system, grade = (illness.system,), Severity.from_grade(illness.grade)
         change |= {"irae_detected": True, "affected_systems": system}
     if grade > Severity.GRADE_1 and rng.random() < 0.3:
         grade = Severity.from_grade(grade.level - 1)
@@ -287,9 +280,8 @@ def flawed(case: LabelledCase, rng: random.Random) -> LabelledCase:
         change["causality"] = {"likelihood": Likelihood.POSSIBLE}
     elif system and not right.irae_detected:
         change["causality"] = {"likelihood": Likelihood.HIGHLY_LIKELY}
-    if system:
-        finding = right.reasoning.split(", CTCAE Grade")[0].split(". ")[0]
-        change["reasoning"] = f"{finding}, CTCAE Grade {grade.level}. ICI given."
+    term = f"{case.topic}, CTCAE Grade {grade.level}. " if system else f"{case.topic}. "
+    change["reasoning"] = term + "ICI given." if system else right.reasoning
     return case.model_copy(update={"expected": type(right).model_validate(right.model_dump() | change)})
 
 

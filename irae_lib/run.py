@@ -177,7 +177,8 @@ def _closing(folder: Path, seconds: dict[str, float]) -> str:
             ("test_irae", "held-out synthetic test, irAE cases only"),
             ("contrast", "minimal pairs, each note alone"),
         ):
-            parts.append(f"{title}; {what}\n{results_table(report, split)}")
+            if split in report["results"]:
+                parts.append(f"{title}; {what}\n{results_table(report, split)}")
     return "\n\n".join(parts)
 
 

@@ -17,6 +17,7 @@ Errors of the whole library::
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
@@ -230,10 +231,11 @@ class Answer(Record):
 def parse_answer(text: str) -> Answer:
     """Read a model's answer, or say why it cannot be read. Never raises, never repairs.
 
-    The one liberty, taken for every model alike, is a Markdown code fence around the whole answer: chat
-    models add it by habit and it carries no meaning. Anything else outside the schema is unscored.
+    Two liberties, taken for every model alike: a Markdown code fence around the whole answer, which chat models add
+    by habit, and the thinking that MedGemma 1.5 writes before it (between two of Gemma's unused tokens). Neither
+    carries meaning. Anything else outside the schema is unscored.
     """
-    body = text.strip()
+    body = _THINKING.sub("", text).strip()
     if body.startswith("```") and body.endswith("```") and len(body) > 6:
         body = body[3:-3].removeprefix("json").strip()
     try:
@@ -246,6 +248,9 @@ def parse_answer(text: str) -> Answer:
         return Answer(text=text, unscored=explain(error))
     except (ValueError, RecursionError) as error:
         return Answer(text=text, unscored=str(error) or type(error).__name__)
+
+
+_THINKING = re.compile(r"\A\s*<unused94>.*?<unused95>", re.DOTALL)
 
 
 def _no_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

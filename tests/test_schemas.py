@@ -128,3 +128,11 @@ def test_enums_hold_the_words_of_the_contract():
     assert [u.value for u in Urgency] == ["routine", "soon", "urgent", "emergency"]
     assert [like.value for like in Likelihood] == ["Highly likely", "Possible", "Unlikely", "Uncertain"]
     assert len(System) == 11
+
+
+def test_thinking_before_an_answer_is_left_aside_and_inside_it_is_not():
+    answer = Assessment.model_validate(GOOD).to_json()
+    thought = "<unused94>thought\nIs it {an} irAE?\n<unused95>"
+    assert parse_answer(thought + answer).assessment == parse_answer(answer).assessment
+    assert parse_answer(f"<unused94>thought without an end {answer}").unscored
+    assert parse_answer(answer + thought).unscored

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from ..cases import LabelledCase
 from ..schemas import Assessment, Likelihood, Severity, Urgency
@@ -26,7 +26,16 @@ WORKUPS = {
 _WELL = ("well", "resolved")
 
 
-def make_cases(n: int, *, pool: str, seed: int, prefix: str, detail: str = "full", deal: int = 0) -> list[LabelledCase]:
+def make_cases(
+    n: int,
+    *,
+    pool: str,
+    seed: int,
+    prefix: str,
+    detail: str = "full",
+    deal: int = 0,
+    shares: Mapping[str, float] | None = None,
+) -> list[LabelledCase]:
     """`n` cases from one pool of phrasings and numbers, in a fixed order for a seed.
 
     Kinds, illnesses and work-up are dealt in turn, the same for every seed, so that the balance of labels does not
@@ -37,8 +46,9 @@ def make_cases(n: int, *, pool: str, seed: int, prefix: str, detail: str = "full
         prefix: start of the case ids ("test-0001").
         detail: "full" notes of all styles, or "short" ones (fewer distractors) for the rehearsal base.
         deal: another number deals illnesses and kinds in another order.
+        shares: of the kinds, where they are not to be those of the pool.
     """
-    hands = list(itertools.islice(_dealer(pool, deal), n))
+    hands = list(itertools.islice(_dealer(pool, deal, shares or KINDS[pool]), n))
     rng = random.Random(f"{seed}-{pool}-{prefix}")
     rng.shuffle(hands)
     cases, seen = [], set()
@@ -52,10 +62,10 @@ def make_cases(n: int, *, pool: str, seed: int, prefix: str, detail: str = "full
     return cases
 
 
-def _dealer(pool: str, deal: int) -> Iterator[tuple[str, Illness, str]]:
+def _dealer(pool: str, deal: int, shares: Mapping[str, float]) -> Iterator[tuple[str, Illness, str]]:
     rng = random.Random(f"deal-{pool}-{deal}")
-    hands = {kind: _by_cell(rng) for kind in KINDS[pool]}
-    deck = [kind for kind, share in KINDS[pool].items() for _ in range(round(share * 100))]
+    hands = {kind: _by_cell(rng) for kind in shares}
+    deck = [kind for kind, share in shares.items() for _ in range(round(share * 100))]
     workups = itertools.cycle(("excluded", "pending", "excluded", "confounder"))
     for kind in _shuffled_forever(rng, deck):
         # "No chemotherapy for years" excludes a cause for one patient and contradicts the chemotherapy of another.

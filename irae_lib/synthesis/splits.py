@@ -16,12 +16,21 @@ from .leaks import check_leaks
 _LARGE = 250
 
 
-def mixed_cases(n: int, *, pool: str, seed: int, prefix: str, detail: str, deal: int = 0) -> list[LabelledCase]:
+def mixed_cases(
+    n: int,
+    *,
+    pool: str,
+    seed: int,
+    prefix: str,
+    detail: str,
+    deal: int = 0,
+    shares: Mapping[str, float] | None = None,
+) -> list[LabelledCase]:
     """`n` cases of a pool, shuffled; a sixth are sides of minimal pairs, for borders are where grades are learned."""
     n_pairs = n // 12
     how = {"pool": pool, "seed": seed, "detail": detail, "deal": deal}
     cases = make_contrasts(n_pairs, prefix=f"{prefix}-pair", **how)
-    cases += make_cases(n - 2 * n_pairs, prefix=prefix, **how)
+    cases += make_cases(n - 2 * n_pairs, prefix=prefix, shares=shares, **how)
     random.Random(f"{seed}-{prefix}").shuffle(cases)
     return cases
 

@@ -98,8 +98,10 @@ def write(
     else:
         lay_out = {"narrative": _narrative, "telegram": _telegram, "form": _form}[style]
         case = Case(id=case_id, text=lay_out(rng, pool, draft, sections))
-    keys = [p.text for p in draft.parts if p.is_key][:3]
-    return case, tuple(_quote(case.text, text) for text in keys)
+    # In the order in which a reader decides: was there an ICI, what is wrong, what else could explain it.
+    grade = [p for p in draft.parts if p.is_key and p.role != "cause"][:2]
+    quoted = [draft.drug, *grade, *(p for p in draft.parts if p.role == "cause")]
+    return case, tuple(_quote(case.text, p.text) for p in quoted)
 
 
 def _sectioned(rng: random.Random, draft: Draft, sections: dict[str, list[str]], case_id: str) -> Case:
@@ -186,7 +188,7 @@ def _with_slip(rng: random.Random, parts: list[Part]) -> list[Part]:
     places = [
         (i, m)
         for i, p in enumerate(parts)
-        if not p.is_key and p.section in ("symptoms", "notes")
+        if not p.is_key and not p.role and p.section in ("symptoms", "notes")
         for m in _SLIP.finditer(p.text)
     ]
     if not places:
