@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
-UPDATES_PER_KILL = 3
+UPDATES_PER_KILL = 6
 
 
 def train(folder: Path, updates: int) -> None:
@@ -111,7 +111,7 @@ def main() -> None:
     resumed = kills = writing = 0
     finished = False
     while not finished:
-        finished = life(broken, updates, log, rng.uniform(0.1, 4.0) if kills < options.kills else None)
+        finished = life(broken, updates, log, rng.uniform(0.05, 1.5) if kills < options.kills else None)
         said = log.read_text()
         start = int(said.split("from ")[-1].split()[0])
         resumed += kills > 0
