@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from .cases import LabelledCase
 from .safety import NOTHING, review
-from .schemas import FIELDS, Answer, Assessment, Record, Score
+from .schemas import FIELDS, Answer, Assessment, Record, Score, differing
 
 SCHEMA_VERSION = 1
 
@@ -23,8 +23,8 @@ def score(final: Assessment | None, expected: Assessment, *, unscored: str = "")
     """
     if final is None:
         return Score(**dict.fromkeys(FIELDS, False), unscored=unscored or "no assessment")
-    said, right = _fields(final), _fields(expected)
-    return Score(**{name: said[name] == right[name] for name in FIELDS})
+    wrong = differing(final, expected)
+    return Score(**{name: name not in wrong for name in FIELDS})
 
 
 class Graded(Record):
@@ -167,22 +167,11 @@ def summarize_pairs(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, 
         passed += getattr(a, stage).passed and getattr(b, stage).passed
         if not (a.answer.assessment and b.answer.assessment):
             continue
-        said = [_fields(one.final if stage == "safety" else one.answer.assessment) for one in (a, b)]
-        must = {name for name in FIELDS if _fields(case_a.expected)[name] != _fields(case_b.expected)[name]}
-        does = {name for name in FIELDS if said[0][name] != said[1][name]}
+        must = set(differing(case_a.expected, case_b.expected))
+        does = set(differing(*(one.final if stage == "safety" else one.answer.assessment for one in (a, b))))
         flipped += must <= does
         kept += does <= must
     return PairSummary(n=len(by_pair), both_passed=passed, flipped=flipped, kept=kept)
-
-
-def _fields(one: Assessment) -> dict[str, object]:
-    return {
-        "irae_detected": one.irae_detected,
-        "affected_systems": frozenset(one.affected_systems),
-        "overall_severity": one.overall_severity,
-        "urgency": one.urgency,
-        "likelihood": one.causality.likelihood,
-    }
 
 
 def positives(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> tuple[list[LabelledCase], list[Graded]]:

@@ -212,6 +212,16 @@ class Assessment(Record):
             raise ValueError("an organ system is listed twice")
         return systems
 
+    def scored(self) -> dict[str, Any]:
+        """The five scored fields by name (`FIELDS`), as they are compared: organ systems as a set."""
+        return {
+            "irae_detected": self.irae_detected,
+            "affected_systems": frozenset(self.affected_systems),
+            "overall_severity": self.overall_severity,
+            "urgency": self.urgency,
+            "likelihood": self.causality.likelihood,
+        }
+
     def to_json(self) -> str:
         """The compact JSON that training teaches and decoding expects, keys in schema order."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
@@ -356,6 +366,12 @@ class Review(Record):
 
 
 FIELDS = ("irae_detected", "affected_systems", "overall_severity", "urgency", "likelihood")
+
+
+def differing(a: Assessment, b: Assessment) -> tuple[str, ...]:
+    """The scored fields in which two assessments differ, in the order of `FIELDS`."""
+    said, other = a.scored(), b.scored()
+    return tuple(name for name in FIELDS if said[name] != other[name])
 
 
 class Score(Record):

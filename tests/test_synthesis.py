@@ -10,7 +10,7 @@ import pytest
 
 from irae_lib import Case, read
 from irae_lib.cases import validated_cases
-from irae_lib.schemas import LeakError, Likelihood, SchemaError, Severity, System, Urgency
+from irae_lib.schemas import LeakError, Likelihood, SchemaError, Severity, System, Urgency, differing
 from irae_lib.synthesis import (
     balance,
     check_balance,
@@ -18,7 +18,6 @@ from irae_lib.synthesis import (
     check_leaks,
     check_splits,
     check_variety,
-    flips,
     frame_shares,
     make_cases,
     make_contrasts,
@@ -206,7 +205,7 @@ def test_a_lost_quote_and_a_long_row_stop_the_build():
 
 def test_pairs_differ_in_one_statement_and_at_least_one_label():
     for a, b in pairs(CONTRAST):
-        assert flips(a.expected, b.expected), a.pair
+        assert differing(a.expected, b.expected), a.pair
         words = [set(re.findall(r"[\w.%]+", side.case.text)) for side in (a, b)]
         # Two notes of a dozen statements each share most of their words; what differs is one of them.
         assert len(words[0] & words[1]) >= 0.5 * min(map(len, words)), a.pair
@@ -228,7 +227,7 @@ def test_what_must_flip_and_what_must_not(change, fields):
     found = [(a, b) for a, b in pairs(CONTRAST) if a.pair.endswith(f": {change}")]
     assert found
     for a, b in found:
-        assert set(flips(a.expected, b.expected)) == fields
+        assert set(differing(a.expected, b.expected)) == fields
 
 
 def test_border_pairs_flip_grade_or_urgency_and_never_causality():
@@ -236,7 +235,7 @@ def test_border_pairs_flip_grade_or_urgency_and_never_causality():
     borders = [(a, b) for a, b in pairs(CONTRAST) if not a.pair.split(": ", 1)[1].startswith(generic)]
     assert len(borders) == 50
     for a, b in borders:
-        changed = flips(a.expected, b.expected)
+        changed = differing(a.expected, b.expected)
         assert {"overall_severity", "urgency"} & set(changed) and "likelihood" not in changed, a.pair
 
 

@@ -2,7 +2,7 @@
 
 from .build import make_cases
 from .checks import balance, check_balance, check_cases, check_variety, rule_agreement
-from .contrast import flips, make_contrasts, pairs
+from .contrast import make_contrasts, pairs
 from .leaks import check_leaks, frame_shares, sentence_frames, text_statistics
 from .splits import check_splits, make_splits, mixed_cases
 
@@ -13,7 +13,6 @@ __all__ = [
     "check_leaks",
     "check_splits",
     "check_variety",
-    "flips",
     "frame_shares",
     "make_cases",
     "make_contrasts",

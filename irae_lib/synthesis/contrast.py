@@ -11,7 +11,6 @@ import random
 from collections.abc import Callable
 
 from ..cases import LabelledCase
-from ..schemas import FIELDS, Assessment
 from .build import SEXES, distractors, exposure, label, make_draft, rival, topic
 from .content import COMMON, CONTRASTS, ICIS, ILLNESSES, Contrast, Fact, Illness
 from .writing import Draft, Part, say, write
@@ -64,12 +63,6 @@ def pairs(cases: list[LabelledCase]) -> list[tuple[LabelledCase, LabelledCase]]:
     for case in cases:
         by_pair.setdefault(case.pair, []).append(case)
     return [(a, b) for a, b in by_pair.values()]
-
-
-def flips(a: Assessment, b: Assessment) -> tuple[str, ...]:
-    """The scored fields whose label differs between the two sides of a pair."""
-    values = [{**one.model_dump(), "likelihood": one.causality.likelihood} for one in (a, b)]
-    return tuple(name for name in FIELDS if values[0][name] != values[1][name])
 
 
 def fits(change: str, illness: Illness) -> bool:

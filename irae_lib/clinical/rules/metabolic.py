@@ -190,12 +190,9 @@ _MILD = (
     "lymphocytes",
 )
 _MILD_SYSTEM = {
-    **dict.fromkeys(("alt", "ast", "transaminases", "bilirubin", "alp", "ggt"), System.HEPATIC),
-    "creatinine": KIDNEY,
-    "stools_over_baseline": System.GASTROINTESTINAL,
-    "tsh": GLAND,
     "ck": System.MUSCULOSKELETAL,
-    **dict.fromkeys(("lipase", "amylase"), System.GASTROINTESTINAL),
+    "lipase": System.GASTROINTESTINAL,
+    "amylase": System.GASTROINTESTINAL,
 }
 
 
@@ -214,12 +211,10 @@ def mild(chart: Chart):
             yield Floor(
                 "X03", f"{name} {found[0].reason}: Grade 1", found[1], 1, system=System.HEPATIC, source=found[0].source
             )
-    for name in ("ck", "lipase", "amylase"):
+    for name, system in _MILD_SYSTEM.items():
         found = worst(chart, name)
         if found and found[0].grade == 2:
-            yield Floor(
-                "X03", f"{name} {found[0].reason}: Grade 2", found[1], 2, SOON, _MILD_SYSTEM[name], found[0].source
-            )
+            yield Floor("X03", f"{name} {found[0].reason}: Grade 2", found[1], 2, SOON, system, found[0].source)
     stools = chart.highest("stools_over_baseline")
     if stools and 0 < stools.high < 4 and (chart.any("diarrhea", "colitis") or not stools.flag):
         yield Floor(

@@ -256,6 +256,3 @@ def moderate_counts(chart: Chart):
     low = chart.below("platelets", Decimal(100))
     if low and low.low >= 75 and not chart.cytotoxic():
         yield Floor("X05", "platelets below 100 x10^9/L: Grade 1", low, 1, system=BLOOD)
-
-
-__all__ = ["SKIN"]
