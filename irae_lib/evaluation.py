@@ -1,19 +1,33 @@
 """How good are the answers: five fields a case, counted with n, unscored answers apart, before and after the rules.
 
 Neither torch nor a model in here: answers come in, numbers go out. A `Summary` is what the report, the
-figures and the model card print; nothing is computed twice.
+figures and the model card print; nothing is computed twice. The statistics themselves are in `metrics.py`.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .cases import LabelledCase
+from .metrics import (
+    F1,
+    Interval,
+    Rate,
+    mcnemar,
+    mean_interval,
+    multilabel_f1,
+    paired_bootstrap,
+    rate,
+    rounded,
+    weighted_kappa,
+    wilson,
+)
 from .safety import NOTHING, review
-from .schemas import FIELDS, Answer, Assessment, Record, Score, differing
+from .schemas import FIELDS, Answer, Assessment, Record, Score, Severity, Urgency, differing
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+# An alert asks a person to look: an irAE is called, or somebody is to be seen the same day.
+_ALERT = Urgency.URGENT
 
 
 def score(final: Assessment | None, expected: Assessment, *, unscored: str = "") -> Score:
@@ -61,11 +75,29 @@ def grade_answers(cases: Sequence[LabelledCase], answers: Sequence[Answer]) -> l
     return graded
 
 
-class Interval(Record):
-    """A two-sided 95 % confidence interval of a rate."""
+class Triage(Record):
+    """What a safety reviewer asks of readable answers; unscored ones are counted in `Summary.unscored`.
 
-    low: float
-    high: float
+    Under- and over-triage: urgency below or above the label; severe: two levels or more. `missed_irae` and
+    `missed_emergency` count an unscored answer as a miss. The specificities are shares of notes without an irAE on
+    which none is called. `alerts` are answers that call an irAE or ask for the same day. `quotes_found` counts evidence
+    quotes that stand in their note word for word.
+    """
+
+    under: Rate
+    severe_under: Rate
+    severe_under_grade_3_up: Rate
+    over: Rate
+    missed_irae: Rate
+    missed_emergency: Rate
+    specificity_unexposed: Rate
+    specificity_mimics: Rate
+    specificity_well: Rate
+    alerts: Rate
+    quotes_found: Rate
+    organs: F1
+    grade_kappa: float | None
+    urgency_kappa: float | None
 
 
 class Summary(Record):
@@ -78,60 +110,103 @@ class Summary(Record):
     field_accuracy: float | None
     field_accuracy_interval: Interval | None
     fields: dict[str, float]
-    under_triaged: int
-    over_triaged: int
+    triage: Triage
 
 
 def summarize(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage: str) -> Summary:
-    """The rates of one stage ("raw" or "safety"); None where there is no case to take a rate over.
-
-    Under- and over-triage count readable answers whose urgency is below or above the label.
-    """
+    """The rates of one stage ("raw" or "safety"); None where there is no case to take a rate over."""
     scores = [getattr(one, stage) for one in graded]
     n = len(scores)
     passed = sum(one.passed for one in scores)
-    told = [
-        (one.final if stage == "safety" else one.answer.assessment, case.expected)
-        for case, one in zip(cases, graded, strict=True)
-        if one.answer.assessment is not None
-    ]
     return Summary(
         n=n,
         unscored=sum(bool(one.unscored) for one in scores),
         passed=passed,
         passed_interval=wilson(passed, n),
-        field_accuracy=_rounded(sum(one.total for one in scores) / (5 * n)) if n else None,
-        field_accuracy_interval=_mean_interval([one.total / 5 for one in scores]),
-        fields={name: _rounded(sum(getattr(one, name) for one in scores) / n) for name in FIELDS} if n else {},
-        under_triaged=sum(final.urgency < expected.urgency for final, expected in told),
-        over_triaged=sum(final.urgency > expected.urgency for final, expected in told),
+        field_accuracy=rounded(sum(one.total for one in scores) / (5 * n)) if n else None,
+        # The five fields of one case stand or fall together, cases do not: the interval is over cases.
+        field_accuracy_interval=mean_interval([one.total / 5 for one in scores]),
+        fields={name: rounded(sum(getattr(one, name) for one in scores) / n) for name in FIELDS} if n else {},
+        triage=triage_of(cases, [_said(one, stage) for one in graded]),
     )
 
 
-def wilson(successes: int, n: int) -> Interval | None:
-    """Wilson score interval (95 %) of a proportion; None when n is 0. Honest at 0 and at n, where Wald is not."""
-    if n == 0:
+def _said(one: Graded, stage: str) -> Assessment | None:
+    """What a system said at a stage; None for an answer that could not be read."""
+    if one.answer.assessment is None:
         return None
-    z = 1.959964
-    rate, spread = successes / n, z * math.sqrt(successes * (n - successes) / n**3 + z**2 / (4 * n**2))
-    centre, scale = rate + z**2 / (2 * n), 1 + z**2 / n
-    return Interval(
-        low=_rounded(max(0.0, (centre - spread) / scale)), high=_rounded(min(1.0, (centre + spread) / scale))
+    return one.final if stage == "safety" else one.answer.assessment
+
+
+def triage_of(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) -> Triage:
+    """The safety side of a set of answers, None among them for an unscored one; see `Triage`."""
+    everyone = list(zip(cases, said, strict=True))
+    told = [(case, answer) for case, answer in everyone if answer is not None]
+    below = [(case, case.expected.urgency.level - answer.urgency.level) for case, answer in told]
+    grave = [step for case, step in below if case.expected.overall_severity >= Severity.GRADE_3]
+
+    def clear_of(*kinds: str) -> Rate:
+        mine = [answer for case, answer in told if case.kind in kinds and not case.expected.irae_detected]
+        return rate(sum(not answer.irae_detected for answer in mine), len(mine))
+
+    def missed(wanted: Callable[[Assessment], bool]) -> Rate:
+        mine = [answer for case, answer in everyone if wanted(case.expected)]
+        return rate(sum(answer is None or not wanted(answer) for answer in mine), len(mine))
+
+    quotes = [quote in case.case.text for case, answer in told for quote in answer.evidence]
+    return Triage(
+        under=rate(sum(step > 0 for _, step in below), len(below)),
+        severe_under=rate(sum(step > 1 for _, step in below), len(below)),
+        severe_under_grade_3_up=rate(sum(step > 1 for step in grave), len(grave)),
+        over=rate(sum(step < 0 for _, step in below), len(below)),
+        missed_irae=missed(lambda one: one.irae_detected),
+        missed_emergency=missed(lambda one: one.urgency is Urgency.EMERGENCY),
+        specificity_unexposed=clear_of("never", "planned"),
+        specificity_mimics=clear_of("mimic"),
+        specificity_well=clear_of("well", "resolved"),
+        alerts=rate(sum(answer.irae_detected or answer.urgency >= _ALERT for _, answer in told), len(told)),
+        quotes_found=rate(sum(quotes), len(quotes)),
+        organs=multilabel_f1(
+            [{system.value for system in answer.affected_systems} for _, answer in told],
+            [{system.value for system in case.expected.affected_systems} for case, _ in told],
+        ),
+        grade_kappa=weighted_kappa(
+            [answer.overall_severity.level for _, answer in told],
+            [case.expected.overall_severity.level for case, _ in told],
+            len(Severity),
+        ),
+        urgency_kappa=weighted_kappa(
+            [answer.urgency.level for _, answer in told],
+            [case.expected.urgency.level for case, _ in told],
+            len(Urgency),
+        ),
     )
 
 
-def _mean_interval(values: list[float]) -> Interval | None:
-    """Normal interval of a mean over cases: the five fields of one case stand or fall together, cases do not."""
-    n = len(values)
-    if n < 2:
-        return None
-    mean = sum(values) / n
-    half = 1.959964 * math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
-    return Interval(low=_rounded(max(0.0, mean - half)), high=_rounded(min(1.0, mean + half)))
+class Comparison(Record):
+    """Two systems on the same cases: b minus a in field accuracy, and whether they pass equally often (McNemar)."""
+
+    n: int
+    difference: float | None
+    difference_interval: Interval | None
+    only_a_passes: int
+    only_b_passes: int
+    p_value: float
 
 
-def _rounded(value: float) -> float:
-    return round(value, 4)
+def compare(a: Sequence[Score], b: Sequence[Score]) -> Comparison:
+    """Paired comparison of two systems' scores of the same cases in the same order."""
+    shares = [[one.total / 5 for one in scores] for scores in (a, b)]
+    passes = [[one.passed for one in scores] for scores in (a, b)]
+    n = len(passes[0])
+    return Comparison(
+        n=n,
+        difference=rounded((sum(shares[1]) - sum(shares[0])) / n) if n else None,
+        difference_interval=paired_bootstrap(*shares),
+        only_a_passes=sum(x and not y for x, y in zip(*passes, strict=True)),
+        only_b_passes=sum(y and not x for x, y in zip(*passes, strict=True)),
+        p_value=mcnemar(*passes),
+    )
 
 
 def report_section(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> dict:
@@ -168,7 +243,7 @@ def summarize_pairs(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, 
         if not (a.answer.assessment and b.answer.assessment):
             continue
         must = set(differing(case_a.expected, case_b.expected))
-        does = set(differing(*(one.final if stage == "safety" else one.answer.assessment for one in (a, b))))
+        does = set(differing(*(_said(one, stage) for one in (a, b))))
         flipped += must <= does
         kept += does <= must
     return PairSummary(n=len(by_pair), both_passed=passed, flipped=flipped, kept=kept)

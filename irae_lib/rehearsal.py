@@ -1,8 +1,10 @@
 """The rehearsal base: a Gemma 3 small enough to train from random weights on two CPU cores.
 
 Same classes, file layout, module names, chat template and special tokens as MedGemma, so that the whole
-pipeline runs on it unchanged; about 1.4 million parameters and no clinical knowledge. It is taught the noisy
-labels of `flawed`, which imitate how the real base fails, so that fine-tuning has something true to mend.
+pipeline runs on it unchanged; about 1.4 million parameters and no clinical knowledge. Asked as the pipeline asks, it
+is taught the noisy labels of `flawed`, which imitate how the real base fails; asked for the `TEXTBOOK`'s answer, it
+reads right ones. As in the real base, more was learned than the plain question brings out: fine-tuning has something
+true to mend, and something to build on.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from tqdm.auto import tqdm
 
 from . import prompts
 from .cases import LabelledCase, file_sha256, validated_cases, write_text
-from .rehearsal_notes import make_cases
-from .rehearsal_notes.scenarios import ILLNESSES
 from .schemas import Case, Likelihood, RunError, Severity, Urgency
+from .synthesis import mixed_cases
+from .synthesis.content import ILLNESSES, POOLS
 
 VOCABULARY = 4096
 _WORD = re.compile(r"[\w%/+-]*\w[.,;:]?")
@@ -41,20 +43,42 @@ SPECIAL = (
     "<end_of_image>",
     "<image_soft_token>",
 )
+# What the base reads: more notes without a (documented) ICI than any split holds. Who was treated is harder to learn
+# from a sentence than what is wrong, and stands in fewer words of the answer.
+_DIET = {
+    "irae": 0.45,
+    "mimic": 0.22,
+    "never": 0.08,
+    "planned": 0.07,
+    "well": 0.05,
+    "resolved": 0.05,
+    "undocumented": 0.08,
+}
+TEXTBOOK = prompts.Prompt(version="textbook-1", instructions="What does the textbook say?")
+# Rows of a batch of 32, by pool of phrasings and question; the rest are copying exercises. The textbook never speaks of
+# the test pool: no right label of a phrasing that is measured is in anything the base reads.
+_ROWS = {
+    ("train", TEXTBOOK): 10,
+    ("calibration", TEXTBOOK): 4,
+    ("train", prompts.COMPACT): 3,
+    ("calibration", prompts.COMPACT): 1,
+    ("test", prompts.COMPACT): 10,
+}
+_ILLNESS = {f"{illness.term}, Grade {illness.grade}": illness for illness in ILLNESSES}
 _BYTES = tuple(f"<0x{i:02X}>" for i in range(256))
 
 
 @functools.cache
 def corpus(seed: int) -> tuple[str, ...]:
-    """Text the words come from: synthetic notes and answers of both pools, the prompts, the validated cases.
+    """Text the words come from: synthetic notes and answers of all pools, the prompts, the validated cases.
 
     Of the validated cases only the words are used, in no order: for the tokenizer and for copying exercises.
     """
     rng = random.Random(seed)
-    made = [case for pool in ("train", "test") for case in make_cases(2500, pool=pool, seed=seed, prefix="words")]
+    made = [case for pool in POOLS for case in mixed_cases(2000, pool=pool, seed=seed, prefix="words", detail="short")]
     cases = [recased(case, rng) for case in made] + validated_cases() * 5
     texts = [text for case in cases for text in (case.case.text, case.expected.to_json())]
-    return (*texts, *[prompt.instructions for prompt in prompts.PROMPTS.values()] * 5)
+    return (*texts, *[prompt.instructions for prompt in (*prompts.PROMPTS.values(), TEXTBOOK)] * 5)
 
 
 def make_tokenizer(texts: Iterable[str]):
@@ -71,8 +95,11 @@ def make_tokenizer(texts: Iterable[str]):
     bpe.train_from_iterator(
         texts, trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=[*SPECIAL, *_BYTES], show_progress=False)
     )
+    # The trainer takes the bytes for special tokens; in Gemma's tokenizer they are words like any other.
+    written = json.loads(bpe.to_str())
+    written["added_tokens"] = [token for token in written["added_tokens"] if token["content"] not in _BYTES]
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe,
+        tokenizer_object=Tokenizer.from_str(json.dumps(written)),
         pad_token="<pad>",
         eos_token="<eos>",
         bos_token="<bos>",
@@ -136,13 +163,32 @@ def make_model(tokenizer, seed: int):
     return model
 
 
-def build(folder: Path, *, updates: int, seed: int, batch_size: int = 32, learning_rate: float = 3e-3) -> Path:
+def build(
+    folder: Path,
+    *,
+    updates: int,
+    seed: int,
+    batch_size: int = 32,
+    learning_rate: float = 3e-3,
+    go_on_from: Path | None = None,
+) -> Path:
     """Train a base from nothing and write it to `folder` in MedGemma's file layout, with `training.json` beside it.
 
-    The folder appears under its name only when it is complete. About 20 minutes on two cores for 1,000 updates.
+    The folder appears under its name only when it is complete. About 15 minutes on two cores for 1,000 updates.
+
+    Args:
+        go_on_from: an earlier base to go on with, on other cases (give another seed) and at a new learning rate; its
+            tokenizer stays, and `training.json` lists its leg before the new one.
     """
-    tokenizer = make_tokenizer(corpus(seed))
-    model = make_model(tokenizer, seed)
+    if go_on_from is None:
+        tokenizer = make_tokenizer(corpus(seed))
+        model, legs = make_model(tokenizer, seed), []
+    else:
+        from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(go_on_from, padding_side="left")
+        model = AutoModelForImageTextToText.from_pretrained(go_on_from, dtype="float32")
+        legs = json.loads((go_on_from / "training.json").read_text(encoding="utf-8")).get("legs", [])
     with tqdm(total=updates, desc="rehearsal base", unit="update", mininterval=1.0) as bar:
 
         def show(update: int, loss: float) -> None:
@@ -162,16 +208,20 @@ def build(folder: Path, *, updates: int, seed: int, batch_size: int = 32, learni
     shutil.rmtree(aside, ignore_errors=True)
     model.save_pretrained(aside)
     tokenizer.save_pretrained(aside)
+    leg = {"updates": updates, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    before = sum(one["updates"] for one in legs)
+    curve = [
+        {"update": before + i, "loss": round(loss, 4)}
+        for i, loss in enumerate(losses, start=1)
+        if i % 10 == 0 or i == 1
+    ]
+    if go_on_from is not None:
+        curve = json.loads((go_on_from / "training.json").read_text(encoding="utf-8"))["curve"] + curve
     record = {
-        "updates": updates,
-        "batch_size": batch_size,
-        "learning_rate": learning_rate,
-        "seed": seed,
+        "legs": [*legs, leg],
         "parameters": sum(p.numel() for p in model.parameters()),
         "sha256": file_sha256(aside / "model.safetensors"),
-        "curve": [
-            {"update": i, "loss": round(loss, 4)} for i, loss in enumerate(losses, start=1) if i % 10 == 0 or i == 1
-        ],
+        "curve": curve,
     }
     write_text(aside / "training.json", json.dumps(record, indent=1) + "\n")
     if folder.exists():
@@ -195,22 +245,28 @@ def repetition(rng: random.Random, lexicon: list[str]) -> tuple[list[dict], list
 
 
 def batches(tokenizer, *, updates: int, batch_size: int, seed: int) -> Iterator[list[tuple[list[int], int]]]:
-    """Batches of fresh rows, similar lengths together: three of four are flawed cases, one is copying.
+    """Batches of fresh rows, similar lengths together: cases asked in two ways (`_ROWS`), and copying.
 
-    Cases come from both pools of phrasings: MedGemma, too, has read medical English before it is fine-tuned.
-    What fine-tuning must teach, the right labels, is in neither.
+    Cases come from all pools of phrasings: MedGemma, too, has read medical English before it is fine-tuned.
     """
     rng = random.Random(seed)
     lexicon = sorted({word for text in corpus(seed) for word in _WORD.findall(text)})
-    block, share = 16, batch_size * 3 // 8
+    block = 16
     for number in range(-(-updates // block)):
-        cases = [
-            recased(flawed(case, rng), rng)
-            for pool in ("train", "test")
-            for case in make_cases(block * share, pool=pool, seed=seed * 100_003 + number, prefix="base")
-        ]
-        rows = [encode(tokenizer, prompts.messages(case.case), prompts.target(case.expected)) for case in cases]
-        rows += [encode(tokenizer, *repetition(rng, lexicon)) for _ in range(block * (batch_size - 2 * share))]
+        rows = []
+        for (pool, prompt), share in _ROWS.items():
+            for case in mixed_cases(
+                block * batch_size * share // 32,
+                pool=pool,
+                seed=seed * 100_003 + number,
+                prefix=prompt.version,
+                detail="short",
+                deal=seed * 1009 + number,
+                shares=_DIET,
+            ):
+                read = recased(case if prompt is TEXTBOOK else flawed(case, rng), rng)
+                rows.append(encode(tokenizer, prompts.messages(read.case, prompt), prompts.target(read.expected)))
+        rows += [encode(tokenizer, *repetition(rng, lexicon)) for _ in range(block * batch_size - len(rows))]
         rows.sort(key=lambda row: len(row[0]))
         made = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
         rng.shuffle(made)
@@ -260,28 +316,29 @@ def train(
 def flawed(case: LabelledCase, rng: random.Random) -> LabelledCase:
     """The case with the label a base model would give: MedGemma's reported failure modes, as noise.
 
-    Urgency one level low in 60 %, grade one low in 30 %, causality "Possible" whatever the note documents in
-    60 %, an irAE seen in half of the mimics. Noise rather than a rule: the cues stay in what is learned, so
+    Urgency one level low in 60 %, grade one low in 50 %, causality "Possible" whatever the note documents in
+    55 %, an irAE seen in half of the mimics. Noise rather than a rule: the cues stay in what is learned, so
     a short fine-tuning can bring them out.
     """
     right = case.expected
     change: dict = {}
     system, grade = right.affected_systems, right.overall_severity
     if case.kind == "mimic" and rng.random() < 0.5:
-        illness = next(i for i in ILLNESSES if i.term == case.topic)
-        system, grade = (illness.system,), Severity.from_grade(illness.grade)
+        illness = _ILLNESS[case.topic]
+        system, grade = illness.systems, Severity.from_grade(illness.grade)
         change |= {"irae_detected": True, "affected_systems": system}
-    if grade > Severity.GRADE_1 and rng.random() < 0.3:
+    if grade > Severity.GRADE_1 and rng.random() < 0.5:
         grade = Severity.from_grade(grade.level - 1)
     change["overall_severity"] = grade
     if right.urgency > Urgency.ROUTINE and rng.random() < 0.6:
         change["urgency"] = list(Urgency)[right.urgency.level - 1]
-    if system and rng.random() < 0.6:
+    if system and rng.random() < 0.55:
         change["causality"] = {"likelihood": Likelihood.POSSIBLE}
     elif system and not right.irae_detected:
         change["causality"] = {"likelihood": Likelihood.HIGHLY_LIKELY}
-    term = f"{case.topic}, CTCAE Grade {grade.level}. " if system else f"{case.topic}. "
-    change["reasoning"] = term + "ICI given." if system else right.reasoning
+    if system:
+        finding = right.reasoning.split(", CTCAE Grade")[0].split(". ")[0]
+        change["reasoning"] = f"{finding}, CTCAE Grade {grade.level}. ICI given."
     return case.model_copy(update={"expected": type(right).model_validate(right.model_dump() | change)})
 
 

@@ -1,7 +1,6 @@
-"""What a reader looks at: text tables, figures, and errors shown on purpose.
+"""What a reader looks at: text tables, and errors shown on purpose. Pictures are in `figures.py`.
 
-Figures are matplotlib, colour-blind safe, and never the only place where a number stands: each has a table
-beside it. Functions take plain report data (`report.json`) or cases, and know nothing about models.
+Functions take plain report data (`report.json`) or cases, and know nothing about models.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ from pathlib import Path
 
 from .cases import LabelledCase, write_text
 from .evaluation import Graded
+from .gate import GateLine
 from .schemas import FIELDS, Severity, System, Urgency
 
-# Okabe-Ito; matplotlib 3.10 (Colab) does not know it by name.
-BLUE, ORANGE, GREEN, AMBER, SKY, PINK = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 SHORT = {
     "irae_detected": "irAE",
     "affected_systems": "system",
@@ -110,11 +108,44 @@ def results_table(report: dict, split: str) -> str:
                     spread,
                     f"{one['passed']}/{one['n']}",
                     *(f"{one['fields'][field]:.2f}" for field in FIELDS),
-                    one["under_triaged"],
-                    one["over_triaged"],
+                    one["triage"]["under"]["hits"],
+                    one["triage"]["over"]["hits"],
                 ]
             )
     return table(rows, ["system", "n", "unscored", "fields", "95 % CI", "passed", *SHORT.values(), "under", "over"])
+
+
+TRIAGE_ROWS = {
+    "missed_irae": "irAE missed (unscored counts)",
+    "missed_emergency": "emergency missed (unscored counts)",
+    "under": "urgency too low",
+    "severe_under": "  by two levels or more",
+    "severe_under_grade_3_up": "  by two or more, Grade 3-4",
+    "over": "urgency too high",
+    "alerts": "alerts (irAE or same day)",
+    "specificity_unexposed": "no irAE called: never, planned",
+    "specificity_mimics": "no irAE called: mimics",
+    "specificity_well": "no irAE called: well, resolved",
+    "quotes_found": "evidence quotes found in note",
+}
+
+
+def triage_table(report: dict, split: str, systems: Sequence[tuple[str, str]]) -> str:
+    """What a safety reviewer asks, one column per (system, stage): hits of n, and the 95 % interval in per cent."""
+    sections = [report["results"][split][system][stage]["triage"] for system, stage in systems]
+    rows = []
+    for key, name in TRIAGE_ROWS.items():
+        cells = []
+        for one in (section[key] for section in sections):
+            spread = one["interval"] and f" ({one['interval']['low']:.0%}-{one['interval']['high']:.0%})"
+            cells.append(f"{one['hits']}/{one['n']}{spread or ''}")
+        rows.append([name, *cells])
+    for key, name in (("grade_kappa", "grade, weighted kappa"), ("urgency_kappa", "urgency, weighted kappa")):
+        rows.append([name, *("-" if section[key] is None else f"{section[key]:.2f}" for section in sections)])
+    for key in ("micro", "macro"):
+        values = [section["organs"][key] for section in sections]
+        rows.append([f"organ F1, {key}", *("-" if value is None else f"{value:.2f}" for value in values)])
+    return table(rows, [split, *(system_name(*one) for one in systems)])
 
 
 def pairs_table(report: dict) -> str:
@@ -127,146 +158,10 @@ def pairs_table(report: dict) -> str:
     return table(rows, ["system", "pairs", "both passed", "flipped", "kept"])
 
 
-# --- figures --------------------------------------------------------------------------------------------
-
-
-def _axes(width: float = 6.0, height: float = 3.5, columns: int = 1):
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, columns, figsize=(width, height), layout="constrained")
-    for one in axes if columns > 1 else [axes]:
-        one.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def loss_figure(curves: dict[str, list[dict[str, float]]], title: str):
-    """Training loss over updates, one line a curve (colour and line style), with a running mean."""
-    figure, axes = _axes()
-    for (name, curve), color, style in zip(curves.items(), (BLUE, ORANGE, GREEN), ("-", "--", "-."), strict=False):
-        steps, losses = [point["update"] for point in curve], [point["loss"] for point in curve]
-        window = max(1, len(losses) // 40)
-        smooth = [
-            sum(losses[max(0, i - window + 1) : i + 1]) / len(losses[max(0, i - window + 1) : i + 1])
-            for i in range(len(losses))
-        ]
-        axes.plot(steps, losses, color=color, alpha=0.2, linewidth=0.8)
-        axes.plot(steps, smooth, color=color, linestyle=style, marker="o" if len(steps) < 15 else None, label=name)
-    axes.set(xlabel="update", ylabel="loss, nats per answer token", title=title, yscale="log")
-    axes.legend(frameon=False)
-    return figure
-
-
-def length_figure(lengths: Sequence[int], limit: int):
-    """Histogram of tokens per training row, with the limit beyond which nothing is trained."""
-    figure, axes = _axes(height=3)
-    axes.hist(lengths, bins=30, color=BLUE)
-    axes.axvline(limit, color=ORANGE, linestyle="--", label=f"max_length {limit}")
-    axes.set(xlabel="tokens (prompt, note and answer)", ylabel="cases", title="Length of the training rows")
-    axes.legend(frameon=False)
-    return figure
-
-
-def label_figure(cases: Sequence[LabelledCase], title: str):
-    """Cases by organ system, stacked by grade."""
-    figure, axes = _axes()
-    systems = [system for system in System if any(system in case.expected.affected_systems for case in cases)]
-    names = [system.value for system in systems] + ["no irAE"]
-    left = [0] * len(names)
-    for grade, color in zip(Severity, ("#BBBBBB", SKY, BLUE, AMBER, ORANGE), strict=True):
-        mine = [case.expected for case in cases if case.expected.overall_severity == grade]
-        counts = [sum(system in label.affected_systems for label in mine) for system in systems]
-        counts.append(sum(not label.affected_systems for label in mine))
-        axes.barh(names, counts, left=left, color=color, label=grade.value.split(" - ")[0])
-        left = [a + b for a, b in zip(left, counts, strict=True)]
-    axes.invert_yaxis()
-    axes.set(xlabel="cases", title=title)
-    axes.legend(frameon=False, fontsize=9)
-    return figure
-
-
-def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
-    """The per-case grid side by side for several systems: dot is right, cross is wrong, bold is a pass.
-
-    "none" marks an unscored answer: nothing that could be read.
-    """
-    figure, axes = _axes(width=2.3 + 2.1 * len(columns), height=4.2, columns=max(2, len(columns)))
-    for one in axes[len(columns) :]:
-        one.set_visible(False)
-    for i, (name, graded) in enumerate(columns.items()):
-        one = axes[i]
-        for y, row in enumerate(graded):
-            mine = getattr(row, stage)
-            for x, field in enumerate(FIELDS):
-                right = getattr(mine, field)
-                one.scatter(x, y, s=70, marker="o" if right else "x", color=BLUE if right else ORANGE)
-            one.text(
-                len(FIELDS) - 0.4,
-                y,
-                "none" if mine.unscored else f"{mine.total}/5",
-                va="center",
-                fontsize=9,
-                weight="bold" if mine.passed else "normal",
-            )
-        one.set_xticks(range(len(FIELDS)), SHORT.values(), rotation=60, ha="right", fontsize=9)
-        one.set_yticks(range(len(graded)), [row.id for row in graded] if i == 0 else [], fontsize=9)
-        one.set(title=name, xlim=(-0.6, len(FIELDS) + 0.7))
-        one.title.set_fontsize(10)
-        one.invert_yaxis()
-    figure.suptitle(title, fontsize=11)
-    return figure
-
-
-def accuracy_figure(report: dict, split: str, title: str):
-    """Accuracy per field for every system of one split after the safety floor, with the raw value as a mark."""
-    figure, axes = _axes(width=7)
-    systems = report["results"][split]
-    names = [*FIELDS, "all five"]
-    width = 0.8 / len(systems)
-    for i, ((system, stages), color, hatch) in enumerate(
-        zip(systems.items(), (AMBER, "#999999", SKY, BLUE), ("xx", "//", "..", ""), strict=False)
-    ):
-
-        def values(stage, stages=stages):
-            return [*(stages[stage]["fields"][field] for field in FIELDS), stages[stage]["field_accuracy"]]
-
-        x = [position + i * width for position in range(len(names))]
-        axes.bar(
-            x,
-            values("safety"),
-            width,
-            color=color,
-            hatch=hatch,
-            edgecolor="white",
-            label=system_name(system, "safety"),
-        )
-        if system != "rules":
-            axes.scatter(x, values("raw"), marker="_", s=90, color="black", zorder=3)
-    axes.set_xticks(
-        [position + 0.4 - width / 2 for position in range(len(names))], [SHORT.get(name, name) for name in names]
-    )
-    n = next(iter(systems.values()))["raw"]["n"]
-    axes.set(ylim=(0, 1.02), ylabel="share right", title=f"{title} (n = {n})")
-    axes.scatter([], [], marker="_", s=90, color="black", label="before the safety layer")
-    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
-    return figure
-
-
-def shown(figure):
-    """The figure as a cell's last value: drawn there once, and not a second time by the inline backend."""
-    import matplotlib.pyplot as plt
-
-    plt.close(figure)
-    return figure
-
-
-def save_figure(figure, path: Path) -> Path:
-    """Save as PNG (144 dpi) and close; makes the folder."""
-    import matplotlib.pyplot as plt
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=144)
-    plt.close(figure)
-    return path
+def gate_table(lines: Sequence[GateLine]) -> str:
+    """The gate, threshold by threshold."""
+    rows = [[line.claim, line.found, line.wanted, "yes" if line.holds else "NO"] for line in lines]
+    return table(rows, ["gate", "found", "wanted", "holds"])
 
 
 def save_json(path: Path, data: object) -> Path:

@@ -25,7 +25,9 @@ MEDGEMMA = "google/medgemma-4b-it"
 class Profile:
     """One way to run everything: base model, precision, amounts of data, training schedule.
 
-    `train_cases` and `test_cases` count rows of the training and the test file, `contrast_pairs` pairs of notes.
+    `revision` is the commit of a Hub repository that is read, "" for its newest (`pinned` says which that is).
+    `note_detail` is "full", or "short" for notes a very small model can read. A sixth of `train_cases` are sides of
+    minimal pairs. `contrast_pairs` counts pairs, so twice as many notes.
     `dtype` is the dtype weights are loaded in; `four_bit` says whether the linear layers are NF4. `eleven_copies`
     says how often the full training file holds the eleven validated cases. Units: learning rates per update,
     `max_new_tokens` in tokens, batch sizes in cases.
@@ -33,10 +35,12 @@ class Profile:
 
     name: str
     base_model: str
+    revision: str = ""
     reason: str = ""
     dtype: str = "float32"
     compute_dtype: str = "float32"
     four_bit: bool = False
+    note_detail: str = "full"
     train_cases: int = 1000
     eleven_copies: int = 1
     calibration_cases: int = 150
@@ -55,22 +59,27 @@ class Profile:
         return self.base_model == REHEARSAL_BASE
 
 
-# The rehearsal base is 3,000 times smaller than MedGemma and wants a larger learning rate and more epochs; a batch of 4
-# is the same update as 1 x 4 accumulated and spares a CPU three quarters of the overhead. It has met few words outside
-# the generator's, so it needs the eleven hand-written notes four times an epoch to hold them.
+# The rehearsal base is 3,000 times smaller than MedGemma and wants short notes and a larger learning rate. It has met
+# few words outside the generator's, so it needs the eleven hand-written notes many times an epoch to hold them.
 _REHEARSAL = Profile(
     "rehearsal",
     REHEARSAL_BASE,
-    train_cases=300,
-    eleven_copies=4,
-    epochs=12,
-    batch_size=4,
+    note_detail="short",
+    eleven_copies=12,
+    batch_size=8,
     accumulation=1,
-    learning_rate=2e-3,
+    learning_rate=1.5e-3,
     decode_batch=64,
     max_new_tokens=320,
 )
-_SMOKE = {"train_cases": 24, "eleven_copies": 1, "test_cases": 12, "epochs": 1}
+_SMOKE = {
+    "train_cases": 24,
+    "eleven_copies": 1,
+    "calibration_cases": 12,
+    "test_cases": 12,
+    "contrast_pairs": 6,
+    "epochs": 1,
+}
 _PROFILES = {
     "rehearsal": _REHEARSAL,
     "smoke": replace(_REHEARSAL, name="smoke", **_SMOKE),
@@ -218,6 +227,40 @@ def require_access(base_model: str) -> str:
             "set it as HF_TOKEN (Colab: key icon on the left, allow this notebook)."
         )
     return f"{base_model} from the Hub, token from {token.where}"
+
+
+def pinned(profile: Profile, revision: str = "") -> Profile:
+    """The profile with the commit of its base filled in, so that tokenizer, weights and record are of one state.
+
+    Asks the Hub for `revision` (a commit, tag or branch; "" for the newest). A local base stays as it is: its weights
+    have a hash of their own. Offline the cached state is used, whatever it is.
+
+    Raises:
+        AccessError: terms not accepted, a token that cannot read, no such repository or revision; a revision for a
+            local base.
+    """
+    if is_local(profile.base_model):
+        if revision:
+            raise AccessError(f"{profile.base_model} is a folder of this checkout and has no revision {revision!r}")
+        return profile
+    from huggingface_hub import HfApi
+    from huggingface_hub import errors as hub_errors
+
+    base, token = profile.base_model, find_token().value
+    try:
+        found = HfApi(token=token).model_info(base, revision=revision or None).sha
+    except hub_errors.RevisionNotFoundError:
+        raise AccessError(f"{base} has no revision {revision!r}; give a commit of it, or nothing") from None
+    except hub_errors.GatedRepoError:
+        raise AccessError(
+            f"the token may not read {base} yet: accept the terms at https://huggingface.co/{base} with the account "
+            "the token belongs to"
+        ) from None
+    except hub_errors.RepositoryNotFoundError:
+        raise AccessError(f"{base} does not exist, or the token may not read it") from None
+    except hub_errors.OfflineModeIsEnabled:
+        found = revision
+    return replace(profile, revision=found or "")
 
 
 def is_local(base_model: str) -> bool:

@@ -210,7 +210,8 @@ class Assessment(Record):
     def _each_system_once(cls, systems: tuple[System, ...]) -> tuple[System, ...]:
         if len(set(systems)) != len(systems):
             raise ValueError("an organ system is listed twice")
-        return systems
+        # A set on paper: always in the order of `System`, so that one set is one text.
+        return tuple(sorted(systems, key=list(System).index))
 
     def scored(self) -> dict[str, Any]:
         """The five scored fields by name (`FIELDS`), as they are compared: organ systems as a set."""
@@ -230,12 +231,16 @@ class Assessment(Record):
 class Answer(Record):
     """What a model wrote and what could be read of it. `assessment` is None when the answer is unscored.
 
-    An unreadable answer is neither a wrong assessment nor "no irAE": it is counted apart, with its reason.
+    An unreadable answer is neither a wrong assessment nor "no irAE": it is counted apart, with its reason. `legal_mass`
+    is the mean share of the model's probability on tokens that keep to the schema (1.0 where nothing was constrained),
+    `confidence` how probable the model found each scored field that it gave (empty where nothing was constrained).
     """
 
     text: str
     assessment: Assessment | None = None
     unscored: str = ""
+    legal_mass: float = 1.0
+    confidence: dict[str, float] = {}
 
 
 def parse_answer(text: str) -> Answer:

@@ -180,6 +180,7 @@ class _Watch(TrainerCallback):
             total=state.max_steps, initial=state.global_step, desc="training", unit="update", mininterval=1.0
         )
         self.began, self.first = time.monotonic(), state.global_step
+        self.tokens_before: float | None = None
         self.per_update = args.per_device_train_batch_size * args.gradient_accumulation_steps
 
     def on_log(self, args, state, control, logs=None, **kwargs):
@@ -196,7 +197,11 @@ class _Watch(TrainerCallback):
         if examples > 0:
             shown["s/example"] = f"{(time.monotonic() - self.began) / examples:.2f}"
         if tokens := (logs or {}).get("num_tokens"):
-            shown["tokens"] = f"{tokens:,.0f}"
+            # Counted from the first log of this life: a resumed run has seen tokens that cost it no time.
+            if self.tokens_before is None:
+                self.tokens_before, self.tokens_from = tokens, time.monotonic()
+            elif tokens > self.tokens_before:
+                shown["tokens/s"] = f"{(tokens - self.tokens_before) / (time.monotonic() - self.tokens_from):.0f}"
         if memory := _gpu_gib():
             shown["GiB"] = f"{memory:.1f}"
         self.bar.set_postfix(shown, refresh=False)

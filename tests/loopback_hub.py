@@ -150,13 +150,17 @@ class _Handler(BaseHTTPRequestHandler):
             revision, _, name = detail.partition("/")
             return self._file(repo, revision, name)
         if verb in ("revision", "tree"):
-            commit = self._revision(repo, detail)
+            revision, _, folder = detail.partition("/")
+            commit = self._revision(repo, revision)
             if commit is None:
                 return self._missing("RevisionNotFound")
+            if folder and not any(name.startswith(f"{folder}/") for name in commit["files"]):
+                return self._missing("EntryNotFound")
             if verb == "tree":
                 files = [
                     {"type": "file", "path": name, "size": len(data), "oid": hashlib.sha1(data).hexdigest()}
                     for name, data in commit["files"].items()
+                    if name.startswith(folder)
                 ]
                 return self._answer(200, files)
             return self._answer(

@@ -7,6 +7,8 @@ cells without them); timings, widget state and injected parameters go. Run it in
 README after changing a notebook, the library or the shipped base, and read the difference.
 """
 
+import base64
+import io
 import os
 import sys
 import tempfile
@@ -15,10 +17,18 @@ from pathlib import Path
 import conftest  # noqa: F401 - sets the environment before a kernel starts
 import nbformat
 import papermill
+from PIL import Image
 
 # Pictures where readers look: the tests draw nowhere, the saved notebooks show what Jupyter and Colab show.
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+
+def smaller(png: str) -> str:
+    """A base64 PNG in 64 colours: charts look the same and a notebook stays under 200 kB."""
+    out = io.BytesIO()
+    Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(64).save(out, "PNG", optimize=True)
+    return base64.b64encode(out.getvalue()).decode()
 
 
 def refresh(path: Path) -> None:
@@ -37,7 +47,10 @@ def refresh(path: Path) -> None:
         for name in ("papermill", "execution"):
             cell.metadata.pop(name, None)
         for output in cell.get("outputs", []):
-            output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+            data = output.get("data", {})
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            if "image/png" in data:
+                data["image/png"] = smaller(data["image/png"])
             output.pop("metadata", None) if not output.get("metadata") and output["output_type"] == "stream" else None
     notebook.metadata["language_info"] = {"name": "python"}  # the version of Python is not part of the result
     aside = path.with_suffix(".part")

@@ -5,13 +5,14 @@ import pytest
 from irae_lib import Case, score
 from irae_lib.cases import LabelledCase, validated_cases
 from irae_lib.evaluation import (
+    compare,
     grade_answers,
     positives,
     report_section,
     rules_alone,
     summarize,
     summarize_pairs,
-    wilson,
+    triage_of,
 )
 from irae_lib.schemas import FIELDS, Answer, Assessment, Urgency, parse_answer
 
@@ -72,10 +73,10 @@ def test_summary_by_hand():
         "urgency": 0.25,
         "likelihood": 0.75,
     }
-    assert (raw.under_triaged, raw.over_triaged) == (2, 0)
+    assert (raw.triage.under.hits, raw.triage.over.hits) == (2, 0)
     # The organ floor raises "soon" to "urgent" for Cardiac: still under-triaged, and no field becomes right.
     safety = summarize(four, graded, stage="safety")
-    assert (safety.passed, safety.unscored, safety.under_triaged) == (2, 1, 2)
+    assert (safety.passed, safety.unscored, safety.triage.under.hits) == (2, 1, 2)
 
 
 def test_the_floor_can_only_help_urgency_and_an_unscored_answer_stays_unscored():
@@ -95,14 +96,6 @@ def test_rates_over_nobody_are_none_and_not_zero(n):
 def test_answers_must_match_cases():
     with pytest.raises(ValueError):
         grade_answers(cases(2), [Answer(text="", unscored="x")])
-
-
-def test_wilson_against_published_values():
-    # 0 of 11: upper bound 0.259 (two-sided 95 %, Wilson); 11 of 11 mirrors it. 81 of 263: Newcombe 1998, table I.
-    assert wilson(0, 11).high == pytest.approx(0.2588, abs=1e-3) and wilson(0, 11).low == 0
-    assert wilson(11, 11).low == pytest.approx(0.7412, abs=1e-3) and wilson(11, 11).high == 1
-    assert (wilson(81, 263).low, wilson(81, 263).high) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert wilson(0, 0) is None
 
 
 def test_positives_are_the_cases_labelled_irae():
@@ -151,3 +144,62 @@ def test_rules_alone_propose_nothing_and_then_speak():
     ]
     section = report_section(cases, rules_alone(cases))
     assert section["raw"]["fields"]["irae_detected"] == 0 and section["safety"]["field_accuracy"] == 1.0
+
+
+def note(kind: str, **fields) -> LabelledCase:
+    return LabelledCase(case=Case(text="Watery stools, 8 a day."), expected=changed(**fields), kind=kind)
+
+
+WELL = {"irae_detected": False, "affected_systems": [], "overall_severity": "Unknown", "urgency": "routine"}
+
+
+def test_triage_by_hand():
+    asked = [
+        note("irae"),  # emergency, Grade 3
+        note("irae", urgency="urgent"),
+        note("irae", urgency="soon"),
+        note("mimic", **WELL | {"urgency": "soon"}),
+        note("mimic", **WELL),
+        note("never", **WELL),
+        note("well", **WELL),
+    ]
+    said = [
+        changed(urgency="soon", evidence=["8 a day", "9 a day"]),  # two levels low: severe, Grade 3
+        None,
+        changed(urgency="urgent", affected_systems=["Cardiac"]),  # one level high, one organ short
+        changed(urgency="soon"),  # an irAE called on a mimic
+        changed(**WELL),
+        changed(**WELL | {"urgency": "urgent"}),  # two levels high
+        changed(**WELL),
+    ]
+    one = triage_of(asked, said)
+    assert (one.under.hits, one.under.n, one.severe_under.hits) == (1, 6, 1)
+    assert (one.severe_under_grade_3_up.hits, one.severe_under_grade_3_up.n) == (1, 2)
+    assert (one.over.hits, one.alerts.hits, one.alerts.n) == (2, 4, 6)
+    assert (one.missed_irae.hits, one.missed_irae.n) == (1, 3)
+    assert (one.missed_emergency.hits, one.missed_emergency.n) == (1, 1)
+    assert [getattr(one, f"specificity_{kind}").rate for kind in ("mimics", "unexposed", "well")] == [0.5, 1.0, 1.0]
+    assert (one.quotes_found.hits, one.quotes_found.n) == (1, 2)
+    # Cardiac: 2 right of 3 said and 2 due; Neurologic: 1 right, 2 said, 2 due.
+    assert one.organs.labels == {"Cardiac": 0.8, "Neurologic": 0.5} and one.organs.micro == round(2 * 3 / 9, 4)
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_triage_of_nobody_and_of_nothing_readable(n):
+    one = triage_of(cases(n), [None] * n)
+    assert one.under.rate is None and one.grade_kappa is None and one.organs.micro is None
+    assert one.missed_irae.hits == n and one.missed_irae.rate == (1.0 if n else None)
+
+
+def test_compare_pairs_cases_and_counts_who_alone_passes():
+    a, b = (
+        [score(changed(**f), TRUTH) for f in fields] for fields in ([{}, WELL, WELL], [{}, {}, {"urgency": "soon"}])
+    )
+    one = compare(a, b)
+    # 5, 1, 1 of five against 5, 5, 4: seven fifths over three cases.
+    assert one.difference == pytest.approx(7 / 15, abs=1e-4)
+    assert (one.only_a_passes, one.only_b_passes, one.p_value) == (0, 2, 0.5)
+    assert one.difference_interval.low >= 0
+    same = compare(a, a)
+    assert (same.difference, same.p_value, same.difference_interval.high) == (0.0, 1.0, 0.0)
+    assert compare([], []).difference is None

@@ -213,3 +213,64 @@ def test_a_cut_connection_leaves_the_old_state_and_says_so(staged, tmp_path, met
         said = converse(server, staged, tmp_path)
         assert len(server.repos["tester/irae"]["commits"]) == 1
     assert said["error"] == "AccessError" and "as it was before" in said["message"]
+
+
+# --- a base on the Hub, read at one commit --------------------------------------------------------------
+
+PINNED = """
+import json, sys
+from dataclasses import replace
+from irae_lib import runtime
+from irae_lib.model import load_adapters, load_base, load_tokenizer
+from irae_lib.schemas import IraeError
+profile = replace(runtime.choose_profile("rehearsal"), base_model="tester/base")
+said = {"newest": runtime.pinned(profile).revision}
+for wanted in sys.argv[1].split():
+    try:
+        pinned = runtime.pinned(profile, wanted)
+        load_tokenizer(pinned.base_model, pinned.revision)
+        base = load_base(pinned)
+        said[wanted] = [base.base_revision, base.get_input_embeddings().weight[200, 0].item()]
+        load_adapters(base, "tester/base", {"full": sys.argv[2]})
+    except IraeError as error:
+        said[wanted] = [*said.get(wanted, []), type(error).__name__, str(error)]
+print(json.dumps(said))
+"""
+
+
+def test_a_base_is_read_at_the_commit_asked_for_and_an_adapter_of_another_commit_is_refused(tmp_path):
+    from safetensors.torch import load_file, save
+
+    base = DATA / "rehearsal_base"
+    files = {path.name: path.read_bytes() for path in base.iterdir()}
+    weights = load_file(base / "model.safetensors")
+    (name,) = [name for name in weights if name.endswith("embed_tokens.weight")]
+    older = weights[name][200, 0].item()
+    weights[name] = weights[name] + 1.0
+    newer = files | {"model.safetensors": save(weights, metadata={"format": "pt"})}
+    old, new, none = "a" * 40, "b" * 40, "c" * 40
+    adapter = copy_of_adapter(tmp_path / "adapter", base_model="tester/base", base_revision=old, base_sha256=None)
+    with LoopbackHub(TOKEN) as server:
+        server.add("tester/base", private=True)
+        server.repos["tester/base"]["commits"] += [{"id": old, "files": files}, {"id": new, "files": newer}]
+        environment = os.environ | {
+            "HF_ENDPOINT": server.url,
+            "HF_HOME": str(tmp_path / "home"),
+            "HF_TOKEN": TOKEN,
+            "HF_HUB_OFFLINE": "0",
+            "HF_HUB_DISABLE_XET": "1",
+        }
+        done = subprocess.run(
+            [sys.executable, "-c", PINNED, f"{old} {new} {none}", str(adapter)],
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert said["newest"] == new
+    assert said[old] == [old, pytest.approx(older)]
+    assert said[new][:3] == [new, pytest.approx(older + 1.0), "AdapterError"] and f"at commit {old}" in said[new][3]
+    assert said[none][0] == "AccessError" and "has no revision" in said[none][1]

@@ -4,7 +4,8 @@ import pytest
 
 from irae_lib.cases import validated_cases
 from irae_lib.evaluation import grade_answers, report_section
-from irae_lib.report import accuracy_figure, case_grid, grid_figure, label_counts, results_table, shows_error, table
+from irae_lib.figures import accuracy_figure, grid_figure
+from irae_lib.report import case_grid, label_counts, results_table, shows_error, table
 from irae_lib.schemas import Answer, SchemaError, parse_answer
 
 CASES = validated_cases()

@@ -1,0 +1,181 @@
+"""Pictures of training and results: one style, colour-blind safe, readable at a notebook's width.
+
+Never the only place where a number stands: each has a table beside it (`report.py`). Matplotlib is imported when a
+figure is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from .cases import LabelledCase
+from .evaluation import Graded
+from .report import SHORT, system_name
+from .schemas import FIELDS, Severity, System
+
+# Okabe-Ito; matplotlib 3.10 (Colab) does not know it by name.
+BLUE, ORANGE, GREEN, AMBER, SKY, PINK = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
+
+
+def _axes(width: float = 6.0, height: float = 3.5, columns: int = 1):
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, columns, figsize=(width, height), layout="constrained")
+    for one in axes if columns > 1 else [axes]:
+        one.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def loss_figure(curves: dict[str, list[dict[str, float]]], title: str):
+    """Training loss over updates, one line a curve (colour and line style), with a running mean."""
+    figure, axes = _axes()
+    for (name, curve), color, style in zip(curves.items(), (BLUE, ORANGE, GREEN), ("-", "--", "-."), strict=False):
+        steps, losses = [point["update"] for point in curve], [point["loss"] for point in curve]
+        window = max(1, len(losses) // 40)
+        smooth = [
+            sum(losses[max(0, i - window + 1) : i + 1]) / len(losses[max(0, i - window + 1) : i + 1])
+            for i in range(len(losses))
+        ]
+        axes.plot(steps, losses, color=color, alpha=0.2, linewidth=0.8)
+        axes.plot(steps, smooth, color=color, linestyle=style, marker="o" if len(steps) < 15 else None, label=name)
+    axes.set(xlabel="update", ylabel="loss, nats per answer token", title=title, yscale="log")
+    axes.legend(frameon=False)
+    return figure
+
+
+def length_figure(lengths: Sequence[int], limit: int):
+    """Histogram of tokens per training row, with the limit beyond which nothing is trained."""
+    figure, axes = _axes(height=3)
+    axes.hist(lengths, bins=30, color=BLUE)
+    axes.axvline(limit, color=ORANGE, linestyle="--", label=f"max_length {limit}")
+    axes.set(xlabel="tokens (prompt, note and answer)", ylabel="cases", title="Length of the training rows")
+    axes.legend(frameon=False)
+    return figure
+
+
+def label_figure(cases: Sequence[LabelledCase], title: str):
+    """Cases by organ system, stacked by grade."""
+    figure, axes = _axes()
+    systems = [system for system in System if any(system in case.expected.affected_systems for case in cases)]
+    names = [system.value for system in systems] + ["no irAE"]
+    left = [0] * len(names)
+    for grade, color in zip(Severity, ("#BBBBBB", SKY, BLUE, AMBER, ORANGE), strict=True):
+        mine = [case.expected for case in cases if case.expected.overall_severity == grade]
+        counts = [sum(system in label.affected_systems for label in mine) for system in systems]
+        counts.append(sum(not label.affected_systems for label in mine))
+        axes.barh(names, counts, left=left, color=color, label=grade.value.split(" - ")[0])
+        left = [a + b for a, b in zip(left, counts, strict=True)]
+    axes.invert_yaxis()
+    axes.set(xlabel="cases", title=title)
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
+    """The per-case grid side by side for several systems: dot is right, cross is wrong, bold is a pass.
+
+    "none" marks an unscored answer: nothing that could be read.
+    """
+    figure, axes = _axes(width=2.3 + 2.1 * len(columns), height=4.2, columns=max(2, len(columns)))
+    for one in axes[len(columns) :]:
+        one.set_visible(False)
+    for i, (name, graded) in enumerate(columns.items()):
+        one = axes[i]
+        for y, row in enumerate(graded):
+            mine = getattr(row, stage)
+            for x, field in enumerate(FIELDS):
+                right = getattr(mine, field)
+                one.scatter(x, y, s=70, marker="o" if right else "x", color=BLUE if right else ORANGE)
+            one.text(
+                len(FIELDS) - 0.4,
+                y,
+                "none" if mine.unscored else f"{mine.total}/5",
+                va="center",
+                fontsize=9,
+                weight="bold" if mine.passed else "normal",
+            )
+        one.set_xticks(range(len(FIELDS)), SHORT.values(), rotation=60, ha="right", fontsize=9)
+        one.set_yticks(range(len(graded)), [row.id for row in graded] if i == 0 else [], fontsize=9)
+        one.set(title=name, xlim=(-0.6, len(FIELDS) + 0.7))
+        one.title.set_fontsize(10)
+        one.invert_yaxis()
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def accuracy_figure(report: dict, split: str, title: str):
+    """Accuracy per field for every system of one split after the safety floor, with the raw value as a mark."""
+    figure, axes = _axes(width=7)
+    systems = report["results"][split]
+    names = [*FIELDS, "all five"]
+    width = 0.8 / len(systems)
+    for i, ((system, stages), color, hatch) in enumerate(
+        zip(systems.items(), (AMBER, "#999999", SKY, BLUE), ("xx", "//", "..", ""), strict=False)
+    ):
+
+        def values(stage, stages=stages):
+            return [*(stages[stage]["fields"][field] for field in FIELDS), stages[stage]["field_accuracy"]]
+
+        x = [position + i * width for position in range(len(names))]
+        axes.bar(
+            x,
+            values("safety"),
+            width,
+            color=color,
+            hatch=hatch,
+            edgecolor="white",
+            label=system_name(system, "safety"),
+        )
+        if system != "rules":
+            axes.scatter(x, values("raw"), marker="_", s=90, color="black", zorder=3)
+    axes.set_xticks(
+        [position + 0.4 - width / 2 for position in range(len(names))], [SHORT.get(name, name) for name in names]
+    )
+    n = next(iter(systems.values()))["raw"]["n"]
+    axes.set(ylim=(0, 1.02), ylabel="share right", title=f"{title} (n = {n})")
+    axes.scatter([], [], marker="_", s=90, color="black", label="before the safety layer")
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def calibration_figure(before, after, risks, chosen: tuple[float, float] | None, title: str):
+    """Left: share right over confidence, before and after cooling. Right: how many fail among those answered.
+
+    Args:
+        before: bins of `metrics.reliability`; `after` likewise.
+        risks: points of `calibration.risk_coverage`.
+        chosen: (share answered, share of those that fail) at the threshold in use.
+    """
+    figure, (left, right) = _axes(width=9, columns=2)
+    left.plot([0, 1], [0, 1], color="#999999", linewidth=1, label="as sure as right")
+    for bins, color, marker, name in ((before, ORANGE, "s", "as given"), (after, BLUE, "o", "cooled")):
+        left.plot([b[0] for b in bins], [b[1] for b in bins], color=color, marker=marker, label=name)
+    left.set(xlabel="confidence", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02), title="All five fields")
+    left.legend(frameon=False, loc="upper left")
+    right.plot([p[1] for p in risks], [p[2] for p in risks], color=BLUE, drawstyle="steps-post")
+    if chosen:
+        right.scatter(*chosen, color=ORANGE, zorder=3, label="threshold in use")
+        right.legend(frameon=False)
+    right.set(xlabel="share of cases answered", ylabel="share of those that fail", xlim=(0, 1.02), title="Abstention")
+    right.set_ylim(bottom=0)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def shown(figure):
+    """The figure as a cell's last value: drawn there once, and not a second time by the inline backend."""
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
+    return figure
+
+
+def save_figure(figure, path: Path) -> Path:
+    """Save as PNG (144 dpi) and close; makes the folder."""
+    import matplotlib.pyplot as plt
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=144)
+    plt.close(figure)
+    return path
