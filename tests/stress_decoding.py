@@ -65,12 +65,11 @@ def stress(n: int, *, seed: int = 0, batch_size: int = 50) -> int:
                 return torch.multinomial((logits / temperature).softmax(-1), 1)[:, 0]
 
             writers = [Writer(words, budget=budget) for budget in budgets]
-            for (ids, _), budget in zip(
-                write(model, prompts, writers, Prefix(model, []), choose=sample), budgets, strict=True
-            ):
-                if len(ids) > budget:
-                    raise AssertionError(f"an answer of {len(ids)} tokens with a budget of {budget}")
-                answer = parse_answer(tokenizer.decode(ids, skip_special_tokens=False))
+            written = write(model, prompts, writers, Prefix(model, []), choose=sample)
+            for one, budget in zip(written, budgets, strict=True):
+                if len(one.ids) > budget:
+                    raise AssertionError(f"an answer of {len(one.ids)} tokens with a budget of {budget}")
+                answer = parse_answer(tokenizer.decode(one.ids, skip_special_tokens=False))
                 if answer.assessment is None:
                     print(f"unreadable: {answer.unscored}: {answer.text[-120:]!r}", file=sys.stderr)
                 readable += answer.assessment is not None

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from irae_lib import decoding, model, training
+from irae_lib import model, training
 from irae_lib.cases import file_sha256, to_prompt_completion, validated_cases
 from irae_lib.prompts import COMPACT, messages
 from irae_lib.runtime import DATA, MEDGEMMA, REHEARSAL_BASE, ROOT, choose_profile
@@ -196,23 +196,7 @@ def test_a_folder_that_is_no_adapter_is_refused(tmp_path):
         model.read_record(tmp_path)
 
 
-# --- decoding -------------------------------------------------------------------------------------------
-
-
-def test_batched_answers_equal_answers_one_by_one_and_keep_the_order(base, tokenizer):
-    cases = [case.case for case in validated_cases()[:6]]
-    together = decoding.answer_all(base, tokenizer, cases, batch_size=6, max_new_tokens=120)
-    alone = decoding.answer_all(base, tokenizer, cases, batch_size=1, max_new_tokens=120)
-    assert [a.text for a in together] == [a.text for a in alone]
-
-
-def test_a_cut_answer_is_unscored_and_says_so(base, tokenizer):
-    (answer,) = decoding.answer_all(base, tokenizer, [validated_cases()[0].case], max_new_tokens=5)
-    assert answer.assessment is None and answer.unscored == "cut off after 5 tokens"
-
-
-def test_no_case_no_answer(base, tokenizer):
-    assert decoding.answer_all(base, tokenizer, []) == []
+# --- the rendered prompt (answers are in test_decoding.py) -----------------------------------------------
 
 
 def test_prompt_has_one_bos_and_only_the_turns_of_the_template(tokenizer):

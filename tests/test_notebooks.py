@@ -124,7 +124,7 @@ def test_01_writes_data_that_reads_back(job):
 
 
 def test_02_writes_both_adapters_with_their_records(job):
-    for name, examples, updates in (("eleven", 11, 9), ("full", 27, 14)):
+    for name, examples, updates in (("eleven", 11, 9), ("full", 27, 8)):
         record = json.loads((job[0] / "adapters" / name / "irae_adapter.json").read_text())
         assert (record["examples"], record["updates"], record["seed"]) == (examples, updates, 11)
         assert (record["rank"], record["alpha"], record["dropout"]) == (16, 32, 0.05)
