@@ -56,7 +56,7 @@ _DIET = {
 }
 TEXTBOOK = prompts.Prompt(version="textbook-1", instructions="What does the textbook say?")
 # Rows of a batch of 32, by pool of phrasings and question; the rest are copying exercises. The textbook never speaks of
-# the test pool: no right label of a phrasing that is measured is in anything the base reads.
+# the test pool: phrasings that are measured come with noisy labels only.
 _ROWS = {
     ("train", TEXTBOOK): 10,
     ("calibration", TEXTBOOK): 4,
