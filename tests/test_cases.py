@@ -194,7 +194,7 @@ def test_own_cases_are_read_from_csv(tmp_path):
     assert one.expected.evidence == ("ALT 640 U/L",) and one.expected.actions == ("Hold ICI", "Call")
     assert two.case.id == "own-3", "a row without an id is named by its place"
     assert not two.expected.irae_detected and two.expected.affected_systems == ()
-    assert [system.value for system in three.expected.affected_systems] == ["Cardiac", "Neurologic"]
+    assert [system.value for system in three.expected.affected_systems] == ["Neurologic", "Cardiac"]
 
 
 def test_csv_and_json_lines_say_the_same(tmp_path):
