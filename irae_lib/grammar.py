@@ -152,8 +152,6 @@ def field_confidences(words, ids: Sequence[int], chances: Sequence[tuple[int, fl
     found = {}
     for name, start in starts.items():
         stop = text.index(b"]" if name == "affected_systems" else b"}" if name == "likelihood" else b",", start)
-        inside = [
-            chance for place, chance in chances if ends[place] > start and (ends[place - 1] if place else 0) < stop
-        ]
+        inside = [chance for place, chance in chances if ends[place + 1] > start and ends[place] < stop]
         found[name] = float(np.prod(inside)) if inside else 1.0
     return found

@@ -8,7 +8,7 @@ from stress_decoding import random_model, stress
 
 from irae_lib.cases import validated_cases
 from irae_lib.decoding import FreeWriter, Prefix, answer_all, common_start, write
-from irae_lib.grammar import RESERVE, Writer, assessment_grammar, vocabulary
+from irae_lib.grammar import RESERVE, Writer, assessment_grammar, field_confidences, vocabulary
 from irae_lib.model import load_adapters, load_base, load_tokenizer, stop_ids
 from irae_lib.prompts import messages
 from irae_lib.rehearsal import VOCABULARY
@@ -228,9 +228,11 @@ def test_confidences_equal_one_forward_pass_over_the_finished_answer(tuned, toke
             writer.take(token)
             so_far = tokenizer.decode(said[: place + 1])
             chance[len(so_far)] = share
-        for name, key in (("overall_severity", '"overall_severity":'), ("urgency", '"urgency":')):
+        borders = {"affected_systems": "]", "likelihood": "}"}
+        for name in FIELDS:
+            key = '"causality":{"likelihood":' if name == "likelihood" else f'"{name}":'
             start = answer.text.index(key) + len(key)
-            stop = answer.text.index(",", start)
+            stop = answer.text.index(borders.get(name, ","), start)
             ends = sorted(chance)
             product = 1.0
             for before, end in zip([0, *ends], ends, strict=False):
@@ -257,3 +259,18 @@ def test_short_answers_hold_the_labels_and_cost_few_passes(tuned, tokenizer, wor
         answer = parse_answer(tokenizer.decode(one.ids)).assessment
         assert (answer.evidence == (), answer.reasoning == "") == (short, short)
     assert passes[False] / passes[True] >= 8
+
+
+def test_the_token_that_decides_a_field_is_the_one_that_counts(tokenizer, words):
+    text = validated_cases()[0].expected.to_json()
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    ends = [len(tokenizer.decode(ids[: i + 1])) for i in range(len(ids))]
+    keys = {name: f'"{name}":' for name in FIELDS} | {"likelihood": '"likelihood":'}
+    for name, key in keys.items():
+        start = text.index(key) + len(key)
+        stop = text.index({"affected_systems": "]", "likelihood": "}"}.get(name, ","), start)
+        deciding = next(i for i, end in enumerate(ends) if end > start + 1)  # past an opening quote or bracket
+        after = next(i for i, end in enumerate([0, *ends]) if end >= stop)
+        sure = field_confidences(words, ids, [(deciding, 0.25), (after, 0.5)])
+        assert sure[name] == 0.25
+        assert all(value == 1.0 for other, value in sure.items() if other != name)
