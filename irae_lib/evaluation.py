@@ -6,7 +6,7 @@ figures and the model card print; nothing is computed twice. The statistics them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from .cases import LabelledCase
 from .metrics import (
@@ -216,6 +216,22 @@ def report_section(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> d
         for stage in ("raw", "safety"):
             section[stage]["pairs"] = summarize_pairs(cases, graded, stage=stage).model_dump(mode="json")
     return section
+
+
+def results_of(
+    splits: Mapping[str, Sequence[LabelledCase]], graded: Mapping[tuple[str, str], Sequence[Graded]]
+) -> dict[str, dict]:
+    """The sections of a report by split and system, for graded answers by (split, system); other splits are left out.
+
+    `test_irae` holds the cases of `test` whose label is an irAE.
+    """
+    results: dict[str, dict] = {name: {} for name in (*splits, "test_irae")}
+    for (split, system), one in graded.items():
+        if split in splits:
+            results[split][system] = report_section(splits[split], one)
+        if split == "test":
+            results["test_irae"][system] = report_section(*positives(splits[split], one))
+    return results
 
 
 def rules_alone(cases: Sequence[LabelledCase]) -> list[Graded]:

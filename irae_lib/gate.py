@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .cases import file_sha256, read_cases, validated_cases
-from .evaluation import Graded, positives, report_section
+from .evaluation import Graded, results_of
 from .runtime import DATA
 from .schemas import AdapterError, Record, RunError
 
@@ -68,13 +68,7 @@ def _count_again(report: Mapping[str, Any], run: Path) -> dict[str, dict]:
         for line in lines:
             row = json.loads(line)
             graded.setdefault((row.pop("split"), row.pop("system")), []).append(Graded.model_validate(row))
-    results: dict[str, dict] = {name: {} for name in report["results"]}
-    for (split, system), one in graded.items():
-        if split in splits:
-            results[split][system] = report_section(splits[split], one)
-            if split == "test":
-                results["test_irae"][system] = report_section(*positives(splits[split], one))
-    return results
+    return results_of(splits, graded)
 
 
 def thresholds(path: Path = DATA / "gate.json") -> list[dict[str, Any]]:

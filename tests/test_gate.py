@@ -7,7 +7,7 @@ import pytest
 
 from irae_lib import gate
 from irae_lib.cases import file_sha256, validated_cases, write_cases, write_lines
-from irae_lib.evaluation import SCHEMA_VERSION, compare, grade_answers, positives, report_section, rules_alone
+from irae_lib.evaluation import SCHEMA_VERSION, compare, grade_answers, report_section, results_of, rules_alone
 from irae_lib.report import save_json
 from irae_lib.schemas import AdapterError, Answer, RunError, Urgency
 from irae_lib.synthesis import make_splits
@@ -24,11 +24,6 @@ def made(tmp_path_factory):
     for split, cases in splits.items():
         graded[split, "full"] = grade_answers(cases, [Answer(text="", assessment=c.expected) for c in cases])
         graded[split, "base"] = rules_alone(cases)
-    results = {name: {} for name in (*splits, "test_irae")}
-    for (split, system), one in graded.items():
-        results[split][system] = report_section(splits[split], one)
-        if split == "test":
-            results["test_irae"][system] = report_section(*positives(splits[split], one))
     for split in ("test", "contrast"):
         write_cases(run / "data" / f"{split}_cases.jsonl", splits[split])
     rows = [{"split": s, "system": m, **one.model_dump(mode="json")} for (s, m), all_ in graded.items() for one in all_]
@@ -42,7 +37,7 @@ def made(tmp_path_factory):
         "adapters": {"full": file_sha256(adapter / "adapter_model.safetensors")},
         "answers_sha256": file_sha256(run / "answers.jsonl"),
         **{f"{split}_sha256": file_sha256(run / "data" / f"{split}_cases.jsonl") for split in ("test", "contrast")},
-        "results": results,
+        "results": results_of(splits, graded),
         "comparisons": {"test": compare(*scores).model_dump(mode="json")},
     }
     save_json(run / "report.json", gate.seal(report))

@@ -130,8 +130,9 @@ except IraeError as error:
 """
 
 
-def converse(server: LoopbackHub, staged: Path, tmp_path: Path, token: str = TOKEN, code: str = CONVERSATION) -> dict:
-    environment = os.environ | {
+def talk(server: LoopbackHub, tmp_path: Path, code: str, *arguments: str, **environment: str) -> dict:
+    """Run code in a process of its own that takes the loopback server for the Hub; its last line is JSON."""
+    environment |= os.environ | {
         "HF_ENDPOINT": server.url,
         "HF_HUB_DISABLE_XET": "1",
         "HF_HOME": str(tmp_path / "home"),
@@ -139,7 +140,7 @@ def converse(server: LoopbackHub, staged: Path, tmp_path: Path, token: str = TOK
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }
     done = subprocess.run(
-        [sys.executable, "-c", code, str(staged), str(tmp_path / "cache"), token],
+        [sys.executable, "-c", code, *arguments],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -149,6 +150,10 @@ def converse(server: LoopbackHub, staged: Path, tmp_path: Path, token: str = TOK
     assert done.returncode == 0, done.stderr[-3000:]
     assert TOKEN not in done.stdout
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def converse(server: LoopbackHub, staged: Path, tmp_path: Path, token: str = TOKEN, code: str = CONVERSATION) -> dict:
+    return talk(server, tmp_path, code, str(staged), str(tmp_path / "cache"), token)
 
 
 def test_push_tag_download_gives_the_same_bytes_and_a_second_push_changes_nothing(staged, tmp_path):
@@ -253,23 +258,7 @@ def test_a_base_is_read_at_the_commit_asked_for_and_an_adapter_of_another_commit
     with LoopbackHub(TOKEN) as server:
         server.add("tester/base", private=True)
         server.repos["tester/base"]["commits"] += [{"id": old, "files": files}, {"id": new, "files": newer}]
-        environment = os.environ | {
-            "HF_ENDPOINT": server.url,
-            "HF_HOME": str(tmp_path / "home"),
-            "HF_TOKEN": TOKEN,
-            "HF_HUB_OFFLINE": "0",
-            "HF_HUB_DISABLE_XET": "1",
-        }
-        done = subprocess.run(
-            [sys.executable, "-c", PINNED, f"{old} {new} {none}", str(adapter)],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-    assert done.returncode == 0, done.stderr[-3000:]
-    said = json.loads(done.stdout.splitlines()[-1])
+        said = talk(server, tmp_path, PINNED, f"{old} {new} {none}", str(adapter), HF_TOKEN=TOKEN)
     assert said["newest"] == new
     assert said[old] == [old, pytest.approx(older)]
     assert said[new][:3] == [new, pytest.approx(older + 1.0), "AdapterError"] and f"at commit {old}" in said[new][3]
