@@ -59,12 +59,7 @@ def answer_all(
             screening. What a model says without having quoted the note may differ from what it says after.
         fast: read the common start of the prompts once, and several forced tokens in one pass. Same answers either way.
     """
-    texts = [
-        tokenizer.apply_chat_template(messages(case, prompt), add_generation_prompt=True, tokenize=False)
-        for case in cases
-    ]
-    # The template has written <bos>; a second one would be a prompt no training example had.
-    prompts = tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+    prompts = prompt_ids(tokenizer, cases, prompt)
     stops = stop_ids(tokenizer)
     words = vocabulary(tokenizer, model.config.get_text_config().vocab_size, tuple(stops)) if constrained else None
 
@@ -86,6 +81,16 @@ def answer_all(
                 answers[i] = _constrained(tokenizer, words, one) if constrained else _free(tokenizer, one.ids, stops)
             bar.update(len(rows))
     return [answers[i] for i in range(len(prompts))]
+
+
+def prompt_ids(tokenizer, cases: Sequence[Case], prompt: Prompt = COMPACT) -> list[list[int]]:
+    """The tokens a model is asked with, one list per case, ending where its turn begins."""
+    texts = [
+        tokenizer.apply_chat_template(messages(case, prompt), add_generation_prompt=True, tokenize=False)
+        for case in cases
+    ]
+    # The template has written <bos>; a second one would be a prompt no training example had.
+    return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
 
 
 def common_start(prompts: Sequence[Sequence[int]]) -> list[int]:

@@ -21,10 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import torch
 from transformers import LogitsProcessor, LogitsProcessorList
 
-from irae_lib.decoding import Prefix, answer_all, common_start, write
+from irae_lib.decoding import Prefix, answer_all, common_start, prompt_ids, write
 from irae_lib.grammar import Writer, vocabulary
 from irae_lib.model import load_adapters, load_base, load_tokenizer, stop_ids
-from irae_lib.prompts import messages
 from irae_lib.rehearsal import VOCABULARY
 from irae_lib.runtime import DATA, REHEARSAL_BASE, choose_profile
 from irae_lib.synthesis import make_cases
@@ -64,8 +63,7 @@ def main() -> None:
     cases = [c.case for c in make_cases(options.n, pool="test", seed=1, prefix="bench", detail=PROFILE.note_detail)]
     stops = stop_ids(tokenizer)
     words = vocabulary(tokenizer, VOCABULARY, tuple(stops))
-    texts = [tokenizer.apply_chat_template(messages(c), add_generation_prompt=True, tokenize=False) for c in cases]
-    prompts = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    prompts = prompt_ids(tokenizer, cases)
     slow_passes = 0
 
     def slow() -> list[str]:

@@ -7,7 +7,7 @@ import torch
 from stress_decoding import random_model, stress
 
 from irae_lib.cases import validated_cases
-from irae_lib.decoding import FreeWriter, Prefix, answer_all, common_start, write
+from irae_lib.decoding import FreeWriter, Prefix, answer_all, common_start, prompt_ids, write
 from irae_lib.grammar import RESERVE, Writer, assessment_grammar, field_confidences, vocabulary
 from irae_lib.model import load_adapters, load_base, load_tokenizer, stop_ids
 from irae_lib.prompts import messages
@@ -170,21 +170,18 @@ def test_both_gemma_classes_give_the_same_with_and_without_a_prefix(tuned, token
     assert len({json.dumps(texts) for texts in answers.values()}) == 1
 
 
+def written(tuned, ids, writer, prefix=(), **options):
+    """One answer and the number of forward passes it took."""
+    passes = []
+    (one,) = write(tuned, [ids], [writer], Prefix(tuned, prefix), passed=lambda *size: passes.append(size), **options)
+    return one, len(passes)
+
+
 def test_forced_tokens_and_prefix_spare_forward_passes(tuned, tokenizer, words):
-    text = tokenizer.apply_chat_template(messages(CASES[0]), add_generation_prompt=True, tokenize=False)
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    (ids,) = prompt_ids(tokenizer, CASES[:1])
     passes = {}
     for together in (True, False):
-        sizes = []
-        (one,) = write(
-            tuned,
-            [ids],
-            [Writer(words, budget=512)],
-            Prefix(tuned, ids[:50]),
-            together=together,
-            passed=lambda rows, tokens, sizes=sizes: sizes.append(tokens),
-        )
-        passes[together] = len(sizes)
+        one, passes[together] = written(tuned, ids, Writer(words, budget=512), ids[:50], together=together)
         assert 0.9 < one.legal_mass <= 1.0
     assert passes[True] < passes[False] <= len(one.ids)
 
@@ -215,8 +212,7 @@ def test_stop_ids_are_those_of_these_tests(tokenizer):
 
 def test_confidences_equal_one_forward_pass_over_the_finished_answer(tuned, tokenizer, words):
     for case, answer in zip(CASES[:4], answer_all(tuned, tokenizer, CASES[:4]), strict=True):
-        text = tokenizer.apply_chat_template(messages(case), add_generation_prompt=True, tokenize=False)
-        asked = tokenizer(text, add_special_tokens=False)["input_ids"]
+        (asked,) = prompt_ids(tokenizer, [case])
         said = tokenizer(answer.text, add_special_tokens=False)["input_ids"]
         with torch.no_grad():
             logits = tuned(input_ids=torch.tensor([asked + said])).logits[0, len(asked) - 1 :].double()
@@ -243,19 +239,10 @@ def test_confidences_equal_one_forward_pass_over_the_finished_answer(tuned, toke
 
 
 def test_short_answers_hold_the_labels_and_cost_few_passes(tuned, tokenizer, words):
-    text = tokenizer.apply_chat_template(messages(CASES[0]), add_generation_prompt=True, tokenize=False)
-    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    (ids,) = prompt_ids(tokenizer, CASES[:1])
     passes = {}
     for short in (True, False):
-        counted = []
-        (one,) = write(
-            tuned,
-            [ids],
-            [Writer(words, budget=512, short=short)],
-            Prefix(tuned, []),
-            passed=lambda rows, tokens, counted=counted: counted.append(tokens),
-        )
-        passes[short] = len(counted)
+        one, passes[short] = written(tuned, ids, Writer(words, budget=512, short=short))
         answer = parse_answer(tokenizer.decode(one.ids)).assessment
         assert (answer.evidence == (), answer.reasoning == "") == (short, short)
     assert passes[False] / passes[True] >= 8
