@@ -104,11 +104,19 @@ def find(root: Path, belongs: Mapping[str, Any]) -> Found:
     return Found(None, 0, tuple(passed_over))
 
 
-def newest_of(*roots: Path, belongs: Mapping[str, Any]) -> Found:
-    """The furthest checkpoint over several places: this machine's disk, and the copy on Drive after it was lost."""
-    found = [find(root, belongs) for root in roots]
-    best = max(found, key=lambda one: one.step)
-    return best._replace(passed_over=tuple(line for one in found for line in one.passed_over))
+class Folder:
+    """Another place for checkpoints that is a folder: a mounted Drive, which outlives this machine's disk."""
+
+    def __init__(self, root: Path):
+        self.root = Path(root)
+
+    def keep(self, folder: Path) -> None:
+        """Copy a sealed checkpoint there. Raises RunError: see `copy_to`."""
+        copy_to(folder, self.root)
+
+    def find(self, belongs: Mapping[str, Any]) -> Found:
+        """The newest whole one there. Raises RunError: it belongs to another run."""
+        return find(self.root, belongs)
 
 
 def _numbered(root: Path) -> list[tuple[int, Path]]:

@@ -98,15 +98,9 @@ def push(folder: Path, repo_id: str, *, token: str, private: bool = True, tag: s
     from huggingface_hub import HfApi
 
     api = HfApi(token=token)
-    with _said_clearly(f"{repo_id} was not published"):
-        api.create_repo(repo_id, private=private, exist_ok=True)
-        # exist_ok leaves an existing repository as public as it was.
-        is_private = api.model_info(repo_id).private
-    if private and not is_private:
-        raise AccessError(
-            f"{repo_id} exists and is public; nothing was uploaded. Make it private, or choose another name"
-        )
-    with _said_clearly(f"the upload to {repo_id} did not finish; the repository is as it was before"):
+    with said_clearly(f"{repo_id} was not published"):
+        make_repo(api, repo_id, private=private)
+    with said_clearly(f"the upload to {repo_id} did not finish; the repository is as it was before"):
         commit = api.upload_folder(
             repo_id=repo_id,
             folder_path=folder,
@@ -114,9 +108,23 @@ def push(folder: Path, repo_id: str, *, token: str, private: bool = True, tag: s
             commit_message="Adapter, card and report",
         )
     if tag:
-        with _said_clearly(f"commit {commit.oid} of {repo_id} was published, but not tagged"):
+        with said_clearly(f"commit {commit.oid} of {repo_id} was published, but not tagged"):
             api.create_tag(repo_id, tag=tag, revision=commit.oid, exist_ok=True)
     return Pushed(repo_id=repo_id, commit=commit.oid, url=f"{api.endpoint}/{repo_id}", files=file_hashes(folder))
+
+
+def make_repo(api, repo_id: str, *, private: bool) -> None:
+    """Create a repository, or find it, and read back that it is as private as asked.
+
+    Raises:
+        AccessError: it exists, is public, and must not be.
+    """
+    api.create_repo(repo_id, private=private, exist_ok=True)
+    # exist_ok leaves an existing repository as public as it was.
+    if private and not api.model_info(repo_id).private:
+        raise AccessError(
+            f"{repo_id} exists and is public; nothing was uploaded. Make it private, or choose another name"
+        )
 
 
 def fetch(pushed: Pushed, cache_dir: Path, *, token: str) -> Path:
@@ -130,7 +138,7 @@ def fetch(pushed: Pushed, cache_dir: Path, *, token: str) -> Path:
     """
     from huggingface_hub import snapshot_download
 
-    with _said_clearly(f"{pushed.repo_id} was published but could not be downloaded again"):
+    with said_clearly(f"{pushed.repo_id} was published but could not be downloaded again"):
         folder = snapshot_download(pushed.repo_id, revision=pushed.commit, token=token, cache_dir=cache_dir)
     found = file_hashes(Path(folder))
     wrong = sorted(name for name, digest in pushed.files.items() if found.get(name) != digest)
@@ -142,12 +150,14 @@ def fetch(pushed: Pushed, cache_dir: Path, *, token: str) -> Path:
 
 
 @contextmanager
-def _said_clearly(consequence: str) -> Iterator[None]:
+def said_clearly(consequence: str) -> Iterator[None]:
     """Turn the client's errors into one sentence that says what happened and what to do, without the token."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
         yield
+    except AccessError:
+        raise
     except HFValidationError:
         raise AccessError(f"{consequence}: the name must be owner/name in letters, digits, '-', '_' and '.'") from None
     except HfHubHTTPError as error:

@@ -21,7 +21,7 @@ from trl import SFTConfig, SFTTrainer
 from . import checkpoints
 from .model import check_language_only
 from .runtime import Profile
-from .schemas import RunError, SchemaError
+from .schemas import IraeError, RunError, SchemaError
 
 
 def sft_config(
@@ -83,11 +83,12 @@ def fitting_length(lengths: dict[str, int], limit: int = 2048) -> int:
 class ResumableTrainer(SFTTrainer):
     """TRL's trainer whose checkpoints are written aside, sealed and moved into place.
 
-    `belongs` (set before training) says what a checkpoint belongs to; `copies` are further places to keep it.
+    `belongs` (set before training) says what a checkpoint belongs to; `copies` are further places to keep it, each
+    with `keep(folder)` and `find(belongs)` (see `hub_checkpoints.further_places`).
     """
 
     belongs: Mapping[str, Any] = {}
-    copies: tuple[Path, ...] = ()
+    copies: tuple[Any, ...] = ()
     _writing: Path | None = None
 
     def _get_output_dir(self, trial) -> str:
@@ -106,8 +107,8 @@ class ResumableTrainer(SFTTrainer):
             self._writing = None
         for place in self.copies:
             try:
-                checkpoints.copy_to(whole, place)
-            except RunError as error:  # Drive may be full or gone; the run need not die of it
+                place.keep(whole)
+            except IraeError as error:  # Drive may be full, the Hub away; the run need not die of it
                 tqdm.write(f"checkpoint not copied: {error}")
 
     def find_checkpoint(self) -> checkpoints.Found:
@@ -115,8 +116,12 @@ class ResumableTrainer(SFTTrainer):
 
         Raises:
             RunError: the newest one belongs to other data, base, prompt or settings.
+            AccessError: the Hub keeps a copy and cannot be asked.
         """
-        return checkpoints.newest_of(Path(self.args.output_dir), *self.copies, belongs=self.belongs)
+        found = [checkpoints.find(Path(self.args.output_dir), self.belongs)]
+        found += [place.find(self.belongs) for place in self.copies]
+        best = max(found, key=lambda one: one.step)
+        return best._replace(passed_over=tuple(line for one in found for line in one.passed_over))
 
 
 class Survival(TrainerCallback):

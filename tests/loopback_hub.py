@@ -187,6 +187,8 @@ class _Handler(BaseHTTPRequestHandler):
                 files[line["value"]["path"]] = base64.b64decode(line["value"]["content"])
             if line["key"] == "lfsFile":
                 files[line["value"]["path"]] = self.state.lfs[line["value"]["oid"]]
+            if line["key"] == "deletedFile":
+                del files[line["value"]["path"]]
         oid = hashlib.sha1(repr(sorted(files.items())).encode()).hexdigest()
         repo["commits"].append({"id": oid, "files": files})
         url = f"{self.state.url}/{repo_id}/commit/{oid}"

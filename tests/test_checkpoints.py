@@ -71,13 +71,14 @@ def test_the_same_step_again_replaces_the_old_one(tmp_path):
     assert checkpoints.find(tmp_path, MINE).step == 5 and len(list(tmp_path.glob(".checkpoint*"))) == 0
 
 
-def test_copies_are_whole_and_the_furthest_of_all_places_wins(tmp_path):
+def test_copies_are_whole_wherever_the_original_goes(tmp_path):
     here, drive = tmp_path / "here", tmp_path / "drive"
-    checkpoints.copy_to(write(here, 5), drive)
-    checkpoints.copy_to(write(here, 6), drive)
+    place = checkpoints.Folder(drive)
+    place.keep(write(here, 5))
+    place.keep(write(here, 6))
     (here / "checkpoint-6" / "weights.safetensors").write_bytes(b"torn")
-    found = checkpoints.newest_of(here, drive, belongs=MINE)
-    assert found.folder == drive / "checkpoint-6" and "checkpoint-6 is passed over" in found.passed_over[0]
+    found = place.find(MINE)
+    assert found == (drive / "checkpoint-6", 6, ())
     assert json.loads((found.folder / checkpoints.SEAL).read_text())["belongs"] == MINE
 
 
@@ -85,5 +86,5 @@ def test_a_copy_that_fails_is_one_clear_error(tmp_path):
     blocked = tmp_path / "drive"
     blocked.write_text("a file where the folder should be")
     with pytest.raises(RunError, match=r"checkpoint-5 could not be copied to drive"):
-        checkpoints.copy_to(write(tmp_path / "here", 5), blocked)
+        checkpoints.Folder(blocked).keep(write(tmp_path / "here", 5))
     assert checkpoints.find(tmp_path / "here", MINE).step == 5

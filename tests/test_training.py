@@ -160,9 +160,14 @@ def test_checkpoints_are_copied_and_a_lost_drive_does_not_end_the_run(tokenizer,
     drive, gone = tmp_path / "drive", tmp_path / "gone"
     gone.write_text("no folder")
     trainer = make_trainer(tokenizer, tmp_path / "run", every_minutes=0.0, epochs=2)
-    trainer.copies = (drive, gone)
+    trainer.copies = (checkpoints.Folder(drive), checkpoints.Folder(gone))
     trainer.train()
-    assert checkpoints.find(drive, {"data_sha256": "a"}).step == 3
+    newest = checkpoints.find(drive, {"data_sha256": "a"})
+    assert newest.step == 3
+    (tmp_path / "run" / "checkpoint-3" / "optimizer.pt").write_bytes(b"torn")
+    trainer.copies = trainer.copies[:1]
+    found = trainer.find_checkpoint()
+    assert found.folder == newest.folder and "checkpoint-3 is passed over" in found.passed_over[0]
     assert "could not be copied to gone" in "".join(capsys.readouterr())
 
 

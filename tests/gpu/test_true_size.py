@@ -3,7 +3,8 @@
     python -m pytest tests/gpu -s
 
 Weights say nothing here, shapes and dtypes do: 34 layers of 2,560, 262,208 tokens, NF4 with double quantisation,
-float16 matrix products (bfloat16 forbidden), LoRA of rank 16 in float32, checkpointing, paged 8-bit AdamW.
+float16 matrix products (bfloat16 forbidden), LoRA of rank 16 in float32, checkpointing, paged 8-bit AdamW. Beside
+it the recipe of the description this project started from: float16 throughout, bare module names, whole logits.
 `IRAE_GPU_OUT` names a folder for the numbers as JSON. One test runs the same code on a toy configuration on the
 CPU, so that it does not rot where there is no GPU.
 """
@@ -70,12 +71,50 @@ def quantised_model(settings, device, residual_scale=0.0):
     return model
 
 
-def train_some(settings, *, length, device, steps=3, residual_scale=0.0):
+def float16_model(settings, device, residual_scale=0.0):
+    """The same model as the project's origin loads it: every weight in float16, norms that return what they get."""
+    from transformers import Gemma3ForCausalLM
+
+    torch.set_default_dtype(torch.float16)
+    try:
+        with torch.device(device):
+            model = Gemma3ForCausalLM(settings)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for name, module in model.named_modules():
+        if residual_scale and type(module).__name__ == "Gemma3RMSNorm" and "post_" in name:
+            module.weight.data.fill_(residual_scale)
+    return model
+
+
+def fused_loss(model, ids):
+    """Loss of the last quarter (the answer) in tiles, recomputed in the backward pass, as TRL's fused head does."""
+    length = ids.shape[1]
+    inner, head = model.get_base_model().model, model.get_base_model().lm_head
+    hidden = inner(input_ids=ids).last_hidden_state[:, -length // 4 : -1]
+    tiles = zip(hidden.split(256, 1), ids[:, -length // 4 + 1 :].split(256, 1), strict=True)
+    return (
+        sum(torch.utils.checkpoint.checkpoint(_tile, head, h, t, use_reentrant=False) for h, t in tiles)
+        / (hidden.shape[1])
+    )
+
+
+def whole_loss(model, ids):
+    """transformers' own loss: logits of every position over the whole vocabulary, in float32."""
+    return model(input_ids=ids, labels=ids).loss
+
+
+OURS = (quantised_model, LORA_TARGETS.replace(r"model\.language_model\.", r"model\."), fused_loss)
+# The description this project started from: float16 load and autocast, bare module names, the stock loss.
+ORIGINAL = (float16_model, ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"], whole_loss)
+
+
+def train_some(settings, *, length, device, steps=3, residual_scale=0.0, recipe=OURS):
     """Three updates at `length` tokens; losses, peak bytes and tokens a second."""
     from peft import LoraConfig, get_peft_model
 
-    model = quantised_model(settings, device, residual_scale)
-    targets = LORA_TARGETS.replace(r"model\.language_model\.", r"model\.")
+    build, targets, loss_of = recipe
+    model = build(settings, device, residual_scale)
     model = get_peft_model(model, LoraConfig(r=16, lora_alpha=32, lora_dropout=0.05, target_modules=targets))
     for p in model.parameters():
         if p.requires_grad:
@@ -93,21 +132,12 @@ def train_some(settings, *, length, device, steps=3, residual_scale=0.0):
         optimizer = torch.optim.AdamW(trained, lr=2e-4)
     scaler = torch.amp.GradScaler("cuda", enabled=cuda)
     ids = torch.randint(10, settings.vocab_size, (1, length), device=device)
-    inner, head = model.get_base_model().model, model.get_base_model().lm_head
     losses, began = [], 0.0
     for step in range(steps):
         if step == 1:
             began = time.monotonic()
         with torch.autocast("cuda" if cuda else "cpu", torch.float16):
-            hidden = inner(input_ids=ids).last_hidden_state[:, -length // 4 : -1]
-            # The scored quarter only, in tiles, as TRL's fused head does.
-            loss = (
-                sum(
-                    torch.utils.checkpoint.checkpoint(_tile, head, h, t, use_reentrant=False)
-                    for h, t in zip(hidden.split(256, 1), ids[:, -length // 4 + 1 :].split(256, 1), strict=True)
-                )
-                / hidden.shape[1]
-            )
+            loss = loss_of(model, ids)
         scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()
@@ -152,6 +182,19 @@ def test_true_size_fits_a_t4_and_the_estimate_is_near(policy, length):
 
 
 @needs_cuda
+@pytest.mark.parametrize("length", [1024, 1536, 2048])
+def test_the_original_recipe_beside_it(policy, length):
+    torch.cuda.set_per_process_memory_fraction(T4_BYTES / torch.cuda.get_device_properties(0).total_memory)
+    torch.cuda.empty_cache()
+    try:
+        seen = train_some(config(), length=length, device="cuda", recipe=ORIGINAL)
+    except torch.cuda.OutOfMemoryError:
+        seen = {"out_of_memory": True, "peak_bytes": torch.cuda.max_memory_reserved()}
+    written(f"original_recipe_{length}", seen)
+    assert seen["peak_bytes"] > 8 * GIB
+
+
+@needs_cuda
 @pytest.mark.parametrize("with_policy", [True, False])
 def test_a_residual_beyond_float16_needs_the_policy(policy, with_policy):
     if with_policy:
@@ -160,8 +203,9 @@ def test_a_residual_beyond_float16_needs_the_policy(policy, with_policy):
     assert all(loss == loss for loss in seen["losses"]) == with_policy
 
 
-@pytest.mark.parametrize("with_policy", [True, False])
-def test_the_same_code_on_a_toy_on_the_cpu(policy, with_policy):
+@pytest.mark.parametrize(("recipe", "with_policy"), [(OURS, True), (OURS, False), (ORIGINAL, False)])
+@pytest.mark.parametrize("residual_scale", [0.0, 3e4])
+def test_the_same_code_on_a_toy_on_the_cpu(policy, recipe, with_policy, residual_scale):
     if with_policy:
         policy()
     toy = config(
@@ -174,5 +218,5 @@ def test_the_same_code_on_a_toy_on_the_cpu(policy, with_policy):
         head_dim=32,
         layer_types=["sliding_attention", "sliding_attention", "full_attention"],
     )
-    seen = train_some(toy, length=64, device="cpu", residual_scale=3e4)
-    assert all(loss == loss for loss in seen["losses"]) == with_policy
+    seen = train_some(toy, length=64, device="cpu", residual_scale=residual_scale, recipe=recipe)
+    assert all(loss == loss for loss in seen["losses"]) == (with_policy or not residual_scale)
