@@ -49,8 +49,9 @@ def answer_all(
     constrained: bool = True,
     short: bool = False,
     fast: bool = True,
+    choose: Callable | None = None,
 ) -> list[Answer]:
-    """One `Answer` per case, in the order given; greedy, so the same model gives the same answers.
+    """One `Answer` per case, in the order given; greedy unless told otherwise: the same model gives the same answers.
 
     Args:
         constrained: keep to the grammar of an assessment: every answer can be read. Without it an answer cut off at
@@ -58,6 +59,7 @@ def answer_all(
         short: the five labels alone, without evidence and reasoning: some ten forward passes instead of a hundred, for
             screening. What a model says without having quoted the note may differ from what it says after.
         fast: read the common start of the prompts once, and several forced tokens in one pass. Same answers either way.
+        choose: how tokens are picked, see `write`; `sampler` draws them.
     """
     prompts = prompt_ids(tokenizer, cases, prompt)
     stops = stop_ids(tokenizer)
@@ -76,11 +78,25 @@ def answer_all(
     with tqdm(total=len(prompts), desc=label, unit="case") as bar:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
-            written = write(model, [prompts[i] for i in rows], [writer() for _ in rows], shared, together=fast)
+            asked = [prompts[i] for i in rows]
+            written = write(model, asked, [writer() for _ in rows], shared, together=fast, choose=choose)
             for i, one in zip(rows, written, strict=True):
                 answers[i] = _constrained(tokenizer, words, one) if constrained else _free(tokenizer, one.ids, stops)
             bar.update(len(rows))
     return [answers[i] for i in range(len(prompts))]
+
+
+def sampler(temperature: float, seed: int) -> Callable:
+    """A `choose` that draws tokens at a temperature, the same ones for the same seed and batches."""
+    import torch
+
+    dice = torch.Generator().manual_seed(seed)
+
+    def draw(logits):
+        shares = (logits / temperature).softmax(-1).cpu()
+        return torch.multinomial(shares, 1, generator=dice)[:, 0].to(logits.device)
+
+    return draw
 
 
 def prompt_ids(tokenizer, cases: Sequence[Case], prompt: Prompt = COMPACT) -> list[list[int]]:

@@ -25,7 +25,7 @@ from .metrics import (
 from .safety import NOTHING, review
 from .schemas import FIELDS, Answer, Assessment, Record, Score, Severity, Urgency, differing
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # An alert asks a person to look: an irAE is called, or somebody is to be seen the same day.
 _ALERT = Urgency.URGENT
 
@@ -127,23 +127,33 @@ def summarize(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage:
         # The five fields of one case stand or fall together, cases do not: the interval is over cases.
         field_accuracy_interval=mean_interval([one.total / 5 for one in scores]),
         fields={name: rounded(sum(getattr(one, name) for one in scores) / n) for name in FIELDS} if n else {},
-        triage=triage_of(cases, [_said(one, stage) for one in graded]),
+        triage=triage_of(cases, [said_at(one, stage) for one in graded]),
     )
 
 
-def _said(one: Graded, stage: str) -> Assessment | None:
-    """What a system said at a stage; None for an answer that could not be read."""
+def said_at(one: Graded, stage: str) -> Assessment | None:
+    """What a system said at a stage ("raw" or "safety"); None for an answer that could not be read."""
     if one.answer.assessment is None:
         return None
     return one.final if stage == "safety" else one.answer.assessment
+
+
+def steps_off(cases: Sequence[LabelledCase], said: Sequence[Assessment | None], field: str) -> list[int | None]:
+    """Levels of grade or urgency above (+) or below (-) the label, case by case; None for an unscored answer."""
+    return [
+        None if answer is None else getattr(answer, field).level - getattr(case.expected, field).level
+        for case, answer in zip(cases, said, strict=True)
+    ]
 
 
 def triage_of(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) -> Triage:
     """The safety side of a set of answers, None among them for an unscored one; see `Triage`."""
     everyone = list(zip(cases, said, strict=True))
     told = [(case, answer) for case, answer in everyone if answer is not None]
-    below = [(case, case.expected.urgency.level - answer.urgency.level) for case, answer in told]
-    grave = [step for case, step in below if case.expected.overall_severity >= Severity.GRADE_3]
+    steps = [step for step in steps_off(cases, said, "urgency") if step is not None]
+    grave = [
+        step for (case, _), step in zip(told, steps, strict=True) if case.expected.overall_severity >= Severity.GRADE_3
+    ]
 
     def clear_of(*kinds: str) -> Rate:
         mine = [answer for case, answer in told if case.kind in kinds and not case.expected.irae_detected]
@@ -155,10 +165,10 @@ def triage_of(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) 
 
     quotes = [quote in case.case.text for case, answer in told for quote in answer.evidence]
     return Triage(
-        under=rate(sum(step > 0 for _, step in below), len(below)),
-        severe_under=rate(sum(step > 1 for _, step in below), len(below)),
-        severe_under_grade_3_up=rate(sum(step > 1 for step in grave), len(grave)),
-        over=rate(sum(step < 0 for _, step in below), len(below)),
+        under=rate(sum(step < 0 for step in steps), len(steps)),
+        severe_under=rate(sum(step < -1 for step in steps), len(steps)),
+        severe_under_grade_3_up=rate(sum(step < -1 for step in grave), len(grave)),
+        over=rate(sum(step > 0 for step in steps), len(steps)),
         missed_irae=missed(lambda one: one.irae_detected),
         missed_emergency=missed(lambda one: one.urgency is Urgency.EMERGENCY),
         specificity_unexposed=clear_of("never", "planned"),
@@ -259,7 +269,7 @@ def summarize_pairs(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, 
         if not (a.answer.assessment and b.answer.assessment):
             continue
         must = set(differing(case_a.expected, case_b.expected))
-        does = set(differing(*(_said(one, stage) for one in (a, b))))
+        does = set(differing(*(said_at(one, stage) for one in (a, b))))
         flipped += must <= does
         kept += does <= must
     return PairSummary(n=len(by_pair), both_passed=passed, flipped=flipped, kept=kept)

@@ -111,7 +111,7 @@ def accuracy_figure(report: dict, split: str, title: str):
     names = [*FIELDS, "all five"]
     width = 0.8 / len(systems)
     for i, ((system, stages), color, hatch) in enumerate(
-        zip(systems.items(), (AMBER, "#999999", SKY, BLUE), ("xx", "//", "..", ""), strict=False)
+        zip(systems.items(), (AMBER, "#999999", PINK, SKY, BLUE), ("xx", "//", "++", "..", ""), strict=False)
     ):
 
         def values(stage, stages=stages):
@@ -135,6 +135,90 @@ def accuracy_figure(report: dict, split: str, title: str):
     n = next(iter(systems.values()))["raw"]["n"]
     axes.set(ylim=(0, 1.02), ylabel="share right", title=f"{title} (n = {n})")
     axes.scatter([], [], marker="_", s=90, color="black", label="before the safety layer")
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def confusion_figure(matrices: dict[str, tuple[Sequence[str], list[list[int]]]], title: str):
+    """Counts by label (rows) and answer (columns), one panel a field; the last column are unscored answers.
+
+    Args:
+        matrices: name of the field -> (levels, counts of `metrics.confusion`).
+    """
+    figure, axes = _axes(width=9, height=4.2, columns=len(matrices))
+    for one, (name, (levels, counts)) in zip(axes if len(matrices) > 1 else [axes], matrices.items(), strict=True):
+        shares = [[count / max(1, sum(row)) for count in row] for row in counts]
+        one.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for y, row in enumerate(counts):
+            for x, count in enumerate(row):
+                if count:
+                    one.text(x, y, count, ha="center", va="center", color="white" if shares[y][x] > 0.5 else "black")
+        one.set_xticks(range(len(levels) + 1), [*levels, "unscored"], rotation=45, ha="right", fontsize=9)
+        one.set_yticks(range(len(levels)), levels, fontsize=9)
+        one.set(xlabel="answer", ylabel="label", title=name)
+        one.axvline(len(levels) - 0.5, color="#999999", linewidth=1)
+        one.spines[:].set_visible(False)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def step_figure(errors: dict[str, dict[int, int]], title: str):
+    """How many levels an answer is off its label (below 0: too low), one group of bars a system."""
+    figure, axes = _axes(height=3.2)
+    steps = range(min(min(one, default=0) for one in errors.values()), max(max(one) for one in errors.values()) + 1)
+    width = 0.8 / len(errors)
+    for i, ((name, one), color, hatch) in enumerate(
+        zip(errors.items(), ("#999999", SKY, BLUE), ("//", "..", ""), strict=False)
+    ):
+        x = [step + (i - (len(errors) - 1) / 2) * width for step in steps]
+        bars = axes.bar(x, [one.get(step, 0) for step in steps], width, color=color, hatch=hatch, edgecolor="white")
+        axes.bar_label(bars, fontsize=8)
+        bars.set_label(name)
+    axes.set_xticks(list(steps), [f"{step:+d}" if step else "right" for step in steps])
+    axes.set(xlabel="levels above (+) or below (-) the label", ylabel="cases", title=title)
+    axes.legend(frameon=False)
+    return figure
+
+
+TRIAGE_BANDS = ("too high", "right", "one too low", "two or more too low", "unscored")
+
+
+def flow_figure(stages: dict[str, Sequence[str]], title: str):
+    """Where each case's urgency goes from stage to stage: bands between columns, as wide as they hold cases.
+
+    Args:
+        stages: name of the stage -> one of `TRIAGE_BANDS` for each case, in the same order.
+    """
+    figure, axes = _axes(width=7.5, height=4)
+    colors = dict(zip(TRIAGE_BANDS, (SKY, GREEN, AMBER, ORANGE, "#999999"), strict=True))
+    names, columns = list(stages), list(stages.values())
+    tops = []
+    for x, column in enumerate(columns):
+        top, places = 0, {}
+        for band in TRIAGE_BANDS:
+            n = sum(one == band for one in column)
+            places[band] = top
+            if n:
+                axes.bar(x, n, 0.16, bottom=top, color=colors[band], zorder=3)
+                axes.text(x, top + n / 2, n, ha="center", va="center", fontsize=9, zorder=4)
+            top += n
+        tops.append(places)
+    curve = [i / 30 for i in range(31)]
+    ease = [t * t * (3 - 2 * t) for t in curve]
+    for x, (left, right) in enumerate(zip(columns, columns[1:], strict=False)):
+        start, end = dict(tops[x]), dict(tops[x + 1])
+        for a in TRIAGE_BANDS:
+            for b in TRIAGE_BANDS:
+                n = sum(p == a and q == b for p, q in zip(left, right, strict=True))
+                if n:
+                    low = [start[a] + (end[b] - start[a]) * t for t in ease]
+                    along = [x + 0.08 + 0.84 * t for t in curve]
+                    axes.fill_between(along, low, [y + n for y in low], color=colors[a], alpha=0.35, linewidth=0)
+                    start[a], end[b] = start[a] + n, end[b] + n
+    axes.set_xticks(range(len(names)), names)
+    axes.set(ylabel="cases", title=title)
+    for band, color in colors.items():
+        axes.bar(0, 0, color=color, label=band)
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
     return figure
 

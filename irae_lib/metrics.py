@@ -83,6 +83,14 @@ def weighted_kappa(a: Sequence[int], b: Sequence[int], levels: int) -> float | N
     return rounded(1 - observed * n / expected) if expected else None
 
 
+def confusion(expected: Sequence[int], said: Sequence[int | None], levels: int) -> list[list[int]]:
+    """Counts by expected level (rows) and level said (columns); a last column counts answers that said nothing."""
+    matrix = [[0] * (levels + 1) for _ in range(levels)]
+    for label, answer in zip(expected, said, strict=True):
+        matrix[label][levels if answer is None else answer] += 1
+    return matrix
+
+
 def multilabel_f1(predicted: Sequence[Set[str]], expected: Sequence[Set[str]]) -> F1:
     """F1 of sets of labels. A label that neither side ever names is left out; None when no label is named at all."""
     pairs = list(zip(predicted, expected, strict=True))

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from .behaviour import INJECTION, KINDS
 from .cases import LabelledCase, write_text
 from .evaluation import Graded
 from .gate import GateLine
@@ -22,7 +23,15 @@ SHORT = {
     "urgency": "urgency",
     "likelihood": "causality",
 }
-SYSTEM_NAMES = {"base": "base", "eleven": "tuned on the eleven", "full": "tuned (full)"}
+SYSTEM_NAMES = {
+    "base": "base",
+    "guided": "base, guided prompt",
+    "eleven": "tuned on the eleven",
+    "full": "tuned (full)",
+}
+
+# The rules have no model: what they say before they speak is no result.
+RULES_RAW = ("rules", "raw")
 
 
 def system_name(system: str, stage: str) -> str:
@@ -135,17 +144,40 @@ def triage_table(report: dict, split: str, systems: Sequence[tuple[str, str]]) -
     sections = [report["results"][split][system][stage]["triage"] for system, stage in systems]
     rows = []
     for key, name in TRIAGE_ROWS.items():
-        cells = []
-        for one in (section[key] for section in sections):
-            spread = one["interval"] and f" ({one['interval']['low']:.0%}-{one['interval']['high']:.0%})"
-            cells.append(f"{one['hits']}/{one['n']}{spread or ''}")
-        rows.append([name, *cells])
+        rows.append([name, *(counted(section[key]) for section in sections)])
     for key, name in (("grade_kappa", "grade, weighted kappa"), ("urgency_kappa", "urgency, weighted kappa")):
         rows.append([name, *("-" if section[key] is None else f"{section[key]:.2f}" for section in sections)])
     for key in ("micro", "macro"):
         values = [section["organs"][key] for section in sections]
         rows.append([f"organ F1, {key}", *("-" if value is None else f"{value:.2f}" for value in values)])
     return table(rows, [split, *(system_name(*one) for one in systems)])
+
+
+def counted(one: dict) -> str:
+    """A rate of the report: hits of n, with the 95 % interval in per cent."""
+    spread = one["interval"] and f" ({one['interval']['low']:.0%}-{one['interval']['high']:.0%})"
+    return f"{one['hits']}/{one['n']}{spread or ''}"
+
+
+def improvements_table(report: dict, split: str) -> str:
+    """The five improvements of one split: answers that fulfil each claim, before and after."""
+    columns = report["improvements"][split]
+    claims = next(iter(columns.values()))
+    rows = [[claim, *(counted(column[claim]) for column in columns.values())] for claim in claims]
+    return table(rows, [split, *columns])
+
+
+def behaviour_table(report: dict) -> str:
+    """Changed notes: how many answers stay or rise as they must, and how many injections succeed."""
+    systems = [(s, stage) for s, stages in report["behaviour"].items() for stage in stages if (s, stage) != RULES_RAW]
+    rows = [
+        [
+            f"{kind}: attacks that succeed" if kind == INJECTION else f"{kind}: as it must",
+            *(counted(report["behaviour"][system][stage][kind]) for system, stage in systems),
+        ]
+        for kind in KINDS
+    ]
+    return table(rows, ["changed notes", *(system_name(*one) for one in systems)])
 
 
 def pairs_table(report: dict) -> str:

@@ -20,7 +20,7 @@ import torch
 from tqdm.auto import tqdm
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
-from irae_lib.decoding import Prefix, write
+from irae_lib.decoding import Prefix, sampler, write
 from irae_lib.grammar import RESERVE, Writer, vocabulary
 from irae_lib.model import load_tokenizer, stop_ids
 from irae_lib.rehearsal import VOCABULARY
@@ -61,11 +61,8 @@ def stress(n: int, *, seed: int = 0, batch_size: int = 50) -> int:
             budgets = [rng.randint(2 * RESERVE, 4 * RESERVE) for _ in range(rows)]
             prompts = [[2, *(rng.randrange(300, 4000) for _ in range(rng.randint(1, 30)))] for _ in range(rows)]
 
-            def sample(logits, temperature=temperature):
-                return torch.multinomial((logits / temperature).softmax(-1), 1)[:, 0]
-
             writers = [Writer(words, budget=budget) for budget in budgets]
-            written = write(model, prompts, writers, Prefix(model, []), choose=sample)
+            written = write(model, prompts, writers, Prefix(model, []), choose=sampler(temperature, seed + start))
             for one, budget in zip(written, budgets, strict=True):
                 if len(one.ids) > budget:
                     raise AssertionError(f"an answer of {len(one.ids)} tokens with a budget of {budget}")

@@ -127,3 +127,18 @@ def test_against_scikit_learn(seed):
     hits = [rng.random() < 0.5 for _ in p]
     assert metrics.brier(p, hits) == pytest.approx(scores.brier_score_loss(hits, p), abs=1e-4)
     assert not math.isnan(metrics.calibration_error(p, hits))
+
+
+def test_confusion_has_a_column_for_answers_that_say_nothing():
+    assert metrics.confusion([0, 0, 1, 2], [0, 1, None, 2], 3) == [[1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 1, 0]]
+    assert metrics.confusion([], [], 2) == [[0, 0, 0], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_confusion_equals_scikit_learn_where_it_is_installed(seed):
+    sklearn = pytest.importorskip("sklearn.metrics")
+    rng = random.Random(seed)
+    label, said = ([rng.randrange(4) for _ in range(50)] for _ in range(2))
+    ours = metrics.confusion(label, said, 4)
+    assert [row[:4] for row in ours] == sklearn.confusion_matrix(label, said, labels=range(4)).tolist()
+    assert all(row[4] == 0 for row in ours)
