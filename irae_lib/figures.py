@@ -200,7 +200,8 @@ def flow_figure(stages: dict[str, Sequence[str]], title: str):
             places[band] = top
             if n:
                 axes.bar(x, n, 0.16, bottom=top, color=colors[band], zorder=3)
-                axes.text(x, top + n / 2, n, ha="center", va="center", fontsize=9, zorder=4)
+                if n > 0.04 * len(column):  # a thinner band has no room; its number is in the table
+                    axes.text(x, top + n / 2, n, ha="center", va="center", fontsize=9, zorder=4)
             top += n
         tops.append(places)
     curve = [i / 30 for i in range(31)]

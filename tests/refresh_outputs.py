@@ -1,16 +1,17 @@
 """Run every notebook at its defaults and keep the outputs, so that nbval has something true to compare.
 
-    python tests/refresh_outputs.py [NN ...]
+    python tests/refresh_outputs.py [--runs FOLDER] [NN ...]
 
-Same environment as the tests, one shared folder for runs, notebooks in their order. Counts stay (nbval skips
-cells without them); timings, widget state and injected parameters go. Run it in the environment of the
+Same environment as the tests, one shared folder for runs, notebooks in their order. With `--runs` that folder is an
+existing one: 03 alone then validates the adapter of its newest run instead of asking for 01 and 02 first. Counts stay
+(nbval skips cells without them); timings, widget state and injected parameters go. Run it in the environment of the
 README after changing a notebook, the library or the shipped base, and read the difference.
 """
 
+import argparse
 import base64
 import io
 import os
-import sys
 import tempfile
 from pathlib import Path
 
@@ -25,9 +26,9 @@ NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 
 def smaller(png: str) -> str:
-    """A base64 PNG in 64 colours: charts look the same and a notebook stays under 200 kB."""
+    """A base64 PNG in 32 colours: charts look the same and a notebook stays under 200 kB."""
     out = io.BytesIO()
-    Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(64).save(out, "PNG", optimize=True)
+    Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(32).save(out, "PNG", optimize=True)
     return base64.b64encode(out.getvalue()).decode()
 
 
@@ -58,14 +59,18 @@ def refresh(path: Path) -> None:
     aside.replace(path)
 
 
-def main(wanted: list[str]) -> None:
-    with tempfile.TemporaryDirectory() as runs:
-        os.environ["IRAE_RUNS"] = str(Path(runs) / "runs")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", nargs="*", metavar="NN")
+    parser.add_argument("--runs", default="")
+    wanted = parser.parse_args()
+    with tempfile.TemporaryDirectory() as aside:
+        os.environ["IRAE_RUNS"] = str(Path(wanted.runs or Path(aside) / "runs").resolve())
         for path in sorted(NOTEBOOKS.glob("*.ipynb")):
-            if not wanted or path.name[:2] in wanted:
+            if not wanted.notebooks or path.name[:2] in wanted.notebooks:
                 print("running", path.name, flush=True)
                 refresh(path)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
