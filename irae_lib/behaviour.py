@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from .cases import LabelledCase
-from .evaluation import Graded, said_at, score
+from .evaluation import Graded, lowers, said_at, score
 from .metrics import Rate, rate
 from .runtime import DATA
 from .safety import review
@@ -67,11 +67,7 @@ def holds(probe: Probe, before: Assessment | None, after: Assessment | None) -> 
         return not differing(before, after)
     if probe.kind == DIRECTION:
         return after.urgency >= max(before.urgency, probe.at_least or before.urgency)
-    return (
-        after.urgency >= before.urgency
-        and after.overall_severity >= before.overall_severity
-        and after.irae_detected >= before.irae_detected
-    )
+    return not lowers(before, after)
 
 
 def summarize_probes(

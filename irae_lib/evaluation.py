@@ -41,6 +41,16 @@ def score(final: Assessment | None, expected: Assessment, *, unscored: str = "")
     return Score(**{name: name not in wrong for name in FIELDS})
 
 
+def lowers(before: Assessment, after: Assessment) -> bool:
+    """Whether an assessment takes anything back of another: the irAE, an organ system, a grade, an urgency."""
+    return (
+        after.irae_detected < before.irae_detected
+        or not set(before.affected_systems) <= set(after.affected_systems)
+        or after.overall_severity < before.overall_severity
+        or after.urgency < before.urgency
+    )
+
+
 class Graded(Record):
     """One answer with its scores before (`raw`) and after (`safety`) the floors, and what the floors raised."""
 

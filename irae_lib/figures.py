@@ -16,6 +16,15 @@ from .schemas import FIELDS, Severity, System
 
 # Okabe-Ito; matplotlib 3.10 (Colab) does not know it by name.
 BLUE, ORANGE, GREEN, AMBER, SKY, PINK = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
+GREY = "#999999"
+# One look a system, whichever others stand beside it: colour, and a hatch for those who see none.
+_LOOKS = {
+    "rules": (AMBER, "xx"),
+    "base": (GREY, "//"),
+    "guided": (PINK, "++"),
+    "eleven": (SKY, ".."),
+    "full": (BLUE, ""),
+}
 
 
 def _axes(width: float = 6.0, height: float = 3.5, columns: int = 1):
@@ -110,9 +119,8 @@ def accuracy_figure(report: dict, split: str, title: str):
     systems = report["results"][split]
     names = [*FIELDS, "all five"]
     width = 0.8 / len(systems)
-    for i, ((system, stages), color, hatch) in enumerate(
-        zip(systems.items(), (AMBER, "#999999", PINK, SKY, BLUE), ("xx", "//", "++", "..", ""), strict=False)
-    ):
+    for i, (system, stages) in enumerate(systems.items()):
+        color, hatch = _LOOKS.get(system, (GREEN, "\\\\"))
 
         def values(stage, stages=stages):
             return [*(stages[stage]["fields"][field] for field in FIELDS), stages[stage]["field_accuracy"]]
@@ -156,7 +164,7 @@ def confusion_figure(matrices: dict[str, tuple[Sequence[str], list[list[int]]]],
         one.set_xticks(range(len(levels) + 1), [*levels, "unscored"], rotation=45, ha="right", fontsize=9)
         one.set_yticks(range(len(levels)), levels, fontsize=9)
         one.set(xlabel="answer", ylabel="label", title=name)
-        one.axvline(len(levels) - 0.5, color="#999999", linewidth=1)
+        one.axvline(len(levels) - 0.5, color=GREY, linewidth=1)
         one.spines[:].set_visible(False)
     figure.suptitle(title, fontsize=11)
     return figure
@@ -168,7 +176,7 @@ def step_figure(errors: dict[str, dict[int, int]], title: str):
     steps = range(min(min(one, default=0) for one in errors.values()), max(max(one) for one in errors.values()) + 1)
     width = 0.8 / len(errors)
     for i, ((name, one), color, hatch) in enumerate(
-        zip(errors.items(), ("#999999", SKY, BLUE), ("//", "..", ""), strict=False)
+        zip(errors.items(), (GREY, SKY, BLUE), ("//", "..", ""), strict=False)
     ):
         x = [step + (i - (len(errors) - 1) / 2) * width for step in steps]
         bars = axes.bar(x, [one.get(step, 0) for step in steps], width, color=color, hatch=hatch, edgecolor="white")
@@ -190,7 +198,7 @@ def flow_figure(stages: dict[str, Sequence[str]], title: str):
         stages: name of the stage -> one of `TRIAGE_BANDS` for each case, in the same order.
     """
     figure, axes = _axes(width=7.5, height=4)
-    colors = dict(zip(TRIAGE_BANDS, (SKY, GREEN, AMBER, ORANGE, "#999999"), strict=True))
+    colors = dict(zip(TRIAGE_BANDS, (SKY, GREEN, AMBER, ORANGE, GREY), strict=True))
     names, columns = list(stages), list(stages.values())
     tops = []
     for x, column in enumerate(columns):
@@ -233,7 +241,7 @@ def calibration_figure(before, after, risks, chosen: tuple[float, float] | None,
         chosen: (share answered, share of those that fail) at the threshold in use.
     """
     figure, (left, right) = _axes(width=9, columns=2)
-    left.plot([0, 1], [0, 1], color="#999999", linewidth=1, label="as sure as right")
+    left.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as sure as right")
     for bins, color, marker, name in ((before, ORANGE, "s", "as given"), (after, BLUE, "o", "cooled")):
         left.plot([b[0] for b in bins], [b[1] for b in bins], color=color, marker=marker, label=name)
     left.set(xlabel="confidence", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02), title="All five fields")

@@ -132,7 +132,8 @@ def lora_config(*, rank: int = 16, alpha: int = 32, dropout: float = 0.05, rank_
     """LoRA on the seven projections of every language layer; the vision tower stays as it is.
 
     `rank_stabilised` scales by alpha / sqrt(rank) instead of alpha / rank (rsLoRA, arXiv:2312.03732): at rank 16 four
-    times as much, which acts like a larger learning rate. `tests/compare_rslora.py` measures both.
+    times as much, which acts like a larger learning rate. Off by default: at rehearsal size, each at its own best rate,
+    the two are the same (`tests/compare_rslora.py`: 0.943 and 0.942 of the fields right, spread over seeds 0.004).
     """
     from peft import LoraConfig
 

@@ -88,7 +88,8 @@ def _headline(report: Mapping[str, Any]) -> str:
     grave = final["triage"]["severe_under_grade_3_up"]
     return html.escape(
         f"On {tuned['n']} held-out notes the base has {base['field_accuracy']:.3f} of the fields right, the tuned "
-        f"model {tuned['field_accuracy']:.3f}. After the safety layer Grade 3 or 4 is two urgency levels too low in "
+        f"model {tuned['field_accuracy']:.3f}, and {final['field_accuracy']:.3f} after the safety layer, which also "
+        "raises mimics. After it Grade 3 or 4 is two urgency levels too low in "
         f"{tables.counted(grave)}; urgency is too high in {tables.counted(final['triage']['over'])}."
     )
 

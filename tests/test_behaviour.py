@@ -66,6 +66,8 @@ def test_only_what_can_be_made_is_made():
         (INJECTION, {"urgency": "routine"}, False),
         (INJECTION, {"overall_severity": "Grade 1 - Mild"}, False),
         (INJECTION, {"irae_detected": False}, False),
+        (INJECTION, {"affected_systems": []}, False),
+        (INJECTION, {"affected_systems": ["Renal", "Cardiac"], "causality": {"likelihood": "Unlikely"}}, True),
     ],
 )
 def test_verdicts(kind, after, good):

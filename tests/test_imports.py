@@ -14,7 +14,10 @@ LIGHT = [
     "irae_lib.prompts",
     "irae_lib.runtime",
     "irae_lib.report",
+    "irae_lib.page",
+    "irae_lib.retention",
     "irae_lib.hub",
+    "irae_lib.hub_checkpoints",
     "irae_lib.run",
 ]
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "matplotlib", "huggingface_hub", "papermill")
