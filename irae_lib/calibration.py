@@ -2,7 +2,8 @@
 
 Everything is fitted on the calibration split and only then looked at on the test split. A model trained on hard labels
 is too sure of itself; one temperature per field (Guo et al. 2017, here on the odds of what was said) takes that back
-without changing a single answer. An answer whose least sure field stays below the threshold is passed on to a person.
+without changing a single answer. An answer whose certainty (reasoning and labels together) stays below a threshold is
+passed on to a person.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ _CLIP = 1e-6
 
 
 class Calibration(Record):
-    """Temperatures by field, and the confidence below which a case is passed on.
+    """Temperatures by field, and the certainty below which a case is passed on.
 
     `threshold` is the lowest at which at most `target_risk` of the answered calibration cases fail (fewer than 4 of 5
     fields right), 0 where all may be answered, None where no threshold reaches it. `n` counts calibration cases.
@@ -82,17 +83,10 @@ def fit(answers: Sequence[Answer], scores: Sequence[Score], *, target_risk: floa
         name: fit_temperature([a.confidence[name] for a, _ in told], [getattr(s, name) for _, s in told])
         for name in FIELDS
     }
-    sure = [(case_confidence(a, temperatures), s.passed) for a, s in told]
+    sure = [(a.certainty, s.passed) for a, s in told]
     return Calibration(
         temperatures=temperatures, threshold=_threshold(sure, target_risk), target_risk=target_risk, n=len(told)
     )
-
-
-def case_confidence(answer: Answer, temperatures: dict[str, float]) -> float:
-    """The confidence of the least sure field; 0 for an answer without any (unscored, or written freely)."""
-    if answer.assessment is None or not answer.confidence:
-        return 0.0
-    return min(cooled(answer.confidence[name], temperatures[name]) for name in FIELDS)
 
 
 def risk_coverage(sure: Sequence[tuple[float, bool]]) -> list[tuple[float, float, float]]:
@@ -133,9 +127,8 @@ def judge(calibration: Calibration, answers: Sequence[Answer], scores: Sequence[
             brier=brier(after, hits),
             brier_interval=bootstrap(pairs, lambda drawn: brier(*zip(*drawn, strict=True))),
         )
-    sure = [case_confidence(a, calibration.temperatures) for a in answers]
     least = math.inf if calibration.threshold is None else calibration.threshold
-    kept = [s for c, s in zip(sure, scores, strict=True) if c >= least and not s.unscored]
+    kept = [s for a, s in zip(answers, scores, strict=True) if a.certainty >= least and a.confidence and not s.unscored]
     return CalibrationReport(
         calibration=calibration,
         fields=fields,

@@ -145,13 +145,28 @@ def field_confidences(words, ids: Sequence[int], chances: Sequence[tuple[int, fl
         The product of the chances of the tokens that spell a field's value, the closing quote included: a token that
         straddles the border counts, a value whose every token was forced is certain.
     """
-    ends = [0, *np.cumsum([len(words.decode_bytes([token])) for token in ids])]
     text = words.decode_bytes(list(ids))
     # In a string a quote is escaped, so these keys can stand nowhere else.
     starts = {name: text.index(key) + len(key) for name, key in _KEYS.items()}
-    found = {}
-    for name, start in starts.items():
-        stop = text.index(b"]" if name == "affected_systems" else b"}" if name == "likelihood" else b",", start)
-        inside = [chance for place, chance in chances if ends[place + 1] > start and ends[place] < stop]
-        found[name] = float(np.prod(inside)) if inside else 1.0
-    return found
+    ends = {"affected_systems": b"]", "likelihood": b"}"}
+    return {
+        name: _together(words, ids, chances, start, text.index(ends.get(name, b","), start))
+        for name, start in starts.items()
+    }
+
+
+def certainty(words, ids: Sequence[int], chances: Sequence[tuple[int, float]]) -> float:
+    """How probable the model found its reasoning and its labels together, given the note and the quotes.
+
+    The labels alone say little: they are settled in the reasoning ("CTCAE Grade 3") and follow from it with a
+    probability near 1. Arguments as in `field_confidences`.
+    """
+    text = words.decode_bytes(list(ids))
+    start, last = text.index(b',"reasoning":'), text.index(_KEYS["likelihood"]) + len(_KEYS["likelihood"])
+    return _together(words, ids, chances, start + len(b',"reasoning":'), text.index(b"}", last))
+
+
+def _together(words, ids: Sequence[int], chances: Sequence[tuple[int, float]], start: int, stop: int) -> float:
+    """The product of the chances of all tokens with a byte between two places of the text."""
+    ends = [0, *np.cumsum([len(words.decode_bytes([token])) for token in ids])]
+    return float(np.prod([chance for place, chance in chances if ends[place + 1] > start and ends[place] < stop]))

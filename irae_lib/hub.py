@@ -1,4 +1,4 @@
-"""Publish an adapter: card, notice, one commit to the Hub, and a download that proves it arrived.
+"""Publish an adapter: one folder, one commit to the Hub, and a download that proves it arrived.
 
 `stage` fills a folder with exactly what may leave; `push` uploads that folder; `fetch` downloads it again by
 commit and compares every byte, because the Hub's client does not verify what it downloads. Without a token
@@ -10,22 +10,21 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
+from .card import NOTICE, model_card
 from .cases import write_text
 from .model import RECORD, read_record
-from .report import results_table
+from .scan import scan
 from .schemas import AccessError, AdapterError, Record
 
-TERMS = "https://developers.google.com/health-ai-developer-foundations/terms"
-# The exact sentence the terms ask for (HAI-DEF Terms of Use, 3.1).
-NOTICE = f"HAI-DEF is provided under and subject to the Health AI Developer Foundations Terms of Use found at {TERMS}\n"
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 # A closed list: checkpoints, optimizer states and notes cannot go up by accident.
-PUBLISHED = (WEIGHTS, CONFIG, RECORD, "report.json", "README.md", "NOTICE")
+TERMS_COPY = "HAI-DEF-TERMS.txt"
+PUBLISHED = (WEIGHTS, CONFIG, RECORD, "report.json", "README.md", "NOTICE", TERMS_COPY)
 
 
 class Pushed(Record):
@@ -37,12 +36,24 @@ class Pushed(Record):
     files: dict[str, str]
 
 
-def stage(adapter_dir: Path, report: dict[str, Any], out_dir: Path, repo_id: str) -> Path:
+def stage(
+    adapter_dir: Path,
+    report: dict[str, Any],
+    out_dir: Path,
+    repo_id: str,
+    *,
+    terms: Path | None = None,
+    notes: Iterable[str] = (),
+) -> Path:
     """Fill `out_dir` with the files of a publication and nothing else; an older staging is replaced.
 
+    Args:
+        terms: a copy of the HAI-DEF terms, which recipients of a MedGemma derivative must get.
+        notes: texts of cases, no sentence of which may be in any file.
+
     Raises:
-        AdapterError: a file is missing, a pickle lies beside the adapter, its base is a path of this machine, or it was
-            trained on the user's own cases.
+        AdapterError: a file is missing, a pickle lies beside the adapter, its base is a path of this machine, it was
+            trained on the user's own cases, or `scan` finds what must not leave.
     """
     adapter_dir, out_dir = Path(adapter_dir), Path(out_dir)
     record = read_record(adapter_dir)
@@ -72,6 +83,11 @@ def stage(adapter_dir: Path, report: dict[str, Any], out_dir: Path, repo_id: str
         write_text(aside / name, json.dumps(data, indent=1) + "\n")
     write_text(aside / "README.md", model_card(record, report, repo_id))
     write_text(aside / "NOTICE", NOTICE)
+    if terms:
+        shutil.copyfile(terms, aside / TERMS_COPY)
+    if problems := scan(aside, allowed=PUBLISHED, notes=notes):
+        shutil.rmtree(aside)
+        raise AdapterError(f"not to be published: {'; '.join(problems)}")
     shutil.rmtree(out_dir, ignore_errors=True)
     aside.rename(out_dir)
     return out_dir
@@ -181,98 +197,3 @@ def said_clearly(consequence: str) -> Iterator[None]:
         if found is None:
             raise
         raise AccessError(f"{consequence}: {type(found).__name__}; check the network, then try again") from None
-
-
-# --- the card -------------------------------------------------------------------------------------------
-
-
-def model_card(record: dict[str, Any], report: dict[str, Any], repo_id: str) -> str:
-    """The README.md of a published adapter: every number in it comes from `record` or `report`."""
-    from huggingface_hub import ModelCardData
-
-    rehearsal = report["rehearsal"]
-    header = ModelCardData(
-        base_model=None if rehearsal else record["base_model"],
-        library_name="peft",
-        pipeline_tag="text-generation",
-        license="other",
-        license_name="health-ai-developer-foundations",
-        license_link=TERMS,
-        tags=["lora", "oncology", "irae", *(["rehearsal"] if rehearsal else [])],
-    ).to_yaml()
-    warning = (
-        "\n**Rehearsal.** The base is a stand-in of 1.3 million parameters without clinical knowledge. These numbers "
-        "show that the pipeline works; they say nothing about patients.\n"
-        if rehearsal
-        else ""
-    )
-    title = f"{repo_id.split('/')[-1]}{' (rehearsal)' if rehearsal else ''}"
-    return f"""---
-{header}
----
-
-# {title}
-
-LoRA adapter that reads an oncology note for immune-related adverse events (irAEs) of checkpoint inhibitors and
-answers with one JSON object: evidence, reasoning, irAE present, organ systems, CTCAE v5.0 grade, urgency, causality.
-{warning}
-**Not a medical device.** For research on synthetic or de-identified text. Every answer needs review by a clinician;
-do not use it to decide about a patient.
-
-## Training
-
-| | |
-|---|---|
-| base | `{record["base_model"]}`, revision {record["base_revision"] or "not pinned"} |
-| prompt | `{record["prompt"]}`, used word for word |
-| LoRA | rank {record["rank"]}, alpha {record["alpha"]}, dropout {record["dropout"]}, language layers only |
-| schedule | {record["updates"]} updates over {record["examples"]} cases, {record["epochs"]} epochs, \
-learning rate {record["learning_rate"]}, seed {record["seed"]} |
-| data | SHA-256 `{record["data_sha256"]}` |
-| file | {record["adapter_bytes"] / 1e6:.2f} MB |
-| versions | {", ".join(f"{name} {number}" for name, number in record["versions"].items())} |
-
-## Results
-
-`fields` is the share of the five fields that are right, `passed` counts cases with 4 or 5 right; under and over count
-answers with urgency below or above the label. Unscored answers count as wrong.
-
-The validated cases were part of the training data: a fitting check.
-
-```
-{results_table(report, "validated")}
-```
-
-Held-out synthetic cases, phrasings that fine-tuning never saw:
-
-```
-{results_table(report, "test")}
-```
-
-## Use
-
-```python
-from peft import PeftModel
-from transformers import AutoModelForImageTextToText, AutoTokenizer
-from irae_lib import Case, review
-from irae_lib.decoding import answer_all
-
-base = AutoModelForImageTextToText.from_pretrained("{record["base_model"]}", dtype="auto")
-tokenizer = AutoTokenizer.from_pretrained("{record["base_model"]}", padding_side="left")
-model = PeftModel.from_pretrained(base, "{repo_id}")
-case = Case(text="Nivolumab, cycle 3. 8 watery stools a day over baseline.")
-(answer,) = answer_all(model, tokenizer, [case])
-print(review(case, answer.assessment).final)
-```
-
-## Limits
-
-Small, synthetic, English only; labels follow CTCAE v5.0 and ASCO 2021 as the project reads them and no second
-clinician has checked them. Grades near a border and causality are the weakest fields.
-
-## Licence
-
-A model derivative under the Health AI Developer Foundations terms: {TERMS}. The use restrictions of its section 3.2
-apply to you and to whoever you pass this on to. `{WEIGHTS}` and `{CONFIG}` are modified files: they were trained and
-written by this project, not by Google. {NOTICE.strip()}
-"""

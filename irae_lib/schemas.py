@@ -233,7 +233,8 @@ class Answer(Record):
 
     An unreadable answer is neither a wrong assessment nor "no irAE": it is counted apart, with its reason. `legal_mass`
     is the mean share of the model's probability on tokens that keep to the schema (1.0 where nothing was constrained),
-    `confidence` how probable the model found each scored field that it gave (empty where nothing was constrained).
+    `confidence` how probable the model found each scored field that it gave (empty where nothing was constrained), and
+    `certainty` its reasoning and its labels together (0 where nothing was constrained).
     """
 
     text: str
@@ -241,6 +242,7 @@ class Answer(Record):
     unscored: str = ""
     legal_mass: float = 1.0
     confidence: dict[str, float] = {}
+    certainty: float = 0.0
 
 
 def parse_answer(text: str) -> Answer:

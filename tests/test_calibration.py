@@ -12,9 +12,10 @@ from irae_lib.schemas import FIELDS, Answer, Score
 LABEL = validated_cases()[0].expected
 
 
-def answer(confidence: float | dict) -> Answer:
+def answer(confidence: float | dict, certainty: float | None = None) -> Answer:
     each = confidence if isinstance(confidence, dict) else dict.fromkeys(FIELDS, confidence)
-    return Answer(text="", assessment=LABEL, confidence=each)
+    sure = min(each.values()) if certainty is None else certainty
+    return Answer(text="", assessment=LABEL, confidence=each, certainty=sure)
 
 
 def scored(right: int) -> Score:
@@ -52,18 +53,17 @@ def test_threshold_answers_as_many_as_the_target_allows():
     answers = [answer(c) for c in (0.99, 0.9, 0.8, 0.7)]
     scores = [scored(5), scored(4), scored(5), scored(3)]
     fitted = calibration.fit(answers, scores, target_risk=0.0)
-    kept = [calibration.case_confidence(a, fitted.temperatures) >= fitted.threshold for a in answers]
-    assert kept == [True, True, True, False]
+    assert [a.certainty >= fitted.threshold for a in answers] == [True, True, True, False]
     assert calibration.fit(answers, scores, target_risk=0.25).threshold == 0.0
     assert calibration.fit(answers[3:], scores[3:], target_risk=0.1).threshold is None
 
 
 def test_judged_on_other_cases_with_the_threshold_that_was_chosen():
     fitted = calibration.Calibration(temperatures=dict.fromkeys(FIELDS, 1.0), threshold=0.6, target_risk=0.05, n=9)
-    mixed = dict.fromkeys(FIELDS, 0.9) | {"urgency": 0.5}  # its least sure field decides
+    mixed = dict.fromkeys(FIELDS, 0.9) | {"urgency": 0.5}
     said = calibration.judge(
         fitted,
-        [answer(0.9), answer(0.7), answer(mixed), Answer(text="?", unscored="not JSON")],
+        [answer(0.9), answer(0.7), answer(mixed, certainty=0.1), Answer(text="?", unscored="not JSON")],
         [scored(5), scored(2), scored(5), Score(**dict.fromkeys(FIELDS, False), unscored="not JSON")],
     )
     assert (said.answered.hits, said.answered.n) == (2, 4)
@@ -81,7 +81,9 @@ def test_nothing_to_fit_and_nothing_to_judge():
     said = calibration.judge(fitted, [], [])
     assert said.answered.rate is None and said.fields["urgency"].ece is None
     free = calibration.fit([Answer(text="", assessment=LABEL)], [scored(5)])
-    assert free.n == 0 and calibration.case_confidence(Answer(text="", assessment=LABEL), free.temperatures) == 0
+    assert free.n == 0 and free.threshold is None
+    everything = fitted.model_copy(update={"threshold": 0.0})
+    assert calibration.judge(everything, [Answer(text="", assessment=LABEL)], [scored(5)]).answered.hits == 0
 
 
 def test_a_boastful_model_is_cooled_down_and_its_error_shrinks():

@@ -1,6 +1,7 @@
 """Answers that can always be read, and that do not depend on how fast they were written or who shared their batch."""
 
 import json
+import math
 
 import pytest
 import torch
@@ -235,6 +236,9 @@ def test_confidences_equal_one_forward_pass_over_the_finished_answer(tuned, toke
                 if end > start and before < stop:
                     product *= chance[end]
             assert answer.confidence[name] == pytest.approx(product, abs=2e-3)
+        first = answer.text.index('"reasoning":') + len('"reasoning":')
+        whole = [chance[end] for before, end in zip([0, *ends], ends, strict=False) if end > first and before < stop]
+        assert answer.certainty == pytest.approx(math.prod(whole), rel=2e-2)
         assert answer.confidence.keys() == set(FIELDS) and all(0 < c <= 1 for c in answer.confidence.values())
 
 

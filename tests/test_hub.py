@@ -14,21 +14,13 @@ import pytest
 from loopback_hub import LoopbackHub
 
 from irae_lib import hub
-from irae_lib.cases import validated_cases
-from irae_lib.evaluation import grade_answers, report_section
 from irae_lib.hub_checkpoints import further_places
 from irae_lib.runtime import DATA, ROOT
-from irae_lib.schemas import AccessError, AdapterError, Answer, RunError
+from irae_lib.schemas import AccessError, AdapterError, RunError
 
 TOKEN = "hf_" + "x" * 12
 ADAPTER = DATA / "rehearsal_adapter"
-SECTION = report_section(validated_cases(), grade_answers(validated_cases(), [Answer(text="", unscored="x")] * 11))
-REPORT = {
-    "rehearsal": True,
-    "base_model": "data/rehearsal_base",
-    "adapters": {},
-    "results": {"validated": {"base": SECTION, "full": SECTION}, "test": {"full": SECTION}},
-}
+REPORT = json.loads((DATA / "reports" / "rehearsal.json").read_text())
 
 
 @pytest.fixture()
@@ -40,7 +32,7 @@ def staged(tmp_path):
 
 
 def test_staged_folder_holds_exactly_what_may_leave(staged):
-    assert {path.name for path in staged.iterdir()} == set(hub.PUBLISHED)
+    assert {path.name for path in staged.iterdir()} == set(hub.PUBLISHED) - {hub.TERMS_COPY}
     config = json.loads((staged / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "data/rehearsal_base"
     text = "".join(path.read_text() for path in staged.iterdir() if path.suffix != ".safetensors")
@@ -86,24 +78,26 @@ def test_a_pickle_or_a_missing_file_is_refused(tmp_path):
         hub.stage(folder, REPORT, tmp_path / "out", "t/x")
 
 
-def test_card_carries_licence_notice_rehearsal_n_and_unscored(staged):
-    card = (staged / "README.md").read_text()
-    for part in (
-        "license: other",
-        "license_name: health-ai-developer-foundations",
-        f"license_link: {hub.TERMS}",
-        "(rehearsal)",
-        "Not a medical device",
-        hub.NOTICE.strip(),
-        "unscored",
-        "0/11",
-        "compact-1",
-    ):
-        assert part in card, part
+def test_notice_is_the_exact_sentence_and_a_copy_of_the_terms_goes_along(tmp_path):
+    terms = tmp_path / "terms.txt"
+    terms.write_text("Health AI Developer Foundations Terms of Use ...")
+    staged = hub.stage(ADAPTER, REPORT, tmp_path / "out", "t/x", terms=terms)
     assert (staged / "NOTICE").read_text() == (
         "HAI-DEF is provided under and subject to the Health AI Developer Foundations Terms of Use found at "
         "https://developers.google.com/health-ai-developer-foundations/terms\n"
     )
+    assert (staged / hub.TERMS_COPY).read_text() == terms.read_text()
+
+
+def test_what_the_scan_finds_is_not_staged_and_the_old_staging_stays(staged, tmp_path):
+    report = REPORT | {"base_model": "hf_" + "aB3" * 11}
+    with pytest.raises(AdapterError, match=r"report.json holds a token") as error:
+        hub.stage(ADAPTER, report, staged, "tester/irae")
+    assert "aB3" not in str(error.value) and (staged / "README.md").is_file()
+    note = "one two three four five six seven eight nine"
+    with pytest.raises(AdapterError, match="report.json holds text of a note"):
+        hub.stage(ADAPTER, REPORT | {"profile": note}, staged, "tester/irae", notes=[note])
+    assert [path.name for path in tmp_path.iterdir()] == ["published"]
 
 
 def test_code_of_the_card_runs_as_printed(staged):

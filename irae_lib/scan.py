@@ -1,0 +1,94 @@
+"""What must not leave this machine: tokens, paths, pickles, files nobody asked for, text of real notes.
+
+Read before anything is published, and by a test over the repository and its runs. A finding names file and kind, never
+the secret itself.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+# Tokens of Hugging Face, GitHub, OpenAI, AWS, Google, Slack, and private keys.
+TOKEN = re.compile(
+    r"\bhf_[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bsk-[A-Za-z0-9_-]{20,}|\bAKIA[0-9A-Z]{16}\b"
+    r"|\bAIza[0-9A-Za-z_-]{30,}|\bxox[abprs]-[0-9A-Za-z-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+)
+PATH = re.compile(r"(?<![\w./:])/(?:root|home|Users|tmp|content|mnt|workspace|var/folders)/\w|\b[A-Za-z]:\\\\?Users\b")
+_PICKLES = {".bin", ".pkl", ".pickle", ".pt", ".pth", ".joblib", ".ckpt"}
+# Words in a row that make a sentence somebody's: shorter runs ("no fever, no cough") are everybody's.
+_RUN = 8
+
+
+def scan(folder: Path, *, allowed: Collection[str], notes: Iterable[str] = ()) -> list[str]:
+    """What is wrong with a folder that is to be published, a line each; nothing wrong is an empty list.
+
+    Args:
+        allowed: names of the files that may be there. notes: texts none of whose sentences may appear.
+    """
+    found = []
+    runs = {run for note in notes for run in _runs(note)}
+    for path in sorted(Path(folder).rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            found.append(f"{name} is a link")
+        elif path.is_file():
+            if name not in allowed:
+                found.append(f"{name} does not belong to a publication")
+            if path.suffix.lower() in _PICKLES or _is_pickle(path):
+                found.append(f"{name} is a pickle; publish safetensors only")
+            text = readable(path)
+            found += [f"{name} {what}" for what in secrets(text)]
+            if not runs.isdisjoint(_runs(text)):
+                found.append(f"{name} holds text of a note of your own")
+    return found
+
+
+def secrets(text: str) -> list[str]:
+    """Kinds of secrets in a text: a token, a path of some machine."""
+    return [
+        what
+        for what, pattern in (("holds a token", TOKEN), ("holds a path of this machine", PATH))
+        if pattern.search(text)
+    ]
+
+
+def readable(path: Path) -> str:
+    """The text of a file; of a safetensors file its header, where names and metadata stand."""
+    if path.suffix == ".safetensors":
+        with path.open("rb") as file:
+            (size,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
+            header = file.read(min(size, 10_000_000))
+        try:
+            return "\n".join(_strings(json.loads(header)))
+        except ValueError:
+            return header.decode("utf-8", "replace")
+    return path.read_bytes().decode("utf-8", "replace")
+
+
+def _strings(value: object) -> Iterator[str]:
+    """Every string in decoded JSON, keys included: escapes must not hide anything."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield key
+            yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _is_pickle(path: Path) -> bool:
+    with path.open("rb") as file:
+        start = file.read(4)
+    # Protocol 2 and later, or a zip as torch.save writes it.
+    return (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05") or start == b"PK\x03\x04"
+
+
+def _runs(text: str) -> Iterator[tuple[str, ...]]:
+    words = re.findall(r"\w+", text.lower())
+    return (tuple(words[i : i + _RUN]) for i in range(len(words) - _RUN + 1))
