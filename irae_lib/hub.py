@@ -116,13 +116,17 @@ def push(folder: Path, repo_id: str, *, token: str, private: bool = True, tag: s
     api = HfApi(token=token)
     with said_clearly(f"{repo_id} was not published"):
         make_repo(api, repo_id, private=private)
-    with said_clearly(f"the upload to {repo_id} did not finish; the repository is as it was before"):
-        commit = api.upload_folder(
-            repo_id=repo_id,
-            folder_path=folder,
-            allow_patterns=list(PUBLISHED),
-            commit_message="Adapter, card and report",
-        )
+        before = api.model_info(repo_id).sha
+    try:
+        with said_clearly(f"the upload to {repo_id} broke off"):
+            commit = api.upload_folder(
+                repo_id=repo_id,
+                folder_path=folder,
+                allow_patterns=list(PUBLISHED),
+                commit_message="Adapter, card and report",
+            )
+    except AccessError as error:
+        raise AccessError(f"{error}. {_state_left(api, repo_id, before)}") from None
     if tag:
         with said_clearly(f"commit {commit.oid} of {repo_id} was published, but not tagged"):
             api.create_tag(repo_id, tag=tag, revision=commit.oid, exist_ok=True)
@@ -141,6 +145,17 @@ def make_repo(api, repo_id: str, *, private: bool) -> None:
         raise AccessError(
             f"{repo_id} exists and is public; nothing was uploaded. Make it private, or choose another name"
         )
+
+
+def _state_left(api, repo_id: str, before: str) -> str:
+    """What a push that broke off has left: the answer may be lost and the commit there."""
+    try:
+        now = api.model_info(repo_id).sha
+    except Exception:  # whatever keeps us from asking, the answer is the same
+        return "Whether it arrived cannot be seen from here; push again: the same files make no second commit"
+    if now == before:
+        return "The repository is as it was before; push again"
+    return f"Yet commit {now} is there; push again to have it checked: the same files make no second commit"
 
 
 def fetch(pushed: Pushed, cache_dir: Path, *, token: str) -> Path:

@@ -16,11 +16,18 @@ class LoopbackHub:
     """`with LoopbackHub(token="t") as hub:` serves at `hub.url`; `hub.repos` shows what it holds.
 
     `corrupt` names a file whose body is changed on download; `cut` a method and path fragment after whose
-    request the connection is closed without an answer.
+    request the connection is closed without an answer. `lost` is the number of one request whose connection is closed:
+    ("before", 3) the fourth is not read, ("after", 3) it is obeyed and only its answer is lost.
     """
 
-    def __init__(self, token: str = "test-token", corrupt: str = "", cut: tuple[str, str] = ("", "")):
-        self.token, self.corrupt, self.cut = token, corrupt, cut
+    def __init__(
+        self,
+        token: str = "test-token",
+        corrupt: str = "",
+        cut: tuple[str, str] = ("", ""),
+        lost: tuple[str, int] = ("", -1),
+    ):
+        self.token, self.corrupt, self.cut, self.lost = token, corrupt, cut, lost
         self.repos: dict[str, dict] = {}
         self.lfs: dict[str, bytes] = {}
         self.log: list[str] = []
@@ -58,6 +65,7 @@ def _preupload(path: str, there: bytes | None) -> dict:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     state: LoopbackHub
+    mute = False
 
     def log_message(self, *_):
         pass
@@ -65,6 +73,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, status: int, body=b"", **headers):
         if not isinstance(body, bytes):
             body, headers = json.dumps(body).encode(), {"Content_Type": "application/json"} | headers
+        if self.mute:
+            return self._hang_up()
         self.send_response(status)
         headers = {"Content_Length": len(body)} | headers
         for name, value in headers.items():
@@ -72,6 +82,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+    def _hang_up(self):
+        self.close_connection = True
+        self.connection.close()
 
     def _missing(self, code: str):
         self._answer(404, {"error": code}, X_Error_Code=code, X_Error_Message=code)
@@ -83,9 +97,12 @@ class _Handler(BaseHTTPRequestHandler):
             body = self._chunks()
         hub.log.append(f"{self.command} {path}")
         if hub.cut[0] == self.command and hub.cut[1] and hub.cut[1] in path:
-            self.close_connection = True
-            self.connection.close()
-            return None
+            return self._hang_up()
+        when, number = hub.lost
+        mine = number == len(hub.log) - 1
+        if mine and when == "before":
+            return self._hang_up()
+        self.mute = mine
         if upload := re.fullmatch(r"/lfs/([0-9a-f]{64})", path):
             if hashlib.sha256(body).hexdigest() != upload[1]:
                 return self._answer(400)

@@ -215,6 +215,43 @@ def test_a_cut_connection_leaves_the_old_state_and_says_so(staged, tmp_path, met
     assert said["error"] == "AccessError" and "as it was before" in said["message"]
 
 
+PUSH = (
+    CONVERSATION.split("    again =")[0]
+    + """    print(json.dumps({"commit": first.commit}))
+except IraeError as error:
+    print(json.dumps({"error": type(error).__name__, "message": str(error)}))
+"""
+)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_push_cut_at_any_request_says_truly_what_it_left(staged, tmp_path, when):
+    with LoopbackHub(TOKEN) as server:
+        assert "commit" in converse(server, staged, tmp_path, code=PUSH)
+        requests = list(server.log)
+    outcomes = set()
+    for number, request in enumerate(requests):
+        with LoopbackHub(TOKEN, lost=(when, number)) as server:
+            said = converse(server, staged, tmp_path, code=PUSH)
+            repo = server.repos.get("tester/irae", {"commits": [], "tags": {}})
+        arrived = len(repo["commits"]) == 2
+        if "commit" in said:  # the client asked again by itself
+            assert arrived and repo["tags"] == {"v1": said["commit"]}, request
+            outcomes.add("done")
+            continue
+        assert said["error"] == "AccessError" and said["message"].count("repository is as it was") <= 1, request
+        claims = {
+            "not published": "was not published" in said["message"],
+            "as before": "as it was before" in said["message"],
+            "there": "is there" in said["message"],
+            "not tagged": "not tagged" in said["message"],
+        }
+        (outcome,) = [name for name, made in claims.items() if made]
+        assert arrived == (outcome in ("there", "not tagged")), (request, said)
+        outcomes.add(outcome)
+    assert "not published" in outcomes and ("there" if when == "after" else "as before") in outcomes
+
+
 # --- a base on the Hub, read at one commit --------------------------------------------------------------
 
 PINNED = """
