@@ -1,0 +1,1 @@
+"""What runs elsewhere: the demonstration page of a Space."""

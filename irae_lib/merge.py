@@ -1,0 +1,71 @@
+"""One model for a server: the adapter's weights added to the base's, saved as an ordinary checkpoint.
+
+Servers that cannot load an adapter get this one. It is as large as the base (8.6 GB for MedGemma-4B in 16 bits), and it
+is checked: the merged checkpoint, loaded again, must grade the eleven validated cases as base and adapter do.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+from .cases import file_sha256, validated_cases, write_text
+from .decoding import answer_all
+from .evaluation import grade_answers
+from .model import RECORD, load_adapters, load_base, load_tokenizer, read_record
+from .runtime import Profile
+from .schemas import AdapterError, RunError
+
+
+def merge(adapter: Path, out: Path, profile: Profile) -> int:
+    """Write base and adapter as one checkpoint to `out` (whole or not there); returns the validated cases it passes.
+
+    The weights keep the profile's dtype. `out` also gets the tokenizer, and a record of what was merged.
+
+    Raises:
+        AdapterError: the profile is 4-bit (rounding would be merged in), the adapter is of another base, or the merged
+            model grades the eleven differently.
+        RunError: not enough free disk.
+    """
+    adapter, out = Path(adapter), Path(out)
+    if profile.four_bit:
+        raise AdapterError(
+            "a merge from a 4-bit base would keep its rounding errors for good; merge on a machine that holds the base "
+            "in 16 bits (profile gpu or rehearsal)"
+        )
+    record, cases = read_record(adapter), validated_cases()
+    tokenizer = load_tokenizer(profile.base_model, profile.revision)
+    tuned = load_adapters(load_base(profile), profile.base_model, {"merged": adapter})
+    before = _fields(tuned, tokenizer, cases, profile)
+    model = tuned.merge_and_unload()
+    needs = sum(p.numel() * p.element_size() for p in model.parameters())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(out.parent).free) < 1.2 * needs:
+        raise RunError(f"the merged model needs {needs / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free")
+    aside = out.with_name(f".{out.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    model.save_pretrained(aside)
+    tokenizer.save_pretrained(aside)
+    merged = record | {"merged_from": file_sha256(adapter / "adapter_model.safetensors"), "dtype": profile.dtype}
+    write_text(aside / RECORD, json.dumps(merged, indent=1) + "\n")
+    after = _fields(_load(aside, profile), tokenizer, cases, profile)
+    if [one.raw for one in after] != [one.raw for one in before]:
+        shutil.rmtree(aside)
+        raise AdapterError("the merged model grades the validated cases differently from base and adapter; not kept")
+    shutil.rmtree(out, ignore_errors=True)
+    aside.rename(out)
+    return sum(one.raw.passed for one in after)
+
+
+def _load(folder: Path, profile: Profile):
+    import torch
+    from transformers import AutoModelForImageTextToText
+
+    dtype = getattr(torch, profile.dtype)
+    return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True).eval()
+
+
+def _fields(model, tokenizer, cases, profile: Profile):
+    how = {"batch_size": profile.decode_batch, "max_new_tokens": profile.max_new_tokens, "label": "the eleven"}
+    return grade_answers(cases, answer_all(model, tokenizer, [case.case for case in cases], **how))
