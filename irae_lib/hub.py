@@ -133,15 +133,15 @@ def push(folder: Path, repo_id: str, *, token: str, private: bool = True, tag: s
     return Pushed(repo_id=repo_id, commit=commit.oid, url=f"{api.endpoint}/{repo_id}", files=file_hashes(folder))
 
 
-def make_repo(api, repo_id: str, *, private: bool) -> None:
-    """Create a repository, or find it, and read back that it is as private as asked.
+def make_repo(api, repo_id: str, *, private: bool, repo_type: str = "model", **options: str) -> None:
+    """Create a repository (of a model, or a Space), or find it, and read back that it is as private as asked.
 
     Raises:
         AccessError: it exists, is public, and must not be.
     """
-    api.create_repo(repo_id, private=private, exist_ok=True)
+    api.create_repo(repo_id, private=private, exist_ok=True, repo_type=repo_type, **options)
     # exist_ok leaves an existing repository as public as it was.
-    if private and not api.model_info(repo_id).private:
+    if private and not api.repo_info(repo_id, repo_type=repo_type).private:
         raise AccessError(
             f"{repo_id} exists and is public; nothing was uploaded. Make it private, or choose another name"
         )

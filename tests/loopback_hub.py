@@ -134,11 +134,13 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/repos/create":
             asked = json.loads(body)
             repo_id = f"{asked.get('organization') or 'tester'}/{asked['name']}"
+            if asked.get("type") == "space":
+                repo_id = f"spaces/{repo_id}"
             if repo_id in hub.repos:
                 return self._answer(409, {"error": "exists", "url": f"{hub.url}/{repo_id}"})
             hub.add(repo_id, asked.get("visibility") == "private" or bool(asked.get("private")))
             return self._answer(200, {"url": f"{hub.url}/{repo_id}", "name": repo_id, "id": repo_id})
-        found = re.match(r"(?:/api/models)?/([\w.-]+/[\w.-]+?)(?:\.git)?(?:/(.*))?$", path)
+        found = re.match(r"(?:/api/models|/api)?/((?:spaces/)?[\w.-]+/[\w.-]+?)(?:\.git)?(?:/(.*))?$", path)
         repo = hub.repos.get(found[1]) if found else None
         if repo is None:
             return self._missing("RepoNotFound")
@@ -160,6 +162,10 @@ class _Handler(BaseHTTPRequestHandler):
             )
         if verb == "commit":
             return self._commit(repo_id, repo, body)
+        if verb in ("secrets", "variables"):
+            asked = json.loads(body)
+            repo.setdefault(verb, {})[asked["key"]] = asked["value"]
+            return self._answer(200, [] if verb == "secrets" else {asked["key"]: {"value": asked["value"]}})
         if verb == "tag":
             repo["tags"][json.loads(body)["tag"]] = self._revision(repo, detail)["id"]
             return self._answer(200, {})

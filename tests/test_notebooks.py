@@ -150,8 +150,10 @@ def test_03_writes_a_report_that_follows_from_the_answers(job):
         for a in mine:  # what the floor did is what review does
             proposed = a["answer"]["assessment"] and Assessment.model_validate(a["answer"]["assessment"])
             assert Assessment.model_validate(a["final"]) == review(Case(text=cases[a["id"]].case.text), proposed).final
-    figures = {"loss.png", "grid.png", "accuracy.png", "contrast.png", "calibration.png"}
-    assert {path.name for path in (job[0] / "figures").iterdir()} == figures
+    figures = ["loss", "grid", "accuracy", "contrast", "calibration", "flow", "confusion", "steps"]
+    assert {path.stem for path in (job[0] / "figures").iterdir()} == set(figures)
+    page = (job[0] / "report.html").read_text()
+    assert page.count("<figure>") == 7 and f"{report['results']['test']['full']['raw']['field_accuracy']:.3f}" in page
 
 
 def test_04_publishes_into_a_folder_that_peft_loads(job):
