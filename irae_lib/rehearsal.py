@@ -81,8 +81,8 @@ def corpus(seed: int) -> tuple[str, ...]:
     return (*texts, *[prompt.instructions for prompt in (*prompts.PROMPTS.values(), TEXTBOOK)] * 5)
 
 
-def make_tokenizer(texts: Iterable[str]):
-    """A Gemma-like tokenizer learned from `texts`: byte-fallback BPE, digits one by one, Gemma's chat template."""
+def make_tokenizer(texts: Iterable[str], size: int = VOCABULARY):
+    """A Gemma-like tokenizer of `size` tokens: byte-fallback BPE, digits one by one, Gemma's chat template."""
     from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
     from trl.chat_template_utils import gemma3_chat_template
@@ -93,7 +93,7 @@ def make_tokenizer(texts: Iterable[str]):
     bpe.pre_tokenizer = pre_tokenizers.Split(Regex(r"\d|\u2581?[^\W\d]+|[^\w\s\u2581]+|\u2581|\n"), behavior="isolated")
     bpe.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
     bpe.train_from_iterator(
-        texts, trainers.BpeTrainer(vocab_size=VOCABULARY, special_tokens=[*SPECIAL, *_BYTES], show_progress=False)
+        texts, trainers.BpeTrainer(vocab_size=size, special_tokens=[*SPECIAL, *_BYTES], show_progress=False)
     )
     # The trainer takes the bytes for special tokens; in Gemma's tokenizer they are words like any other.
     written = json.loads(bpe.to_str())
