@@ -18,6 +18,7 @@ STYLE = """<style>
 .irae table{border-collapse:collapse;width:100%;table-layout:auto}
 .irae td,.irae th{border:1px solid #ccc;padding:.25rem .45rem;text-align:left;vertical-align:top;overflow-wrap:anywhere;
 color:#1a1a1a}
+.irae td:first-child,.irae th{white-space:nowrap}
 .irae .current{background:#cfe8f7;border-bottom:2px solid #0072B2}
 .irae .negated{text-decoration:line-through;color:#595959}
 .irae .other{border-bottom:2px dotted #7a4d00;color:#5c3a00}
