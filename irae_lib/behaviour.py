@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -52,7 +52,8 @@ def make_probes(cases: Sequence[LabelledCase], *, per_kind: int = 20) -> list[Pr
         for case in cases:
             if made == per_kind:
                 break
-            for text, at_least in make(case, made):
+            if change := make(case, made):
+                text, at_least = change
                 changed = Case(id=f"{kind.replace(' ', '-')}-{case.case.id}", text=text)
                 probes.append(Probe(kind=kind, source=case.case.id, case=changed, at_least=at_least))
                 made += 1
@@ -147,7 +148,8 @@ def _data() -> dict[str, Any]:
     return json.loads((DATA / "probes.json").read_text(encoding="utf-8"))
 
 
-Made = Iterator[tuple[str, Urgency | None]]
+# The changed note, and the urgency it must reach; None where a note does not allow the change.
+Made = tuple[str, Urgency | None] | None
 
 
 def _other_units(case: LabelledCase, _: int) -> Made:
@@ -161,8 +163,8 @@ def _other_units(case: LabelledCase, _: int) -> Made:
         for i in mine:
             parts[i] = value.sub(functools.partial(_converted, row), parts[i])
         if mine:
-            yield "".join(parts), None
-            return
+            return "".join(parts), None
+    return None
 
 
 def _converted(row: dict[str, Any], found: re.Match) -> str:
@@ -172,8 +174,7 @@ def _converted(row: dict[str, Any], found: re.Match) -> str:
 def _other_order(case: LabelledCase, _: int) -> Made:
     """The sections of the note, last first; the line with age and tumour stays in front."""
     first, *sections = case.case.text.splitlines()
-    if len(sections) > 1:
-        yield "\n".join([first, *reversed(sections)]), None
+    return ("\n".join([first, *reversed(sections)]), None) if len(sections) > 1 else None
 
 
 def _other_names(case: LabelledCase, made: int) -> Made:
@@ -183,14 +184,14 @@ def _other_names(case: LabelledCase, made: int) -> Made:
         old, new = rows[(made + i) % len(rows)]
         text, n = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", new, case.case.text)
         if n:
-            yield text, None
-            return
+            return text, None
+    return None
 
 
 def _with_sentence(key: str, case: LabelledCase, made: int) -> Made:
-    """A sentence at the end that says nothing about this illness."""
+    """One of the sentences called `key` at the end; which one turns with the number made so far."""
     sentences = _data()[key]
-    yield f"{case.case.text}\n{sentences[made % len(sentences)]}", None
+    return f"{case.case.text}\n{sentences[made % len(sentences)]}", None
 
 
 def _worse(case: LabelledCase, _: int) -> Made:
@@ -199,11 +200,12 @@ def _worse(case: LabelledCase, _: int) -> Made:
     if case.kind == "irae" and len(label.affected_systems) == 1 and label.urgency < Urgency.EMERGENCY:
         for row in _data()["worse"]:
             if row["system"] == label.affected_systems[0]:
-                yield f"{case.case.text}\n{row['text']}", Urgency(row["at_least"])
+                return f"{case.case.text}\n{row['text']}", Urgency(row["at_least"])
+    return None
 
 
 def _attacked(case: LabelledCase, made: int) -> Made:
     """An irAE that needs somebody, with an instruction to say the opposite."""
     if case.expected.irae_detected and case.expected.urgency >= Urgency.SOON:
-        attacks = _data()["attacks"]
-        yield f"{case.case.text}\n{attacks[made % len(attacks)]}", None
+        return _with_sentence("attacks", case, made)
+    return None

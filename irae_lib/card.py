@@ -28,7 +28,6 @@ def model_card(record: Mapping[str, Any], report: Mapping[str, Any], repo_id: st
         else ""
     )
     pinned = f', revision="{record["base_revision"]}"' if record["base_revision"] else ""
-    systems = [("base", "raw"), ("full", "raw"), ("full", "safety"), ("rules", "safety")]
     return f"""---
 {_front_matter(record, report, title)}
 ---
@@ -75,7 +74,7 @@ with the hashes of the cases, is in `report.json`.
 ```
 
 ```
-{triage_table(report, "test", systems)}
+{triage_table(report, "test")}
 ```
 
 ```

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from tqdm.auto import tqdm
 
-from .grammar import Writer, certainty, field_confidences, vocabulary
+from .grammar import Writer, confidences, vocabulary
 from .model import stop_ids
 from .prompts import COMPACT, Prompt, messages
 from .schemas import Answer, Case, parse_answer
@@ -279,9 +279,14 @@ def _append(row: int, tokens: list[int], writers, pending, written) -> None:
 
 def _constrained(tokenizer, words, one: Written) -> Answer:
     answer = parse_answer(tokenizer.decode(one.ids, skip_special_tokens=False))
-    sure = {name: round(chance, 6) for name, chance in field_confidences(words, one.ids, one.chances).items()}
-    whole = float(f"{certainty(words, one.ids, one.chances):.4g}")
-    return answer.model_copy(update={"legal_mass": round(one.legal_mass, 4), "confidence": sure, "certainty": whole})
+    fields, whole = confidences(words, one.ids, one.chances)
+    return answer.model_copy(
+        update={
+            "legal_mass": round(one.legal_mass, 4),
+            "confidence": {name: round(chance, 6) for name, chance in fields.items()},
+            "certainty": float(f"{whole:.4g}"),
+        }
+    )
 
 
 def _free(tokenizer, ids: list[int], stops: Sequence[int]) -> Answer:

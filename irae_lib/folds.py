@@ -12,7 +12,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from tqdm.auto import tqdm
 from transformers import set_seed
 
@@ -21,7 +20,7 @@ from .decoding import answer_all
 from .model import lora_config
 from .runtime import Profile
 from .schemas import Answer
-from .training import ResumableTrainer, fitting_length, prepare, sft_config, token_lengths
+from .training import ResumableTrainer, dataset, fitting_length, prepare, sft_config, token_lengths
 
 
 def leave_one_out(
@@ -40,7 +39,7 @@ def leave_one_out(
     answers = []
     for left_out, case in enumerate(tqdm(cases, desc="leave one out", unit="fold")):
         set_seed(record["seed"])
-        mine = [{k: row[k] for k in ("prompt", "completion")} for i, row in enumerate(rows) if i != left_out]
+        mine = [row for i, row in enumerate(rows) if i != left_out]
         with tempfile.TemporaryDirectory() as folder:
             trainer = ResumableTrainer(
                 model=base,
@@ -52,7 +51,7 @@ def leave_one_out(
                     max_length=longest,
                     seed=record["seed"],
                 ),
-                train_dataset=Dataset.from_list(mine),
+                train_dataset=dataset(mine),
                 processing_class=tokenizer,
                 peft_config=lora_config(rank=record["rank"], alpha=record["alpha"], dropout=record["dropout"]),
             )

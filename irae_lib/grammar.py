@@ -132,41 +132,32 @@ class Writer:
 
 
 _KEYS = {name: f',"{name}":'.encode() for name in FIELDS} | {"likelihood": b',"causality":{"likelihood":'}
+_REASONING = b',"reasoning":'
 
 
-def field_confidences(words, ids: Sequence[int], chances: Sequence[tuple[int, float]]) -> dict[str, float]:
-    """How probable the model found what it said, per scored field, given the note and all it had said before.
+def confidences(words, ids: Sequence[int], chances: Sequence[tuple[int, float]]) -> tuple[dict[str, float], float]:
+    """How probable the model found what it said: each scored field, and reasoning and labels together.
+
+    The labels alone say little: they are settled in the reasoning ("CTCAE Grade 3") and follow from it with a
+    probability near 1.
 
     Args:
         ids: the tokens of an answer that follows the grammar.
         chances: (place among `ids`, probability among the allowed tokens) of those that were the model's to choose.
 
     Returns:
-        The product of the chances of the tokens that spell a field's value, the closing quote included: a token that
-        straddles the border counts, a value whose every token was forced is certain.
+        Products of the chances of the tokens that spell a value, the closing quote included: a token that straddles the
+        border counts, a value whose every token was forced is certain. A field's is given all that was said before it.
     """
+    ends = [0, *np.cumsum([len(words.decode_bytes([token])) for token in ids])]
     text = words.decode_bytes(list(ids))
+
+    def together(start: int, stop: int) -> float:
+        return float(np.prod([chance for place, chance in chances if ends[place + 1] > start and ends[place] < stop]))
+
     # In a string a quote is escaped, so these keys can stand nowhere else.
     starts = {name: text.index(key) + len(key) for name, key in _KEYS.items()}
-    ends = {"affected_systems": b"]", "likelihood": b"}"}
-    return {
-        name: _together(words, ids, chances, start, text.index(ends.get(name, b","), start))
-        for name, start in starts.items()
-    }
-
-
-def certainty(words, ids: Sequence[int], chances: Sequence[tuple[int, float]]) -> float:
-    """How probable the model found its reasoning and its labels together, given the note and the quotes.
-
-    The labels alone say little: they are settled in the reasoning ("CTCAE Grade 3") and follow from it with a
-    probability near 1. Arguments as in `field_confidences`.
-    """
-    text = words.decode_bytes(list(ids))
-    start, last = text.index(b',"reasoning":'), text.index(_KEYS["likelihood"]) + len(_KEYS["likelihood"])
-    return _together(words, ids, chances, start + len(b',"reasoning":'), text.index(b"}", last))
-
-
-def _together(words, ids: Sequence[int], chances: Sequence[tuple[int, float]], start: int, stop: int) -> float:
-    """The product of the chances of all tokens with a byte between two places of the text."""
-    ends = [0, *np.cumsum([len(words.decode_bytes([token])) for token in ids])]
-    return float(np.prod([chance for place, chance in chances if ends[place + 1] > start and ends[place] < stop]))
+    borders = {"affected_systems": b"]", "likelihood": b"}"}
+    stops = {name: text.index(borders.get(name, b","), start) for name, start in starts.items()}
+    reasoning = text.index(_REASONING) + len(_REASONING)
+    return {name: together(starts[name], stops[name]) for name in FIELDS}, together(reasoning, stops["likelihood"])

@@ -32,7 +32,6 @@ def report_page(report: Mapping[str, Any], figures: Path) -> str:
     gate = check(report)
     failed = [line for line in gate if not line.holds]
     verdict = f"{len(gate) - len(failed)} of {len(gate)} thresholds of the gate hold"
-    shown = [("base", "raw"), ("full", "raw"), ("full", "safety"), ("rules", "safety")]
     sections = [
         ("What must hold before publishing", _pre(tables.gate_table(gate)), ()),
         ("Held-out test", _pre(tables.results_table(report, "test")), (("accuracy", "Share right by field."),)),
@@ -40,7 +39,7 @@ def report_page(report: Mapping[str, Any], figures: Path) -> str:
         ("The five improvements", _pre(tables.improvements_table(report, "test")), ()),
         (
             "What a safety reviewer asks",
-            _pre(tables.triage_table(report, "test", shown)),
+            _pre(tables.triage_table(report, "test")),
             (
                 ("flow", "Urgency of each case from base to tuned to final answer."),
                 ("confusion", "Label against final answer; the last column are unscored answers."),
@@ -81,10 +80,7 @@ def report_page(report: Mapping[str, Any], figures: Path) -> str:
 
 
 def _headline(report: Mapping[str, Any]) -> str:
-    base, tuned, final = (
-        report["results"]["test"][system][stage]
-        for system, stage in (("base", "raw"), ("full", "raw"), ("full", "safety"))
-    )
+    base, tuned, final = (report["results"]["test"][system][stage] for system, stage in tables.BEFORE_AFTER)
     grave = final["triage"]["severe_under_grade_3_up"]
     return html.escape(
         f"On {tuned['n']} held-out notes the base has {base['field_accuracy']:.3f} of the fields right, the tuned "

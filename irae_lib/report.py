@@ -32,6 +32,9 @@ SYSTEM_NAMES = {
 
 # The rules have no model: what they say before they speak is no result.
 RULES_RAW = ("rules", "raw")
+# What a reader compares: before, after, with the safety layer; and the rules without a model.
+BEFORE_AFTER = (("base", "raw"), ("full", "raw"), ("full", "safety"))
+SIDE_BY_SIDE = (*BEFORE_AFTER, ("rules", "safety"))
 
 
 def system_name(system: str, stage: str) -> str:
@@ -139,7 +142,7 @@ TRIAGE_ROWS = {
 }
 
 
-def triage_table(report: dict, split: str, systems: Sequence[tuple[str, str]]) -> str:
+def triage_table(report: dict, split: str, systems: Sequence[tuple[str, str]] = SIDE_BY_SIDE) -> str:
     """What a safety reviewer asks, one column per (system, stage): hits of n, and the 95 % interval in per cent."""
     sections = [report["results"][split][system][stage]["triage"] for system, stage in systems]
     rows = []

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from datasets import Dataset
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
@@ -78,6 +79,11 @@ def fitting_length(lengths: dict[str, int], limit: int = 2048) -> int:
             + ", ".join(too_long[:5])
         )
     return -(-max(lengths.values()) // 64) * 64
+
+
+def dataset(rows: list[dict[str, Any]]) -> Dataset:
+    """Training rows as TRL wants them: prompt and completion, nothing else."""
+    return Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows])
 
 
 class ResumableTrainer(SFTTrainer):

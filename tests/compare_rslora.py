@@ -19,7 +19,6 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from datasets import Dataset
 from transformers import set_seed
 
 from irae_lib.cases import to_prompt_completion
@@ -29,15 +28,10 @@ from irae_lib.model import load_base, load_tokenizer, lora_config
 from irae_lib.report import table
 from irae_lib.runtime import choose_profile
 from irae_lib.synthesis import make_splits
-from irae_lib.training import ResumableTrainer, fitting_length, prepare, sft_config, token_lengths
+from irae_lib.training import ResumableTrainer, dataset, fitting_length, prepare, sft_config, token_lengths
 
 # As fractions of the profile's own rate; rsLoRA gets smaller ones, for it steps four times as far.
 RATES = {False: (0.5, 1.0, 2.0), True: (0.125, 0.25, 0.5)}
-
-
-def dataset(rows: list[dict]) -> Dataset:
-    """Rows as TRL wants them."""
-    return Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows])
 
 
 def measure(

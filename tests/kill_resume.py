@@ -28,14 +28,13 @@ def train(folder: Path, updates: int) -> None:
     """One life of the child: find a checkpoint, go on, save the adapter at the end."""
     from dataclasses import replace
 
-    from datasets import Dataset
     from transformers import set_seed
 
     from irae_lib.cases import to_prompt_completion
     from irae_lib.model import load_base, load_tokenizer, lora_config
     from irae_lib.runtime import choose_profile
     from irae_lib.synthesis import make_cases
-    from irae_lib.training import ResumableTrainer, prepare, sft_config
+    from irae_lib.training import ResumableTrainer, dataset, prepare, sft_config
 
     profile = replace(choose_profile("rehearsal"), batch_size=2)
     cases = make_cases(2 * updates, pool="train", seed=1, prefix="kill", detail="short")
@@ -46,7 +45,7 @@ def train(folder: Path, updates: int) -> None:
     trainer = ResumableTrainer(
         model=load_base(profile),
         args=args,
-        train_dataset=Dataset.from_list([{k: row[k] for k in ("prompt", "completion")} for row in rows]),
+        train_dataset=dataset(rows),
         processing_class=tokenizer,
         peft_config=lora_config(rank=16, alpha=32, dropout=0.05),
     )

@@ -1,25 +1,15 @@
 """Changed notes are what they claim to be, verdicts follow the definitions, and the rules alone behave."""
 
 import pytest
+from labels import RENAL, changed
 
 from irae_lib import Case, review
 from irae_lib.behaviour import INJECTION, INVARIANCE, KINDS, Probe, holds, make_probes, summarize_probes, summarize_runs
 from irae_lib.cases import LabelledCase
-from irae_lib.schemas import Assessment, Urgency
+from irae_lib.schemas import Urgency
 from irae_lib.synthesis import make_cases
 
 CASES = make_cases(250, pool="test", seed=11, prefix="probe", detail="short")
-SAID = Assessment(
-    irae_detected=True,
-    affected_systems=["Renal"],
-    overall_severity="Grade 2 - Moderate",
-    urgency="soon",
-    causality={"likelihood": "Possible"},
-)
-
-
-def changed(**fields) -> Assessment:
-    return Assessment.model_validate(SAID.model_dump() | fields)
 
 
 def only(kind: str, text: str, **label) -> str:
@@ -73,9 +63,9 @@ def test_only_what_can_be_made_is_made():
 def test_verdicts(kind, after, good):
     at_least = Urgency.URGENT if kind == "worse" else None
     probe = Probe(kind=kind, source="x", case=Case(text="note"), at_least=at_least)
-    assert holds(probe, SAID, changed(**after)) is good
-    assert not holds(probe, None, SAID) and not holds(probe, SAID, None)
-    counted = summarize_probes([probe], [SAID], [changed(**after)])[kind]
+    assert holds(probe, RENAL, changed(**after)) is good
+    assert not holds(probe, None, RENAL) and not holds(probe, RENAL, None)
+    counted = summarize_probes([probe], [RENAL], [changed(**after)])[kind]
     assert (counted.hits, counted.n) == (int(good != (kind == INJECTION)), 1)
 
 
@@ -95,8 +85,8 @@ def test_the_rules_alone_stay_rise_and_cannot_be_talked_down():
 
 
 def test_sampled_runs_by_hand():
-    cases = [LabelledCase(case=Case(id=str(i), text="note"), expected=SAID) for i in range(3)]
-    runs = [[SAID, SAID, SAID], [SAID, changed(urgency="urgent"), None], [SAID, changed(urgency="urgent"), None]]
+    cases = [LabelledCase(case=Case(id=str(i), text="note"), expected=RENAL) for i in range(3)]
+    runs = [[RENAL, RENAL, RENAL], [RENAL, changed(urgency="urgent"), None], [RENAL, changed(urgency="urgent"), None]]
     flips = summarize_runs(cases, runs)
     assert (flips.runs, flips.any_field.hits, flips.urgency.hits, flips.always_passed.hits) == (3, 2, 2, 2)
     assert summarize_runs([], [[], []]).any_field.rate is None

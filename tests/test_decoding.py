@@ -9,7 +9,7 @@ from stress_decoding import random_model, stress
 
 from irae_lib.cases import validated_cases
 from irae_lib.decoding import FreeWriter, Prefix, answer_all, common_start, prompt_ids, write
-from irae_lib.grammar import RESERVE, Writer, assessment_grammar, field_confidences, vocabulary
+from irae_lib.grammar import RESERVE, Writer, assessment_grammar, confidences, vocabulary
 from irae_lib.model import load_adapters, load_base, load_tokenizer, stop_ids
 from irae_lib.prompts import messages
 from irae_lib.rehearsal import VOCABULARY
@@ -262,6 +262,6 @@ def test_the_token_that_decides_a_field_is_the_one_that_counts(tokenizer, words)
         stop = text.index({"affected_systems": "]", "likelihood": "}"}.get(name, ","), start)
         deciding = next(i for i, end in enumerate(ends) if end > start + 1)  # past an opening quote or bracket
         after = next(i for i, end in enumerate([0, *ends]) if end >= stop)
-        sure = field_confidences(words, ids, [(deciding, 0.25), (after, 0.5)])
+        sure, _ = confidences(words, ids, [(deciding, 0.25), (after, 0.5)])
         assert sure[name] == 0.25
         assert all(value == 1.0 for other, value in sure.items() if other != name)

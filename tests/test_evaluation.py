@@ -1,5 +1,8 @@
 """Scores and rates: by hand on small inputs, and on the degenerate ones (nothing, nobody, all unscored)."""
 
+import functools
+
+import labels
 import pytest
 
 from irae_lib import Case, score
@@ -25,8 +28,7 @@ TRUTH = Assessment(
 )
 
 
-def changed(**fields) -> Assessment:
-    return Assessment.model_validate(TRUTH.model_dump() | fields)
+changed = functools.partial(labels.changed, TRUTH)
 
 
 @pytest.mark.parametrize(

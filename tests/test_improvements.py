@@ -1,24 +1,13 @@
 """The original's five claims, each counted over the labels it is about."""
 
 import pytest
+from labels import RENAL, changed
 
 from irae_lib import Case
 from irae_lib.cases import LabelledCase, validated_cases
 from irae_lib.improvements import IMPROVEMENTS, improvements
-from irae_lib.schemas import Assessment
 
-G2 = Assessment(
-    irae_detected=True,
-    affected_systems=["Renal"],
-    overall_severity="Grade 2 - Moderate",
-    urgency="soon",
-    causality={"likelihood": "Possible"},
-)
 CLAIMS = [one.claim for one in IMPROVEMENTS]
-
-
-def changed(**fields) -> Assessment:
-    return Assessment.model_validate(G2.model_dump() | fields)
 
 
 G3 = changed(overall_severity="Grade 3 - Severe", urgency="urgent")
@@ -29,9 +18,9 @@ WELL = changed(irae_detected=False, affected_systems=[], overall_severity="Unkno
 @pytest.mark.parametrize(
     ("label", "said", "hits"),
     [
-        (G2, G2, {0: 1, 3: 1, 4: 1}),
-        (G2, changed(urgency="routine"), {0: 0, 3: 1, 4: 1}),
-        (G2, changed(urgency="urgent"), {0: 0, 3: 1, 4: 1}),
+        (RENAL, RENAL, {0: 1, 3: 1, 4: 1}),
+        (RENAL, changed(urgency="routine"), {0: 0, 3: 1, 4: 1}),
+        (RENAL, changed(urgency="urgent"), {0: 0, 3: 1, 4: 1}),
         (G3, changed(urgency="soon"), {1: 0, 3: 1, 4: 1}),
         (HEART, changed(affected_systems=["Cardiac", "Renal"], urgency="emergency"), {2: 1, 3: 0, 4: 1}),
         (HEART, changed(urgency="soon", causality={"likelihood": "Uncertain"}), {2: 0, 3: 0, 4: 0}),

@@ -80,11 +80,9 @@ def test_the_policy_changes_nothing_in_float32(stock_norm, tokenizer):
 
 
 def make_trainer(tokenizer, folder, *, profile=PROFILE, loaded=None, epochs=4, **prepare):
-    from datasets import Dataset
     from transformers import set_seed
 
     set_seed(3)
-    data = Dataset.from_list([{key: row[key] for key in ("prompt", "completion")} for row in ROWS])
     trainer = training.ResumableTrainer(
         model=loaded or model.load_base(profile),
         args=training.sft_config(
@@ -95,7 +93,7 @@ def make_trainer(tokenizer, folder, *, profile=PROFILE, loaded=None, epochs=4, *
             max_length=768,
             seed=3,
         ),
-        train_dataset=data,
+        train_dataset=training.dataset(ROWS),
         processing_class=tokenizer,
         peft_config=model.lora_config(),
     )

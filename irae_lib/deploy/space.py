@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..card import NOTICE
 from ..cases import write_text
 from ..hub import Pushed, make_repo, said_clearly
 from ..runtime import DATA, ROOT
@@ -25,7 +26,7 @@ pydantic>=2.10,<3
 numpy
 tqdm
 """
-_README = """---
+_README = f"""---
 title: irAE triage
 sdk: gradio
 sdk_version: 6.31.0
@@ -35,10 +36,9 @@ pinned: false
 license: other
 ---
 
-Research demonstration, not a medical device: synthetic or de-identified English text only. HAI-DEF is provided under
-and subject to the Health AI Developer Foundations Terms of Use found at
-https://developers.google.com/health-ai-developer-foundations/terms
-"""
+Research demonstration, not a medical device: synthetic or de-identified English text only.
+
+{NOTICE}"""
 _APP = "from irae_lib.deploy.app import main\n\nmain()\n"
 
 
