@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from .behaviour import INJECTION, KINDS
@@ -23,11 +23,13 @@ SHORT = {
     "urgency": "urgency",
     "likelihood": "causality",
 }
+LEFT_OUT = "left out"  # each of the eleven answered by a model that has seen the other ten
 SYSTEM_NAMES = {
     "base": "base",
     "guided": "base, guided prompt",
     "eleven": "tuned on the eleven",
     "full": "tuned (full)",
+    LEFT_OUT: "tuned on the other ten",
 }
 
 # The rules have no model: what they say before they speak is no result.
@@ -103,10 +105,12 @@ def case_grid(graded: Sequence[Graded], stage: str) -> str:
     return table(rows, ["case", *SHORT.values(), "right", "verdict"])
 
 
-def results_table(report: dict, split: str) -> str:
+def results_table(report: dict, split: str, without: Collection[str] = ()) -> str:
     """One split of the report: every system before and after the safety floor, each rate with its n."""
     rows = []
     for system, stages in report["results"][split].items():
+        if system in without:
+            continue
         for stage in ("raw", "safety"):
             one = stages[stage]
             interval = one["field_accuracy_interval"]

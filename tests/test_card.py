@@ -83,3 +83,13 @@ def test_known_failures_follow_the_report():
     worse = json.loads(json.dumps(REPORT))
     worse["results"]["test"]["full"]["safety"]["triage"]["missed_emergency"] |= {"hits": 77, "n": 88}
     assert "77/88" in model_card(ADAPTER, worse, "tester/irae").split("## Known failures")[1]
+
+
+def test_leave_one_out_has_a_section_of_its_own_or_says_that_it_was_not_measured():
+    assert "Not measured in this run" in BODY
+    report = json.loads(json.dumps(REPORT))
+    report["results"]["validated"]["left out"] = report["results"]["validated"]["eleven"]
+    fitting, rest = model_card(ADAPTER, report, "tester/irae").split("**Leave one case out.**")
+    left_out = rest.split("**Held-out**")[0]
+    assert "tuned on the other ten" in left_out and "tuned on the eleven" not in left_out
+    assert "tuned on the other ten" not in fitting

@@ -126,19 +126,24 @@ except IraeError as error:
 """
 
 
-def talk(server: LoopbackHub, tmp_path: Path, code: str, *arguments: str, **environment: str) -> dict:
-    """Run code in a process of its own that takes the loopback server for the Hub; its last line is JSON."""
-    environment |= os.environ | {
+def hub_environment(server: LoopbackHub, tmp_path: Path) -> dict[str, str]:
+    """An environment in which the real client takes the loopback server for the Hub."""
+    return os.environ | {
         "HF_ENDPOINT": server.url,
         "HF_HUB_DISABLE_XET": "1",
         "HF_HOME": str(tmp_path / "home"),
         "HF_HUB_OFFLINE": "0",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_TOKEN": TOKEN,
     }
+
+
+def talk(server: LoopbackHub, tmp_path: Path, code: str, *arguments: str, **environment: str) -> dict:
+    """Run code in a process of its own that takes the loopback server for the Hub; its last line is JSON."""
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments],
         cwd=ROOT,
-        env=environment,
+        env=hub_environment(server, tmp_path) | environment,
         capture_output=True,
         text=True,
         timeout=300,

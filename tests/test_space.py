@@ -1,6 +1,5 @@
 """The Space: what goes up is complete and clean, and it is created private with a token that can only read."""
 
-import os
 import re
 import shlex
 import shutil
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from loopback_hub import LoopbackHub
-from test_hub import TOKEN, talk
+from test_hub import TOKEN, hub_environment, talk
 
 from irae_lib.deploy.space import stage_space
 from irae_lib.runtime import DATA, ROOT
@@ -82,13 +81,15 @@ def test_a_public_space_of_the_same_name_receives_nothing(staged, tmp_path):
     assert len(repo["commits"]) == 1 and "secrets" not in repo
 
 
-def test_the_job_command_of_the_readme_is_accepted_by_the_client_without_being_sent():
+def test_the_job_command_of_the_readme_is_accepted_by_the_client_without_being_sent(tmp_path):
     command = re.search(r"```bash\nhf (jobs run .*?)```", (ROOT / "README.md").read_text(), re.S)[1]
     arguments = shlex.split(command.replace("\\\n", ""))
     hf = Path(sys.executable).with_name("hf")
-    arguments.insert(2, "--dry-run")
-    done = subprocess.run([hf, *arguments], env=os.environ | {"HF_TOKEN": TOKEN}, capture_output=True, text=True)
-    if "No such option" in done.stderr:
-        pytest.skip("this version of the client has no dry run")
+    with LoopbackHub(TOKEN) as server:  # where there is no dry run, nothing must reach the real Hub
+        run = {"env": hub_environment(server, tmp_path), "capture_output": True, "text": True}
+        if "--dry-run" not in subprocess.run([hf, "jobs", "run", "--help"], **run).stdout:
+            pytest.skip("this version of the client has no dry run")
+        done = subprocess.run([hf, *arguments[:2], "--dry-run", *arguments[2:]], **run)
     assert done.returncode == 0 and "Job not submitted" in done.stdout, done.stderr
     assert TOKEN not in done.stdout and "l4x1" in done.stdout
+    assert not [line for line in server.log if line.startswith("POST")], server.log
