@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from . import checkpoints
+from . import checkpoints, sealed
 from .model import check_language_only
 from .runtime import Profile
 from .schemas import IraeError, RunError, SchemaError
@@ -90,7 +90,7 @@ class ResumableTrainer(SFTTrainer):
     """TRL's trainer whose checkpoints are written aside, sealed and moved into place.
 
     `belongs` (set before training) says what a checkpoint belongs to; `copies` are further places to keep it, each
-    with `keep(folder)` and `find(belongs)` (see `hub_checkpoints.further_places`).
+    with `keep(folder)` and `find(belongs)` (see `keeping.Place.checkpoints`).
     """
 
     belongs: Mapping[str, Any] = {}
@@ -102,11 +102,11 @@ class ResumableTrainer(SFTTrainer):
 
     def _save_checkpoint(self, model, trial) -> None:
         root = Path(self.args.output_dir)
-        self._writing = checkpoints.aside(root)
+        self._writing = sealed.aside(root)
         try:
             super()._save_checkpoint(model, trial)
             (made,) = self._writing.iterdir()
-            checkpoints.seal(made, self.belongs)
+            sealed.seal(made, self.belongs)
             whole = checkpoints.move_in(made, root)
         finally:
             shutil.rmtree(self._writing, ignore_errors=True)
@@ -131,7 +131,7 @@ class ResumableTrainer(SFTTrainer):
 
 
 class Survival(TrainerCallback):
-    """Save every `every_minutes`, and stop with a checkpoint when `max_minutes` are over (0: no limit)."""
+    """Save every `every_minutes` and at the end; stop with a checkpoint when `max_minutes` are over (0: no limit)."""
 
     def __init__(self, *, every_minutes: float = 5.0, max_minutes: float = 0.0):
         self.every, self.most = every_minutes * 60, max_minutes * 60
@@ -144,7 +144,8 @@ class Survival(TrainerCallback):
         now = time.monotonic()
         if self.most and now - self.began >= self.most and state.global_step < state.max_steps:
             self.ran_out = control.should_training_stop = control.should_save = True
-        elif now - self.saved >= self.every and state.global_step < state.max_steps:
+        elif now - self.saved >= self.every or state.global_step == state.max_steps:
+            # The last one, too: a machine that dies after training and before saving the adapter loses nothing.
             control.should_save = True
             self.saved = now
         return control

@@ -4,18 +4,18 @@ import json
 
 import pytest
 
-from irae_lib import checkpoints
+from irae_lib import checkpoints, sealed
 from irae_lib.schemas import RunError
 
 MINE = {"data_sha256": "a", "prompt": "compact-1"}
 
 
 def write(root, step, belongs=MINE):
-    folder = checkpoints.aside(root) / f"checkpoint-{step}"
+    folder = sealed.aside(root) / f"checkpoint-{step}"
     (folder / "deep").mkdir(parents=True)
     (folder / "weights.safetensors").write_bytes(b"w" * 1000 + bytes([step]))
     (folder / "deep" / "state.json").write_text("{}")
-    checkpoints.seal(folder, belongs)
+    sealed.seal(folder, belongs)
     return checkpoints.move_in(folder, root)
 
 
@@ -58,11 +58,11 @@ def test_one_of_another_run_is_refused_and_says_what_differs(tmp_path):
 
 
 def test_what_an_interrupted_writer_left_is_no_checkpoint(tmp_path):
-    half = checkpoints.aside(tmp_path) / "checkpoint-7"
+    half = sealed.aside(tmp_path) / "checkpoint-7"
     half.mkdir()
     (half / "weights.safetensors").write_bytes(b"half")
     assert checkpoints.find(tmp_path, MINE).folder is None
-    assert not list(checkpoints.aside(tmp_path).iterdir()), "the next writer starts in an empty folder"
+    assert not list(sealed.aside(tmp_path).iterdir()), "the next writer starts in an empty folder"
 
 
 def test_the_same_step_again_replaces_the_old_one(tmp_path):
@@ -79,7 +79,7 @@ def test_copies_are_whole_wherever_the_original_goes(tmp_path):
     (here / "checkpoint-6" / "weights.safetensors").write_bytes(b"torn")
     found = place.find(MINE)
     assert found == (drive / "checkpoint-6", 6, ())
-    assert json.loads((found.folder / checkpoints.SEAL).read_text())["belongs"] == MINE
+    assert json.loads((found.folder / sealed.SEAL).read_text())["belongs"] == MINE
 
 
 def test_a_copy_that_fails_is_one_clear_error(tmp_path):

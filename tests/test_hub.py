@@ -15,9 +15,8 @@ import pytest
 from loopback_hub import LoopbackHub
 
 from irae_lib import hub
-from irae_lib.hub_checkpoints import further_places
 from irae_lib.runtime import DATA, ROOT
-from irae_lib.schemas import AccessError, AdapterError, RunError
+from irae_lib.schemas import AdapterError
 
 TOKEN = "hf_" + "x" * 12
 ADAPTER = DATA / "rehearsal_adapter"
@@ -336,78 +335,3 @@ def test_a_base_is_read_at_the_commit_asked_for_and_an_adapter_of_another_commit
     assert said[old] == [old, pytest.approx(older)]
     assert said[new][:3] == [new, pytest.approx(older + 1.0), "AdapterError"] and f"at commit {old}" in said[new][3]
     assert said[none][0] == "AccessError" and "has no revision" in said[none][1]
-
-
-# --- checkpoints on the Hub -----------------------------------------------------------------------------
-
-KEEP = """
-import json, sys
-from pathlib import Path
-from irae_lib import checkpoints
-from irae_lib.hub_checkpoints import CheckpointRepo
-from irae_lib.schemas import IraeError
-here, scratch, belongs = Path(sys.argv[1]), Path(sys.argv[2]), {"seed": 7}
-repo = CheckpointRepo("tester/run", token=sys.argv[3], scratch=scratch)
-said = {}
-try:
-    said["before"] = repo.find(belongs).step
-    for step in (5, 6):
-        folder = checkpoints.aside(here) / f"checkpoint-{step}"
-        (folder / "deep").mkdir(parents=True)
-        (folder / "weights.safetensors").write_bytes(b"w" * 1000 + bytes([step]))
-        (folder / "deep" / "state.json").write_text("{}")
-        checkpoints.seal(folder, belongs)
-        repo.keep(checkpoints.move_in(folder, here))
-    found = repo.find(belongs)
-    said |= {"step": found.step, "passed_over": found.passed_over}
-    repo.find({"seed": 8})
-except IraeError as error:
-    said["error"] = [type(error).__name__, str(error)]
-print(json.dumps(said))
-"""
-
-
-def test_the_hub_keeps_the_newest_checkpoint_and_another_run_is_refused(tmp_path):
-    with LoopbackHub(TOKEN) as server:
-        said = talk(server, tmp_path, KEEP, str(tmp_path / "here"), str(tmp_path / "scratch"), TOKEN)
-        repo = server.repos["tester/run"]
-    assert repo["private"] and {name.split("/")[0] for name in repo["commits"][-1]["files"]} == {"checkpoint-6"}
-    assert (said["before"], said["step"], said["passed_over"]) == (0, 6, [])
-    assert said["error"][0] == "RunError" and "seed differ" in said["error"][1]
-
-
-def test_a_checkpoint_changed_on_the_way_is_passed_over(tmp_path):
-    with LoopbackHub(TOKEN, corrupt="checkpoint-6/weights.safetensors") as server:
-        said = talk(server, tmp_path, KEEP, str(tmp_path / "here"), str(tmp_path / "scratch"), TOKEN)
-    assert said["step"] == 0 and "weights.safetensors is cut or changed" in said["passed_over"][0]
-
-
-def test_checkpoints_do_not_go_to_a_public_repository(tmp_path):
-    with LoopbackHub(TOKEN) as server:
-        server.add("tester/run", private=False)
-        said = talk(server, tmp_path, KEEP, str(tmp_path / "here"), str(tmp_path / "scratch"), TOKEN)
-        assert len(server.repos["tester/run"]["commits"]) == 1
-    assert said["error"][0] == "AccessError" and "public; nothing was uploaded" in said["error"][1]
-
-
-def test_a_commit_cut_off_leaves_the_checkpoint_before(tmp_path):
-    with LoopbackHub(TOKEN, cut=("POST", "/commit/")) as server:
-        said = talk(server, tmp_path, KEEP, str(tmp_path / "here"), str(tmp_path / "scratch"), TOKEN)
-        assert len(server.repos["tester/run"]["commits"]) == 1
-    assert said["error"][0] == "AccessError" and "checkpoint-5 was not copied to tester/run" in said["error"][1]
-
-
-def test_places_for_copies_are_a_folder_a_repository_or_refused(tmp_path, monkeypatch):
-    for name in ("HF_TOKEN", "HF_TOKEN_PATH"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HF_HOME", str(tmp_path))
-    assert further_places("", scratch=tmp_path) == ()
-    (folder,) = further_places(str(tmp_path / "drive"), scratch=tmp_path, own_cases=3)
-    assert folder.root == tmp_path / "drive"
-    with pytest.raises(AccessError, match="need a token"):
-        further_places("hub:tester/run", scratch=tmp_path)
-    monkeypatch.setenv("HF_TOKEN", TOKEN)
-    (repo,) = further_places("hub:tester/run", scratch=tmp_path)
-    assert repo.repo_id == "tester/run"
-    with pytest.raises(RunError, match="3 cases of your own"):
-        further_places("hub:tester/run", scratch=tmp_path, own_cases=3)

@@ -17,7 +17,7 @@ LIGHT = [
     "irae_lib.page",
     "irae_lib.retention",
     "irae_lib.hub",
-    "irae_lib.hub_checkpoints",
+    "irae_lib.keeping",
     "irae_lib.run",
 ]
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "matplotlib", "huggingface_hub", "papermill")

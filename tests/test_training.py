@@ -7,7 +7,7 @@ import pytest
 import torch
 from test_model import PROFILE, ROWS
 
-from irae_lib import checkpoints, model, training
+from irae_lib import checkpoints, model, sealed, training
 from irae_lib.runtime import REHEARSAL_BASE
 from irae_lib.schemas import AdapterError, RunError
 
@@ -147,8 +147,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tokenizer, tmp_
             raise OSError("No space left on device")
         real(folder, belongs)
 
-    real = checkpoints.seal
-    monkeypatch.setattr(checkpoints, "seal", full_disk)
+    real = sealed.seal
+    monkeypatch.setattr(sealed, "seal", full_disk)
     with pytest.raises(OSError, match="No space"):
         trainer.train()
     assert checkpoints.find(tmp_path, {"data_sha256": "a"}).step == 2
@@ -161,11 +161,11 @@ def test_checkpoints_are_copied_and_a_lost_drive_does_not_end_the_run(tokenizer,
     trainer.copies = (checkpoints.Folder(drive), checkpoints.Folder(gone))
     trainer.train()
     newest = checkpoints.find(drive, {"data_sha256": "a"})
-    assert newest.step == 3
-    (tmp_path / "run" / "checkpoint-3" / "optimizer.pt").write_bytes(b"torn")
+    assert newest.step == 4, "the last update is kept as well"
+    (tmp_path / "run" / "checkpoint-4" / "optimizer.pt").write_bytes(b"torn")
     trainer.copies = trainer.copies[:1]
     found = trainer.find_checkpoint()
-    assert found.folder == newest.folder and "checkpoint-3 is passed over" in found.passed_over[0]
+    assert found.folder == newest.folder and "checkpoint-4 is passed over" in found.passed_over[0]
     assert "could not be copied to gone" in "".join(capsys.readouterr())
 
 
