@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from tqdm.auto import tqdm
 
+from .answer_book import AnswerBook
 from .grammar import Writer, confidences, vocabulary
 from .model import stop_ids
 from .prompts import COMPACT, Prompt, messages
@@ -50,6 +51,7 @@ def answer_all(
     short: bool = False,
     fast: bool = True,
     choose: Callable | None = None,
+    book: AnswerBook | None = None,
 ) -> list[Answer]:
     """One `Answer` per case, in the order given; greedy unless told otherwise: the same model gives the same answers.
 
@@ -60,6 +62,7 @@ def answer_all(
             screening. What a model says without having quoted the note may differ from what it says after.
         fast: read the common start of the prompts once, and several forced tokens in one pass. Same answers either way.
         choose: how tokens are picked, see `write`; `sampler` draws them.
+        book: where answers are written down batch by batch; those that stand in it are not asked for again.
     """
     prompts = prompt_ids(tokenizer, cases, prompt)
     stops = stop_ids(tokenizer)
@@ -72,16 +75,24 @@ def answer_all(
             else FreeWriter(stops, budget=max_new_tokens)
         )
 
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    shared = Prefix(model, common_start(prompts) if fast else [])
-    answers: dict[int, Answer] = {}
-    with tqdm(total=len(prompts), desc=label, unit="case") as bar:
+    if book and choose and len(book.known) < len(prompts):
+        book.start_again()
+    answers: dict[int, Answer] = dict(book.known) if book else {}
+    # Batches are written down whole, so what is left falls into the same batches as in a run that was not interrupted.
+    order = sorted((i for i in range(len(prompts)) if i not in answers), key=lambda i: len(prompts[i]))
+    shared = Prefix(model, common_start(prompts) if fast and order else [])
+    with tqdm(total=len(prompts), initial=len(answers), desc=label, unit="case") as bar:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             asked = [prompts[i] for i in rows]
             written = write(model, asked, [writer() for _ in rows], shared, together=fast, choose=choose)
-            for i, one in zip(rows, written, strict=True):
-                answers[i] = _constrained(tokenizer, words, one) if constrained else _free(tokenizer, one.ids, stops)
+            batch = {
+                i: _constrained(tokenizer, words, one) if constrained else _free(tokenizer, one.ids, stops)
+                for i, one in zip(rows, written, strict=True)
+            }
+            if book:
+                book.add(batch)
+            answers |= batch
             bar.update(len(rows))
     return [answers[i] for i in range(len(prompts))]
 

@@ -52,7 +52,7 @@ class Place:
         return ()
 
     def bring(self, needs: str, run_dir: str = "") -> tuple[Path | None, list[str]]:
-        """The newest kept run that holds `needs`, copied to this machine's runs; or the one named like `run_dir`, there.
+        """The newest kept run that holds `needs`, copied to this machine; or the one named like `run_dir`, to there.
 
         Returns:
             The run folder, None where there is none; and a line for each one that was passed over.
@@ -173,9 +173,8 @@ class Repo(Place):
 
         from .hub import said_clearly
 
-        with said_clearly(f"what is kept in {self.repo_id} could not be fetched"):
-            with suppress(RepositoryNotFoundError):
-                snapshot_download(self.repo_id, token=self.api.token, local_dir=self.scratch, allow_patterns=pattern)
+        with said_clearly(f"what is kept in {self.repo_id} could not be fetched"), suppress(RepositoryNotFoundError):
+            snapshot_download(self.repo_id, token=self.api.token, local_dir=self.scratch, allow_patterns=pattern)
         return self.scratch
 
     def _seals(self) -> list[Path]:
