@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .address import repository
 from .behaviour import INJECTION, INVARIANCE
 from .report import LEFT_OUT, behaviour_table, counted, improvements_table, results_table, triage_table
 
@@ -101,7 +102,8 @@ what the note does not say, reads English only, and raises mimics as well: what 
 
 ## Use
 
-With [the project's library]({_SOURCE}), which has the prompt, the grammar of an answer and the safety layer:
+With [the project's library](https://github.com/{repository()}), which has the prompt, the grammar of an answer and
+the safety layer:
 
 ```python
 from peft import PeftModel
@@ -131,9 +133,6 @@ a copy of the terms. Where your use needs authorisation by a health regulator, y
 `adapter_model.safetensors` and `adapter_config.json` are modified files: they were trained and written by this project,
 not by Google. {NOTICE.strip()}
 """
-
-
-_SOURCE = "https://github.com/OWNER/REPO"
 
 
 def _front_matter(record: Mapping[str, Any], report: Mapping[str, Any], title: str) -> str:
