@@ -18,6 +18,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from irae_lib import ready
+
 ROOT = Path(__file__).parent.parent
 REQUIREMENTS = ROOT / "requirements.txt"
 CONSTRAINTS = ROOT / "tests" / "constraints-colab.txt"
@@ -146,3 +148,27 @@ def test_install_on_colab_keeps_torch_numpy_pandas_and_the_widgets(constrained, 
     assert after.keys() >= NEVER_REPLACED
     if constrained:
         assert replaced.keys() <= REPLACED_WITH_CONSTRAINTS, replaced
+
+
+@pytest.mark.network
+def test_what_the_setup_cell_installs_on_colab_is_the_tested_set(tmp_path):
+    colab, tested = read_pins(FREEZE), read_pins(CONSTRAINTS)
+    missing = {
+        name
+        for name, requirement in read_requirements(REQUIREMENTS).items()
+        if name not in ready.NOT_HERE and not (name in colab and requirement.specifier.contains(colab[name]))
+    }
+    moving = missing.union(*(ready.MOVES_WITH.get(name, set()) for name in missing))
+    fixed = [f"{name}=={v}" for name, v in colab.items() if name not in moving and not CUDA_PARTS.match(name)]
+    fixed = [
+        line for line in fixed if not re.match(r"torch|sympy|cu\w+-cu12", line)
+    ]  # the index has another build of torch
+    (tmp_path / "fixed.txt").write_text("\n".join(fixed), encoding="utf-8")
+    after = resolve_over_colab(tmp_path, "-c", str(tmp_path / "fixed.txt"))
+    assert missing == {"papermill", "trl", "datasets", "bitsandbytes", "llguidance"}
+    differs = {
+        name: (after[name], tested[name])
+        for name in (*moving, "transformers", "huggingface-hub", "peft")
+        if name in tested and after[name] != tested[name]
+    }
+    assert not differs, differs
