@@ -8,8 +8,10 @@ passed on to a person.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from .metrics import Interval, Rate, bootstrap, brier, calibration_error, rate
 from .schemas import FIELDS, Answer, Record, Score
@@ -51,6 +53,21 @@ class CalibrationReport(Record):
     answered: Rate
     failed_of_answered: Rate
     failed_of_all: Rate
+
+
+def calibration_of(report: Path) -> Calibration | None:
+    """The calibration of a report; None where there is no report."""
+    if not report.is_file():
+        return None
+    return Calibration.model_validate(json.loads(report.read_text(encoding="utf-8"))["calibration"]["calibration"])
+
+
+def judged(fitted: Calibration | None, answer: Answer) -> tuple[dict[str, float], bool]:
+    """How sure an answer is of each field (cooled where there is a calibration), and whether a person should read."""
+    if fitted is None:
+        return dict(answer.confidence), False
+    sure = {field: cooled(c, fitted.temperatures[field]) for field, c in answer.confidence.items()}
+    return sure, bool(fitted.threshold and answer.certainty < fitted.threshold)
 
 
 def cooled(confidence: float, temperature: float) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Hashable, Sequence, Set
 from typing import TypeVar
 
 from .schemas import Record
@@ -81,6 +81,14 @@ def weighted_kappa(a: Sequence[int], b: Sequence[int], levels: int) -> float | N
     share_a, share_b = ([list(one).count(level) for level in range(levels)] for one in (a, b))
     expected = sum((i - j) ** 2 * p * q for i, p in enumerate(share_a) for j, q in enumerate(share_b))
     return rounded(1 - observed * n / expected) if expected else None
+
+
+def kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
+    """Cohen's kappa of two raters over unordered labels; None where it is not defined, as in `weighted_kappa`."""
+    n = len(a)
+    same = sum(x == y for x, y in zip(a, b, strict=True))
+    by_chance = sum(list(a).count(label) * list(b).count(label) for label in set(a)) / n if n else 0.0
+    return rounded((same - by_chance) / (n - by_chance)) if n != by_chance else None
 
 
 def confusion(expected: Sequence[int], said: Sequence[int | None], levels: int) -> list[list[int]]:

@@ -6,7 +6,7 @@ import re
 import pytest
 
 from irae_lib import Case, read, review
-from irae_lib.calibration import Calibration
+from irae_lib.calibration import Calibration, calibration_of
 from irae_lib.deploy import app
 from irae_lib.runtime import DATA
 from irae_lib.schemas import FIELDS, Answer, Assessment
@@ -78,8 +78,8 @@ def test_an_answer_below_the_threshold_goes_to_a_person_and_confidences_are_cool
 
 
 def test_the_calibration_is_that_of_the_report(tmp_path):
-    assert app.calibration_of(tmp_path / "report.json") is None
-    found = app.calibration_of(DATA / "reports" / "rehearsal.json")
+    assert calibration_of(tmp_path / "report.json") is None
+    found = calibration_of(DATA / "reports" / "rehearsal.json")
     assert found.n == 150 and 0 < found.threshold < 1
 
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from irae_lib import Case, review
-from irae_lib.calibration import Calibration, cooled
+from irae_lib.calibration import calibration_of, judged
 from irae_lib.view import case_html
 
 LONGEST = 12_000  # characters; a discharge letter is about 4,000
@@ -93,9 +93,8 @@ def assess(engine, note: str, agreed: bool) -> tuple[str, str, str]:
         case = Case(text=note)
         answer = engine.answer(case)
         result = review(case, answer.assessment)
-        fitted = engine.calibration
-        sure = fitted and {field: cooled(c, fitted.temperatures[field]) for field, c in answer.confidence.items()}
-        heading = "sure, calibrated" if fitted else "sure, not calibrated"
+        sure, unsure = judged(engine.calibration, answer)
+        heading = "sure, calibrated" if engine.calibration else "sure, not calibrated"
         view = case_html(case.text, result, answer, confidence=sure, sure=heading)
     except Exception as error:
         print(f"assessment failed: {type(error).__name__}", file=sys.stderr)  # its message may hold note text
@@ -108,15 +107,7 @@ def assess(engine, note: str, agreed: bool) -> tuple[str, str, str]:
             {"rule": c.rule, "field": c.field, "from": c.before, "to": c.after} for c in result.corrections
         ],
     }
-    threshold = fitted and fitted.threshold
-    return UNSURE if threshold and answer.certainty < threshold else "", view, json.dumps(trail, indent=1)
-
-
-def calibration_of(report: Path) -> Calibration | None:
-    """The calibration of a report; None where there is no report."""
-    if not report.is_file():
-        return None
-    return Calibration.model_validate(json.loads(report.read_text(encoding="utf-8"))["calibration"]["calibration"])
+    return UNSURE if unsure else "", view, json.dumps(trail, indent=1)
 
 
 def build(engine):
