@@ -56,6 +56,7 @@ def answer_all(
     """One `Answer` per case, in the order given; greedy unless told otherwise: the same model gives the same answers.
 
     Args:
+        label: names the progress bar; "" for none.
         constrained: keep to the grammar of an assessment: every answer can be read. Without it an answer cut off at
             `max_new_tokens` is unscored, and says that it was cut.
         short: the five labels alone, without evidence and reasoning: some ten forward passes instead of a hundred, for
@@ -81,7 +82,8 @@ def answer_all(
     # Batches are written down whole, so what is left falls into the same batches as in a run that was not interrupted.
     order = sorted((i for i in range(len(prompts)) if i not in answers), key=lambda i: len(prompts[i]))
     shared = Prefix(model, common_start(prompts) if fast and order else [])
-    with tqdm(total=len(prompts), initial=len(answers), desc=label, unit="case") as bar:
+    quiet = {} if label else {"disable": True}
+    with tqdm(total=len(prompts), initial=len(answers), desc=label, unit="case", **quiet) as bar:
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             asked = [prompts[i] for i in rows]

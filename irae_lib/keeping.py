@@ -51,6 +51,10 @@ class Place:
         """Further places for a trainer's checkpoints, each with `keep(folder)` and `find(belongs)`."""
         return ()
 
+    def folder(self, name: str) -> Path:
+        """A folder to write small files into as they come: at the place where that is a folder, else among the runs."""
+        return runtime.runs_root() / name
+
     def bring(self, needs: str, run_dir: str = "") -> tuple[Path | None, list[str]]:
         """The newest kept run that holds `needs`, copied to this machine; or the one named like `run_dir`, to there.
 
@@ -105,6 +109,9 @@ class Folder(Place):
         finally:
             shutil.rmtree(packed.parent, ignore_errors=True)
         return f"kept and read back: {part} of {run.name} in {self.name}"
+
+    def folder(self, name: str) -> Path:
+        return self.root / name
 
     def checkpoints(self, run: Path, name: str, *, own_notes: int = 0) -> tuple[Any, ...]:
         return (checkpoints.Folder(self.root / run.name / "checkpoints" / name),)

@@ -24,7 +24,7 @@ from .view import case_html
 HELP = (
     "Keys, in one line, then Enter: <b>a</b> accept · <b>n</b> next · <b>p</b> back · <b>i</b>/<b>o</b> irAE yes/no · "
     "<b>g0</b>-<b>g4</b> grade · <b>u0</b>-<b>u3</b> urgency · <b>c0</b>-<b>c3</b> causality · "
-    "<b>s</b>+letters organ system on or off (<b>shep</b> Hepatic). Example: <b>g3 u2 a n</b>. Tab moves between fields."
+    "<b>s</b>+letters organ on or off (<b>shep</b> Hepatic). Example: <b>g3 u2 a n</b>. Tab goes to the next field."
 )
 Asks = Callable[[Case], Answer] | None
 
@@ -76,8 +76,12 @@ class ReviewPanel:
             return
         name = f"pasted-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
         self.cases.setdefault(name, LabelledCase(case=Case(id=name, text=text), expected=NOTHING, kind=""))
+        # New options choose the first case by themselves; nobody asked for that one.
+        self.picker.unobserve(self._picked, names="value")
         self.picker.options = list(self.cases)
         self.picker.value = name
+        self.picker.observe(self._picked, names="value")
+        self._show()
 
     def accept(self) -> bool:
         """Save the five fields as they stand; False, with the reason in view, where they contradict each other."""
@@ -138,19 +142,27 @@ class ReviewPanel:
         return self.box
 
     def _build(self) -> None:
-        wide, label = w.Layout(width="auto"), {"description_width": "90px"}
+        wide, full, label = (
+            w.Layout(width="auto", flex="0 0 auto"),
+            w.Layout(width="100%"),
+            {"description_width": "90px"},
+        )
         self.picker = w.Dropdown(options=list(self.cases), description="case", style=label)
-        self.system = w.ToggleButtons(options=list(self.systems), description="answer of", style=label)
+        self.system = w.ToggleButtons(
+            options=list(self.systems), description="answer of", style=label | {"button_width": "auto"}
+        )
         self.bar = w.IntProgress(min=0, max=len(self.cases), description="reviewed", style=label)
         self.count, self.view, self.said = w.HTML(), w.HTML(), w.HTML()
-        self.paste = w.Textarea(placeholder="or paste a synthetic or de-identified note", layout=w.Layout(width="100%"))
+        self.paste = w.Textarea(
+            description="note", placeholder="or paste a synthetic or de-identified one", layout=full
+        )
         self.read = w.Button(description="Read the pasted note", layout=wide)
         self.irae = w.ToggleButtons(options=["yes", "no"], description="irAE", style=label)
         self.organs = {s: w.Checkbox(description=s.value, indent=False, layout=w.Layout(width="150px")) for s in System}
         self.grade = w.Dropdown(options=[one.value for one in Severity], description="CTCAE grade", style=label)
         self.urgency = w.ToggleButtons(options=[one.value for one in Urgency], description="urgency", style=label)
         self.likelihood = w.Dropdown(options=[one.value for one in Likelihood], description="causality", style=label)
-        self.comment = w.Text(description="comment", style=label, layout=w.Layout(width="100%"))
+        self.comment = w.Text(description="comment", style=label, layout=full)
         self.keys = w.Text(description="keys", placeholder="g3 u2 a n", continuous_update=False, style=label)
         self.back, self.accepts, self.ahead = (
             w.Button(description=name, button_style=look, layout=wide)
@@ -164,20 +176,23 @@ class ReviewPanel:
                 self.view,
                 *(self.irae, organs, self.grade, self.urgency, self.likelihood, self.comment),
                 w.HBox([self.back, self.accepts, self.ahead, self.said]),
-                w.HBox([self.keys, w.HTML(f'<small class="irae">{HELP}</small>')]),
+                w.HBox([self.keys, w.HTML(f'<div style="font-size:12px;line-height:1.4">{HELP}</div>')]),
                 w.HBox([self.paste, self.read]),
             ]
         )
 
     def _wire(self) -> None:
-        self.picker.observe(lambda _: self._show(), names="value")
-        self.system.observe(lambda _: self._show(), names="value")
+        self.picker.observe(self._picked, names="value")
+        self.system.observe(self._picked, names="value")
         self.read.on_click(lambda _: self.read_note(self.paste.value))
         self.accepts.on_click(lambda _: self.accept())
         self.back.on_click(lambda _: self.step(-1))
         self.ahead.on_click(lambda _: self.step(1))
         self.keys.observe(self._typed, names="value")
         self.irae.observe(self._no_irae, names="value")
+
+    def _picked(self, change) -> None:
+        self._show()
 
     def _typed(self, change) -> None:
         if change["new"]:
@@ -204,7 +219,7 @@ class ReviewPanel:
         result = review(self.case, answer and answer.assessment)
         sure, unsure = judged(self.fitted.get(name), answer) if answer else ({}, False)
         heading = "sure, calibrated" if self.fitted.get(name) else "sure, not calibrated"
-        self.view.value = case_html(self.case.text, result, answer, confidence=sure or None, sure=heading)
+        self.view.value = case_html(self.case.text, result, answer, confidence=sure, sure=heading, note_first=True)
         given = self.done.get(self.case.id)
         self._fill(given.expected if given else result.final)
         self._progress()

@@ -6,6 +6,7 @@ Functions take plain report data (`report.json`) or cases, and know nothing abou
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -47,17 +48,34 @@ def system_name(system: str, stage: str) -> str:
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """A fixed-width text table: first column left, the others right aligned."""
+    """A fixed-width text table: numbers right aligned, the first column and columns of words left.
+
+    >>> print(table([["GI-001", "soon", 4], ["HEP-001", "urgent", 10]], ["case", "urgency", "right"]))
+    case     urgency  right
+    -------  -------  -----
+    GI-001   soon         4
+    HEP-001  urgent      10
+    """
     cells = [[str(cell) for cell in row] for row in (header, *rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    words = [i == 0 or any(row[i][:1].isalpha() for row in cells[1:]) for i in range(len(header))]
     lines = [
         "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cell.ljust(width) if left else cell.rjust(width)
+            for cell, width, left in zip(row, widths, words, strict=True)
         ).rstrip()
         for row in cells
     ]
     return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+
+
+def folded(text: str, width: int = 100) -> str:
+    """Text with long lines folded at words, for a notebook's page: a page itself would cut words in two."""
+    lines = (
+        textwrap.fill(line, width, subsequent_indent="    ", break_on_hyphens=False, replace_whitespace=False)
+        for line in text.split("\n")
+    )
+    return "\n".join(lines)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ shows them.
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from .schemas import FIELDS, Answer, Assessment, Evidence, Finding, Review
 
@@ -16,14 +16,14 @@ STYLE = """<style>
 .irae{color:#1a1a1a;background:#fff;font:15px/1.5 system-ui,sans-serif}
 .irae pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:0;padding:.6rem;border:1px solid #ccc}
 .irae table{border-collapse:collapse;width:100%;table-layout:auto}
-.irae td,.irae th{border:1px solid #ccc;padding:.25rem .45rem;text-align:left;vertical-align:top;overflow-wrap:anywhere;
-color:#1a1a1a}
+.irae table td,.irae table th{border:1px solid #ccc;padding:.25rem .45rem;text-align:left;vertical-align:top;
+overflow-wrap:anywhere;color:#1a1a1a;background:#fff}
 .irae td:first-child,.irae th{white-space:nowrap}
 .irae .current{background:#cfe8f7;border-bottom:2px solid #0072B2}
 .irae .negated{text-decoration:line-through;color:#595959}
 .irae .other{border-bottom:2px dotted #7a4d00;color:#5c3a00}
 .irae .quote{box-shadow:inset 0 -.55em 0 #fde9b8}
-.irae .raised{background:#ffe9dc;font-weight:600}
+.irae table td.raised{background:#ffe9dc;font-weight:600}
 .irae .missing{color:#a33b00}
 </style>"""
 LEGEND = (
@@ -46,19 +46,27 @@ def wrapped(*parts: str) -> str:
 
 def note_html(text: str, findings: Sequence[Finding] = (), evidence: Sequence[Evidence] = ()) -> str:
     """The note with findings marked by status and the model's quotes underlaid, where they overlap both."""
+    out = []
+    for piece, looks, title in marked(text, findings, evidence):
+        safe = html.escape(piece)
+        out.append(f'<span class="{" ".join(looks)}" title="{html.escape(title)}">{safe}</span>' if looks else safe)
+    return f"<pre>{''.join(out)}</pre>"
+
+
+def marked(
+    text: str, findings: Sequence[Finding] = (), evidence: Sequence[Evidence] = ()
+) -> Iterator[tuple[str, list[str], str]]:
+    """The note cut into pieces: text, how it is marked (current, negated, other, quote), and what was read there."""
     borders = {0, len(text)}
     spans = [(f.start, f.end, _look(f.status), f"{f.name}: {f.status}") for f in findings]
     spans += [(e.start, e.end, "quote", "quoted by the model") for e in evidence if e.start is not None]
     for start, end, *_ in spans:
         borders |= {start, end}
-    places, out = sorted(borders), []
+    places = sorted(borders)
     for start, end in zip(places, places[1:], strict=False):
         here = [span for span in spans if span[0] <= start and end <= span[1]]
-        piece = html.escape(text[start:end])
-        looks = " ".join(sorted({look for *_, look, _ in here}))
-        title = html.escape("; ".join(dict.fromkeys(what for *_, what in here)))
-        out.append(f'<span class="{looks}" title="{title}">{piece}</span>' if here else piece)
-    return f"<pre>{''.join(out)}</pre>"
+        looks = sorted({look for *_, look, _ in here})
+        yield text[start:end], looks, "; ".join(dict.fromkeys(what for *_, what in here))
 
 
 def _look(status: str) -> str:
@@ -121,25 +129,24 @@ def case_html(
     *,
     confidence: Mapping[str, float] | None = None,
     sure: str = "sure, not calibrated",
+    note_first: bool = False,
 ) -> str:
     """The whole view: fields and raises first, so that the trail is seen without scrolling, then note and raw answer.
 
-    `confidence` replaces the answer's own, with its heading `sure`.
+    `confidence` replaces the answer's own, with its heading `sure`. `note_first` is for reviewers, who should have read
+    the note before they see what others made of it.
     """
+    note = LEGEND + note_html(text, result.findings, result.evidence)
+    above, below = (note, "") if note_first else ("", note)
     if answer is None:
-        return wrapped(
-            fields_html(result.proposed, result.final),
-            corrections_html(result),
-            LEGEND,
-            note_html(text, result.findings),
-        )
+        return wrapped(above, fields_html(result.proposed, result.final), corrections_html(result), below)
     unread = f"<p class=missing>The model's answer cannot be read: {html.escape(answer.unscored)}</p>"
     return wrapped(
+        above,
         unread if answer.assessment is None else "",
         fields_html(result.proposed, result.final, confidence or answer.confidence, sure),
         corrections_html(result),
-        LEGEND,
-        note_html(text, result.findings, result.evidence),
+        below,
         evidence_html(result),
         f"<details><summary>the model's answer as it came</summary><pre>{html.escape(answer.text)}</pre></details>",
     )

@@ -127,6 +127,7 @@ def test_what_is_here_already_is_not_overwritten(runs, tmp_path):
 def test_nowhere_keeps_nothing_and_says_how_to(runs):
     nowhere = keeping.place_at("")
     run = make_run(runs("first"))
+    assert nowhere.folder("reviews") == run.parent / "reviews"
     assert nowhere.keep(run, "data") == "kept in the run folder only" and nowhere.checkpoints(run, "full") == ()
     with pytest.raises(RunError, match="run 03_validate first.*every page is a machine of its own: give keep_in"):
         keeping.find_run("", needs="report.json", made_by="03_validate", place=nowhere, profile=choose_profile())

@@ -16,9 +16,10 @@ import papermill
 import pytest
 
 from irae_lib import Assessment, Case, review
-from irae_lib.cases import file_sha256, read_cases, read_training_file
+from irae_lib.cases import file_sha256, read_cases, read_training_file, validated_cases
+from irae_lib.reviews import save_verdict, verdict, verdict_file
 from irae_lib.runtime import REHEARSAL_BASE, ROOT
-from irae_lib.schemas import FIELDS
+from irae_lib.schemas import FIELDS, Urgency
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MAIN_JOB = ("01_build_data", "02_fine_tune", "03_validate", "04_push_adapter")
@@ -41,7 +42,7 @@ def tagged(path: Path, tag: str) -> list[nbformat.NotebookNode]:
 
 
 def test_all_notebooks_are_there():
-    assert {path.stem for path in NOTEBOOKS} >= {"00_rehearsal_base", *MAIN_JOB}
+    assert {path.stem for path in NOTEBOOKS} >= {"00_rehearsal_base", *MAIN_JOB, "05_review_cases"}
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -240,6 +241,27 @@ def test_00_retrains_a_base_that_loads(tmp_path):
     )
     record = json.loads((folder / "training.json").read_text())
     assert record["legs"][0]["updates"] == 16 and record["sha256"] == file_sha256(folder / "model.safetensors")
+
+
+def test_05_counts_how_far_reviewers_agree(tmp_path, monkeypatch):
+    monkeypatch.setenv("IRAE_RUNS", str(tmp_path))
+    for name, others in (("anna", 0), ("ben", 4)):  # ben sees four of the eleven as urgent whatever they are
+        for i, one in enumerate(validated_cases()):
+            said = one.expected.model_copy(update={"urgency": Urgency.URGENT}) if i < others else one.expected
+            save_verdict(verdict_file(tmp_path / "reviews", name), verdict(one.case, said, kind=one.kind))
+    path, out = ROOT / "notebooks" / "05_review_cases.ipynb", tmp_path / "out.ipynb"
+    papermill.execute_notebook(
+        str(path),
+        str(out),
+        cwd=str(path.parent),
+        kernel_name="python3",
+        progress_bar=False,
+        parameters={"profile": "smoke", "reviewer": "ben", "cases_file": str(tmp_path / "reviews" / "anna.jsonl")},
+    )
+    text = "".join(part.get("text", "") for cell in code_cells(out) for part in cell.outputs)
+    changed = sum(one.expected.urgency is not Urgency.URGENT for one in validated_cases()[:4])
+    assert re.search(rf"anna and ben .*\n(?:.*\n)*?urgency +11 +{11 - changed} +0\.\d\d", text), text[-3000:]
+    assert "ben and the labels" in text and "answers from: rules alone, base, guided prompt, base, tuned" in text
 
 
 # --- nbval: what a reader sees is still true ------------------------------------------------------------

@@ -1,0 +1,69 @@
+"""The notebooks in JupyterLab, as a reader sees them: everything runs, nothing warns, figures and widgets are drawn.
+
+Needs a Chromium and two packages that nothing else does: `pip install jupyterlab playwright`.
+"""
+
+import shutil
+
+import pytest
+from lab import Lab, copy_checkout
+
+from irae_lib.cases import read_cases
+
+pytest.importorskip("jupyterlab", reason="jupyterlab is not installed")
+pytest.importorskip("playwright", reason="playwright is not installed")
+if not shutil.which("chromium"):
+    pytest.skip("no program named chromium on the PATH", allow_module_level=True)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """One JupyterLab for all tests of this file, over a copy of the checkout."""
+    folder = tmp_path_factory.mktemp("lab")
+    with Lab(copy_checkout(folder / "copy"), folder / "runs") as lab:
+        yield lab
+
+
+def test_00_runs_from_top_to_bottom_without_a_warning(lab, tmp_path):
+    lab.open("00_rehearsal_base")
+    lab.run_all(timeout=240)
+    assert lab.errors() == []
+    assert [cell["execution_count"] for cell in lab.cells()] == list(range(1, len(lab.cells()) + 1))
+    figures = lab.page.locator(".jp-OutputArea-output img")
+    assert figures.count() >= 1 and figures.first.bounding_box()["width"] > 300
+    # The badge is the only thing that the page may ask from outside; the driver refuses it.
+    assert all(address.startswith("https://colab.research.google.com/assets/") for address in lab.refused)
+    pictures = lab.screenshots(tmp_path)
+    assert len(pictures) > 3 and all(path.read_bytes()[:4] == b"\x89PNG" for path in pictures)
+
+
+def test_05_is_gone_through_by_clicks_and_keys_and_goes_on_after_a_dead_kernel(lab, tmp_path):
+    def view() -> str:
+        return lab.page.locator(".widget-html-content:has(pre)").last.inner_html()
+
+    lab.open("05_review_cases")
+    lab.run_all(timeout=300)
+    assert lab.errors() == []
+    verdicts = lab.runs / "reviews" / "reviewer.jsonl"
+    lab.choose("case", "HEP-002")
+    lab.press("tuned")
+    assert "the model's answer as it came" in view()
+    lab.press("emergency")
+    lab.press("Accept")
+    assert [(c.case.id, c.expected.urgency.value) for c in read_cases(verdicts)] == [("HEP-002", "emergency")]
+    lab.write("keys", "n g1 u0 a")
+    assert read_cases(verdicts)[1].expected.overall_severity.value == "Grade 1 - Mild"
+    lab.write("note", "Nivolumab, cycle 3. ALT 640 U/L (ref 7-56). <script>alert(1)</script>")
+    lab.press("Read the pasted note")
+    lab.press("rules alone")
+    assert "&lt;script&gt;" in view() and "11.43 x ULN" in view()
+    lab.press("Accept")
+    assert len(read_cases(verdicts)) == 3 and lab.errors() == []
+    assert len(lab.screenshots(tmp_path)) > 3
+    lab.kill_kernel()
+    lab.restart_kernel_and_run_all()
+    lab.choose("case", "HEP-002")
+    assert lab.page.get_by_text("your verdict from before is filled in").count() == 1
+    assert len(read_cases(verdicts)) == 3
