@@ -22,7 +22,8 @@ from PIL import Image
 
 # Pictures where readers look: the tests draw nowhere, the saved notebooks show what Jupyter and Colab show.
 os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
-NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS, PICTURE = ROOT / "notebooks", ROOT / "data" / "pictures" / "annotated_note.png"
 
 
 def smaller(png: str) -> str:
@@ -57,6 +58,9 @@ def refresh(path: Path) -> None:
     aside = path.with_suffix(".part")
     nbformat.write(notebook, aside)
     aside.replace(path)
+    for cell in notebook.cells:
+        if cell.get("id") == "note-figure":  # the picture of README.md is the one of 05
+            PICTURE.write_bytes(base64.b64decode(cell.outputs[0].data["image/png"]))
 
 
 def main() -> None:

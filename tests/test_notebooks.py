@@ -4,6 +4,7 @@ Seconds per notebook are printed by the runner. nbval re-runs every notebook at 
 papermill runs them as `smoke`, a few cases and one epoch, and the files they write are checked.
 """
 
+import base64
 import json
 import os
 import re
@@ -67,6 +68,13 @@ def test_notebook_is_well_formed(path):
 def test_setup_cell_is_the_same_everywhere():
     setups = {next(cell.source for cell in code_cells(path) if "repository =" in cell.source) for path in NOTEBOOKS}
     assert len(setups) == 1
+
+
+def test_the_picture_of_the_readme_is_the_one_of_05():
+    (cell,) = [cell for cell in code_cells(ROOT / "notebooks" / "05_review_cases.ipynb") if cell.id == "note-figure"]
+    picture = ROOT / "data" / "pictures" / "annotated_note.png"
+    assert base64.b64decode(cell.outputs[0].data["image/png"]) == picture.read_bytes()
+    assert picture.relative_to(ROOT).as_posix() in (ROOT / "README.md").read_text()
 
 
 def test_parameters_are_literals_of_plain_types():
