@@ -26,6 +26,8 @@ IN_THE_WAY = ("torchao", "0.16")
 def make_ready(root):
     """Install what is missing, put `root` on the path; returns one line that says what was done.
 
+    With IRAE_NO_INSTALL in the environment nothing is installed, only named: for machines that others look after.
+
     Raises:
         RuntimeError: pip could not install (no network?), or the kernel must be restarted by hand.
     """
@@ -33,6 +35,9 @@ def make_ready(root):
         sys.path.insert(0, str(root))
     missing = unmet(Path(root) / "requirements.txt")
     done = []
+    if missing and os.environ.get("IRAE_NO_INSTALL"):
+        done.append(f"missing and left so (IRAE_NO_INSTALL): {', '.join(sorted(named(missing)))}")
+        missing = []
     if missing:
         before = versions()
         install(missing, before)
