@@ -1,0 +1,174 @@
+"""One note to an OpenAI-compatible server and back: bounded time, retries with backoff, and an answer that was read.
+
+vLLM, `transformers serve` and their kind all speak this protocol and differ in what they silently ignore; `check` finds
+out before a million notes are sent. Notes go to the address given and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from typing import Any, NamedTuple
+
+import httpx
+
+from ..prompts import COMPACT, Prompt, messages
+from ..schemas import AccessError, Assessment, Case, Causality, Likelihood, Severity, System, Urgency, parse_answer
+
+RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}
+
+
+class Reply(NamedTuple):
+    """An assessment, or the reason why there is none; `seconds` of the whole, `tries` it took."""
+
+    assessment: Assessment | None
+    problem: str
+    seconds: float
+    tries: int
+
+
+class Server:
+    """A server at `url` (".../v1") that serves `model`.
+
+    Args:
+        key: sent as bearer token; "" for none. concurrency: requests at a time, at most. timeout: seconds a request.
+        tries: in all, before a note goes to the dead letters. structured: ask for the schema by `response_format`.
+        most: tokens of an answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        model: str,
+        *,
+        key: str = "",
+        concurrency: int = 16,
+        timeout: float = 120.0,
+        tries: int = 5,
+        structured: bool = True,
+        most: int = 512,
+        prompt: Prompt = COMPACT,
+        pause: float = 0.5,
+    ):
+        self.url, self.model, self.key = url.rstrip("/"), model, key
+        self.concurrency, self.timeout, self.tries = concurrency, timeout, tries
+        self.structured, self.most, self.prompt, self.pause = structured, most, prompt, pause
+        self._client: httpx.AsyncClient | None = None
+
+    async def __aenter__(self) -> Server:
+        limits = httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
+        headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
+        self._client = httpx.AsyncClient(timeout=self.timeout, limits=limits, headers=headers, trust_env=False)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._client.aclose()
+
+    async def check(self) -> str:
+        """Whether the server answers, and keeps to a schema it is given; returns one line that says so.
+
+        Raises:
+            AccessError: it does not answer, does not serve the model, or ignores `response_format` though `structured`
+                was asked for: what it writes would then be anything.
+        """
+        schema = {"type": "object", "properties": {"kept": {"const": "yes"}}, "required": ["kept"]}
+        schema["additionalProperties"] = False
+        asked = [{"role": "user", "content": "Say no."}]
+        try:
+            text = await self._post(asked, schema if self.structured else None, most=24)
+        except (httpx.HTTPError, _Refused) as error:
+            what = str(error) if isinstance(error, _Refused) else type(error).__name__
+            raise AccessError(
+                f"the server at {self.url} does not answer for model {self.model!r} ({what}); is it up, is the name "
+                "the one it serves, and does the address end in /v1?"
+            ) from None
+        if not self.structured:
+            return "the server answers; answers are kept to no schema, what cannot be read goes to the dead letters"
+        try:
+            kept = json.loads(text) == {"kept": "yes"}
+        except ValueError:
+            kept = False
+        if not kept:
+            raise AccessError(
+                f"the server at {self.url} ignores response_format: answers would be kept to no schema. Start it with "
+                "structured outputs (vLLM: --structured-outputs-config.backend guidance), or ask without a schema "
+                "(--no-schema) and let what cannot be read go to the dead letters"
+            )
+        return "the server answers and keeps to the schema it is given"
+
+    async def assess(self, case: Case, *, short: bool = False) -> Reply:
+        """Ask about one case; never raises for what the server does.
+
+        `short` asks for the five labels alone, which only a server that keeps to a schema will do.
+        """
+        clock = asyncio.get_running_loop().time
+        started, problem = clock(), ""
+        for attempt in range(1, self.tries + 1):
+            try:
+                schema = (SHORT if short else FULL) if self.structured else None
+                text = await self._post(messages(case, self.prompt), schema, most=96 if short else self.most)
+                assessment, problem = _read(text)
+                if assessment or not self.structured:  # without a schema a second try would say the same
+                    return Reply(assessment, problem, clock() - started, attempt)
+            except httpx.TimeoutException:
+                problem = f"no answer in {self.timeout:.0f} s"
+            except httpx.HTTPError as error:
+                problem = f"the connection broke ({type(error).__name__})"
+            except _Refused as error:
+                problem = str(error)
+                if error.status not in RETRIED:
+                    return Reply(None, problem, clock() - started, attempt)
+                if error.wait:
+                    await asyncio.sleep(min(error.wait, 60.0))
+            if attempt < self.tries:
+                # Doubling, with jitter: sixteen requests that failed together must not come back together.
+                await asyncio.sleep(self.pause * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
+        return Reply(None, problem, clock() - started, self.tries)
+
+    async def _post(self, turns: list[dict[str, str]], schema: dict | None, *, most: int) -> str:
+        body: dict[str, Any] = {"model": self.model, "messages": turns, "temperature": 0.0, "max_tokens": most}
+        if schema:
+            named = {"name": "assessment", "schema": schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        answer = await self._client.post(f"{self.url}/chat/completions", json=body)
+        if answer.status_code != 200:
+            raise _Refused(answer.status_code, answer.headers.get("retry-after", ""))
+        try:
+            return str(answer.json()["choices"][0]["message"]["content"] or "")
+        except (ValueError, LookupError, TypeError):
+            raise _Refused(502, "", "the reply is not that of a chat completion") from None
+
+
+class _Refused(Exception):
+    """The server said no; `wait` in seconds is what it asked for."""
+
+    def __init__(self, status: int, wait: str, what: str = ""):
+        super().__init__(what or f"HTTP {status}")
+        self.status, self.wait = status, float(wait) if wait.replace(".", "", 1).isdigit() else 0.0
+
+
+def _read(text: str) -> tuple[Assessment | None, str]:
+    answer = parse_answer(text)
+    return answer.assessment, answer.unscored and f"unreadable: {answer.unscored}"
+
+
+FULL = Assessment.model_json_schema()
+# The labels alone, in the order of `Assessment`; evidence and reasoning have defaults when they are read.
+SHORT = {
+    "type": "object",
+    "properties": {
+        "irae_detected": {"type": "boolean"},
+        "affected_systems": {"type": "array", "items": {"enum": [s.value for s in System]}, "maxItems": len(System)},
+        "overall_severity": {"enum": [one.value for one in Severity]},
+        "urgency": {"enum": [one.value for one in Urgency]},
+        "causality": {
+            "type": "object",
+            "properties": {"likelihood": {"enum": [one.value for one in Likelihood]}},
+            "required": list(Causality.model_fields),
+            "additionalProperties": False,
+        },
+    },
+    "required": ["irae_detected", "affected_systems", "overall_severity", "urgency", "causality"],
+    "additionalProperties": False,
+}

@@ -1,0 +1,121 @@
+"""An OpenAI-compatible server on the loopback address that answers at once, or misbehaves as a note tells it to.
+
+A note with `[[500 2]]` in it is refused twice with HTTP 500 and then answered; see `BEHAVIOUR`.
+"""
+
+import json
+import re
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+GOOD = {
+    "irae_detected": True,
+    "affected_systems": ["Hepatic"],
+    "overall_severity": "Grade 2 - Moderate",
+    "urgency": "soon",
+    "causality": {"likelihood": "Possible"},
+}
+BEHAVIOUR = ("429", "500", "401", "malformed", "schema", "hang", "close", "half", "nonsense")
+
+
+class StubServer:
+    """`with StubServer() as server:` serves at `server.url`; `asked` counts requests by note, `most_at_once` the load.
+
+    `schemas` False ignores response_format and answers in prose, as some servers do.
+    """
+
+    def __init__(self, *, schemas: bool = True, delay: float = 0.0, hang: float = 3.0):
+        self.schemas, self.delay, self.hang = schemas, delay, hang
+        self.asked: Counter[str] = Counter()
+        self.at_once = self.most_at_once = 0
+        self.lock = threading.Lock()
+        self.authorization: set[str] = set()
+
+    def __enter__(self):
+        stub = self
+
+        class Handler(_Handler):
+            state = stub
+
+        ThreadingHTTPServer.request_queue_size = 128
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    state: StubServer
+
+    def log_message(self, *_):
+        pass
+
+    def do_POST(self):
+        stub = self.state
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        stub.authorization.add(self.headers.get("Authorization", ""))
+        with stub.lock:
+            stub.at_once += 1
+            stub.most_at_once = max(stub.most_at_once, stub.at_once)
+        try:
+            self._serve(stub, body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+        finally:
+            with stub.lock:
+                stub.at_once -= 1
+
+    def _serve(self, stub, body):
+        note = body["messages"][-1]["content"]
+        schema = body.get("response_format", {}).get("json_schema", {}).get("schema", {}).get("properties", {})
+        if "kept" in schema or note == "Say no.":
+            return self._say('{"kept":"yes"}' if stub.schemas else "No.")
+        with stub.lock:
+            stub.asked[note] += 1
+            times = stub.asked[note]
+        time.sleep(stub.delay)
+        if wrong := re.search(r"\[\[(\w+)(?: (\d+))?\]\]", note):
+            how, until = wrong[1], int(wrong[2] or 10**9)
+            if times <= until:
+                return self._misbehave(how)
+        full = "evidence" in schema or not schema
+        answer = {"evidence": [], "reasoning": "Stub.", **GOOD, "actions": []} if full else GOOD
+        self._say(json.dumps(answer, separators=(",", ":")))
+
+    def _misbehave(self, how):
+        if how in ("429", "500", "401"):
+            return self._answer(int(how), b"{}", {"Retry-After": "0.1"} if how == "429" else {})
+        if how == "malformed":
+            return self._say('{"evidence": [')
+        if how == "schema":
+            return self._say(json.dumps(GOOD | {"urgency": "whenever"}))
+        if how == "nonsense":
+            return self._answer(200, b"<html>proxy</html>")
+        if how == "hang":
+            time.sleep(self.state.hang)
+            return self._say("{}")
+        if how == "half":
+            self.send_response(200)
+            self.send_header("Content-Length", "500")
+            self.end_headers()
+            self.wfile.write(b'{"choices": [')
+        self.close_connection = True
+        self.connection.close()
+
+    def _say(self, text):
+        self._answer(200, json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode())
+
+    def _answer(self, status, body, headers=None):
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(body)), **(headers or {})}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)

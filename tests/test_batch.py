@@ -1,0 +1,230 @@
+"""Screening: each row answered or in the dead letters, shards whole or not there, the rules whatever happens."""
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import pytest
+from stub_server import StubServer
+
+from irae_lib.batch import Server, apply_rules, ask_model, read_notes
+from irae_lib.batch import screen as screening
+from irae_lib.batch.__main__ import main
+from irae_lib.runtime import ROOT
+from irae_lib.schemas import AccessError, RunError, SchemaError
+
+GRAVE = "Nivolumab, cycle 3. ALT 640 U/L (ref 7-56)."
+WELL = "Nivolumab, cycle 3. Feels well."
+
+
+def write(path, texts):
+    path.write_text("".join(json.dumps({"id": f"n{i}", "text": text}) + "\n" for i, text in enumerate(texts)))
+    return path
+
+
+def ask(path, out, url, *, structured=True, **how):
+    settings = {"concurrency": 4, "timeout": 0.5, "tries": 3, "pause": 0.01, "structured": structured}
+    server = Server(url, "irae", **settings | how.pop("server", {}))
+    return asyncio.run(ask_model(path, out, server, told=lambda line: None, **how))
+
+
+def rows(out, stage):
+    return [json.loads(line) for path in sorted((out / stage).glob("*.jsonl")) for line in path.open()]
+
+
+def dead(out, stage):
+    return {row["id"]: row["reason"] for row in map(json.loads, (out / f"dead_letters_{stage}.jsonl").open())}
+
+
+# --- reading --------------------------------------------------------------------------------------------
+
+
+def test_three_forms_give_the_same_notes(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    table = [{"id": "a", "text": "Note, one.", "ward": "7"}, {"id": "b", "text": "Two", "ward": "8"}]
+    (tmp_path / "n.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table))
+    (tmp_path / "n.csv").write_text('id,text,ward\na,"Note, one.",7\nb,Two,8\n')
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table), tmp_path / "n.parquet")
+    found = [list(read_notes(tmp_path / f"n.{form}", site="ward")) for form in ("jsonl", "csv", "parquet")]
+    assert found[0] == found[1] == found[2]
+    assert [(n.place, n.id, n.case.text, n.site) for n in found[0]] == [
+        (0, "a", "Note, one.", "7"),
+        (1, "b", "Two", "8"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "found list"),
+        ('{"id": "x"}', "no text"),
+        ('{"text": "a", "age": 300}', "age"),
+        (json.dumps({"text": "x" * 20_001}), "20,001 characters"),
+        ('{"text": "a", "notes": "b"}', "not both"),
+    ],
+)
+def test_a_bad_row_has_its_place_and_its_reason(tmp_path, line, reason):
+    (tmp_path / "n.jsonl").write_text(f'{{"text": "good"}}\n{line}\n{{"text": "good too"}}\n')
+    good, bad, last = read_notes(tmp_path / "n.jsonl")
+    assert (bad.place, bad.case) == (1, None) and reason in bad.problem
+    assert (good.id, last.id, last.place) == ("n-1", "n-3", 2)
+
+
+@pytest.mark.parametrize("name", ["n.txt", "absent.jsonl"])
+def test_another_form_or_no_file_is_refused(tmp_path, name):
+    (tmp_path / "n.txt").write_text("x")
+    with pytest.raises(SchemaError, match=name):
+        list(read_notes(tmp_path / name))
+
+
+# --- the rules alone ------------------------------------------------------------------------------------
+
+
+def test_rules_read_every_note_in_order_and_bad_rows_have_a_reason(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE, WELL] * 5)
+    path.write_text(path.read_text() + "{\n")
+    one = apply_rules(path, tmp_path / "out", workers=2, shard=3)
+    assert (one.rows, one.skipped, one.bad, one.failed, one.alerts) == (11, 0, 1, 0, 5) and not one.clean
+    found = rows(tmp_path / "out", "rules")
+    assert [row["place"] for row in found] == list(range(11))
+    assert [row["final"]["alert"] for row in found[:4]] == [True, False, True, False]
+    assert found[0]["final"]["overall_severity"] == "Grade 3 - Severe" and "F06" in found[0]["rules"]
+    assert dead(tmp_path / "out", "rules") == {"n-11": "not JSON (JSONDecodeError)"}
+    assert "Nivolumab" not in "".join(p.read_text() for p in (tmp_path / "out").rglob("*") if p.is_file())
+
+
+def test_what_is_done_is_skipped_and_other_input_is_refused(tmp_path):
+    path, out = write(tmp_path / "n.jsonl", [GRAVE] * 7), tmp_path / "out"
+    apply_rules(path, out, workers=1, shard=3)
+    before = {p.name: p.read_bytes() for p in (out / "rules").iterdir()}
+    (out / "rules" / "0000001.jsonl").unlink()
+    again = apply_rules(path, out, workers=1, shard=3)
+    assert again.skipped == 4 and {p.name: p.read_bytes() for p in (out / "rules").iterdir()} == before
+    with pytest.raises(RunError, match="shard differ"):
+        apply_rules(path, out, shard=2)
+    with pytest.raises(RunError, match="sha256 differ"):
+        apply_rules(write(path, [WELL]), out, shard=3)
+
+
+# --- a model --------------------------------------------------------------------------------------------
+
+
+def test_two_passes_ask_the_whole_question_only_for_what_is_flagged(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE, WELL])
+    with StubServer() as server:
+        one = ask(path, tmp_path / "out", server.url)
+        assert one.clean and one.alerts == 2 and sum(server.asked.values()) == 4
+    first, second = rows(tmp_path / "out", "model")
+    assert first["asked"] == "full" and first["final"]["urgency"] == "urgent", "the rules raise what the model says"
+    assert first["disagrees"] == ["overall_severity", "urgency", "likelihood"]
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())["model"]
+    assert manifest["prompt"] == "compact-1" and manifest["two_passes"] and len(manifest["rules"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("429", "HTTP 429"),
+        ("500", "HTTP 500"),
+        ("401", "HTTP 401"),
+        ("malformed", "unreadable: not JSON"),
+        ("schema", "unreadable: urgency"),
+        ("nonsense", "not that of a chat completion"),
+        ("hang", "no answer in 0 s"),
+        ("close", "the connection broke"),
+        ("half", "the connection broke"),
+    ],
+)
+def test_whatever_a_server_does_the_row_ends_somewhere_and_the_rules_stand(tmp_path, how, reason):
+    texts = [f"{GRAVE} [[{how}]]", f"{GRAVE} a [[{how} 1]]", GRAVE]
+    path, out = write(tmp_path / "n.jsonl", texts), tmp_path / "out"
+    with StubServer(hang=1.0) as server:
+        one = ask(path, out, server.url, two_passes=False)
+        asked = dict(server.asked)
+    final = [row["final"] for row in rows(out, "model")]
+    assert [one["overall_severity"] for one in final] == ["Grade 3 - Severe"] * 3, "the rules' verdict stands"
+    lost = dead(out, "model")
+    assert reason in lost["n0"] and "n2" not in lost and not one.clean
+    if how == "401":  # will not be otherwise the second time
+        assert one.failed == 2 and set(asked.values()) == {1}
+    else:
+        assert one.failed == 1 and sorted(asked.values()) == [1, 2, 3]
+
+
+def test_a_server_that_ignores_the_schema_is_found_out_before_a_note_is_sent(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE])
+    with StubServer(schemas=False) as server:
+        with pytest.raises(AccessError, match="ignores response_format"):
+            ask(path, tmp_path / "out", server.url)
+        assert not server.asked
+        assert ask(path, tmp_path / "out2", server.url, structured=False).clean
+
+
+def test_a_server_that_is_not_there_is_one_clear_error(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE])
+    with pytest.raises(AccessError, match=r"does not answer for model 'irae' \(ConnectError\)"):
+        ask(path, tmp_path / "out", "http://127.0.0.1:9/v1")
+
+
+def test_no_more_requests_at_once_than_asked_for_and_the_key_goes_along(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(40)])
+    with StubServer(delay=0.1) as server:
+        ask(
+            path,
+            tmp_path / "out",
+            server.url,
+            two_passes=False,
+            server={"concurrency": 7, "key": "secret", "timeout": 5},
+        )
+    assert 1 < server.most_at_once <= 7 and server.authorization == {"Bearer secret"}
+    assert "secret" not in "".join(p.read_text() for p in (tmp_path / "out").rglob("*.json*"))
+
+
+def test_an_interrupted_run_goes_on_and_ends_like_an_undisturbed_one(tmp_path, monkeypatch):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(30)] + [WELL] * 5)
+    with StubServer() as server:
+        ask(path, tmp_path / "whole", server.url, shard=4, two_passes=False)
+        count, real = iter(range(4)), screening.Shards.write
+
+        def failing(self, number, found):
+            if next(count, None) is None:
+                raise OSError(28, "No space left on device")
+            real(self, number, found)
+
+        monkeypatch.setattr(screening.Shards, "write", failing)
+        with pytest.raises(RunError, match="results could not be written: No space left"):
+            ask(path, tmp_path / "broken", server.url, shard=4, two_passes=False)
+        monkeypatch.setattr(screening.Shards, "write", real)
+        again = ask(path, tmp_path / "broken", server.url, shard=4, two_passes=False)
+    assert again.skipped == 16
+
+    def plain(out):
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in rows(out, "model")]
+
+    assert plain(tmp_path / "broken") == plain(tmp_path / "whole")
+
+
+# --- the command line -----------------------------------------------------------------------------------
+
+
+def test_command_line_says_what_it_did_and_its_status_tells_of_dead_letters(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE, WELL, f"{GRAVE} [[401]]"])
+    command = [sys.executable, "-m", "irae_lib.batch", path, "--out", tmp_path / "out"]
+    with StubServer() as server:
+        model = ["--server", server.url, "--one-pass", "--timeout", "5"]
+        done = subprocess.run([*command, *model], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    assert "rules: 3 rows, 0 done before, 2 alerts, 0 bad rows" in done.stdout
+    assert "model: 3 rows, 0 done before, 3 alerts, 0 bad rows, 1 without an answer" in done.stdout
+    assert "Nivolumab" not in done.stdout + done.stderr
+    rules_only = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True)
+    assert rules_only.returncode == 0 and "3 done before" in rules_only.stdout
+
+
+def test_command_line_refusals(tmp_path, capsys):
+    assert main([str(tmp_path / "absent.jsonl"), "--out", str(tmp_path / "out")]) == 1
+    assert "SchemaError: absent.jsonl not found" in capsys.readouterr().err
