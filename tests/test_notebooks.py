@@ -8,6 +8,7 @@ import base64
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ import papermill
 import pytest
 
 from irae_lib import Assessment, Case, review
+from irae_lib.address import repository
 from irae_lib.cases import file_sha256, read_cases, read_training_file, validated_cases
 from irae_lib.reviews import save_verdict, verdict, verdict_file
 from irae_lib.runtime import REHEARSAL_BASE, ROOT
@@ -270,6 +272,49 @@ def test_05_counts_how_far_reviewers_agree(tmp_path, monkeypatch):
     changed = sum(one.expected.urgency is not Urgency.URGENT for one in validated_cases()[:4])
     assert re.search(rf"anna and ben .*\n(?:.*\n)*?urgency +11 +{11 - changed} +0\.\d\d", text), text[-3000:]
     assert "ben and the labels" in text and "answers from: rules alone, base, guided prompt, base, tuned" in text
+
+
+def test_a_lone_notebook_clones_the_project_once_and_reads_a_case(tmp_path):
+    # What a badge opens in Colab: one file, no checkout. GitHub is this checkout's own repository here.
+    page, out = tmp_path / "page" / "05_review_cases.ipynb", tmp_path / "out.ipynb"
+    page.parent.mkdir()
+    notebook = load(ROOT / "notebooks" / page.name)
+    first = next(i for i, cell in enumerate(notebook.cells) if cell.id == "first-review")
+    notebook.cells = notebook.cells[: first + 1]  # up to the first answer; the rest does not depend on the place
+    nbformat.write(notebook, page)
+    page.write_text(page.read_text().replace(f'= \\"{repository()}\\"', '= \\"some-body/irae\\"'))
+    github = tmp_path / "github"
+    for command in (["init", "-q", str(github)], ["-C", str(github), "add", "."]):
+        if "add" in command:
+            for name in ("notebooks", "irae_lib", "data"):
+                shutil.copytree(ROOT / name, github / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copy(ROOT / "requirements.txt", github)
+        subprocess.run(["git", *command], check=True, capture_output=True)
+    who = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", "-C", str(github), *who, "commit", "-qm", "all"], check=True, capture_output=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": f"url.file://{github}.insteadOf",
+        "GIT_CONFIG_VALUE_0": "https://github.com/some-body/irae",
+        "IRAE_RUNS": str(tmp_path / "runs"),
+        "IRAE_PROFILE": "smoke",
+    }
+    command = [sys.executable, "-m", "papermill", "--no-progress-bar", "-k", "python3", "--cwd", str(page.parent)]
+    for _ in range(2):  # the second time it is there
+        done = subprocess.run([*command, page, out], env=environment, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+        text = "".join(part.get("text", "") for cell in code_cells(out) for part in cell.outputs)
+        assert "ready, nothing to install" in text and "Grade 3 - Severe | urgent" in text
+    assert sorted(path.name for path in page.parent.iterdir()) == [page.name, "irae"]
+
+
+def test_a_lone_notebook_without_an_address_says_what_to_do(tmp_path):
+    (setup,) = [cell.source for cell in code_cells(NOTEBOOKS[0]) if "repository =" in cell.source]
+    setup = setup.replace(f'"{repository()}"', '"OWNER/REPO"')
+    done = subprocess.run(
+        [sys.executable, "-c", setup.replace("    !rm", "    #rm")], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode and "open this notebook from a checkout, or set repository above: owner/name" in done.stderr
 
 
 # --- nbval: what a reader sees is still true ------------------------------------------------------------
