@@ -18,10 +18,11 @@ from .runtime import Profile
 from .schemas import AdapterError, RunError
 
 
-def merge(adapter: Path, out: Path, profile: Profile) -> int:
+def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False) -> int:
     """Write base and adapter as one checkpoint to `out` (whole or not there); returns the validated cases it passes.
 
-    The weights keep the profile's dtype. `out` also gets the tokenizer, and a record of what was merged.
+    The weights keep the profile's dtype. `out` also gets the tokenizer, and a record of what was merged. `text_only`
+    leaves the vision tower out (`Gemma3ForCausalLM`): a server would otherwise ask for an image processor.
 
     Raises:
         AdapterError: the profile is 4-bit (rounding would be merged in), the adapter is of another base, or the merged
@@ -39,6 +40,7 @@ def merge(adapter: Path, out: Path, profile: Profile) -> int:
     tuned = load_adapters(load_base(profile), profile.base_model, {"merged": adapter})
     before = _fields(tuned, tokenizer, cases, profile)
     model = tuned.merge_and_unload()
+    model = _language_model(model) if text_only else model
     needs = sum(p.numel() * p.element_size() for p in model.parameters())
     out.parent.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(out.parent).free) < 1.2 * needs:
@@ -58,12 +60,28 @@ def merge(adapter: Path, out: Path, profile: Profile) -> int:
     return sum(one.raw.passed for one in after)
 
 
+def _language_model(model):
+    """The language side of a Gemma 3 as a model of its own, with the same weights (not copies)."""
+    from accelerate import init_empty_weights
+    from transformers import Gemma3ForCausalLM
+
+    with init_empty_weights(include_buffers=False):
+        alone = Gemma3ForCausalLM(model.config.get_text_config())
+    alone.model, alone.lm_head = model.model.language_model, model.lm_head
+    alone.generation_config = model.generation_config
+    return alone
+
+
 def _load(folder: Path, profile: Profile):
     import torch
-    from transformers import AutoModelForImageTextToText
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
 
-    dtype = getattr(torch, profile.dtype)
-    return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, use_safetensors=True).eval()
+    kind = (
+        AutoModelForImageTextToText
+        if hasattr(AutoConfig.from_pretrained(folder), "vision_config")
+        else AutoModelForCausalLM
+    )
+    return kind.from_pretrained(folder, dtype=getattr(torch, profile.dtype), use_safetensors=True).eval()
 
 
 def _fields(model, tokenizer, cases, profile: Profile):

@@ -3,8 +3,10 @@
 A note with `[[500 2]]` in it is refused twice with HTTP 500 and then answered; see `BEHAVIOUR`.
 """
 
+import contextlib
 import json
 import re
+import socket
 import threading
 import time
 from collections import Counter
@@ -26,12 +28,13 @@ class StubServer:
     `schemas` False ignores response_format and answers in prose, as some servers do.
     """
 
-    def __init__(self, *, schemas: bool = True, delay: float = 0.0, hang: float = 3.0):
-        self.schemas, self.delay, self.hang = schemas, delay, hang
+    def __init__(self, *, schemas: bool = True, delay: float = 0.0, hang: float = 3.0, port: int = 0):
+        self.schemas, self.delay, self.hang, self.port = schemas, delay, hang, port
         self.asked: Counter[str] = Counter()
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
         self.authorization: set[str] = set()
+        self.connections: set[socket.socket] = set()
 
     def __enter__(self):
         stub = self
@@ -40,7 +43,7 @@ class StubServer:
             state = stub
 
         ThreadingHTTPServer.request_queue_size = 128
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
@@ -49,6 +52,9 @@ class StubServer:
     def __exit__(self, *_):
         self.server.shutdown()
         self.server.server_close()
+        for one in list(self.connections):  # a process that ends takes its open connections along
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -57,6 +63,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_):
         pass
+
+    def setup(self):
+        super().setup()
+        self.state.connections.add(self.connection)
 
     def do_POST(self):
         stub = self.state

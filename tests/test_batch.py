@@ -24,7 +24,7 @@ def write(path, texts):
 
 
 def ask(path, out, url, *, structured=True, **how):
-    settings = {"concurrency": 4, "timeout": 0.5, "tries": 3, "pause": 0.01, "structured": structured}
+    settings = {"concurrency": 4, "timeout": 0.5, "tries": 3, "pause": 0.01, "outage": 0.0, "structured": structured}
     server = Server(url, "irae", **settings | how.pop("server", {}))
     return asyncio.run(ask_model(path, out, server, told=lambda line: None, **how))
 
@@ -168,6 +168,26 @@ def test_a_server_that_is_not_there_is_one_clear_error(tmp_path):
     path = write(tmp_path / "n.jsonl", [GRAVE])
     with pytest.raises(AccessError, match=r"does not answer for model 'irae' \(ConnectError\)"):
         ask(path, tmp_path / "out", "http://127.0.0.1:9/v1")
+
+
+def test_a_server_that_is_restarted_costs_no_note(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(60)])
+
+    async def restarted() -> tuple:
+        with StubServer(delay=0.05) as first:
+            port = first.server.server_port
+            how = {"concurrency": 4, "timeout": 2.0, "tries": 3, "pause": 0.05, "outage": 20.0}
+            server = Server(first.url, "irae", **how)
+            asking = asyncio.create_task(
+                ask_model(path, tmp_path / "out", server, two_passes=False, told=lambda _: None)
+            )
+            await asyncio.sleep(0.4)
+        await asyncio.sleep(0.5)
+        with StubServer(port=port) as second:
+            return await asking, sum(second.asked.values())
+
+    one, later = asyncio.run(restarted())
+    assert one.clean and one.rows == 60 and 0 < later <= 60
 
 
 def test_no_more_requests_at_once_than_asked_for_and_the_key_goes_along(tmp_path):

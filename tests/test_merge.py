@@ -54,3 +54,11 @@ def test_a_full_disk_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(merge.shutil, "disk_usage", lambda path: usage._replace(free=1000))
     with pytest.raises(RunError, match="GB of disk"):
         merge.merge(ADAPTER, tmp_path / "out", PROFILE)
+
+
+def test_text_only_has_no_vision_tower_and_grades_the_same(tmp_path):
+    out = tmp_path / "text"
+    assert merge.merge(ADAPTER, out, PROFILE, text_only=True) == 11
+    alone = merge._load(out, PROFILE)
+    assert type(alone).__name__ == "Gemma3ForCausalLM"
+    assert not any("vision" in name for name, _ in alone.named_parameters())

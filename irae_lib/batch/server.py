@@ -33,7 +33,8 @@ class Server:
 
     Args:
         key: sent as bearer token; "" for none. concurrency: requests at a time, at most. timeout: seconds a request.
-        tries: in all, before a note goes to the dead letters. structured: ask for the schema by `response_format`.
+        tries: in all, before a note goes to the dead letters. outage: seconds to wait for a server that is gone (it is
+        being restarted) without that counting as tries. structured: ask for the schema by `response_format`.
         most: tokens of an answer.
     """
 
@@ -46,13 +47,14 @@ class Server:
         concurrency: int = 16,
         timeout: float = 120.0,
         tries: int = 5,
+        outage: float = 300.0,
         structured: bool = True,
         most: int = 512,
         prompt: Prompt = COMPACT,
         pause: float = 0.5,
     ):
         self.url, self.model, self.key = url.rstrip("/"), model, key
-        self.concurrency, self.timeout, self.tries = concurrency, timeout, tries
+        self.concurrency, self.timeout, self.tries, self.outage = concurrency, timeout, tries, outage
         self.structured, self.most, self.prompt, self.pause = structured, most, prompt, pause
         self._client: httpx.AsyncClient | None = None
 
@@ -103,8 +105,10 @@ class Server:
         `short` asks for the five labels alone, which only a server that keeps to a schema will do.
         """
         clock = asyncio.get_running_loop().time
-        started, problem = clock(), ""
-        for attempt in range(1, self.tries + 1):
+        started, attempt, waits, problem = clock(), 0, 0, ""
+        while attempt < self.tries:
+            attempt += 1
+            wait = 0.0
             try:
                 schema = (SHORT if short else FULL) if self.structured else None
                 text = await self._post(messages(case, self.prompt), schema, most=96 if short else self.most)
@@ -113,18 +117,21 @@ class Server:
                     return Reply(assessment, problem, clock() - started, attempt)
             except httpx.TimeoutException:
                 problem = f"no answer in {self.timeout:.0f} s"
+            except httpx.ConnectError:
+                problem = "the server is gone"
+                if clock() - started < self.outage:
+                    attempt -= 1
             except httpx.HTTPError as error:
                 problem = f"the connection broke ({type(error).__name__})"
             except _Refused as error:
-                problem = str(error)
+                problem, wait = str(error), min(error.wait, 60.0)
                 if error.status not in RETRIED:
-                    return Reply(None, problem, clock() - started, attempt)
-                if error.wait:
-                    await asyncio.sleep(min(error.wait, 60.0))
+                    break
             if attempt < self.tries:
                 # Doubling, with jitter: sixteen requests that failed together must not come back together.
-                await asyncio.sleep(self.pause * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
-        return Reply(None, problem, clock() - started, self.tries)
+                await asyncio.sleep(max(wait, min(10.0, self.pause * 2**waits) * random.uniform(0.5, 1.5)))
+                waits += 1
+        return Reply(None, problem, clock() - started, attempt)
 
     async def _post(self, turns: list[dict[str, str]], schema: dict | None, *, most: int) -> str:
         body: dict[str, Any] = {"model": self.model, "messages": turns, "temperature": 0.0, "max_tokens": most}
