@@ -25,13 +25,16 @@ def repository(root: Path = ROOT) -> str:
 
 
 def set_repository(new: str, root: Path = ROOT) -> list[Path]:
-    """Write a new address wherever the present one stands; returns the files that changed.
+    """Write a new address (owner/name, or as pasted from a browser) wherever the present one stands.
 
+    Returns:
+        The files that changed.
     Raises:
-        RunError: it is no `owner/name`.
+        RunError: it is no address of a GitHub repository.
     """
+    new = re.sub(r"^https?://(www\.)?github\.com/|(\.git)?/?$", "", new)
     if new != UNSET and not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[\w.-]{1,100}", new):
-        raise RunError(f"{new!r} is no address of a GitHub repository; give owner/name, without https://")
+        raise RunError(f"{new!r} is no address of a GitHub repository; give owner/name")
     old, changed = repository(root), []
     # Only where it is an address, and whole: another repository's name may begin with it.
     spot = re.compile(rf'(\A|github\.com/|/github/|repository = \\?"){re.escape(old)}(?![\w-]|\.\w)')

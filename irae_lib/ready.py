@@ -52,9 +52,26 @@ def make_ready(root):
         done.append("installed " + ", ".join(f"{name} {after[name]}" for name in new if name in named(missing)))
     if removed := clear_the_way():
         done.append(removed)
+    say_errors_plainly()
     if missing and (stale := loaded_and_changed(before, after)):
         restart(stale)
     return " | ".join([*(done or ["ready, nothing to install"]), token()])
+
+
+def say_errors_plainly():
+    """From here on a notebook shows the project's own errors as the one sentence they are, without a traceback."""
+    try:
+        shell = get_ipython()  # noqa: F821 - there in a kernel only
+        from irae_lib.schemas import IraeError
+    except (NameError, ImportError):  # a script; or pydantic is missing, and then nothing of ours will raise
+        return
+    shell.set_custom_exc((IraeError,), _plainly)
+
+
+def _plainly(shell, kind, error, trace, tb_offset=None):
+    lines = [f"{kind.__name__}: {error}"]
+    shell._showtraceback(kind, error, lines)  # an error output all the same: papermill and nbval look for one
+    return lines
 
 
 def unmet(requirements):

@@ -67,10 +67,14 @@ def _parser() -> argparse.ArgumentParser:
 def _chosen(only: list[str] | None) -> list[str]:
     if not only:
         return list(MAIN_JOB)
+    only = [wish.zfill(2) for wish in only]
     chosen = [name for name in MAIN_JOB if any(name.startswith(wish) for wish in only)]
     unknown = [wish for wish in only if not any(name.startswith(wish) for name in MAIN_JOB)]
     if unknown:
-        raise RunError(f"no notebook starts with {unknown[0]!r}; the main job has {', '.join(MAIN_JOB)}")
+        raise RunError(
+            f"no notebook of the main job starts with {unknown[0]!r}; it has {', '.join(MAIN_JOB)}. Open the others in "
+            "Jupyter or Colab"
+        )
     return chosen
 
 

@@ -104,7 +104,7 @@ def choose_profile(name: str = "auto", base_model: str = "") -> Profile:
     capability, device = _cuda()
     if name == "auto":
         if capability is None:
-            name, reason = "rehearsal", "no CUDA device here: rehearsal base in float32 on the CPU"
+            name, reason = "rehearsal", "no CUDA device here: float32 on the CPU"
         elif capability < (8, 0):
             name, reason = (
                 "t4",

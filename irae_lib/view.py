@@ -107,7 +107,7 @@ def corrections_html(result: Review) -> str:
     table = (
         f"<table><tr><th>rule<th>raised<th>reason<th>quote<th>source</tr>{''.join(rows)}</table>"
         if rows
-        else "<p>The safety layer raised nothing.</p>"
+        else "<p>The safety layer raised nothing. It reads only words it knows: that is no finding of “no irAE”.</p>"
     )
     advice = "".join(f"<li>{html.escape(line)}</li>" for line in result.advisories)
     return table + (f"<ul>{advice}</ul>" if advice else "")

@@ -39,6 +39,11 @@ def test_it_is_written_to_badges_setup_cells_and_commands_and_back(checkout):
     assert contents(checkout) == before
 
 
+def test_an_address_as_pasted_from_a_browser_is_taken(checkout):
+    address.set_repository("https://github.com/me/copy.git", checkout)
+    assert address.repository(checkout) == "me/copy"
+
+
 def test_a_longer_name_that_begins_the_same_is_left_alone(checkout):
     address.set_repository("me/irae", checkout)
     readme = checkout / "README.md"
@@ -50,7 +55,7 @@ def test_a_longer_name_that_begins_the_same_is_left_alone(checkout):
     assert last == "See https://github.com/me/irae-data, github.com/me/irae.old, you/me/irae."
 
 
-@pytest.mark.parametrize("wrong", ["irae", "https://github.com/a/b", "a/b/c", "a b/c", "a/", "-a/b", "a/b\n"])
+@pytest.mark.parametrize("wrong", ["irae", "https://example.org/a/b", "a/b/c", "a b/c", "a/", "-a/b", "a/b\n"])
 def test_what_is_no_address_is_refused(checkout, wrong):
     before = contents(checkout)
     with pytest.raises(RunError, match="give owner/name"):

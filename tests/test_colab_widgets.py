@@ -67,7 +67,7 @@ def test_05_reads_cases_without_a_model(python, tmp_path):
     assert "(3, 13) 6.17.1 7.7.1" in done.stdout
     assert "missing and left so (IRAE_NO_INSTALL)" in done.stdout and "torch" in done.stdout
     for part in (
-        "Grade 3 - Severe | urgent",
+        "grade: Grade 3 - Severe | urgency: urgent",
         "rules alone, for now",
         "answers from: rules alone\n",
         "widget-view+json",

@@ -226,7 +226,7 @@ def test_broken_training_file_ends_the_job_with_its_line_and_leaves_no_adapter(j
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--only", "07"], "no notebook starts with '07'"),
+        (["--only", "5"], "no notebook of the main job starts with '05'"),
         (["-p", "learning_rat", "1"], "no notebook of this run has a parameter 'learning_rat'"),
         (["-p", "epochs", "many"], "parameter epochs must be int"),
         (["--only", "03"], "run 01_build_data first"),
@@ -304,7 +304,7 @@ def test_a_lone_notebook_clones_the_project_once_and_reads_a_case(tmp_path):
         done = subprocess.run([*command, page, out], env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
         text = "".join(part.get("text", "") for cell in code_cells(out) for part in cell.outputs)
-        assert "ready, nothing to install" in text and "Grade 3 - Severe | urgent" in text
+        assert "ready, nothing to install" in text and "grade: Grade 3 - Severe | urgency: urgent" in text
     assert sorted(path.name for path in page.parent.iterdir()) == [page.name, "irae"]
 
 
@@ -314,7 +314,7 @@ def test_a_lone_notebook_without_an_address_says_what_to_do(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", setup.replace("    !rm", "    #rm")], cwd=tmp_path, capture_output=True, text=True
     )
-    assert done.returncode and "open this notebook from a checkout, or set repository above: owner/name" in done.stderr
+    assert done.returncode and "open this notebook from a clone of the project, or set repository above" in done.stderr
 
 
 # --- nbval: what a reader sees is still true ------------------------------------------------------------
