@@ -9,6 +9,7 @@ test and on the minimal pairs by the rules of every other system. Needs scikit-l
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from pathlib import Path
 
@@ -72,6 +73,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--detail", choices=("short", "full"), default="short")
     options = parser.parse_args()
+    if not importlib.util.find_spec("sklearn"):
+        raise SystemExit("scikit-learn is missing: pip install -r tests/requirements-extra.txt")
     splits = make_splits(options.seed, train=1000, calibration=150, test=300, pairs=100, detail=options.detail)
     for name, one in baseline(splits).items():
         pairs = f", pairs both passed {one['pairs']['both_passed']}/{one['pairs']['n']}" if "pairs" in one else ""

@@ -61,7 +61,10 @@ def test_three_forms_give_the_same_notes(tmp_path):
     [
         ("{", "not JSON"),
         ("[1]", "found list"),
-        ('{"id": "x"}', "no text"),
+        (
+            '{"id": "x", "Note": "a"}',
+            "no note in it: expected text, or medications, labs, vitals, symptoms, notes; found Note, id",
+        ),
         ('{"text": "a", "age": 300}', "age"),
         (json.dumps({"text": "x" * 20_001}), "20,001 characters"),
         ('{"text": "a", "notes": "b"}', "not both"),
@@ -71,7 +74,7 @@ def test_a_bad_row_has_its_place_and_its_reason(tmp_path, line, reason):
     (tmp_path / "n.jsonl").write_text(f'{{"text": "good"}}\n{line}\n{{"text": "good too"}}\n')
     good, bad, last = read_notes(tmp_path / "n.jsonl")
     assert (bad.place, bad.case) == (1, None) and reason in bad.problem
-    assert (good.id, last.id, last.place) == ("n-1", "n-3", 2)
+    assert (good.id, last.id, last.place) == ("n-1", "n-3", 2) and bad.id == ("x" if '"x"' in line else "n-2")
 
 
 @pytest.mark.parametrize("name", ["n.txt", "absent.jsonl"])
@@ -239,7 +242,9 @@ def test_command_line_says_what_it_did_and_its_status_tells_of_dead_letters(tmp_
         done = subprocess.run([*command, *model], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
     assert "rules: 3 rows, 0 done before, 2 alerts, 0 bad rows" in done.stdout
-    assert "model: 3 rows, 0 done before, 3 alerts, 0 bad rows, 1 without an answer" in done.stdout
+    assert (
+        "model: 3 rows, 0 done before, 3 alerts, 0 bad rows, 1 without an answer, see dead_letters_model" in done.stdout
+    )
     assert "Nivolumab" not in done.stdout + done.stderr
     rules_only = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True)
     assert rules_only.returncode == 0 and "3 done before" in rules_only.stdout

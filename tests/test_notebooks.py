@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from stub_server import StubServer
 
 from irae_lib import Assessment, Case, review
 from irae_lib.address import repository
@@ -45,7 +46,12 @@ def tagged(path: Path, tag: str) -> list[nbformat.NotebookNode]:
 
 
 def test_all_notebooks_are_there():
-    assert {path.stem for path in NOTEBOOKS} >= {"00_rehearsal_base", *MAIN_JOB, "05_review_cases"}
+    assert {path.stem for path in NOTEBOOKS} >= {
+        "00_rehearsal_base",
+        *MAIN_JOB,
+        "05_review_cases",
+        "06_screen_at_scale",
+    }
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -272,6 +278,24 @@ def test_05_counts_how_far_reviewers_agree(tmp_path, monkeypatch):
     changed = sum(one.expected.urgency is not Urgency.URGENT for one in validated_cases()[:4])
     assert re.search(rf"anna and ben .*\n(?:.*\n)*?urgency +11 +{11 - changed} +0\.\d\d", text), text[-3000:]
     assert "ben and the labels" in text and "answers from: rules alone, base, guided prompt, base, tuned" in text
+
+
+def test_06_asks_a_server_and_watches_the_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("IRAE_RUNS", str(tmp_path))
+    path, out = ROOT / "notebooks" / "06_screen_at_scale.ipynb", tmp_path / "out.ipynb"
+    with StubServer() as server:
+        papermill.execute_notebook(
+            str(path),
+            str(out),
+            cwd=str(path.parent),
+            kernel_name="python3",
+            progress_bar=False,
+            parameters={"server": server.url, "concurrency": 8, "out_dir": str(tmp_path / "screen")},
+        )
+    text = "".join(part.get("text", "") for cell in code_cells(out) for part in cell.outputs)
+    assert "keeps to the schema" in text and "402 rows, 0 without an answer" in text
+    assert re.search(r"model and rules differ\n.*\nall +402 ", text) and "notes a second, at best" in text
+    assert len(list((tmp_path / "screen" / "model").glob("*.jsonl"))) == 3
 
 
 def test_a_lone_notebook_clones_the_project_once_and_reads_a_case(tmp_path):

@@ -19,7 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     columns = {"site": options.site, "date": options.date, "shard": options.shard}
     try:
         stages = [apply_rules(options.notes, options.out, workers=options.workers, **columns)]
-        _say(stages[0])
+        _say(stages[0], options.out)
         if options.server:
             server = Server(
                 options.server,
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
                     )
                 )
             )
-            _say(stages[1])
+            _say(stages[1], options.out)
     except IraeError as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -53,10 +53,12 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if all(one.clean for one in stages) else 3
 
 
-def _say(one: Summary) -> None:
+def _say(one: Summary, out: Path) -> None:
+    lost = f", see dead_letters_{one.stage}.jsonl" if not one.clean else ""
     print(
         f"{one.stage}: {one.rows} rows, {one.skipped} done before, {one.alerts} alerts, {one.bad} bad rows, "
-        f"{one.failed} without an answer; {one.seconds:.0f} s, {one.notes_per_second:.1f} notes/s",
+        f"{one.failed} without an answer{lost}; {one.seconds:.0f} s, {one.notes_per_second:.1f} notes/s; "
+        f"in {out.name}/{one.stage}/",
         flush=True,
     )
 

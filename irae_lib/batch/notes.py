@@ -72,6 +72,11 @@ def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str
     found = {key: value for key, value in row.items() if key in _FIELDS and value not in (None, "", [])}
     about = {"site": str(row.get(site, "")) if site else "", "date": str(row.get(date, "")) if date else ""}
     name = str(found.get("id", name))[:200]
+    if not found.keys() & {"text", *SECTIONS}:
+        there = ", ".join(sorted(map(str, row))[:8]) or "nothing"
+        return Note(
+            place, name, None, f"no note in it: expected text, or {', '.join(SECTIONS)}; found {there}", **about
+        )
     try:
         case = Case.model_validate(found | {"id": name})
     except ValidationError as error:
