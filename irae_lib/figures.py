@@ -140,7 +140,9 @@ def accuracy_figure(report: dict, split: str, title: str):
         if system != "rules":
             axes.scatter(x, values("raw"), marker="_", s=90, color="black", zorder=3)
     axes.set_xticks(
-        [position + 0.4 - width / 2 for position in range(len(names))], [SHORT.get(name, name) for name in names]
+        [position + 0.4 - width / 2 for position in range(len(names))],
+        [SHORT.get(name, name) for name in names],
+        fontsize=9,
     )
     n = next(iter(systems.values()))["raw"]["n"]
     axes.set(ylim=(0, 1.02), ylabel="share right", title=f"{title} (n = {n})")
