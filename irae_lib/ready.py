@@ -33,9 +33,6 @@ def make_ready(root):
     """
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
-    # Before torch is loaded: threads that wait by spinning take the time of those that work, ten times over where
-    # something else wants a core as well.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     missing = unmet(Path(root) / "requirements.txt")
     done = []
     if missing and os.environ.get("IRAE_NO_INSTALL"):

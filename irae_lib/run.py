@@ -128,7 +128,6 @@ def _execute(names: list[str], folder: Path, common: dict, parameters: dict[str,
     from tqdm import tqdm
 
     os.environ.setdefault("MPLBACKEND", "agg")
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # see ready.py; kernels inherit it
     # ipykernel under Python 3.11+ warns about frozen modules once a kernel; nobody debugs a headless run.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     seconds = {}

@@ -15,7 +15,6 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     PYDEVD_DISABLE_FILE_VALIDATION="1",
     MPLBACKEND="agg",
-    OMP_WAIT_POLICY="PASSIVE",
 )
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
 # A token of the person who runs the tests must not reach them; nor must a profile or a run folder.
