@@ -231,6 +231,18 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_undisturbed_one(tmp_path, m
     assert plain(tmp_path / "broken") == plain(tmp_path / "whole")
 
 
+def test_what_has_no_answer_is_asked_again_on_request(tmp_path):
+    path, out = (
+        write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(6)] + [f"{GRAVE} [[401 1]]"]),
+        tmp_path / "out",
+    )
+    with StubServer() as server:
+        assert ask(path, out, server.url, shard=4, two_passes=False).failed == 1
+        assert ask(path, out, server.url, shard=4, two_passes=False).failed == 1, "not by itself"
+        again = ask(path, out, server.url, shard=4, two_passes=False, retry=True)
+    assert again.clean and again.skipped == 4 and dead(out, "model") == {}
+
+
 # --- the command line -----------------------------------------------------------------------------------
 
 

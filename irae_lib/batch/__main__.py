@@ -39,6 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
                         server,
                         adapter=options.adapter,
                         two_passes=not options.one_pass,
+                        retry=options.retry,
                         **columns,
                     )
                 )
@@ -79,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--max-tokens", type=int, default=512, help="of an answer")
     parser.add_argument("--no-schema", action="store_true", help="for a server without structured outputs")
     parser.add_argument("--one-pass", action="store_true", help="ask the whole question of every note")
+    parser.add_argument("--retry", action="store_true", help="ask again where a note has no answer")
     parser.add_argument("--workers", type=int, default=0, help="processes for the rules; default: all cores")
     parser.add_argument("--shard", type=int, default=SHARD, help="rows a shard")
     parser.add_argument("--site", default="", help="column to count alerts by")

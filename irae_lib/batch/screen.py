@@ -111,6 +111,7 @@ async def ask_model(
     *,
     adapter: str = "",
     two_passes: bool = True,
+    retry: bool = False,
     shard: int = SHARD,
     site: str = "",
     date: str = "",
@@ -121,6 +122,7 @@ async def ask_model(
     Args:
         adapter: hash or commit of what the server serves, for the manifest: the server itself does not tell.
         two_passes: the short question first, the whole one only for what is flagged; needs a server with schemas.
+        retry: ask again for the shards in which a note has no answer.
 
     Raises:
         AccessError: the server does not answer, or ignores the schema. SchemaError, RunError: as `apply_rules`.
@@ -138,6 +140,8 @@ async def ask_model(
         "max_tokens": server.most,
     }
     open_manifest(out, "model", belongs)
+    if retry:
+        shards.forget(lambda row: "problem" in row and "final" in row)
     started, rows, skipped = time.monotonic(), 0, 0
     async with server:
         told(await server.check())

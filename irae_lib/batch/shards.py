@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,12 @@ class Shards:
             return []
         with (self.folder / _name(number)).open(encoding="utf-8") as lines:
             return [json.loads(line) for line in lines]
+
+    def forget(self, unfit: Callable[[Mapping[str, Any]], bool]) -> None:
+        """Take the shards that hold a row of this kind as not finished: they are asked again and then replaced."""
+        for name in sorted(self._there):
+            if any(unfit(row) for row in self.read(int(name.removesuffix(".jsonl")))):
+                self._there.discard(name)
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every row of every finished shard, in order, one shard in memory at a time."""
