@@ -29,6 +29,7 @@ NOTEBOOKS, PICTURE = ROOT / "notebooks", ROOT / "data" / "pictures" / "annotated
 VARYING = (
     (r"\b20\d{6}-\d{6}(?:-\d+)?\b", "20260101-120000"),
     (r"\d+\.\d+ minutes, \d+\.\d+ s each", "... minutes, ... s each"),
+    (r"(\| hardware \| .*, )\d+\.\d+ minutes", r"\1... minutes"),
     (r"(about [\d.]+) of [\d.]+ GiB (at \d+ tokens), \d+ GiB", r"\1 of ... GiB \2, ... GiB"),
     (r"(for 1,000 tokens +not on a T4 +)[\d.]+ s", r"\1... s"),
     (r"\b[\d.]+ (notes a second)$", r"... \1"),

@@ -182,3 +182,14 @@ def test_the_helper_needs_nothing_but_the_standard_library():
     )
     done = subprocess.run([sys.executable, "-S", "-I", "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "False", done.stderr
+
+
+def test_on_colabs_page_the_kernel_ends_itself_and_says_what_to_do_then(monkeypatch, capsys):
+    killed = []
+    monkeypatch.setitem(ready.sys.modules, "google.colab", ready)
+    monkeypatch.setattr(ready.os, "kill", lambda pid, signal: killed.append((pid, signal)))
+    monkeypatch.setattr(ready.time, "sleep", lambda seconds: None)
+    ready.restart(["pyarrow"])
+    assert killed == [(os.getpid(), 9)]
+    assert "pyarrow changed while this kernel had it loaded" in (said := capsys.readouterr().out)
+    assert "choose Run all again" in said
