@@ -258,4 +258,5 @@ def write_text(path: Path, text: str) -> Path:
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, as 64 hex digits."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    with Path(path).open("rb") as file:  # block by block: a file of notes may be larger than memory
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -7,7 +7,6 @@ the staged folder is the publication. Token lookup is not here: the caller hands
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from .card import NOTICE, model_card
-from .cases import write_text
+from .cases import file_sha256, write_text
 from .model import RECORD, read_record
 from .scan import scan
 from .schemas import AccessError, AdapterError, Record
@@ -96,7 +95,7 @@ def stage(
 def file_hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of a publication that is in `folder`, by name."""
     paths = [Path(folder) / name for name in PUBLISHED]
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths if path.is_file()}
+    return {path.name: file_sha256(path) for path in paths if path.is_file()}
 
 
 # --- the Hub --------------------------------------------------------------------------------------------

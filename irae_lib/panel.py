@@ -116,13 +116,13 @@ class ReviewPanel:
                 return
 
     def _key(self, key: str) -> bool:
-        plain = {"n": lambda: self.step(1), "p": lambda: self.step(-1), "i": lambda: self._irae("yes")}
-        plain |= {"o": lambda: self._irae("no")}
         scales = {"g": (self.grade, Severity), "u": (self.urgency, Urgency), "c": (self.likelihood, Likelihood)}
         if key == "a":
             return self.accept()
-        if key in plain:
-            plain[key]()
+        if key in ("n", "p"):
+            self.step(1 if key == "n" else -1)
+        elif key in ("i", "o"):
+            self.irae.value = "yes" if key == "i" else "no"
         elif key[0] in scales and key[1:].isdigit() and int(key[1:]) < len(scales[key[0]][1]):
             widget, scale = scales[key[0]]
             widget.value = list(scale)[int(key[1:])].value
@@ -131,9 +131,6 @@ class ReviewPanel:
         else:
             return False
         return True
-
-    def _irae(self, value: str) -> None:
-        self.irae.value = value
 
     # --- what is shown ---
 
@@ -214,7 +211,7 @@ class ReviewPanel:
             answer = self._answer(name)
         except Exception as error:  # its message may hold note text
             self.view.value = f"<p>{html.escape(name)} could not answer ({type(error).__name__}).</p>"
-            self._fill(self._final(rules_only=True))
+            self._fill(self._final())
             return
         result = review(self.case, answer and answer.assessment)
         sure, unsure = judged(self.fitted.get(name), answer) if answer else ({}, False)
@@ -235,8 +232,9 @@ class ReviewPanel:
             self._answers[key] = ask(self.case) if ask else None
         return self._answers[key]
 
-    def _final(self, rules_only: bool = False) -> Assessment:
-        answer = None if rules_only else self._answers.get((self.case.id, self.system.value))
+    def _final(self) -> Assessment:
+        """What the fields start from: the answer in view under the rules, the rules alone where there is none."""
+        answer = self._answers.get((self.case.id, self.system.value))
         return review(self.case, answer and answer.assessment).final
 
     def _fill(self, said: Assessment) -> None:

@@ -101,6 +101,24 @@ def test_parameters_are_literals_of_plain_types():
 # --- papermill: from a clean kernel, with other parameters ----------------------------------------------
 
 
+def execute(path: Path, out: Path, parameters: dict) -> str:
+    """One notebook in a kernel of its own, with other parameters; returns everything that it printed."""
+    papermill.execute_notebook(
+        str(path),
+        str(out),
+        cwd=str(path.parent),
+        kernel_name="python3",
+        progress_bar=False,
+        parameters=parameters,
+    )
+    return printed(out)
+
+
+def printed(path: Path) -> str:
+    """All text that the code cells of a notebook show."""
+    return "".join(part.get("text", "") for cell in code_cells(path) for part in cell.outputs)
+
+
 def run_job(runs: Path, *arguments: str) -> subprocess.CompletedProcess:
     """The main job as a user starts it, in its own process; output is kept for the message."""
     return subprocess.run(
@@ -251,14 +269,7 @@ def test_wrong_command_line_is_refused_before_anything_runs(tmp_path, arguments,
 def test_00_retrains_a_base_that_loads(tmp_path):
     folder = tmp_path / "base"
     path = ROOT / "notebooks" / "00_rehearsal_base.ipynb"
-    papermill.execute_notebook(
-        str(path),
-        str(tmp_path / "out.ipynb"),
-        cwd=str(path.parent),
-        kernel_name="python3",
-        progress_bar=False,
-        parameters={"retrain": True, "updates": 16, "output_dir": str(folder)},
-    )
+    execute(path, tmp_path / "out.ipynb", {"retrain": True, "updates": 16, "output_dir": str(folder)})
     record = json.loads((folder / "training.json").read_text())
     assert record["legs"][0]["updates"] == 16 and record["sha256"] == file_sha256(folder / "model.safetensors")
 
@@ -270,15 +281,9 @@ def test_05_counts_how_far_reviewers_agree(tmp_path, monkeypatch):
             said = one.expected.model_copy(update={"urgency": Urgency.URGENT}) if i < others else one.expected
             save_verdict(verdict_file(tmp_path / "reviews", name), verdict(one.case, said, kind=one.kind))
     path, out = ROOT / "notebooks" / "05_review_cases.ipynb", tmp_path / "out.ipynb"
-    papermill.execute_notebook(
-        str(path),
-        str(out),
-        cwd=str(path.parent),
-        kernel_name="python3",
-        progress_bar=False,
-        parameters={"profile": "smoke", "reviewer": "ben", "cases_file": str(tmp_path / "reviews" / "anna.jsonl")},
+    text = execute(
+        path, out, {"profile": "smoke", "reviewer": "ben", "cases_file": str(tmp_path / "reviews" / "anna.jsonl")}
     )
-    text = "".join(part.get("text", "") for cell in code_cells(out) for part in cell.outputs)
     changed = sum(one.expected.urgency is not Urgency.URGENT for one in validated_cases()[:4])
     assert re.search(rf"anna and ben .*\n(?:.*\n)*?urgency +11 +{11 - changed} +0\.\d\d", text), text[-3000:]
     assert "ben and the labels" in text and "answers from: rules alone, base, guided prompt, base, tuned" in text
@@ -288,15 +293,7 @@ def test_06_asks_a_server_and_watches_the_run(tmp_path, monkeypatch):
     monkeypatch.setenv("IRAE_RUNS", str(tmp_path))
     path, out = ROOT / "notebooks" / "06_screen_at_scale.ipynb", tmp_path / "out.ipynb"
     with StubServer() as server:
-        papermill.execute_notebook(
-            str(path),
-            str(out),
-            cwd=str(path.parent),
-            kernel_name="python3",
-            progress_bar=False,
-            parameters={"server": server.url, "concurrency": 8, "out_dir": str(tmp_path / "screen")},
-        )
-    text = "".join(part.get("text", "") for cell in code_cells(out) for part in cell.outputs)
+        text = execute(path, out, {"server": server.url, "concurrency": 8, "out_dir": str(tmp_path / "screen")})
     assert "keeps to the schema" in text and "402 rows, 0 without an answer" in text
     assert re.search(r"model and rules differ\n.*\nall +402 ", text) and "notes a second, at best" in text
     assert len(list((tmp_path / "screen" / "model").glob("*.jsonl"))) == 3
@@ -331,7 +328,7 @@ def test_a_lone_notebook_clones_the_project_once_and_reads_a_case(tmp_path):
     for _ in range(2):  # the second time it is there
         done = subprocess.run([*command, page, out], env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
-        text = "".join(part.get("text", "") for cell in code_cells(out) for part in cell.outputs)
+        text = printed(out)
         assert "ready, nothing to install" in text and "grade: Grade 3 - Severe | urgency: urgent" in text
     assert sorted(path.name for path in page.parent.iterdir()) == [page.name, "irae"]
 

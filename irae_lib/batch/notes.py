@@ -7,7 +7,6 @@ there are any, are left aside. Memory does not grow with the file.
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from ..cases import file_sha256
 from ..schemas import SECTIONS, Case, SchemaError, explain
 
 LONGEST = 20_000  # characters; a long discharge letter has about 8,000
@@ -48,12 +48,8 @@ def read_notes(path: Path, *, site: str = "", date: str = "") -> Iterator[Note]:
 
 
 def hash_of(path: Path) -> str:
-    """SHA-256 of a file of notes, block by block. Raises SchemaError as `read_notes`."""
-    digest = hashlib.sha256()
-    with _checked(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    """SHA-256 of a file of notes. Raises SchemaError as `read_notes`."""
+    return file_sha256(_checked(path))
 
 
 def _checked(path: Path) -> Path:

@@ -13,7 +13,7 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -178,11 +178,11 @@ async def ask_model(
                             bar.update()
                             continue
                         open_shards[number]["sent"] += 1
-                        await _put(queue, note, workers)
+                        await _while_working(queue.put(note), workers)
                     if not done:
                         open_shards[number]["all_sent"] = True
                         close_if_complete(number)
-                await _join(queue, workers)
+                await _while_working(queue.join(), workers)
             finally:
                 for worker in workers:
                     worker.cancel()
@@ -190,28 +190,17 @@ async def ask_model(
     return _summary("model", shards, rows, skipped, time.monotonic() - started, out)
 
 
-async def _put(queue: asyncio.Queue, note: Note, workers: list[asyncio.Task]) -> None:
-    """Queue a note; a worker that died (a full disk) must not leave us waiting for ever."""
-    putting = asyncio.ensure_future(queue.put(note))
-    await asyncio.wait([putting, *workers], return_when=asyncio.FIRST_COMPLETED)
-    _raise_of(workers)
-    await putting
-
-
-async def _join(queue: asyncio.Queue, workers: list[asyncio.Task]) -> None:
-    joining = asyncio.ensure_future(queue.join())
-    await asyncio.wait([joining, *workers], return_when=asyncio.FIRST_COMPLETED)
-    _raise_of(workers)
-    await joining
-
-
-def _raise_of(workers: list[asyncio.Task]) -> None:
+async def _while_working(waiting: Coroutine, workers: list[asyncio.Task]) -> None:
+    """Wait for the queue; a worker that died (a full disk) must not leave us waiting for ever."""
+    task = asyncio.ensure_future(waiting)
+    await asyncio.wait([task, *workers], return_when=asyncio.FIRST_COMPLETED)
     for worker in workers:
         if worker.done() and worker.exception():
             error = worker.exception()
             if isinstance(error, OSError):
                 raise RunError(f"results could not be written: {error.strerror}; finished shards stay") from None
             raise error
+    await task
 
 
 async def _ask(note: Note, server: Server, two_passes: bool) -> dict[str, Any]:
@@ -219,13 +208,10 @@ async def _ask(note: Note, server: Server, two_passes: bool) -> dict[str, Any]:
     if note.case is None:
         return row | {"problem": note.problem}
     alone = review(note.case)
-    reply, asked = None, "full"
-    if two_passes:
-        reply, asked = await server.assess(note.case, short=True), "short"
-        if reply.assessment and (is_alert(alone.final) or is_alert(reply.assessment)):
-            reply, asked = await server.assess(note.case), "full"
-    if reply is None:
-        reply = await server.assess(note.case)
+    asked = "short" if two_passes else "full"
+    reply = await server.assess(note.case, short=two_passes)
+    if two_passes and reply.assessment and (is_alert(alone.final) or is_alert(reply.assessment)):
+        asked, reply = "full", await server.assess(note.case)
     row |= {"asked": asked, "seconds": round(reply.seconds, 3), "tries": reply.tries}
     if reply.assessment is None:  # the rules have read the note all the same
         return row | {"problem": reply.problem, "final": _fields(alone.final)}
