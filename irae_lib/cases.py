@@ -6,14 +6,15 @@ never exists under its final name.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from pydantic import ValidationError
 
@@ -239,21 +240,32 @@ def _read_text(path: Path, expected: str) -> str:
 
 
 def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
-    """Write JSON lines aside and move them into place, so that a broken run leaves no half file."""
-    return write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    """Write JSON lines aside, one by one, and move them into place, so that a broken run leaves no half file."""
+    with _aside(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return Path(path)
 
 
 def write_text(path: Path, text: str) -> Path:
     """Write a text file atomically (UTF-8, newline as given); makes the folder."""
+    with _aside(path) as file:
+        file.write(text)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def _aside(path: Path) -> Iterator[TextIO]:
+    """A file that takes the place of `path` once all of it is written."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        aside.write_text(text, encoding="utf-8", newline="\n")
+        with aside.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
-    return path
 
 
 def file_sha256(path: Path) -> str:

@@ -292,7 +292,7 @@ def _append(row: int, tokens: list[int], writers, pending, written) -> None:
 
 def _constrained(tokenizer, words, one: Written) -> Answer:
     answer = parse_answer(tokenizer.decode(one.ids, skip_special_tokens=False))
-    fields, whole = confidences(words, one.ids, one.chances)
+    fields, whole = confidences([words.decode_bytes([token]) for token in one.ids], one.chances)
     return answer.model_copy(
         update={
             "legal_mass": round(one.legal_mass, 4),

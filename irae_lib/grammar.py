@@ -131,26 +131,26 @@ class Writer:
         self.done = self._matcher.is_accepting() or self._matcher.is_stopped()
 
 
-_KEYS = {name: f',"{name}":'.encode() for name in FIELDS} | {"likelihood": b',"causality":{"likelihood":'}
-_REASONING = b',"reasoning":'
+_KEYS = {name: f'"{name}":'.encode() for name in FIELDS} | {"likelihood": b'"causality":{"likelihood":'}
+_REASONING = b'"reasoning":'
 
 
-def confidences(words, ids: Sequence[int], chances: Sequence[tuple[int, float]]) -> tuple[dict[str, float], float]:
+def confidences(pieces: Sequence[bytes], chances: Sequence[tuple[int, float]]) -> tuple[dict[str, float], float]:
     """How probable the model found what it said: each scored field, and reasoning and labels together.
 
     The labels alone say little: they are settled in the reasoning ("CTCAE Grade 3") and follow from it with a
     probability near 1.
 
     Args:
-        ids: the tokens of an answer that follows the grammar.
-        chances: (place among `ids`, probability among the allowed tokens) of those that were the model's to choose.
+        pieces: the text of an answer that follows the grammar, token by token; without a reasoning the labels are all.
+        chances: (place among `pieces`, probability among the allowed tokens) of those that were the model's to choose.
 
     Returns:
         Products of the chances of the tokens that spell a value, the closing quote included: a token that straddles the
         border counts, a value whose every token was forced is certain. A field's is given all that was said before it.
     """
-    ends = [0, *np.cumsum([len(words.decode_bytes([token])) for token in ids])]
-    text = words.decode_bytes(list(ids))
+    ends = [0, *np.cumsum([len(piece) for piece in pieces])]
+    text = b"".join(pieces)
 
     def together(start: int, stop: int) -> float:
         return float(np.prod([chance for place, chance in chances if ends[place + 1] > start and ends[place] < stop]))
@@ -159,5 +159,5 @@ def confidences(words, ids: Sequence[int], chances: Sequence[tuple[int, float]])
     starts = {name: text.index(key) + len(key) for name, key in _KEYS.items()}
     borders = {"affected_systems": b"]", "likelihood": b"}"}
     stops = {name: text.index(borders.get(name, b","), start) for name, start in starts.items()}
-    reasoning = text.index(_REASONING) + len(_REASONING)
-    return {name: together(starts[name], stops[name]) for name in FIELDS}, together(reasoning, stops["likelihood"])
+    began = text.index(_REASONING) + len(_REASONING) if _REASONING in text else min(starts.values())
+    return {name: together(starts[name], stops[name]) for name in FIELDS}, together(began, stops["likelihood"])

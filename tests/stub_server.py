@@ -5,6 +5,7 @@ A note with `[[500 2]]` in it is refused twice with HTTP 500 and then answered; 
 
 import contextlib
 import json
+import math
 import re
 import socket
 import threading
@@ -25,11 +26,14 @@ BEHAVIOUR = ("429", "500", "401", "malformed", "schema", "hang", "close", "half"
 class StubServer:
     """`with StubServer() as server:` serves at `server.url`; `asked` counts requests by note, `most_at_once` the load.
 
-    `schemas` False ignores response_format and answers in prose, as some servers do.
+    `schemas` False ignores response_format and answers in prose, as some servers do; `logprobs` True sends, where it is
+    asked for them, log probabilities of 0.9 a token.
     """
 
-    def __init__(self, *, schemas: bool = True, delay: float = 0.0, hang: float = 3.0, port: int = 0):
-        self.schemas, self.delay, self.hang, self.port = schemas, delay, hang, port
+    def __init__(
+        self, *, schemas: bool = True, logprobs: bool = False, delay: float = 0.0, hang: float = 3.0, port: int = 0
+    ):
+        self.schemas, self.logprobs, self.delay, self.hang, self.port = schemas, logprobs, delay, hang, port
         self.asked: Counter[str] = Counter()
         self.at_once = self.most_at_once = 0
         self.lock = threading.Lock()
@@ -98,7 +102,7 @@ class _Handler(BaseHTTPRequestHandler):
                 return self._misbehave(how)
         full = "evidence" in schema or not schema
         answer = {"evidence": [], "reasoning": "Stub.", **GOOD, "actions": []} if full else GOOD
-        self._say(json.dumps(answer, separators=(",", ":")))
+        self._say(json.dumps(answer, separators=(",", ":")), stub.logprobs and body.get("logprobs"))
 
     def _misbehave(self, how):
         if how in ("429", "500", "401"):
@@ -120,8 +124,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.close()
 
-    def _say(self, text):
-        self._answer(200, json.dumps({"choices": [{"message": {"role": "assistant", "content": text}}]}).encode())
+    def _say(self, text, logprobs=False):
+        choice = {"message": {"role": "assistant", "content": text}}
+        if logprobs:
+            sent = [{"token": one, "bytes": [*one.encode()], "logprob": math.log(0.9)} for one in text]
+            choice["logprobs"] = {"content": sent}
+        self._answer(200, json.dumps({"choices": [choice]}).encode())
 
     def _answer(self, status, body, headers=None):
         self.send_response(status)

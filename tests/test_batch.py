@@ -2,17 +2,20 @@
 
 import asyncio
 import json
+import math
 import subprocess
 import sys
 
 import pytest
 from stub_server import StubServer
 
-from irae_lib.batch import Server, apply_rules, ask_model, read_notes
+from irae_lib.batch import Part, Server, apply_rules, ask_model, read_notes
 from irae_lib.batch import screen as screening
 from irae_lib.batch.__main__ import main
+from irae_lib.batch.chances import read_chances
+from irae_lib.cases import validated_cases
 from irae_lib.runtime import ROOT
-from irae_lib.schemas import AccessError, RunError, SchemaError
+from irae_lib.schemas import FIELDS, AccessError, RunError, SchemaError
 
 GRAVE = "Nivolumab, cycle 3. ALT 640 U/L (ref 7-56)."
 WELL = "Nivolumab, cycle 3. Feels well."
@@ -124,7 +127,7 @@ def test_two_passes_ask_the_whole_question_only_for_what_is_flagged(tmp_path):
     first, second = rows(tmp_path / "out", "model")
     assert first["asked"] == "full" and first["final"]["urgency"] == "urgent", "the rules raise what the model says"
     assert first["disagrees"] == ["overall_severity", "urgency", "likelihood"]
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())["model"]
+    manifest = json.loads((tmp_path / "out" / "model" / "manifest.json").read_text())
     assert manifest["prompt"] == "compact-1" and manifest["two_passes"] and len(manifest["rules"]) == 64
 
 
@@ -241,6 +244,86 @@ def test_what_has_no_answer_is_asked_again_on_request(tmp_path):
         assert ask(path, out, server.url, shard=4, two_passes=False).failed == 1, "not by itself"
         again = ask(path, out, server.url, shard=4, two_passes=False, retry=True)
     assert again.clean and again.skipped == 4 and dead(out, "model") == {}
+
+
+# --- several machines -----------------------------------------------------------------------------------
+
+
+def test_parts_fill_one_folder_and_are_the_whole(tmp_path):
+    path, whole, out = write(tmp_path / "n.jsonl", [GRAVE, WELL] * 10 + [""]), tmp_path / "whole", tmp_path / "out"
+    with StubServer() as server:
+        apply_rules(path, whole, workers=1, shard=3)
+        ask(path, whole, server.url, shard=3)
+        for text in ("1/3", "3/3", "2/3"):
+            part = Part.read(text)
+            mine = apply_rules(path, out, workers=1, shard=3, part=part)
+            assert mine.rows < 21 and mine.dead_letters == f"dead_letters_rules_{part.number}of3.jsonl"
+            assert ask(path, out, server.url, shard=3, part=part).rows == mine.rows
+    for stage in ("rules", "model"):
+        a, b = ([{k: v for k, v in r.items() if k != "seconds"} for r in rows(f, stage)] for f in (whole, out))
+        assert a == b and [row["place"] for row in b] == list(range(21))
+    bad = [line for number in (1, 2, 3) for line in (out / f"dead_letters_rules_{number}of3.jsonl").open()]
+    assert [json.loads(line)["place"] for line in bad] == [20]
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/0", "-1/3"])
+def test_a_part_that_is_none_is_refused(text):
+    with pytest.raises(RunError, match="written 3/8"):
+        Part.read(text)
+
+
+# --- how sure the model was -----------------------------------------------------------------------------
+
+
+def tokens(text, sure=(), size=3):
+    """A reply's `logprobs`, in pieces of a few bytes; those that touch a text in `sure` have its probability."""
+    raw, sent = text.encode(), []
+    for start in range(0, len(raw), size):
+        chance = 1.0
+        for what, value in dict(sure).items():
+            begins = raw.index(what.encode())
+            if start < begins + len(what.encode()) and start + size > begins:
+                chance *= value
+        piece = raw[start : start + size]
+        sent.append({"token": piece.decode(errors="replace"), "bytes": list(piece), "logprob": math.log(chance)})
+    return {"content": sent}
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_probabilities_of_a_server_become_those_of_the_fields(short):
+    text = validated_cases()[0].expected.to_json()
+    if short:
+        text = "{" + text[text.index('"irae_detected"') : text.index(',"actions"')] + "}"
+    found = read_chances(text, tokens(text, size=1))
+    assert set(found["confidence"].values()) == {1.0} and found["certainty"] == found["legal_mass"] == 1.0
+    unsure = read_chances(text, tokens(text, {"Grade 2 -": 0.5}, size=7 if short else 1))
+    assert unsure["confidence"]["overall_severity"] < 1.0 and unsure["certainty"] <= 0.5
+    fighting = read_chances(text, tokens(text, {"urgency": 0.5}, size=1))
+    assert fighting["legal_mass"] < 1.0 and fighting["confidence"]["urgency"] == 1.0
+    if not short:
+        assert read_chances(text, tokens(text, {"CTCAE": 0.5}, size=5))["certainty"] <= 0.5, "the reasoning counts"
+
+
+def test_an_umlaut_between_two_tokens_is_no_obstacle():
+    text = validated_cases()[0].expected.model_copy(update={"reasoning": "Müller, 38 °C"}).to_json()
+    assert read_chances(text, tokens(text, size=1))["certainty"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "sent", [None, {}, {"content": None}, {"content": []}, {"content": [{"token": "{"}]}, tokens("another answer")]
+)
+def test_probabilities_that_are_not_there_or_not_of_this_answer_are_none(sent):
+    assert read_chances(validated_cases()[0].expected.to_json(), sent) == {}
+
+
+def test_rows_keep_probabilities_where_the_server_sends_them(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE])
+    with StubServer(logprobs=True) as server:
+        ask(path, tmp_path / "asked", server.url, two_passes=False)
+        ask(path, tmp_path / "not", server.url, two_passes=False, server={"logprobs": False})
+    (row,), (other,) = rows(tmp_path / "asked", "model"), rows(tmp_path / "not", "model")
+    assert row["legal_mass"] == pytest.approx(0.9) and set(row["confidence"]) == set(FIELDS)
+    assert "certainty" in row and "certainty" not in other
 
 
 # --- the command line -----------------------------------------------------------------------------------

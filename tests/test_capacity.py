@@ -1,10 +1,14 @@
 """Monitoring and capacity: numbers counted by hand, drift with an honest interval, a simulation with known answers."""
 
+import json
+
 import pytest
 
 from irae_lib.batch.capacity import cost, simulated_rate
 from irae_lib.batch.monitor import drift, groups
 from irae_lib.batch.shards import Shards
+from irae_lib.calibration import Calibration
+from irae_lib.runtime import DATA
 
 
 @pytest.fixture
@@ -23,10 +27,17 @@ def out(tmp_path):
 
 def test_groups_are_counted_by_site_and_over_all(out):
     (everyone,) = groups(out, "model")
-    assert (everyone.rows, everyone.alerts.hits, everyone.alerts.n, everyone.failed.hits) == (4, 2, 3, 2)
+    assert (everyone.rows, everyone.bad, everyone.alerts.hits, everyone.alerts.n, everyone.unanswered.hits) == (
+        4,
+        1,
+        2,
+        3,
+        1,
+    )
     assert (everyone.disagrees.hits, everyone.disagrees.n) == (1, 2), "causality is not the rules' to judge"
     a, b = groups(out, "model", by="site")
-    assert (a.name, a.rows, a.failed.hits, b.name, b.alerts.n, b.disagrees) == ("A", 2, 0, "B", 1, None)
+    assert (a.name, a.rows, a.unanswered.hits, b.name, b.alerts.n, b.disagrees) == ("A", 2, 0, "B", 1, None)
+    assert everyone.abstains is None and everyone.legal_mass is None, "this server sent no probabilities"
     assert groups(out, "rules") == []
 
 
@@ -51,8 +62,28 @@ def test_drift_is_told_from_chance(out, tmp_path):
     )
 
 
+def test_doubt_is_counted_where_a_server_sends_probabilities(tmp_path):
+    final, day = {"final": {"alert": True}}, ("2026-05-01", "2026-05-02")
+    answers = [("full", 0.9, 0.99, 0), ("full", 0.2, 0.95, 0), ("short", 0.1, 0.40, 1), ("full", 0.5, 0.90, 1)]
+    rows = [
+        {"place": i, "date": day[d], "asked": asked, "certainty": sure, "legal_mass": mass, "disagrees": [], **final}
+        for i, (asked, sure, mass, d) in enumerate(answers)
+    ]
+    Shards(tmp_path / "model").write(0, rows)
+    fitted = Calibration(temperatures={}, threshold=0.5, target_risk=0.05, n=150)
+    first, second = groups(tmp_path, "model", by="date", calibration=fitted)
+    assert (first.name, first.abstains.hits, first.abstains.n, first.legal_mass) == (day[0], 1, 2, 0.97)
+    assert (second.abstains.hits, second.abstains.n, second.legal_mass) == (0, 1, 0.65), (
+        "a short answer has no reasoning"
+    )
+    assert groups(tmp_path, "model")[0].abstains is None, "without a threshold nobody abstains"
+    real = json.loads((DATA / "reports" / "rehearsal.json").read_text())
+    abstains = drift(tmp_path, "model", real)[-1]
+    assert (abstains.what, abstains.here.hits, abstains.validated.n) == ("abstains", 2, 300) and abstains.interval
+
+
 def test_an_empty_run_has_no_drift(tmp_path):
-    assert drift(tmp_path, "rules", report(1, 2))[0].difference is None
+    assert drift(tmp_path, "rules", report(1, 2)) == []
 
 
 def test_cost_is_notes_over_rate():

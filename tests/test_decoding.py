@@ -262,6 +262,6 @@ def test_the_token_that_decides_a_field_is_the_one_that_counts(tokenizer, words)
         stop = text.index({"affected_systems": "]", "likelihood": "}"}.get(name, ","), start)
         deciding = next(i for i, end in enumerate(ends) if end > start + 1)  # past an opening quote or bracket
         after = next(i for i, end in enumerate([0, *ends]) if end >= stop)
-        sure, _ = confidences(words, ids, [(deciding, 0.25), (after, 0.5)])
+        sure, _ = confidences([words.decode_bytes([one]) for one in ids], [(deciding, 0.25), (after, 0.5)])
         assert sure[name] == 0.25
         assert all(value == 1.0 for other, value in sure.items() if other != name)

@@ -1,4 +1,5 @@
-"""Screening many notes: `notes` reads them, `server` asks a model, `screen` keeps the shards, `monitor` looks at a run.
+"""Screening many notes: `notes` reads them, `server` asks a model, `rows` says what is kept, `shards` keeps it,
+`screen` runs both stages, `monitor` looks at a run, `capacity` says what a million notes cost.
 
 `python -m irae_lib.batch NOTES --out FOLDER` (`__main__`) is the whole of it on the command line.
 """
@@ -6,5 +7,6 @@
 from .notes import Note, read_notes
 from .screen import Summary, apply_rules, ask_model
 from .server import Server
+from .shards import Part
 
-__all__ = ["Note", "Server", "Summary", "apply_rules", "ask_model", "read_notes"]
+__all__ = ["Note", "Part", "Server", "Summary", "apply_rules", "ask_model", "read_notes"]

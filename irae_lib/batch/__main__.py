@@ -11,13 +11,14 @@ from pathlib import Path
 from ..schemas import IraeError
 from .screen import SHARD, Summary, apply_rules, ask_model
 from .server import Server
+from .shards import Part
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run both stages; 0: every row has its answer, 1: it could not run, 3: some rows are in the dead letters."""
     options = _parser().parse_args(arguments)
-    columns = {"site": options.site, "date": options.date, "shard": options.shard}
     try:
+        columns = {"site": options.site, "date": options.date, "shard": options.shard, "part": Part.read(options.part)}
         stages = [apply_rules(options.notes, options.out, workers=options.workers, **columns)]
         _say(stages[0], options.out)
         if options.server:
@@ -29,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
                 timeout=options.timeout,
                 tries=options.tries,
                 structured=not options.no_schema,
+                logprobs=not options.no_logprobs,
                 most=options.max_tokens,
             )
             stages.append(
@@ -55,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _say(one: Summary, out: Path) -> None:
-    lost = f", see dead_letters_{one.stage}.jsonl" if not one.clean else ""
+    lost = f", see {one.dead_letters}" if not one.clean else ""
     print(
         f"{one.stage}: {one.rows} rows, {one.skipped} done before, {one.alerts} alerts, {one.bad} bad rows, "
         f"{one.failed} without an answer{lost}; {one.seconds:.0f} s, {one.notes_per_second:.1f} notes/s; "
@@ -79,12 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tries", type=int, default=5, help="a note, in all")
     parser.add_argument("--max-tokens", type=int, default=512, help="of an answer")
     parser.add_argument("--no-schema", action="store_true", help="for a server without structured outputs")
+    parser.add_argument("--no-logprobs", action="store_true", help="for a server that refuses to be asked for them")
     parser.add_argument("--one-pass", action="store_true", help="ask the whole question of every note")
     parser.add_argument("--retry", action="store_true", help="ask again where a note has no answer")
     parser.add_argument("--workers", type=int, default=0, help="processes for the rules; default: all cores")
     parser.add_argument("--shard", type=int, default=SHARD, help="rows a shard")
+    parser.add_argument("--part", default="", metavar="K/N", help="only this part of the shards, such as 3/8")
     parser.add_argument("--site", default="", help="column to count alerts by")
-    parser.add_argument("--date", default="", help="column to count alerts by")
+    parser.add_argument("--date", default="", help="column with a date, to count alerts by day")
     return parser
 
 

@@ -1,16 +1,17 @@
-"""Look at a finished or running screening: alerts by site and day, failures, where rules and model disagree, drift.
+"""Look at a finished or running screening: by site and day, failures, doubt, where rules and model disagree, drift.
 
-Works on the shards of `screen`, which hold no note text. What a server does not return (probabilities, legal mass)
-cannot be watched here; abstention belongs to the model in a notebook or in the Space.
+Works on the shards of `screen`, which hold no note text. Doubt (abstention, legal mass) can be watched where the server
+sends probabilities, as vLLM does.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..calibration import Calibration, CalibrationReport
 from ..metrics import Interval, Rate, rate, rounded
 from ..schemas import Record
 from .shards import Shards
@@ -19,38 +20,57 @@ from .shards import Shards
 class Group(Record):
     """Counts of one site, one day, or of all ("all").
 
-    `alerts` of the notes read; `failed` of all rows have no answer; `disagrees` are notes in which the model's grade or
-    urgency is not what the rules alone say (None before a model was asked).
+    `bad` rows are no notes; `alerts` and `unanswered` (the rules' verdict stands alone) are of the notes read. Once a
+    model was asked: `disagrees` are answers whose grade or urgency is not what the rules alone say. Where its server
+    sends probabilities: `abstains` are whole answers too uncertain to stand (with a calibration that has a threshold),
+    `legal_mass` is the mean of all answers.
     """
 
     name: str
     rows: int
+    bad: int
     alerts: Rate
-    failed: Rate
+    unanswered: Rate
     disagrees: Rate | None
+    abstains: Rate | None
+    legal_mass: float | None
 
 
-def groups(out: Path, stage: str, by: str = "") -> list[Group]:
+def groups(out: Path, stage: str, by: str = "", calibration: Calibration | None = None) -> list[Group]:
     """All rows of a stage ("rules" or "model"), or one `Group` for each value of `by` ("site", "date")."""
-    counts: dict[str, list[int]] = {}
+    sums: dict[str, dict[str, list[float]]] = {}
     for row in Shards(Path(out) / stage).rows():
-        mine = counts.setdefault(str(row.get(by) or "-") if by else "all", [0] * 6)
-        mine[0] += 1
-        mine[1] += "final" in row
-        mine[2] += bool(row.get("final", {}).get("alert"))
-        mine[3] += "problem" in row
-        mine[4] += "disagrees" in row
-        mine[5] += bool({"overall_severity", "urgency"} & set(row.get("disagrees", ())))
-    return [
-        Group(
-            name=name,
-            rows=rows,
-            alerts=rate(alerts, read),
-            failed=rate(failed, rows),
-            disagrees=rate(differing, compared) if compared else None,
-        )
-        for name, (rows, read, alerts, failed, compared, differing) in sorted(counts.items())
-    ]
+        mine = sums.setdefault(str(row.get(by) or "-") if by else "all", {})
+        for what, value in _observed(row, calibration).items():
+            one = mine.setdefault(what, [0, 0])
+            one[0], one[1] = one[0] + value, one[1] + 1
+    return [_group(name, sums[name]) for name in sorted(sums)]
+
+
+def _observed(row: Mapping[str, Any], calibration: Calibration | None) -> dict[str, float]:
+    """What one row adds to the sums; nothing for what was not asked or not sent."""
+    seen: dict[str, float] = {"bad": "final" not in row}
+    if "final" in row:
+        seen |= {"alerts": row["final"]["alert"], "unanswered": "problem" in row}
+    if "disagrees" in row:
+        seen["disagrees"] = bool({"overall_severity", "urgency"} & set(row["disagrees"]))
+    if calibration and calibration.threshold and row.get("asked") == "full" and "certainty" in row:
+        seen["abstains"] = row["certainty"] < calibration.threshold
+    if "legal_mass" in row:
+        seen["legal_mass"] = row["legal_mass"]
+    return seen
+
+
+def _group(name: str, sums: Mapping[str, Sequence[float]]) -> Group:
+    total, n = sums.get("legal_mass", (0.0, 0))
+    return Group(
+        name=name,
+        rows=int(sums["bad"][1]),
+        bad=int(sums["bad"][0]),
+        **{what: rate(*map(int, sums.get(what, (0, 0)))) for what in ("alerts", "unanswered")},
+        legal_mass=rounded(total / n) if n else None,
+        **{what: rate(*map(int, sums[what])) if what in sums else None for what in ("disagrees", "abstains")},
+    )
 
 
 class Drift(Record):
@@ -74,19 +94,21 @@ def drift(out: Path, stage: str, report: Mapping[str, Any]) -> list[Drift]:
     Those are no sample of anybody's notes (half of them are irAEs by construction), so the shares will differ; what
     counts is a difference that grows from one month to the next.
     """
-    rows = [row for row in Shards(Path(out) / stage).rows() if "final" in row]
-    system = "full" if stage == "model" else "rules"
-    validated = report["results"]["test"][system]["safety"]
-    n = validated["n"]
-    here = {
-        "alerts": rate(sum(row["final"]["alert"] for row in rows), len(rows)),
-        "no answer": rate(sum("problem" in row for row in rows), len(rows)),
-    }
-    there = {
-        "alerts": rate(validated["triage"]["alerts"]["hits"], validated["triage"]["alerts"]["n"]),
-        "no answer": rate(validated["unscored"], n),
-    }
-    return [_drift(what, here[what], there[what]) for what in here]
+    fitted = CalibrationReport.model_validate(report["calibration"]) if report.get("calibration") else None
+    everyone = groups(out, stage, calibration=fitted.calibration if fitted else None)
+    if not everyone:
+        return []
+    (seen,) = everyone
+    validated = report["results"]["test"]["full" if stage == "model" else "rules"]["safety"]
+    alerts = validated["triage"]["alerts"]
+    pairs = [
+        ("alerts", seen.alerts, rate(alerts["hits"], alerts["n"])),
+        ("no answer", seen.unanswered, rate(validated["unscored"], validated["n"])),
+    ]
+    if fitted and seen.abstains:
+        answered = fitted.answered
+        pairs.append(("abstains", seen.abstains, rate(answered.n - answered.hits, answered.n)))
+    return [_drift(*pair) for pair in pairs]
 
 
 def _drift(what: str, here: Rate, validated: Rate) -> Drift:

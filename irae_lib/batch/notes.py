@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -33,18 +33,22 @@ class Note(NamedTuple):
     date: str = ""
 
 
-def read_notes(path: Path, *, site: str = "", date: str = "") -> Iterator[Note]:
+def read_notes(
+    path: Path, *, site: str = "", date: str = "", wanted: Callable[[int], bool] = lambda place: True
+) -> Iterator[Note]:
     """Every row of a file, in order.
 
     Args:
-        site, date: names of columns to count alerts by in `monitor`; kept with the row, never shown to a model.
+        site, date: names of columns to count alerts by in `monitor`; kept with the row, never shown to a model. Of a
+            date the day, its first ten characters.
+        wanted: by place (from 0); a row that is not is passed over unread.
 
     Raises:
         SchemaError: the file is not there or of another form. A bad row is no error but a `Note` without case.
     """
     path = _checked(path)
     rows = {".jsonl": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}[path.suffix.lower()](path)
-    return (_note(place, row, path.stem, site, date) for place, row in enumerate(rows))
+    return (_note(place, row, path.stem, site, date) for place, row in enumerate(rows) if wanted(place))
 
 
 def hash_of(path: Path) -> str:
@@ -66,7 +70,7 @@ def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str
     if isinstance(row, str):
         return Note(place, name, None, row)
     found = {key: value for key, value in row.items() if key in _FIELDS and value not in (None, "", [])}
-    about = {"site": str(row.get(site, "")) if site else "", "date": str(row.get(date, "")) if date else ""}
+    about = {"site": str(row.get(site, "")) if site else "", "date": str(row.get(date, ""))[:10] if date else ""}
     name = str(found.get("id", name))[:200]
     if not found.keys() & {"text", *SECTIONS}:
         there = ", ".join(sorted(map(str, row))[:8]) or "nothing"

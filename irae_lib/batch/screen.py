@@ -8,12 +8,11 @@ or the short answer flag. What fails goes to the dead letters with its reason, a
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -21,20 +20,21 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from ..cases import file_sha256, write_lines
-from ..runtime import DATA
+from ..cases import write_lines
 from ..safety import review
-from ..schemas import FIELDS, Assessment, Record, RunError, Urgency, differing
+from ..schemas import Record, RunError
 from .notes import Note, hash_of, read_notes
+from .rows import is_alert, model_row, rules_hash, rules_row, sha256
 from .server import FULL, Server
-from .shards import Shards, open_manifest
+from .shards import WHOLE, Part, Shards
 
 SHARD = 200  # rows; what a killed run has to ask again at most
 
 
 class Summary(Record):
-    """What a stage did: `rows` in the input, of which `skipped` were done before; `bad` are no notes, `failed` have no
-    model's answer, `alerts` call an irAE or ask for the same day."""
+    """What a stage did: `rows` of the input (or of one part of it), of which `skipped` were done before; `bad` are no
+    notes, `failed` have no model's answer, `alerts` call an irAE or ask for the same day. `dead_letters` names the file
+    with the bad and the failed."""
 
     stage: str
     rows: int
@@ -43,6 +43,7 @@ class Summary(Record):
     failed: int
     alerts: int
     seconds: float
+    dead_letters: str
 
     @property
     def clean(self) -> bool:
@@ -56,21 +57,31 @@ class Summary(Record):
 
 
 def apply_rules(
-    path: Path, out: Path, *, workers: int = 0, shard: int = SHARD, site: str = "", date: str = ""
+    path: Path,
+    out: Path,
+    *,
+    workers: int = 0,
+    shard: int = SHARD,
+    part: Part = WHOLE,
+    site: str = "",
+    date: str = "",
 ) -> Summary:
     """The safety layer over every note, on all cores (`workers` 0), into `out/rules/`.
+
+    Args:
+        part: only these shards; other machines that see the same folder do the others.
 
     Raises:
         SchemaError: the file cannot be read. RunError: `out` belongs to other input, rules or settings.
     """
-    out, shards = Path(out), Shards(Path(out) / "rules")
-    open_manifest(out, "rules", _input(path, shard, site, date) | {"rules": rules_hash()})
-    started, skipped, rows = time.monotonic(), 0, 0
+    shards = Shards(Path(out) / "rules", part)
+    shards.belong_to(_input(path, shard, site, date) | {"rules": rules_hash()})
+    started, skipped = time.monotonic(), shards.count()
     workers = workers or os.cpu_count() or 1
     waiting: dict[Future, int] = {}
     with (
         ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool,
-        tqdm(desc="rules", unit="note") as bar,
+        tqdm(desc="rules", unit="note", initial=skipped) as bar,
     ):
 
         def finish(future: Future) -> None:
@@ -78,30 +89,26 @@ def apply_rules(
             shards.write(waiting.pop(future), found)
             bar.update(len(found))
 
-        for number, notes in groupby(read_notes(path, site=site, date=date), key=lambda note: note.place // shard):
-            chunk = list(notes)
-            rows += len(chunk)
-            if shards.done(number):
-                skipped += len(chunk)
-                continue
-            waiting[pool.submit(_rules_of, chunk)] = number
+        for number, notes in _unfinished(path, shards, shard, site, date):
+            waiting[pool.submit(_rules_of, list(notes))] = number
             if len(waiting) >= 3 * workers:  # memory does not grow with the file
                 finish(next(iter(waiting)))
         for future in list(waiting):
             finish(future)
-    return _summary("rules", shards, rows, skipped, time.monotonic() - started, out)
+    return _summary("rules", shards, skipped, time.monotonic() - started)
 
 
 def _rules_of(notes: list[Note]) -> list[dict[str, Any]]:
-    rows = []
-    for note in notes:
-        row = _about(note)
-        if note.case is None:
-            rows.append(row | {"problem": note.problem})
-            continue
-        result = review(note.case)
-        rows.append(row | {"final": _fields(result.final), "rules": sorted({c.rule for c in result.corrections})})
-    return rows
+    return [rules_row(note) for note in notes]
+
+
+def _unfinished(path: Path, shards: Shards, size: int, site: str, date: str) -> Iterator[tuple[int, Iterator[Note]]]:
+    """The notes of every shard of this part that is still to do, shard by shard."""
+
+    def wanted(place: int) -> bool:
+        return shards.part.has(place // size) and not shards.done(place // size)
+
+    return groupby(read_notes(path, site=site, date=date, wanted=wanted), key=lambda note: note.place // size)
 
 
 async def ask_model(
@@ -113,6 +120,7 @@ async def ask_model(
     two_passes: bool = True,
     retry: bool = False,
     shard: int = SHARD,
+    part: Part = WHOLE,
     site: str = "",
     date: str = "",
     told: Callable[[str], None] = print,
@@ -123,31 +131,32 @@ async def ask_model(
         adapter: hash or commit of what the server serves, for the manifest: the server itself does not tell.
         two_passes: the short question first, the whole one only for what is flagged; needs a server with schemas.
         retry: ask again for the shards in which a note has no answer.
+        part: only these shards, as in `apply_rules`.
 
     Raises:
         AccessError: the server does not answer, or ignores the schema. SchemaError, RunError: as `apply_rules`.
     """
-    out, shards = Path(out), Shards(Path(out) / "model")
-    rules = Shards(out / "rules")
+    shards = Shards(Path(out) / "model", part)
     two_passes = two_passes and server.structured
-    belongs = _input(path, shard, site, date) | {
+    what = {
         "model": server.model,
         "adapter": adapter,
         "prompt": server.prompt.version,
-        "schema": _sha(json.dumps(FULL, sort_keys=True)) if server.structured else "",
+        "schema": sha256(json.dumps(FULL, sort_keys=True)) if server.structured else "",
         "rules": rules_hash(),
         "two_passes": two_passes,
         "max_tokens": server.most,
     }
-    open_manifest(out, "model", belongs)
+    shards.belong_to(_input(path, shard, site, date) | what)
     if retry:
         shards.forget(lambda row: "problem" in row and "final" in row)
-    started, rows, skipped = time.monotonic(), 0, 0
+    started, skipped = time.monotonic(), shards.count()
+    total = Shards(Path(out) / "rules", part).count() or None  # the rules have been over the input, as a rule
     async with server:
         told(await server.check())
         queue: asyncio.Queue[Note] = asyncio.Queue(maxsize=2 * server.concurrency)
         open_shards: dict[int, dict[str, Any]] = {}
-        with tqdm(desc="model", unit="note", total=_count(rules)) as bar:
+        with tqdm(desc="model", unit="note", total=total, initial=skipped) as bar:
 
             def close_if_complete(number: int) -> None:
                 one = open_shards[number]
@@ -166,28 +175,19 @@ async def ask_model(
 
             workers = [asyncio.create_task(work()) for _ in range(server.concurrency)]
             try:
-                grouped = groupby(read_notes(path, site=site, date=date), key=lambda note: note.place // shard)
-                for number, notes in grouped:
-                    done = shards.done(number)
-                    if not done:
-                        open_shards[number] = {"rows": [], "sent": 0, "all_sent": False}
+                for number, notes in _unfinished(path, shards, shard, site, date):
+                    open_shards[number] = {"rows": [], "sent": 0, "all_sent": False}
                     for note in notes:
-                        rows += 1
-                        if done:
-                            skipped += 1
-                            bar.update()
-                            continue
                         open_shards[number]["sent"] += 1
                         await _while_working(queue.put(note), workers)
-                    if not done:
-                        open_shards[number]["all_sent"] = True
-                        close_if_complete(number)
+                    open_shards[number]["all_sent"] = True
+                    close_if_complete(number)
                 await _while_working(queue.join(), workers)
             finally:
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
-    return _summary("model", shards, rows, skipped, time.monotonic() - started, out)
+    return _summary("model", shards, skipped, time.monotonic() - started)
 
 
 async def _while_working(waiting: Coroutine, workers: list[asyncio.Task]) -> None:
@@ -204,74 +204,34 @@ async def _while_working(waiting: Coroutine, workers: list[asyncio.Task]) -> Non
 
 
 async def _ask(note: Note, server: Server, two_passes: bool) -> dict[str, Any]:
-    row = _about(note)
     if note.case is None:
-        return row | {"problem": note.problem}
-    alone = review(note.case)
-    asked = "short" if two_passes else "full"
+        return rules_row(note)
     reply = await server.assess(note.case, short=two_passes)
-    if two_passes and reply.assessment and (is_alert(alone.final) or is_alert(reply.assessment)):
-        asked, reply = "full", await server.assess(note.case)
-    row |= {"asked": asked, "seconds": round(reply.seconds, 3), "tries": reply.tries}
-    if reply.assessment is None:  # the rules have read the note all the same
-        return row | {"problem": reply.problem, "final": _fields(alone.final)}
-    result = review(note.case, reply.assessment)
-    return row | {
-        "model": reply.assessment.model_dump(mode="json"),
-        "final": _fields(result.final),
-        "rules": sorted({c.rule for c in result.corrections}),
-        "disagrees": list(differing(alone.final, reply.assessment)),
-    }
-
-
-def is_alert(said: Assessment) -> bool:
-    """Calls an irAE, or asks for the same day: what a person is told of."""
-    return said.irae_detected or said.urgency >= Urgency.URGENT
-
-
-def rules_hash() -> str:
-    """One hash over the code and the tables that the safety layer works by."""
-    code = Path(__file__).parent.parent
-    paths = [*sorted((code / "clinical").glob("*.py")), code / "safety.py", *sorted((DATA / "clinical").glob("*.json"))]
-    return _sha("".join(file_sha256(path) for path in paths))
-
-
-def _about(note: Note) -> dict[str, Any]:
-    row = {"place": note.place, "id": note.id}
-    row |= {key: value for key, value in (("site", note.site), ("date", note.date)) if value}
-    return row | ({"note_sha256": _sha(note.case.text)} if note.case else {})
-
-
-def _fields(said: Assessment) -> dict[str, Any]:
-    """The five fields as plain JSON, and whether a person is told."""
-    plain = said.model_dump(mode="json")
-    found = {name: plain[name] for name in FIELDS if name in plain}
-    return found | {"likelihood": plain["causality"]["likelihood"], "alert": is_alert(said)}
+    if not two_passes:
+        return model_row(note, reply)
+    flagged = reply.assessment and (is_alert(reply.assessment) or is_alert(review(note.case).final))
+    if not flagged:
+        return model_row(note, reply, asked="short")
+    whole = await server.assess(note.case)
+    return model_row(note, whole._replace(seconds=reply.seconds + whole.seconds))
 
 
 def _input(path: Path, shard: int, site: str, date: str) -> dict[str, Any]:
     return {"input": Path(path).name, "sha256": hash_of(path), "shard": shard, "site": site, "date": date}
 
 
-def _count(rules: Shards) -> int | None:
-    """Rows of the input, where the rules have been over it."""
-    return sum(1 for _ in rules.rows()) or None
+def _summary(stage: str, shards: Shards, skipped: int, seconds: float) -> Summary:
+    """Count what is on disk, and gather the dead letters in one file beside the folder of the stage."""
+    counts = dict.fromkeys(("rows", "bad", "failed", "alerts"), 0)
 
+    def dead() -> Iterator[dict[str, Any]]:
+        for row in shards.rows():
+            counts["rows"] += 1
+            counts["alerts"] += bool(row.get("final", {}).get("alert"))
+            if "problem" in row:
+                counts["failed" if "final" in row else "bad"] += 1
+                yield {"place": row["place"], "id": row["id"], "reason": row["problem"]}
 
-def _sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _summary(stage: str, shards: Shards, rows: int, skipped: int, seconds: float, out: Path) -> Summary:
-    """Count what is on disk, and gather the dead letters in one file."""
-    bad = failed = alerts = 0
-    dead = []
-    for row in shards.rows():
-        alerts += bool(row.get("final", {}).get("alert"))
-        if "problem" in row:
-            bad, failed = bad + ("final" not in row), failed + ("final" in row)
-            dead.append({"place": row["place"], "id": row["id"], "reason": row["problem"]})
-    write_lines(out / f"dead_letters_{stage}.jsonl", dead)
-    return Summary(
-        stage=stage, rows=rows, skipped=skipped, bad=bad, failed=failed, alerts=alerts, seconds=round(seconds, 2)
-    )
+    name = "_".join(filter(None, ("dead_letters", stage, str(shards.part)))) + ".jsonl"
+    write_lines(shards.folder.parent / name, dead())
+    return Summary(stage=stage, skipped=skipped, seconds=round(seconds, 2), dead_letters=name, **counts)

@@ -9,23 +9,28 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import httpx
 
 from ..prompts import COMPACT, Prompt, messages
 from ..schemas import AccessError, Assessment, Case, Causality, Likelihood, Severity, System, Urgency, parse_answer
+from .chances import read_chances
 
 RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}
 
 
 class Reply(NamedTuple):
-    """An assessment, or the reason why there is none; `seconds` of the whole, `tries` it took."""
+    """An assessment, or the reason why there is none; `seconds` of the whole, `tries` it took; `chances` as `chances`
+    (the module) reads them, empty where the server sent none."""
 
     assessment: Assessment | None
-    problem: str
-    seconds: float
-    tries: int
+    problem: str = ""
+    seconds: float = 0.0
+    tries: int = 1
+    chances: Mapping[str, Any] = MappingProxyType({})
 
 
 class Server:
@@ -35,6 +40,7 @@ class Server:
         key: sent as bearer token; "" for none. concurrency: requests at a time, at most. timeout: seconds a request.
         tries: in all, before a note goes to the dead letters. outage: seconds to wait for a server that is gone (it is
         being restarted) without that counting as tries. structured: ask for the schema by `response_format`.
+        logprobs: ask how probable each token was, for `monitor`; most servers that cannot say pass over the question.
         most: tokens of an answer.
     """
 
@@ -49,13 +55,15 @@ class Server:
         tries: int = 5,
         outage: float = 300.0,
         structured: bool = True,
+        logprobs: bool = True,
         most: int = 512,
         prompt: Prompt = COMPACT,
         pause: float = 0.5,
     ):
         self.url, self.model, self.key = url.rstrip("/"), model, key
         self.concurrency, self.timeout, self.tries, self.outage = concurrency, timeout, tries, outage
-        self.structured, self.most, self.prompt, self.pause = structured, most, prompt, pause
+        self.structured, self.logprobs = structured, logprobs
+        self.most, self.prompt, self.pause = most, prompt, pause
         self._client: httpx.AsyncClient | None = None
 
     async def __aenter__(self) -> Server:
@@ -78,7 +86,7 @@ class Server:
         schema["additionalProperties"] = False
         asked = [{"role": "user", "content": "Say no."}]
         try:
-            text = await self._post(asked, schema if self.structured else None, most=24)
+            text, _ = await self._post(asked, schema if self.structured else None, most=24)
         except (httpx.HTTPError, _Refused) as error:
             what = str(error) if isinstance(error, _Refused) else type(error).__name__
             raise AccessError(
@@ -111,10 +119,11 @@ class Server:
             wait = 0.0
             try:
                 schema = (SHORT if short else FULL) if self.structured else None
-                text = await self._post(messages(case, self.prompt), schema, most=96 if short else self.most)
-                assessment, problem = _read(text)
-                if assessment or not self.structured:  # without a schema a second try would say the same
-                    return Reply(assessment, problem, clock() - started, attempt)
+                text, sent = await self._post(messages(case, self.prompt), schema, most=96 if short else self.most)
+                answer = parse_answer(text)
+                problem = answer.unscored and f"unreadable: {answer.unscored}"
+                if answer.assessment or not self.structured:  # without a schema a second try would say the same
+                    return Reply(answer.assessment, problem, clock() - started, attempt, read_chances(text, sent))
             except httpx.TimeoutException:
                 problem = f"no answer in {self.timeout:.0f} s"
             except httpx.ConnectError:
@@ -133,17 +142,20 @@ class Server:
                 waits += 1
         return Reply(None, problem, clock() - started, attempt)
 
-    async def _post(self, turns: list[dict[str, str]], schema: dict | None, *, most: int) -> str:
+    async def _post(self, turns: list[dict[str, str]], schema: dict | None, *, most: int) -> tuple[str, Any]:
         body: dict[str, Any] = {"model": self.model, "messages": turns, "temperature": 0.0, "max_tokens": most}
         if schema:
             named = {"name": "assessment", "schema": schema, "strict": True}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
+        if self.logprobs:
+            body["logprobs"] = True
         answer = await self._client.post(f"{self.url}/chat/completions", json=body)
         if answer.status_code != 200:
             raise _Refused(answer.status_code, answer.headers.get("retry-after", ""))
         try:
-            return str(answer.json()["choices"][0]["message"]["content"] or "")
-        except (ValueError, LookupError, TypeError):
+            choice = answer.json()["choices"][0]
+            return str(choice["message"]["content"] or ""), choice.get("logprobs")
+        except (ValueError, LookupError, TypeError, AttributeError):
             raise _Refused(502, "", "the reply is not that of a chat completion") from None
 
 
@@ -153,11 +165,6 @@ class _Refused(Exception):
     def __init__(self, status: int, wait: str, what: str = ""):
         super().__init__(what or f"HTTP {status}")
         self.status, self.wait = status, float(wait) if wait.replace(".", "", 1).isdigit() else 0.0
-
-
-def _read(text: str) -> tuple[Assessment | None, str]:
-    answer = parse_answer(text)
-    return answer.assessment, answer.unscored and f"unreadable: {answer.unscored}"
 
 
 FULL = Assessment.model_json_schema()

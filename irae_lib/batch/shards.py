@@ -1,11 +1,15 @@
-"""Results on disk: numbered shards that are whole or not there, under a manifest that says what they belong to."""
+"""Results on disk: numbered shards that are whole or not there, beside a manifest that says what they belong to.
+
+Several machines may fill one folder, each its own `Part` of the shards.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..cases import write_lines, write_text
 from ..schemas import RunError
@@ -13,59 +17,87 @@ from ..schemas import RunError
 MANIFEST = "manifest.json"
 
 
+class Part(NamedTuple):
+    """The `number`th of `of` parts of the shards (from 1); `Part()` is all of them."""
+
+    number: int = 1
+    of: int = 1
+
+    @classmethod
+    def read(cls, text: str) -> Part:
+        """`"3/8"` as a part, "" as the whole. Raises RunError for anything else."""
+        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text or "1/1")
+        part = cls(*map(int, found.groups())) if found else cls(0, 0)
+        if not 1 <= part.number <= part.of:
+            raise RunError(f"a part is written 3/8, the third of eight; found {text!r}")
+        return part
+
+    def has(self, shard: int) -> bool:
+        """Whether a shard belongs to this part."""
+        return shard % self.of == self.number - 1
+
+    def __str__(self) -> str:
+        return "" if self.of == 1 else f"{self.number}of{self.of}"
+
+
+WHOLE = Part()
+
+
 class Shards:
     """Shards of one stage in a folder: `write` once, `done` to skip, `rows` to read all of them in order."""
 
-    def __init__(self, folder: Path):
-        self.folder = Path(folder)
+    def __init__(self, folder: Path, part: Part = WHOLE):
+        self.folder, self.part = Path(folder), part
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._there = {path.name for path in self.folder.glob("[0-9]*.jsonl")}
+        numbers = (int(path.stem) for path in self.folder.glob("[0-9]*.jsonl"))
+        self._there = {number for number in numbers if part.has(number)}
+
+    def belong_to(self, what: Mapping[str, Any]) -> None:
+        """Write down what these shards belong to, or check that it is what was begun before.
+
+        Raises:
+            RunError: the folder holds the shards of something else; names what differs.
+        """
+        path = self.folder / MANIFEST
+        if not path.is_file():
+            write_text(path, json.dumps(dict(what), indent=1) + "\n")
+            return
+        before = json.loads(path.read_text(encoding="utf-8"))
+        differs = sorted(key for key in {*before, *what} if before.get(key) != what.get(key))
+        if differs:
+            raise RunError(
+                f"{self.folder.parent.name}/{self.folder.name}/ holds the shards of another run: {', '.join(differs)} "
+                "differ. Go on with the same input and settings, or give another --out"
+            )
 
     def done(self, number: int) -> bool:
         """Whether this shard is finished."""
-        return _name(number) in self._there
+        return number in self._there
 
     def write(self, number: int, rows: Sequence[Mapping[str, Any]]) -> None:
         """Finish a shard: its rows in the order of their places, in one step."""
-        write_lines(self.folder / _name(number), sorted(rows, key=lambda row: row["place"]))
-        self._there.add(_name(number))
+        write_lines(self._path(number), sorted(rows, key=lambda row: row["place"]))
+        self._there.add(number)
 
     def read(self, number: int) -> list[dict[str, Any]]:
         """The rows of a finished shard; none where it is not finished."""
         if not self.done(number):
             return []
-        with (self.folder / _name(number)).open(encoding="utf-8") as lines:
+        with self._path(number).open(encoding="utf-8") as lines:
             return [json.loads(line) for line in lines]
 
     def forget(self, unfit: Callable[[Mapping[str, Any]], bool]) -> None:
         """Take the shards that hold a row of this kind as not finished: they are asked again and then replaced."""
-        for name in sorted(self._there):
-            if any(unfit(row) for row in self.read(int(name.removesuffix(".jsonl")))):
-                self._there.discard(name)
+        self._there = {number for number in self._there if not any(map(unfit, self.read(number)))}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every row of every finished shard, in order, one shard in memory at a time."""
-        for name in sorted(self._there):
-            yield from self.read(int(name.removesuffix(".jsonl")))
+        for number in sorted(self._there):
+            yield from self.read(number)
 
+    def count(self) -> int:
+        """How many rows the finished shards hold."""
+        return sum(self._path(number).read_bytes().count(b"\n") for number in self._there)
 
-def _name(number: int) -> str:
-    return f"{number:07}.jsonl"
-
-
-def open_manifest(out: Path, stage: str, belongs: Mapping[str, Any]) -> None:
-    """Write down what a stage belongs to, or check that it is the same that was begun before.
-
-    Raises:
-        RunError: the folder holds the shards of something else; names what differs.
-    """
-    path = Path(out) / MANIFEST
-    whole = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    before = whole.get(stage)
-    if before is not None and before != belongs:
-        differs = sorted(key for key in {*before, *belongs} if before.get(key) != belongs.get(key))
-        raise RunError(
-            f"{Path(out).name}/ holds the {stage} stage of another run: {', '.join(differs)} differ. Go on with the "
-            "same input and settings, or give another --out"
-        )
-    write_text(path, json.dumps(whole | {stage: dict(belongs)}, indent=1) + "\n")
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:07}.jsonl"

@@ -1,0 +1,77 @@
+"""What is written down about one note: what the rules say, what a model says, and what becomes of both.
+
+Rows hold no note text but the quotes of a model's answer. Every runner writes the same rows: `screen` on one machine,
+`deploy/ray_job.py` on many.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from ..cases import file_sha256
+from ..runtime import DATA
+from ..safety import review
+from ..schemas import FIELDS, Assessment, Urgency, differing
+from .notes import Note
+from .server import Reply
+
+
+def rules_row(note: Note) -> dict[str, Any]:
+    """A note as the safety layer alone reads it; a row that is no note keeps its reason as `problem`."""
+    row = _about(note)
+    if note.case is None:
+        return row | {"problem": note.problem}
+    result = review(note.case)
+    return row | {"final": _fields(result.final), "rules": sorted({c.rule for c in result.corrections})}
+
+
+def model_row(note: Note, reply: Reply, *, asked: str = "full") -> dict[str, Any]:
+    """A note with a model's reply under the safety layer. Where there is none, the rules' verdict stands.
+
+    `disagrees` names the fields in which the model differs from the rules alone; `confidence`, `certainty` and
+    `legal_mass` are there where the server sent probabilities.
+    """
+    row = _about(note) | {"asked": asked, "seconds": round(reply.seconds, 3), "tries": reply.tries}
+    alone = review(note.case).final
+    if reply.assessment is None:
+        return row | {"problem": reply.problem, "final": _fields(alone)}
+    result = review(note.case, reply.assessment)
+    return row | {
+        **reply.chances,
+        "model": reply.assessment.model_dump(mode="json"),
+        "final": _fields(result.final),
+        "rules": sorted({c.rule for c in result.corrections}),
+        "disagrees": list(differing(alone, reply.assessment)),
+    }
+
+
+def is_alert(said: Assessment) -> bool:
+    """Calls an irAE, or asks for the same day: what a person is told of."""
+    return said.irae_detected or said.urgency >= Urgency.URGENT
+
+
+def rules_hash() -> str:
+    """One hash over the code and the tables that the safety layer works by."""
+    code = Path(__file__).parent.parent
+    paths = [*sorted((code / "clinical").glob("*.py")), code / "safety.py", *sorted((DATA / "clinical").glob("*.json"))]
+    return sha256("".join(file_sha256(path) for path in paths))
+
+
+def sha256(text: str) -> str:
+    """Of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _about(note: Note) -> dict[str, Any]:
+    row = {"place": note.place, "id": note.id}
+    row |= {key: value for key, value in (("site", note.site), ("date", note.date)) if value}
+    return row | ({"note_sha256": sha256(note.case.text)} if note.case else {})
+
+
+def _fields(said: Assessment) -> dict[str, Any]:
+    """The five fields as plain JSON, and whether a person is told."""
+    plain = said.model_dump(mode="json")
+    found = {name: plain[name] for name in FIELDS if name in plain}
+    return found | {"likelihood": plain["causality"]["likelihood"], "alert": is_alert(said)}
