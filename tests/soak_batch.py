@@ -1,6 +1,6 @@
 """Screen against a real server while client and server are killed, and compare with an undisturbed run.
 
-    pip install "transformers[serving]"
+    pip install -r tests/requirements-extra.txt
     python tests/soak_batch.py [--notes 2000] [--client-kills 10] [--server-kills 3]
 
 `transformers serve` on the loopback address with the merged rehearsal model and continuous batching; it keeps answers
@@ -9,7 +9,6 @@ that of the undisturbed run.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import random
@@ -19,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -29,6 +29,7 @@ ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "PYTHONP
 # Sized for the rehearsal: the default cache takes all memory, and every step then reads all of it.
 SERVE = ["--device", "cpu", "--continuous-batching", "--cb-num-blocks", "384", "--cb-block-size", "32"]
 SERVE += ["--cb-max-batch-tokens", "512"]
+SHARD = 50
 
 
 class Serve:
@@ -64,7 +65,17 @@ class Serve:
 
 
 def client(notes: Path, out: Path, serve: Serve, concurrency: int) -> subprocess.Popen:
-    command = [sys.executable, "-m", "irae_lib.batch", str(notes), "--out", str(out), "--no-schema", "--shard", "50"]
+    command = [
+        sys.executable,
+        "-m",
+        "irae_lib.batch",
+        str(notes),
+        "--out",
+        str(out),
+        "--no-schema",
+        "--shard",
+        str(SHARD),
+    ]
     command += ["--server", f"http://127.0.0.1:{serve.port}/v1", "--model", str(serve.model), "--max-tokens", "320"]
     command += ["--concurrency", str(concurrency)]
     return subprocess.Popen(
@@ -72,10 +83,43 @@ def client(notes: Path, out: Path, serve: Serve, concurrency: int) -> subprocess
     )
 
 
-def answers(out: Path) -> list[dict]:
+def finished(out: Path) -> int:
+    return len(list((out / "model").glob("[0-9]*.jsonl")))
+
+
+def disturb(
+    start: Callable[[], subprocess.Popen], serve: Serve, out: Path, events: list[str], rng: random.Random, of: int
+) -> tuple[str, dict[str, int]]:
+    """Kill whom each event names at a random moment while work is left; the last words of the client, and the kills.
+
+    A killed client is started again, a killed server comes back after some seconds under the client's feet.
+    """
+    kills = dict.fromkeys(events, 0)
+    moments = sorted(rng.sample(range(1, of - 1), len(events)))
+    running = start()
+    for moment, event in zip(moments, events, strict=True):
+        while finished(out) < moment and running.poll() is None:
+            time.sleep(0.1)
+        time.sleep(rng.uniform(0, 4))
+        if running.poll() is not None:
+            break
+        if event == "server":
+            serve.kill()
+            time.sleep(rng.uniform(0, 3))
+            serve.start()
+        else:
+            running.send_signal(signal.SIGKILL)
+            running.wait()
+        kills[event] += finished(out) < of
+        print(f"the {event} killed, {finished(out)} of {of} shards finished", flush=True)
+        running = running if event == "server" else start()
+    return running.communicate()[0].strip().splitlines()[-1], kills
+
+
+def rows(out: Path) -> list[dict]:
     """Rows without what depends on the moment."""
-    rows = [json.loads(line) for path in sorted((out / "model").glob("*.jsonl")) for line in path.open()]
-    return [{key: value for key, value in row.items() if key not in ("seconds", "tries")} for row in rows]
+    found = [json.loads(line) for path in sorted((out / "model").glob("[0-9]*.jsonl")) for line in path.open()]
+    return [{key: value for key, value in row.items() if key not in ("seconds", "tries")} for row in found]
 
 
 def main() -> None:
@@ -91,8 +135,13 @@ def main() -> None:
     from irae_lib.runtime import DATA, choose_profile
     from irae_lib.synthesis import make_cases
 
+    shards, rng = -(-options.notes // SHARD), random.Random(options.seed)
+    events = ["client"] * options.client_kills + ["server"] * options.server_kills
+    if len(events) > shards - 2:
+        raise SystemExit(f"{len(events)} kills want {(len(events) + 2) * SHARD} notes or more")
+    rng.shuffle(events)
     with tempfile.TemporaryDirectory(prefix="soak_") as aside:
-        folder, rng = Path(aside), random.Random(options.seed)
+        folder = Path(aside)
         os.environ["TQDM_DISABLE"] = "1"
         merge(DATA / "rehearsal_adapter", folder / "merged", choose_profile("rehearsal"), text_only=True)
         notes = folder / "notes.jsonl"
@@ -100,38 +149,25 @@ def main() -> None:
         notes.write_text("".join(json.dumps({"id": c.case.id, "text": c.case.text}) + "\n" for c in cases))
         serve = Serve(folder / "merged", folder)
         try:
-            began = time.monotonic()
-            done = client(notes, folder / "whole", serve, options.concurrency)
-            said, seconds = done.communicate()[0], time.monotonic() - began
+            said = client(notes, folder / "whole", serve, options.concurrency).communicate()[0]
             print(f"undisturbed: {said.strip().splitlines()[-1]}", flush=True)
-            if not (folder / "whole" / "model").is_dir():
+            if finished(folder / "whole") < shards:
                 raise SystemExit(said)
-            # Kills spread over the time that the undisturbed run took; the others come while work is still left.
-            events = ["client"] * options.client_kills + ["server"] * options.server_kills
-            rng.shuffle(events)
-            for number, event in enumerate(events, 1):
-                running = client(notes, folder / "broken", serve, options.concurrency)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    running.wait(rng.uniform(0.5, 1.0) * seconds / len(events) + 2)
-                if event == "server" and running.poll() is None:
-                    serve.kill()
-                    time.sleep(rng.uniform(0, 3))
-                    serve.start()
-                running.send_signal(signal.SIGKILL)
-                running.wait()
-                have = len(list((folder / "broken" / "model").glob("*.jsonl")))
-                print(f"kill {number}: the {event}; {have} shards of {-(-options.notes // 50)} finished", flush=True)
-            last = client(notes, folder / "broken", serve, options.concurrency)
-            print(f"at last: {last.communicate()[0].strip().splitlines()[-1]}", flush=True)
+
+            def start() -> subprocess.Popen:
+                return client(notes, folder / "broken", serve, options.concurrency)
+
+            last, kills = disturb(start, serve, folder / "broken", events, rng, shards)
+            print(f"at last: {last}", flush=True)
         finally:
             serve.kill()
-        whole, broken = answers(folder / "whole"), answers(folder / "broken")
-        places = [row["place"] for row in broken]
-        same = sum(a == b for a, b in zip(whole, broken, strict=True)) if len(whole) == len(broken) else 0
-        finals = sum(a["final"] == b["final"] for a, b in zip(whole, broken, strict=True)) if same else 0
-        print(f"rows {len(broken)}, in order and once each: {places == list(range(options.notes))}")
-        print(f"same final answer as undisturbed: {finals} of {len(whole)}; same row: {same}")
-        sys.exit(0 if places == list(range(options.notes)) and finals == len(whole) else 1)
+        whole, broken = rows(folder / "whole"), rows(folder / "broken")
+    once = [row["place"] for row in broken] == list(range(options.notes))
+    same = sum(a == b for a, b in zip(whole, broken, strict=True)) if once else 0
+    finals = sum(a["final"] == b["final"] for a, b in zip(whole, broken, strict=True)) if once else 0
+    print(f"kills while work was left: {kills}; rows {len(broken)}, in order and once each: {once}")
+    print(f"same final answer as undisturbed: {finals} of {len(whole)}; same row: {same}")
+    sys.exit(0 if once and finals == len(whole) and sum(kills.values()) == len(events) else 1)
 
 
 if __name__ == "__main__":
