@@ -28,6 +28,7 @@ def model_card(record: Mapping[str, Any], report: Mapping[str, Any], repo_id: st
         if rehearsal
         else ""
     )
+    kind = record.get("auto_class", "AutoModelForImageTextToText")
     pinned = f', revision="{record["base_revision"]}"' if record["base_revision"] else ""
     return f"""---
 {_front_matter(record, report, title)}
@@ -107,11 +108,11 @@ the safety layer:
 
 ```python
 from peft import PeftModel
-from transformers import AutoModelForImageTextToText, AutoTokenizer
+from transformers import {kind}, AutoTokenizer
 from irae_lib import Case, review
 from irae_lib.decoding import answer_all
 
-base = AutoModelForImageTextToText.from_pretrained("{record["base_model"]}", dtype="auto"{pinned})
+base = {kind}.from_pretrained("{record["base_model"]}", dtype="auto"{pinned})
 tokenizer = AutoTokenizer.from_pretrained("{record["base_model"]}", padding_side="left"{pinned})
 model = PeftModel.from_pretrained(base, "{repo_id}")
 case = Case(text="Nivolumab, cycle 3. 8 watery stools a day over baseline.")

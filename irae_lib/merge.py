@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from .cases import file_sha256, validated_cases, write_text
@@ -21,26 +22,29 @@ from .schemas import AdapterError, RunError
 def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False) -> int:
     """Write base and adapter as one checkpoint to `out` (whole or not there); returns the validated cases it passes.
 
-    The weights keep the profile's dtype. `out` also gets the tokenizer, and a record of what was merged. `text_only`
-    leaves the vision tower out (`Gemma3ForCausalLM`): a server would otherwise ask for an image processor.
+    The weights are read whole, in the profile's dtype, and keep it. `out` also gets the tokenizer, and a record of what
+    was merged. `text_only` leaves the vision tower out (`Gemma3ForCausalLM`): a server would otherwise ask for an image
+    processor.
 
     Raises:
-        AdapterError: the profile is 4-bit (rounding would be merged in), the adapter is of another base, or the merged
-            model grades the eleven differently.
+        AdapterError: the profile computes in float16, the adapter is of another base, or the merged model grades the
+            eleven differently.
         RunError: not enough free disk.
     """
     adapter, out = Path(adapter), Path(out)
-    if profile.four_bit:
+    if profile.compute_dtype == "float16":
         raise AdapterError(
-            "a merge from a 4-bit base would keep its rounding errors for good; merge on a machine that holds the base "
-            "in 16 bits (profile gpu or rehearsal)"
+            f"profile {profile.name} has no dtype to merge in: Gemma 3 overflows float16, and float32 is twice the "
+            "size. Merge on a machine with bfloat16 (profile gpu)"
         )
+    profile = replace(profile, four_bit=False)  # a merge from 4 bits would keep their rounding errors for good
     record, cases = read_record(adapter), validated_cases()
     tokenizer = load_tokenizer(profile.base_model, profile.revision)
     tuned = load_adapters(load_base(profile), profile.base_model, {"merged": adapter})
     before = _fields(tuned, tokenizer, cases, profile)
     model = tuned.merge_and_unload()
-    model = _language_model(model) if text_only else model
+    if text_only and hasattr(model.model, "language_model"):
+        model = _language_model(model)
     needs = sum(p.numel() * p.element_size() for p in model.parameters())
     out.parent.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(out.parent).free) < 1.2 * needs:
@@ -51,7 +55,8 @@ def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False
     tokenizer.save_pretrained(aside)
     merged = record | {"merged_from": file_sha256(adapter / "adapter_model.safetensors"), "dtype": profile.dtype}
     write_text(aside / RECORD, json.dumps(merged, indent=1) + "\n")
-    after = _fields(_load(aside, profile), tokenizer, cases, profile)
+    alone = load_base(replace(profile, base_model=str(aside.resolve()), revision=""))
+    after = _fields(alone, tokenizer, cases, profile)
     if [one.raw for one in after] != [one.raw for one in before]:
         shutil.rmtree(aside)
         raise AdapterError("the merged model grades the validated cases differently from base and adapter; not kept")
@@ -70,18 +75,6 @@ def _language_model(model):
     alone.model, alone.lm_head = model.model.language_model, model.lm_head
     alone.generation_config = model.generation_config
     return alone
-
-
-def _load(folder: Path, profile: Profile):
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
-
-    kind = (
-        AutoModelForImageTextToText
-        if hasattr(AutoConfig.from_pretrained(folder), "vision_config")
-        else AutoModelForCausalLM
-    )
-    return kind.from_pretrained(folder, dtype=getattr(torch, profile.dtype), use_safetensors=True).eval()
 
 
 def _fields(model, tokenizer, cases, profile: Profile):

@@ -1,12 +1,14 @@
 """Load base models and adapters: class, precision, LoRA targets, and the checks that they belong together.
 
 MedGemma and the rehearsal base are both `Gemma3ForConditionalGeneration`; nothing here asks which of the two
-it has. The tokenizer is loaded, never the processor: with a processor TRL would take the image path.
+it has. Text-only Gemma 3 (medgemma-27b-text-it, a merge with `text_only`) is loaded as what it is. The tokenizer is
+loaded, never the processor: with a processor TRL would take the image path.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -24,7 +26,7 @@ warnings.filterwarnings("ignore", message="`(is_)?gradient_checkpointing` is dep
 warnings.filterwarnings("ignore", message="`past_key_values` is deprecated", category=FutureWarning)
 
 # PEFT matches the whole module name. Bare names ("q_proj") would also adapt the vision tower.
-LORA_TARGETS = r"model\.language_model\.layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"
+LORA_TARGETS = r"model\.(language_model\.)?layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"
 RECORD = "irae_adapter.json"
 _GEMMA_IDS = {"<pad>": 0, "<eos>": 1, "<bos>": 2, "<start_of_turn>": 105, "<end_of_turn>": 106}
 _GEMMA_TURNS = "<bos><start_of_turn>user\na<end_of_turn>\n<start_of_turn>model\nb<end_of_turn>\n"
@@ -70,7 +72,7 @@ def check_tokenizer(tokenizer, base_model: str) -> None:
 def load_base(profile: Profile):
     """The base model of a profile in eval mode, in the profile's precision, safetensors only, no remote code."""
     import torch
-    from transformers import AutoModelForImageTextToText, BitsAndBytesConfig
+    from transformers import BitsAndBytesConfig
 
     runtime.require_access(profile.base_model)
     options: dict[str, Any] = {"dtype": getattr(torch, profile.dtype)}  # the default would be the checkpoint's bfloat16
@@ -80,20 +82,30 @@ def load_base(profile: Profile):
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=getattr(torch, profile.compute_dtype),
+            # FSDP shards floating types only; the bits are the same.
+            bnb_4bit_quant_storage=torch.bfloat16 if profile.dtype == "bfloat16" else torch.uint8,
         )
-        options["device_map"] = {"": 0} if torch.cuda.is_available() else "cpu"
+    if torch.cuda.is_available() and (profile.four_bit or profile.dtype == "bfloat16"):
+        options["device_map"] = {"": torch.cuda.current_device()}
     if profile.compute_dtype == "float16":
         keep_residual_in_float32()
         spare_the_math_kernel()
-    model = AutoModelForImageTextToText.from_pretrained(
-        runtime.model_path(profile.base_model),
-        token=runtime.find_token().value,
-        revision=profile.revision or None,
-        use_safetensors=True,
-        **options,
-    )
+    where = {"token": runtime.find_token().value, "revision": profile.revision or None}
+    path = runtime.model_path(profile.base_model)
+    model = _auto_class(path, **where).from_pretrained(path, use_safetensors=True, **where, **options)
     model.base_revision = profile.revision  # transformers 5.24 no longer says which commit it has loaded
     return model.eval()
+
+
+def _auto_class(path: str | Path, **where: Any) -> type:
+    """With a vision tower or without: told by the configuration that lies beside the weights."""
+    import transformers
+
+    return getattr(transformers, _class_name(transformers.AutoConfig.from_pretrained(path, **where)))
+
+
+def _class_name(config) -> str:
+    return "AutoModelForImageTextToText" if hasattr(config, "vision_config") else "AutoModelForCausalLM"
 
 
 def spare_the_math_kernel() -> None:
@@ -166,7 +178,7 @@ def check_language_only(model) -> tuple[int, int]:
         AdapterError: a vision, embedding or base weight would be trained, or nothing would.
     """
     trainable = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
-    strange = [name for name in trainable if "lora_" not in name or "language_model" not in name]
+    strange = [name for name in trainable if not re.search(LORA_TARGETS + r"\.lora_[AB]\.", name)]
     if strange or not trainable:
         raise AdapterError(
             f"expected LoRA weights of the language model only, found {strange[:3] or 'nothing trainable'}"
@@ -182,21 +194,25 @@ def base_sha256(base_model: str) -> str | None:
     return file_sha256(runtime.ROOT / base_model / "model.safetensors") if runtime.is_local(base_model) else None
 
 
-def save_adapter(model, folder: Path, record: dict[str, Any]) -> dict[str, Any]:
+def save_adapter(
+    model, folder: Path, record: dict[str, Any], *, weights: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Save the active adapter with its record; returns the record with size and versions filled in.
 
-    The base is recorded by its portable name: PEFT alone would write the absolute path of this machine.
+    `weights` are the trained ones by parameter name, where the model holds only a shard of each. The base is recorded
+    by its portable name: PEFT alone would write the absolute path of this machine.
     """
     name = model.active_adapters[0] if isinstance(model.active_adapters, list) else model.active_adapter
     config = model.peft_config[name]
     config.base_model_name_or_path, config.revision = record["base_model"], record["base_revision"]
     # save_embedding_layers: "auto" may ask the Hub, and a saved embedding of 262,000 rows weighs 1.3 GB.
-    model.save_pretrained(folder, selected_adapters=[name], save_embedding_layers=False)
+    model.save_pretrained(folder, selected_adapters=[name], save_embedding_layers=False, state_dict=weights)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's stub card says nothing true about this adapter
     size = (folder / "adapter_model.safetensors").stat().st_size
     packages = ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes")
     record = record | {
         "schema_version": 1,
+        "auto_class": _class_name(model.config),
         "adapter_bytes": size,
         "versions": {name: version(name) for name in packages},
     }

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from datasets import Dataset
 from tqdm.auto import tqdm
 from transformers import PrinterCallback, TrainerCallback
@@ -26,9 +27,19 @@ from .schemas import IraeError, RunError, SchemaError
 
 
 def sft_config(
-    profile: Profile, output_dir: Path, *, epochs: int, learning_rate: float, max_length: int, seed: int
+    profile: Profile,
+    output_dir: Path,
+    *,
+    epochs: int,
+    learning_rate: float,
+    max_length: int,
+    seed: int,
+    sharded: bool = False,
 ) -> SFTConfig:
-    """TRL's settings for a profile. Both precision flags are always given: TRL would otherwise switch bf16 on."""
+    """TRL's settings for a profile. Both precision flags are always given: TRL would otherwise switch bf16 on.
+
+    `sharded` is for FSDP: it checkpoints activations itself, and paged 8-bit states cannot be sharded.
+    """
     return SFTConfig(
         output_dir=str(output_dir),
         num_train_epochs=epochs,
@@ -43,12 +54,15 @@ def sft_config(
         packing=False,
         fp16=profile.compute_dtype == "float16",
         bf16=profile.compute_dtype == "bfloat16",
-        gradient_checkpointing=profile.four_bit,
-        optim="paged_adamw_8bit" if profile.four_bit else "adamw_torch",
+        use_cpu=not torch.cuda.is_available(),
+        gradient_checkpointing=profile.four_bit and not sharded,
+        optim="paged_adamw_8bit" if profile.four_bit and not sharded else "adamw_torch",
         logging_steps=1,
         # TRL's default hides a NaN loss behind the mean of the others.
         logging_nan_inf_filter=False,
-        save_strategy="no",  # by the clock, see `Survival`
+        save_strategy="steps" if sharded else "no",  # by the clock, see `Survival`
+        save_steps=50,
+        save_total_limit=2,
         seed=seed,
         data_seed=seed,
         report_to="none",
@@ -168,6 +182,25 @@ def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0) ->
     return check_language_only(trainer.model)
 
 
+def full_weights(model) -> dict[str, Any]:
+    """The trained weights of a model that FSDP has sharded, whole and on the CPU; every process has to call this.
+
+    The model is of no further use for training: activation checkpointing put a word into its parameter names, under
+    which PEFT would save weights that nobody finds again, and is taken off here.
+    """
+    from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
+
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, CheckpointWrapper):
+                setattr(module, name, child._checkpoint_wrapped_module)
+    return {
+        name: (weight.full_tensor() if hasattr(weight, "full_tensor") else weight).detach().cpu()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad
+    }
+
+
 def ran_out_of_time(trainer) -> bool:
     """Whether training stopped at its time budget, with a checkpoint to go on from."""
     return any(isinstance(one, Survival) and one.ran_out for one in trainer.callback_handler.callbacks)
@@ -227,8 +260,6 @@ class _Watch(TrainerCallback):
 
 def _gpu_gib() -> float:
     """Peak memory that CUDA has handed out, GiB; 0 without CUDA."""
-    import torch
-
     return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
 
 

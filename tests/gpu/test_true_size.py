@@ -104,7 +104,7 @@ def whole_loss(model, ids):
     return model(input_ids=ids, labels=ids).loss
 
 
-OURS = (quantised_model, LORA_TARGETS.replace(r"model\.language_model\.", r"model\."), fused_loss)
+OURS = (quantised_model, LORA_TARGETS, fused_loss)
 # The description this project started from: float16 load and autocast, bare module names, the stock loss.
 ORIGINAL = (float16_model, ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"], whole_loss)
 

@@ -1,0 +1,128 @@
+"""Fine-tune a model that one GPU does not hold: the training set of a run, sharded by FSDP over several GPUs.
+
+    accelerate launch --config_file irae_lib/deploy/cluster/fsdp.yaml --num_processes 4 \\
+        -m irae_lib.deploy.cluster.train --run-dir runs/NAME --base-model google/medgemma-27b-text-it
+
+Data, prompt, settings and the adapter's record are those of 02_fine_tune; 03_validate takes the adapter from there. The
+same command goes on from the last whole checkpoint. A single GPU of 80 GB holds the 27B in 4 bits (about 14 GB of
+weights): try 02 with profile gpu there first.
+
+Run on two CPU processes at rehearsal size (`tests/test_cluster.py`), not on GPUs and not with the 27B.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from ... import runtime
+from ...cases import file_sha256, read_training_file, write_text
+from ...model import base_sha256, load_base, load_tokenizer, lora_config, save_adapter
+from ...prompts import COMPACT
+from ...runtime import Profile, choose_profile
+from ...schemas import IraeError, RunError
+from ...training import dataset, fitting_length, full_weights, prepare, sft_config, token_lengths
+
+LORA = {"rank": 16, "alpha": 32, "dropout": 0.05}
+_BELONGS = "belongs.json"
+
+
+def train(run: Path, profile: Profile, *, epochs: int = 0, learning_rate: float = 0.0, seed: int = 7) -> Path:
+    """Train on `run/data/train.jsonl` in every process that accelerate started; returns the adapter's folder.
+
+    Raises:
+        RunError: the profile keeps 4-bit weights as bytes, which FSDP cannot shard; or the checkpoints in the run are
+            of another training. SchemaError: a row is bad or longer than the limit.
+    """
+    from transformers import set_seed
+    from trl import SFTTrainer
+
+    if profile.four_bit and profile.dtype != "bfloat16":
+        raise RunError(f"profile {profile.name} keeps 4-bit weights as bytes, which FSDP cannot shard; use profile gpu")
+    file, where = run / "data" / "train.jsonl", run / "checkpoints" / "sharded"
+    rows, rate, epochs = read_training_file(file), learning_rate or profile.learning_rate, epochs or profile.epochs
+    set_seed(seed)
+    tokenizer = load_tokenizer(profile.base_model, profile.revision)
+    longest = fitting_length(token_lengths(tokenizer, rows))
+    trainer = SFTTrainer(
+        model=load_base(profile),
+        args=sft_config(profile, where, epochs=epochs, learning_rate=rate, max_length=longest, seed=seed, sharded=True),
+        train_dataset=dataset(rows),
+        processing_class=tokenizer,
+        peft_config=lora_config(**LORA),
+    )
+    prepare(trainer)
+    record = {
+        "name": "full",
+        "profile": profile.name,
+        "base_model": profile.base_model,
+        "base_revision": profile.revision or None,
+        "base_sha256": base_sha256(profile.base_model),
+        "prompt": COMPACT.version,
+        **LORA,
+        "learning_rate": rate,
+        "seed": seed,
+        "hardware": f"{trainer.args.world_size} x {trainer.args.device.type}",
+        "epochs": epochs,
+        "examples": len(rows),
+        "data_sha256": file_sha256(file),
+    }
+    last = last_checkpoint(where, record)
+    trainer.accelerator.wait_for_everyone()  # all have looked before one writes
+    if trainer.is_world_process_zero():
+        write_text(where / _BELONGS, json.dumps(record, indent=1) + "\n")
+        print(f"going on from {last.name}" if last else "a fresh start", flush=True)
+    started = time.monotonic()
+    trainer.train(resume_from_checkpoint=str(last) if last else None)
+    weights = full_weights(trainer.model)  # every process has to take part in this
+    adapter = run / "adapters" / "full"
+    if trainer.is_world_process_zero():
+        record |= {"updates": trainer.state.global_step, "minutes": round((time.monotonic() - started) / 60, 1)}
+        save_adapter(trainer.model, adapter, record, weights=weights)
+    return adapter
+
+
+def last_checkpoint(where: Path, record: dict[str, Any]) -> Path | None:
+    """The furthest whole checkpoint of this very training.
+
+    Raises:
+        RunError: those that lie there are of another training; names what differs.
+    """
+    # A checkpoint's state is written last: where it is missing, the run was cut off while writing.
+    whole = {int(path.parent.name.split("-")[1]): path.parent for path in where.glob("checkpoint-*/trainer_state.json")}
+    if not whole:
+        return None
+    before = json.loads((where / _BELONGS).read_text(encoding="utf-8"))
+    if differs := sorted(key for key in {*before, *record} if before.get(key) != record.get(key)):
+        raise RunError(
+            f"the checkpoints in {where.name}/ are of another training: {', '.join(differs)} differ; move them"
+        )
+    return whole[max(whole)]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="irae_lib.deploy.cluster.train", description=__doc__.splitlines()[0])
+    parser.add_argument("--run-dir", type=Path, required=True, help="a run of 01_build_data, seen by every process")
+    parser.add_argument("--base-model", default="google/medgemma-27b-text-it")
+    parser.add_argument("--base-revision", default="", help="a commit of it; default: the newest, which is recorded")
+    parser.add_argument("--epochs", type=int, default=0, help="default: 3")
+    parser.add_argument("--learning-rate", type=float, default=0.0, help="default: 2e-4")
+    parser.add_argument("--seed", type=int, default=7)
+    options = parser.parse_args(arguments)
+    try:
+        profile = runtime.pinned(choose_profile("gpu", options.base_model), options.base_revision)
+        how = {"epochs": options.epochs, "learning_rate": options.learning_rate, "seed": options.seed}
+        print(runtime.portable_name(train(options.run_dir, profile, **how)))
+    except IraeError as error:
+        print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
