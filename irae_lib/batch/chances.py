@@ -1,8 +1,8 @@
 """How sure a served model was: from the log probabilities that a server sends along with an answer.
 
-vLLM sends those of the model itself, before the schema was laid over them (`--logprobs-mode raw_logprobs`, its
-default). So a value's probability here holds both: that the model wanted an allowed word, and that it wanted this one.
-Notebooks report the two apart; on a model that writes the form by itself they are the same.
+vLLM (0.33, read in its source) computes them after the schema has taken away what is not allowed, even those that it
+calls raw. So with a schema a value's probability is the one that notebooks report, among the allowed tokens, and how
+much of the model's wish was allowed cannot be seen; without a schema that can be seen, at the keys.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from ..schemas import Assessment, Causality
 _KEY = re.compile(rf'"(?:{"|".join((*Assessment.model_fields, *Causality.model_fields))})":'.encode())
 
 
-def read_chances(text: str, sent: Any) -> dict[str, Any]:
+def read_chances(text: str, sent: Any, *, constrained: bool) -> dict[str, Any]:
     """`confidence` by field, `certainty` of reasoning and labels, `legal_mass`; empty where the server sent nothing.
 
     Args:
         text: the answer.
         sent: `choices[0].logprobs` of a chat completion: `{"content": [{"token", "bytes", "logprob"}, ...]}`.
+        constrained: a schema was laid over the answer; `legal_mass` is not known then.
 
-    `legal_mass` is the mean probability of the tokens that spell the schema's keys, where nothing else was allowed:
-    near 1 the model writes the form by itself, near 0 it is fighting it.
+    `legal_mass` is the mean probability of the tokens that spell the schema's keys, where the form allows nothing else:
+    near 1 the model writes the form by itself.
     """
     try:
         tokens = [(_bytes(one), math.exp(float(one["logprob"]))) for one in sent["content"]]
@@ -43,6 +44,8 @@ def read_chances(text: str, sent: Any) -> dict[str, Any]:
         "confidence": {name: round(chance, 6) for name, chance in fields.items()},
         "certainty": float(f"{whole:.4g}"),
     }
+    if constrained:
+        return found
     forced = [chance for (_, chance), of_key in zip(tokens, _of_keys(pieces), strict=True) if of_key]
     return found | ({"legal_mass": round(sum(forced) / len(forced), 4)} if forced else {})
 

@@ -1,7 +1,7 @@
 """Look at a finished or running screening: by site and day, failures, doubt, where rules and model disagree, drift.
 
-Works on the shards of `screen`, which hold no note text. Doubt (abstention, legal mass) can be watched where the server
-sends probabilities, as vLLM does.
+Works on the shards of `screen`, which hold no note text. Doubt can be watched where the server sends probabilities, as
+vLLM does: abstention always, legal mass where answers are kept to no schema (see `chances`).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Group(Record):
     `bad` rows are no notes; `alerts` and `unanswered` (the rules' verdict stands alone) are of the notes read. Once a
     model was asked: `disagrees` are answers whose grade or urgency is not what the rules alone say. Where its server
     sends probabilities: `abstains` are whole answers too uncertain to stand (with a calibration that has a threshold),
-    `legal_mass` is the mean of all answers.
+    `legal_mass` is the mean over answers that were kept to no schema.
     """
 
     name: str

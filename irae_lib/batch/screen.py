@@ -75,7 +75,7 @@ def apply_rules(
         SchemaError: the file cannot be read. RunError: `out` belongs to other input, rules or settings.
     """
     shards = Shards(Path(out) / "rules", part)
-    shards.belong_to(_input(path, shard, site, date) | {"rules": rules_hash()})
+    shards.belong_to(about_input(path, shard, site, date) | {"rules": rules_hash()})
     started, skipped = time.monotonic(), shards.count()
     workers = workers or os.cpu_count() or 1
     waiting: dict[Future, int] = {}
@@ -89,20 +89,20 @@ def apply_rules(
             shards.write(waiting.pop(future), found)
             bar.update(len(found))
 
-        for number, notes in _unfinished(path, shards, shard, site, date):
+        for number, notes in unfinished(path, shards, shard, site, date):
             waiting[pool.submit(_rules_of, list(notes))] = number
             if len(waiting) >= 3 * workers:  # memory does not grow with the file
                 finish(next(iter(waiting)))
         for future in list(waiting):
             finish(future)
-    return _summary("rules", shards, skipped, time.monotonic() - started)
+    return summary("rules", shards, skipped, time.monotonic() - started)
 
 
 def _rules_of(notes: list[Note]) -> list[dict[str, Any]]:
     return [rules_row(note) for note in notes]
 
 
-def _unfinished(path: Path, shards: Shards, size: int, site: str, date: str) -> Iterator[tuple[int, Iterator[Note]]]:
+def unfinished(path: Path, shards: Shards, size: int, site: str, date: str) -> Iterator[tuple[int, Iterator[Note]]]:
     """The notes of every shard of this part that is still to do, shard by shard."""
 
     def wanted(place: int) -> bool:
@@ -138,16 +138,8 @@ async def ask_model(
     """
     shards = Shards(Path(out) / "model", part)
     two_passes = two_passes and server.structured
-    what = {
-        "model": server.model,
-        "adapter": adapter,
-        "prompt": server.prompt.version,
-        "schema": sha256(json.dumps(FULL, sort_keys=True)) if server.structured else "",
-        "rules": rules_hash(),
-        "two_passes": two_passes,
-        "max_tokens": server.most,
-    }
-    shards.belong_to(_input(path, shard, site, date) | what)
+    what = about_model(server.model, adapter, server.prompt.version, server.structured, server.most)
+    shards.belong_to(about_input(path, shard, site, date) | what | {"two_passes": two_passes})
     if retry:
         shards.forget(lambda row: "problem" in row and "final" in row)
     started, skipped = time.monotonic(), shards.count()
@@ -175,7 +167,7 @@ async def ask_model(
 
             workers = [asyncio.create_task(work()) for _ in range(server.concurrency)]
             try:
-                for number, notes in _unfinished(path, shards, shard, site, date):
+                for number, notes in unfinished(path, shards, shard, site, date):
                     open_shards[number] = {"rows": [], "sent": 0, "all_sent": False}
                     for note in notes:
                         open_shards[number]["sent"] += 1
@@ -187,7 +179,7 @@ async def ask_model(
                 for worker in workers:
                     worker.cancel()
                 await asyncio.gather(*workers, return_exceptions=True)
-    return _summary("model", shards, skipped, time.monotonic() - started)
+    return summary("model", shards, skipped, time.monotonic() - started)
 
 
 async def _while_working(waiting: Coroutine, workers: list[asyncio.Task]) -> None:
@@ -216,11 +208,24 @@ async def _ask(note: Note, server: Server, two_passes: bool) -> dict[str, Any]:
     return model_row(note, whole._replace(seconds=reply.seconds + whole.seconds))
 
 
-def _input(path: Path, shard: int, site: str, date: str) -> dict[str, Any]:
+def about_input(path: Path, shard: int, site: str, date: str) -> dict[str, Any]:
+    """For the manifest: the file that is read, and how it is cut."""
     return {"input": Path(path).name, "sha256": hash_of(path), "shard": shard, "site": site, "date": date}
 
 
-def _summary(stage: str, shards: Shards, skipped: int, seconds: float) -> Summary:
+def about_model(model: str, adapter: str, prompt: str, structured: bool, most: int) -> dict[str, Any]:
+    """For the manifest: who answers, what it is asked, and the rules over it."""
+    return {
+        "model": model,
+        "adapter": adapter,
+        "prompt": prompt,
+        "schema": sha256(json.dumps(FULL, sort_keys=True)) if structured else "",
+        "rules": rules_hash(),
+        "max_tokens": most,
+    }
+
+
+def summary(stage: str, shards: Shards, skipped: int, seconds: float) -> Summary:
     """Count what is on disk, and gather the dead letters in one file beside the folder of the stage."""
     counts = dict.fromkeys(("rows", "bad", "failed", "alerts"), 0)
 

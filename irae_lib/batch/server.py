@@ -123,7 +123,8 @@ class Server:
                 answer = parse_answer(text)
                 problem = answer.unscored and f"unreadable: {answer.unscored}"
                 if answer.assessment or not self.structured:  # without a schema a second try would say the same
-                    return Reply(answer.assessment, problem, clock() - started, attempt, read_chances(text, sent))
+                    chances = read_chances(text, sent, constrained=self.structured)
+                    return Reply(answer.assessment, problem, clock() - started, attempt, chances)
             except httpx.TimeoutException:
                 problem = f"no answer in {self.timeout:.0f} s"
             except httpx.ConnectError:
