@@ -11,7 +11,9 @@ import socket
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import MappingProxyType
 
 GOOD = {
     "irae_detected": True,
@@ -27,12 +29,20 @@ class StubServer:
     """`with StubServer() as server:` serves at `server.url`; `asked` counts requests by note, `most_at_once` the load.
 
     `schemas` False ignores response_format and answers in prose, as some servers do; `logprobs` True sends, where it is
-    asked for them, log probabilities of 0.9 a token.
+    asked for them, log probabilities of 0.9 a token; `answers` are given to the notes that hold their keys.
     """
 
     def __init__(
-        self, *, schemas: bool = True, logprobs: bool = False, delay: float = 0.0, hang: float = 3.0, port: int = 0
+        self,
+        *,
+        schemas: bool = True,
+        logprobs: bool = False,
+        delay: float = 0.0,
+        hang: float = 3.0,
+        port: int = 0,
+        answers: Mapping[str, str] = MappingProxyType({}),
     ):
+        self.answers = answers
         self.schemas, self.logprobs, self.delay, self.hang, self.port = schemas, logprobs, delay, hang, port
         self.asked: Counter[str] = Counter()
         self.at_once = self.most_at_once = 0
@@ -72,6 +82,9 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         self.state.connections.add(self.connection)
 
+    def do_GET(self):
+        self._answer(200 if self.path == "/health" else 404, b"{}")
+
     def do_POST(self):
         stub = self.state
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -100,6 +113,8 @@ class _Handler(BaseHTTPRequestHandler):
             how, until = wrong[1], int(wrong[2] or 10**9)
             if times <= until:
                 return self._misbehave(how)
+        if known := [answer for text, answer in stub.answers.items() if text in note]:
+            return self._say(known[0])
         full = "evidence" in schema or not schema
         answer = {"evidence": [], "reasoning": "Stub.", **GOOD, "actions": []} if full else GOOD
         self._say(json.dumps(answer, separators=(",", ":")), stub.logprobs and body.get("logprobs"))

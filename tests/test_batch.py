@@ -349,6 +349,22 @@ def test_command_line_says_what_it_did_and_its_status_tells_of_dead_letters(tmp_
     assert rules_only.returncode == 0 and "3 done before" in rules_only.stdout
 
 
+def test_a_server_is_tried_with_the_validated_cases(capsys):
+    known = {case.case.text: case.expected.to_json() for case in validated_cases()}
+    with StubServer(answers=known) as server:
+        assert main(["--try", "--server", server.url]) == 0
+    assert "11 of 11 pass, 0 without an answer" in capsys.readouterr().out
+    first, second, *_ = known
+    with StubServer(answers=known | {first: "{", second: known[first]}) as server:
+        assert main(["--try", "--server", server.url, "--tries", "1"]) == 3, "one unreadable, one wrong"
+    said = capsys.readouterr()
+    assert "9 of 11 pass, 1 without an answer" in said.out and "foreign names" in said.err
+
+
 def test_command_line_refusals(tmp_path, capsys):
     assert main([str(tmp_path / "absent.jsonl"), "--out", str(tmp_path / "out")]) == 1
     assert "SchemaError: absent.jsonl not found" in capsys.readouterr().err
+    for command in (["--try"], [str(tmp_path / "a.jsonl")], ["--out", "x"]):
+        with pytest.raises(SystemExit):
+            main(command)
+    assert main([str(tmp_path / "absent.jsonl"), "--out", str(tmp_path / "out"), "--part", "9/8"]) == 1

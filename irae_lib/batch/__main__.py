@@ -1,4 +1,7 @@
-"""`python -m irae_lib.batch NOTES --out FOLDER [--server URL --model NAME]`: screen a file of notes."""
+"""`python -m irae_lib.batch NOTES --out FOLDER [--server URL --model NAME]`: screen a file of notes.
+
+With `--try --server URL` it only finds out whether the server serves the adapter.
+"""
 
 from __future__ import annotations
 
@@ -9,60 +12,64 @@ import sys
 from pathlib import Path
 
 from ..schemas import IraeError
-from .screen import SHARD, Summary, apply_rules, ask_model
+from .screen import SHARD, apply_rules, ask_model
 from .server import Server
 from .shards import Part
+from .trial import try_server
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run both stages; 0: every row has its answer, 1: it could not run, 3: some rows are in the dead letters."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if options.trial and not options.server:
+        parser.error("--try needs a --server")
+    if not options.trial and not (options.notes and options.out):
+        parser.error("a file of notes and --out are needed")
     try:
-        columns = {"site": options.site, "date": options.date, "shard": options.shard, "part": Part.read(options.part)}
-        stages = [apply_rules(options.notes, options.out, workers=options.workers, **columns)]
-        _say(stages[0], options.out)
-        if options.server:
-            server = Server(
-                options.server,
-                options.model,
-                key=os.environ.get(options.key_variable, ""),
-                concurrency=options.concurrency,
-                timeout=options.timeout,
-                tries=options.tries,
-                structured=not options.no_schema,
-                logprobs=not options.no_logprobs,
-                most=options.max_tokens,
-            )
-            stages.append(
-                asyncio.run(
-                    ask_model(
-                        options.notes,
-                        options.out,
-                        server,
-                        adapter=options.adapter,
-                        two_passes=not options.one_pass,
-                        retry=options.retry,
-                        **columns,
-                    )
-                )
-            )
-            _say(stages[1], options.out)
+        return _try(options) if options.trial else _screen(options)
     except IraeError as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped; the same command goes on from the finished shards", file=sys.stderr)
         return 130
+
+
+def _screen(options: argparse.Namespace) -> int:
+    columns = {"site": options.site, "date": options.date, "shard": options.shard, "part": Part.read(options.part)}
+    stages = [apply_rules(options.notes, options.out, workers=options.workers, **columns)]
+    print(stages[0].sentence, flush=True)
+    if options.server:
+        how = {"adapter": options.adapter, "two_passes": not options.one_pass, "retry": options.retry, **columns}
+        stages.append(asyncio.run(ask_model(options.notes, options.out, _server(options), **how)))
+        print(stages[1].sentence, flush=True)
     return 0 if all(one.clean for one in stages) else 3
 
 
-def _say(one: Summary, out: Path) -> None:
-    lost = f", see {one.dead_letters}" if not one.clean else ""
-    print(
-        f"{one.stage}: {one.rows} rows, {one.skipped} done before, {one.alerts} alerts, {one.bad} bad rows, "
-        f"{one.failed} without an answer{lost}; {one.seconds:.0f} s, {one.notes_per_second:.1f} notes/s; "
-        f"in {out.name}/{one.stage}/",
-        flush=True,
+def _try(options: argparse.Namespace) -> int:
+    found = asyncio.run(try_server(_server(options)))
+    print(f"the validated cases: {found.passed} of {found.n} pass, {found.unanswered} without an answer")
+    if not found.good:
+        print(
+            f"an adapter of this project passes all of them. Is {options.model!r} the adapter or its base? Was it made "
+            "for the class that is served? A server takes an adapter of foreign names without a word",
+            file=sys.stderr,
+        )
+    return 0 if found.good else 3
+
+
+def _server(options: argparse.Namespace) -> Server:
+    return Server(
+        options.server,
+        options.model,
+        key=os.environ.get(options.key_variable, ""),
+        concurrency=options.concurrency,
+        timeout=options.timeout,
+        tries=options.tries,
+        structured=not options.no_schema,
+        logprobs=not options.no_logprobs,
+        most=options.max_tokens,
     )
 
 
@@ -70,10 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m irae_lib.batch", description="Screen notes: the rules on every one, then a model."
     )
-    parser.add_argument("notes", type=Path, help="JSON lines, CSV or Parquet with id and text (or sections)")
-    parser.add_argument("--out", type=Path, required=True, help="folder of results; the same one goes on")
+    parser.add_argument("notes", nargs="?", type=Path, help="JSON lines, CSV or Parquet with id and text (or sections)")
+    parser.add_argument("--out", type=Path, help="folder of results; the same one goes on")
     parser.add_argument("--server", default="", help="OpenAI-compatible address ending in /v1; default: rules only")
     parser.add_argument("--model", default="irae", help="the name that the server serves")
+    parser.add_argument("--try", dest="trial", action="store_true", help="only ask it the eleven validated cases")
     parser.add_argument("--adapter", default="", help="hash or commit of the adapter it serves, for the manifest")
     parser.add_argument("--key-variable", default="IRAE_SERVER_KEY", help="environment variable with the server's key")
     parser.add_argument("--concurrency", type=int, default=16, help="requests at a time")

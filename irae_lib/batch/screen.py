@@ -55,6 +55,15 @@ class Summary(Record):
         """Of what was done now."""
         return (self.rows - self.skipped) / self.seconds if self.seconds else 0.0
 
+    @property
+    def sentence(self) -> str:
+        """All of it in one line, for a terminal or a log."""
+        lost = "" if self.clean else f", see {self.dead_letters}"
+        return (
+            f"{self.stage}: {self.rows} rows, {self.skipped} done before, {self.alerts} alerts, {self.bad} bad rows, "
+            f"{self.failed} without an answer{lost}; {self.seconds:.0f} s, {self.notes_per_second:.1f} notes/s"
+        )
+
 
 def apply_rules(
     path: Path,

@@ -50,7 +50,7 @@ def stage_space(out: Path) -> Path:
     """
     out = Path(out)
     shutil.rmtree(out, ignore_errors=True)
-    ignore = shutil.ignore_patterns("__pycache__", ".*")
+    ignore = shutil.ignore_patterns("__pycache__", ".*", "cluster")
     shutil.copytree(ROOT / "irae_lib", out / "irae_lib", ignore=ignore)
     shutil.copytree(DATA / "clinical", out / "data" / "clinical", ignore=ignore)
     for name, text in (("app.py", _APP), ("README.md", _README), ("requirements.txt", _REQUIREMENTS)):
