@@ -33,8 +33,8 @@ def write(path: Path, texts: list[str], n: int) -> Path:
     return path
 
 
-def run(*arguments: str) -> tuple[str, float, float]:
-    """The command line: what it printed last, seconds, and peak memory in MB."""
+def run(*arguments: str) -> tuple[float, float, float]:
+    """The command line: seconds, peak memory in MB, and how many cores it and its workers kept busy."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
     began = time.monotonic()
     child = subprocess.Popen(
@@ -48,7 +48,8 @@ def run(*arguments: str) -> tuple[str, float, float]:
     _, status, usage = os.wait4(child.pid, 0)
     if status:
         raise SystemExit(f"the client ended with {status}: {said}")
-    return said[-1], time.monotonic() - began, usage.ru_maxrss / 1024
+    seconds = time.monotonic() - began
+    return seconds, usage.ru_maxrss / 1024, (usage.ru_utime + usage.ru_stime) / seconds
 
 
 def main() -> None:
@@ -65,19 +66,16 @@ def main() -> None:
         if options.rules:
             notes = write(folder / "rules.jsonl", texts, options.rules)
             for workers in ("1", "0"):
-                said, seconds, peak = run(str(notes), "--out", str(folder / f"rules{workers}"), "--workers", workers)
-                what = "all cores" if workers == "0" else "one core"
-                print(
-                    f"rules, {what}: {options.rules / seconds:.0f} notes/s ({seconds:.0f} s, {peak:.0f} MB)", flush=True
-                )
+                seconds, peak, cores = run(str(notes), "--out", str(folder / f"rules{workers}"), "--workers", workers)
+                what = f"a worker a core ({os.cpu_count()})" if workers == "0" else "one worker"
+                rate = f"{options.rules / seconds:.0f} notes/s, {seconds:.0f} s"
+                print(f"rules, {what}: {rate}, {cores:.2f} cores busy, reader's peak {peak:.0f} MB", flush=True)
         stub = subprocess.Popen([sys.executable, "-c", STUB], cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True)
         try:
             url, peaks = stub.stdout.readline().strip(), []
             for rows in (1000, options.rows):
                 notes = write(folder / f"{rows}.jsonl", ["Nivolumab, cycle 3. Feels well."], rows)
-                said, seconds, peak = run(
-                    str(notes), "--out", str(folder / f"out{rows}"), "--server", url, "--one-pass"
-                )
+                seconds, peak, _ = run(str(notes), "--out", str(folder / f"out{rows}"), "--server", url, "--one-pass")
                 peaks.append(peak)
                 print(f"{rows} rows through a server: {rows / seconds:.0f} notes/s, peak {peak:.0f} MB", flush=True)
         finally:

@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -25,6 +26,9 @@ import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+from irae_lib.cases import write_text  # noqa: E402 - from this checkout
+
 ENVIRONMENT = os.environ | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "PYTHONPATH": str(ROOT)}
 # Sized for the rehearsal: the default cache takes all memory, and every step then reads all of it.
 SERVE = ["--device", "cpu", "--continuous-batching", "--cb-num-blocks", "384", "--cb-block-size", "32"]
@@ -122,6 +126,17 @@ def rows(out: Path) -> list[dict]:
     return [{key: value for key, value in row.items() if key not in ("seconds", "tries")} for row in found]
 
 
+def measure(report: Path, notes: Path, folder: Path, serve: Serve, at_16: float) -> None:
+    """Seconds of answers that have the server for themselves."""
+    few = folder / "few.jsonl"
+    few.write_text("".join(notes.read_text().splitlines(keepends=True)[:200]))
+    client(few, folder / "alone", serve, 1).communicate()
+    found = [json.loads(line) for path in (folder / "alone" / "model").glob("[0-9]*.jsonl") for line in path.open()]
+    what = "rehearsal base and adapter merged, transformers serve with continuous batching, two CPU cores"
+    seconds = [row["seconds"] for row in found]
+    write_text(report, json.dumps({"what": what, "seconds_alone": seconds, "notes_per_second_at_16": at_16}) + "\n")
+
+
 def main() -> None:
     """Undisturbed, disturbed, compared."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -130,6 +145,9 @@ def main() -> None:
     parser.add_argument("--client-kills", type=int, default=10)
     parser.add_argument("--server-kills", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--report", type=Path, help="measure 200 notes one by one, too, and write what 06 simulates from"
+    )
     options = parser.parse_args()
     from irae_lib.merge import merge
     from irae_lib.runtime import DATA, choose_profile
@@ -153,6 +171,8 @@ def main() -> None:
             print(f"undisturbed: {said.strip().splitlines()[-1]}", flush=True)
             if finished(folder / "whole") < shards:
                 raise SystemExit(said)
+            if options.report:
+                measure(options.report, notes, folder, serve, float(re.findall(r"([\d.]+) notes/s", said)[-1]))
 
             def start() -> subprocess.Popen:
                 return client(notes, folder / "broken", serve, options.concurrency)

@@ -19,6 +19,9 @@ LIGHT = [
     "irae_lib.hub",
     "irae_lib.keeping",
     "irae_lib.run",
+    "irae_lib.batch.__main__",
+    "irae_lib.batch.monitor",
+    "irae_lib.deploy.cluster.ray_job",
 ]
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "matplotlib", "huggingface_hub", "papermill")
 

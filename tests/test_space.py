@@ -54,6 +54,7 @@ def test_the_staged_page_starts_alone_and_assesses(staged, tmp_path):
 def test_nothing_goes_up_but_library_tables_and_the_page(staged):
     assert {path.name for path in staged.iterdir()} == {"irae_lib", "data", "app.py", "README.md", "requirements.txt"}
     assert [path.name for path in (staged / "data").iterdir()] == ["clinical"]
+    assert not (staged / "irae_lib" / "deploy" / "cluster").exists()
     assert "sdk: gradio" in (staged / "README.md").read_text()
 
 
