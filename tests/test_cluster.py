@@ -290,6 +290,9 @@ def test_the_ray_job_writes_the_shards_that_one_machine_would(cluster, tmp_path)
     (out / "model" / "0000001.jsonl").unlink()
     again = ray_job.screen(notes, out, answered, adapter="adapters/full", shard=4)
     assert (again.rows, again.skipped) == (14, 10)
+    (out / "model" / "0000001.jsonl").unlink()
+    with pytest.raises(RunError, match="1 notes of 1 shards not back"):
+        ray_job.screen(notes, out, lambda rows: answered(rows).limit(3), adapter="adapters/full", shard=4)
     with pytest.raises(RunError, match="adapter differ"):
         ray_job.screen(notes, out, answered, adapter="another", shard=4)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -29,7 +30,7 @@ from ...batch.server import FULL, Reply
 from ...batch.shards import Shards
 from ...prompts import COMPACT, messages
 from ...runtime import MEDGEMMA
-from ...schemas import Case, IraeError, parse_answer
+from ...schemas import Case, IraeError, RunError, parse_answer
 
 MOST = 512  # tokens of an answer
 
@@ -66,7 +67,8 @@ def finished(row: dict[str, Any]) -> dict[str, Any]:
     """The answer under the safety layer, as JSON. A row whose request failed comes here, too, and says so."""
     note = Note(**row["note"] | {"case": Case.model_validate_json(row["note"]["case"])})
     if error := row.get("__inference_error__"):
-        reply = Reply(None, f"the engine failed: {str(error).split('(')[0].split(':')[0][:80]}")  # a name, no note text
+        named = re.match(r"\w+(Error|Exception)\b", str(error))  # and nothing behind it, which may be note text
+        reply = Reply(None, f"the engine failed: {named[0] if named else 'no reason that can be told'}")
     else:
         answer = parse_answer(row.get("generated_text") or "")
         reply = Reply(answer.assessment, answer.unscored and f"unreadable: {answer.unscored}")
@@ -88,7 +90,8 @@ def screen(
     """Fill `out/model/` with the answers to every note; `answered` adds `generated_text` to a Ray dataset.
 
     Raises:
-        SchemaError: the file cannot be read. RunError: `out` belongs to other input, model or settings.
+        SchemaError: the file cannot be read. RunError: `out` belongs to other input, model or settings; or notes did
+            not come back.
     """
     import pyarrow
     import ray
@@ -112,6 +115,9 @@ def screen(
             rows[number].append(json.loads(one["row"]))
             if len(rows[number]) == sizes[number]:
                 shards.write(number, rows.pop(number))
+    if rows:
+        lost = sum(sizes[number] - len(rows[number]) for number in rows)
+        raise RunError(f"Ray gave {lost} notes of {len(rows)} shards not back; the same command asks for them again")
     return summary("model", shards, skipped, time.monotonic() - started)
 
 
