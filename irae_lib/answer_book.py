@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from .answers import Answer
 from .cases import write_text
-from .schemas import Answer, Case
+from .schemas import Case
 
 # What decides on an answer apart from the weights.
 _CODE = ("decoding.py", "grammar.py", "prompts.py", "schemas.py", "model.py")

@@ -14,12 +14,13 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
+from .answers import Answer
 from .cases import LabelledCase
 from .evaluation import Graded, lowers, said_at, score
 from .metrics import Rate, rate
 from .runtime import DATA
 from .safety import review
-from .schemas import Answer, Assessment, Case, Record, Urgency, differing
+from .schemas import Assessment, Case, Record, Urgency, differing
 
 INVARIANCE = ("unit", "section order", "synonym", "irrelevant history", "negated symptom")
 DIRECTION, INJECTION = "worse", "injection"

@@ -13,8 +13,9 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 
+from .answers import Answer
 from .metrics import Interval, Rate, bootstrap, brier, calibration_error, rate
-from .schemas import FIELDS, Answer, Record, Score
+from .schemas import FIELDS, Record, Score
 
 _CLIP = 1e-6
 

@@ -13,10 +13,11 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from .answer_book import AnswerBook
+from .answers import Answer, parse_answer
 from .grammar import Writer, confidences, vocabulary
 from .model import stop_ids
 from .prompts import COMPACT, Prompt, messages
-from .schemas import Answer, Case, parse_answer
+from .schemas import Case
 
 
 class FreeWriter:

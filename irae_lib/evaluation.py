@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from .answers import Answer
 from .cases import LabelledCase
 from .metrics import (
     F1,
@@ -23,7 +24,7 @@ from .metrics import (
     wilson,
 )
 from .safety import NOTHING, review
-from .schemas import FIELDS, Answer, Assessment, Record, Score, Severity, Urgency, differing
+from .schemas import FIELDS, Assessment, Record, Score, Severity, Urgency, differing
 
 SCHEMA_VERSION = 3
 # An alert asks a person to look: an irAE is called, or somebody is to be seen the same day.

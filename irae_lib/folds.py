@@ -15,11 +15,11 @@ from typing import Any
 from tqdm.auto import tqdm
 from transformers import set_seed
 
+from .answers import Answer
 from .cases import LabelledCase, to_prompt_completion
 from .decoding import answer_all
 from .model import lora_config
 from .runtime import Profile
-from .schemas import Answer
 from .training import ResumableTrainer, dataset, fitting_length, prepare, sft_config, token_lengths
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 import ipywidgets as w
 
 from . import reviews
+from .answers import Answer
 from .calibration import Calibration, judged
 from .cases import LabelledCase
 from .safety import NOTHING, review
-from .schemas import Answer, Assessment, Case, Likelihood, SchemaError, Severity, System, Urgency
+from .schemas import Assessment, Case, Likelihood, SchemaError, Severity, System, Urgency
 from .view import case_html
 
 HELP = (

@@ -10,7 +10,8 @@ from __future__ import annotations
 import html
 from collections.abc import Iterator, Mapping, Sequence
 
-from .schemas import FIELDS, Answer, Assessment, Evidence, Finding, Review
+from .answers import Answer
+from .schemas import FIELDS, Assessment, Evidence, Finding, Review
 
 STYLE = """<style>
 .irae{color:#1a1a1a;background:#fff;font:15px/1.5 system-ui,sans-serif}

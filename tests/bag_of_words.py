@@ -15,9 +15,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from irae_lib.answers import Answer
 from irae_lib.cases import LabelledCase, validated_cases
 from irae_lib.evaluation import grade_answers, report_section
-from irae_lib.schemas import Answer, Assessment
+from irae_lib.schemas import Assessment
 from irae_lib.synthesis import make_splits
 
 

@@ -9,8 +9,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import trl
 from accelerate import state
 from accelerate.utils import DistributedType
+
+from irae_lib.deploy.cluster.train import train
+from irae_lib.runtime import choose_profile
 
 _init = state.AcceleratorState.__init__
 
@@ -21,14 +25,6 @@ def _with_fsdp(self, *args, fsdp_plugin=None, **kwargs):
         fsdp_plugin.set_mixed_precision(self._mixed_precision)
         self.fsdp_plugin, self.distributed_type = fsdp_plugin, DistributedType.FSDP
         state.PartialState._shared_state["distributed_type"] = DistributedType.FSDP
-
-
-state.AcceleratorState.__init__ = _with_fsdp
-
-import trl  # noqa: E402 - after accelerate has been told
-
-from irae_lib.deploy.cluster.train import train  # noqa: E402
-from irae_lib.runtime import choose_profile  # noqa: E402
 
 
 class Told(trl.SFTTrainer):
@@ -48,6 +44,8 @@ class Told(trl.SFTTrainer):
         return done
 
 
-trl.SFTTrainer = Told
 SETTINGS = {"dtype": "bfloat16", "compute_dtype": "bfloat16", "four_bit": True, "batch_size": 2, "accumulation": 1}
-train(Path(sys.argv[1]), replace(choose_profile("smoke"), **SETTINGS))
+if __name__ == "__main__":
+    state.AcceleratorState.__init__ = _with_fsdp
+    trl.SFTTrainer = Told
+    train(Path(sys.argv[1]), replace(choose_profile("smoke"), **SETTINGS))

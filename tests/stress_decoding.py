@@ -20,12 +20,12 @@ import torch
 from tqdm.auto import tqdm
 from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
+from irae_lib.answers import parse_answer
 from irae_lib.decoding import Prefix, sampler, write
 from irae_lib.grammar import RESERVE, Writer, vocabulary
 from irae_lib.model import load_tokenizer, stop_ids
 from irae_lib.rehearsal import VOCABULARY
 from irae_lib.runtime import REHEARSAL_BASE
-from irae_lib.schemas import parse_answer
 
 
 def random_model(vocab_size: int, seed: int, *, sliding_window: int = 1024) -> Gemma3ForCausalLM:

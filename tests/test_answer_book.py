@@ -4,10 +4,11 @@ import pytest
 
 from irae_lib import answer_book
 from irae_lib.answer_book import AnswerBook
+from irae_lib.answers import Answer
 from irae_lib.decoding import answer_all, sampler
 from irae_lib.model import load_adapters, load_base, load_tokenizer
 from irae_lib.runtime import DATA, REHEARSAL_BASE, choose_profile
-from irae_lib.schemas import Answer, Case
+from irae_lib.schemas import Case
 from irae_lib.synthesis import make_cases
 
 NOTES = [case.case for case in make_cases(10, pool="test", seed=5, prefix="book", detail="short")]

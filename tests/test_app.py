@@ -6,10 +6,11 @@ import re
 import pytest
 
 from irae_lib import Case, read, review
+from irae_lib.answers import Answer
 from irae_lib.calibration import Calibration, calibration_of
 from irae_lib.deploy import app
 from irae_lib.runtime import DATA
-from irae_lib.schemas import FIELDS, Answer, Assessment
+from irae_lib.schemas import FIELDS, Assessment
 from irae_lib.view import case_html, note_html
 
 NOTE = "Nivolumab, cycle 3. ALT 640 U/L (ref 7-56). No jaundice. Mother had hepatitis."

@@ -6,8 +6,9 @@ import random
 import pytest
 
 from irae_lib import calibration
+from irae_lib.answers import Answer
 from irae_lib.cases import validated_cases
-from irae_lib.schemas import FIELDS, Answer, Score
+from irae_lib.schemas import FIELDS, Score
 
 LABEL = validated_cases()[0].expected
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 from stress_decoding import random_model, stress
 
+from irae_lib.answers import parse_answer
 from irae_lib.cases import validated_cases
 from irae_lib.decoding import FreeWriter, Prefix, answer_all, common_start, prompt_ids, write
 from irae_lib.grammar import RESERVE, Writer, assessment_grammar, confidences, vocabulary
@@ -14,7 +15,7 @@ from irae_lib.model import load_adapters, load_base, load_tokenizer, stop_ids
 from irae_lib.prompts import messages
 from irae_lib.rehearsal import VOCABULARY
 from irae_lib.runtime import DATA, REHEARSAL_BASE, choose_profile
-from irae_lib.schemas import FIELDS, Assessment, System, parse_answer
+from irae_lib.schemas import FIELDS, Assessment, System
 from irae_lib.synthesis import make_cases
 
 PROFILE = choose_profile("rehearsal")

@@ -6,6 +6,7 @@ import labels
 import pytest
 
 from irae_lib import Case, score
+from irae_lib.answers import Answer, parse_answer
 from irae_lib.cases import LabelledCase, validated_cases
 from irae_lib.evaluation import (
     compare,
@@ -17,7 +18,7 @@ from irae_lib.evaluation import (
     summarize_pairs,
     triage_of,
 )
-from irae_lib.schemas import FIELDS, Answer, Assessment, Urgency, parse_answer
+from irae_lib.schemas import FIELDS, Assessment, Urgency
 
 TRUTH = Assessment(
     irae_detected=True,

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
+from irae_lib.answers import parse_answer
 from irae_lib.cases import validated_cases
 from irae_lib.exports import data_card, write_autotrain, write_dataset
 from irae_lib.runtime import MEDGEMMA
-from irae_lib.schemas import parse_answer
 from irae_lib.synthesis import make_splits
 
 SPLITS = make_splits(5, train=24, calibration=6, test=12, pairs=4, detail="full") | {"validated": validated_cases()}

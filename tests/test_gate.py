@@ -6,10 +6,11 @@ import shutil
 import pytest
 
 from irae_lib import gate
+from irae_lib.answers import Answer
 from irae_lib.cases import file_sha256, validated_cases, write_cases, write_lines
 from irae_lib.evaluation import SCHEMA_VERSION, compare, grade_answers, report_section, results_of, rules_alone
 from irae_lib.report import save_json
-from irae_lib.schemas import AdapterError, Answer, RunError, Urgency
+from irae_lib.schemas import AdapterError, RunError, Urgency
 from irae_lib.synthesis import make_splits
 
 SPLITS = make_splits(5, train=12, calibration=12, test=60, pairs=6, detail="short")

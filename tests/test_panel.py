@@ -3,10 +3,11 @@
 import pytest
 
 from irae_lib import Assessment, Case
+from irae_lib.answers import Answer
 from irae_lib.calibration import Calibration
 from irae_lib.cases import LabelledCase, read_cases, validated_cases
 from irae_lib.panel import ReviewPanel
-from irae_lib.schemas import FIELDS, Answer, SchemaError, Severity
+from irae_lib.schemas import FIELDS, SchemaError, Severity
 
 ROUTINE = Assessment(
     irae_detected=False,

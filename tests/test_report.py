@@ -2,11 +2,12 @@
 
 import pytest
 
+from irae_lib.answers import Answer, parse_answer
 from irae_lib.cases import validated_cases
 from irae_lib.evaluation import grade_answers, report_section
 from irae_lib.figures import accuracy_figure, grid_figure
 from irae_lib.report import case_grid, label_counts, results_table, shows_error, table
-from irae_lib.schemas import Answer, SchemaError, parse_answer
+from irae_lib.schemas import SchemaError
 
 CASES = validated_cases()
 ANSWERS = [parse_answer(case.expected.to_json()) for case in CASES[:-1]] + [Answer(text="", unscored="empty")]

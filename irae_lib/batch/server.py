@@ -15,8 +15,9 @@ from typing import Any, NamedTuple
 
 import httpx
 
+from ..answers import parse_answer
 from ..prompts import COMPACT, Prompt, messages
-from ..schemas import AccessError, Assessment, Case, Causality, Likelihood, Severity, System, Urgency, parse_answer
+from ..schemas import AccessError, Assessment, Case, Causality, Likelihood, Severity, System, Urgency
 from .chances import read_chances
 
 RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}

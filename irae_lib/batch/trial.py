@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from ..answers import Answer
 from ..cases import validated_cases
 from ..evaluation import grade_answers
-from ..schemas import Answer, Record
+from ..schemas import Record
 from .server import Server
 
 

@@ -23,6 +23,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
+from ...answers import parse_answer
 from ...batch.notes import Note
 from ...batch.rows import model_row, rules_row
 from ...batch.screen import SHARD, Summary, about_input, about_model, apply_rules, summary, unfinished
@@ -30,7 +31,7 @@ from ...batch.server import FULL, Reply
 from ...batch.shards import Shards
 from ...prompts import COMPACT, messages
 from ...runtime import MEDGEMMA
-from ...schemas import Case, IraeError, RunError, parse_answer
+from ...schemas import Case, IraeError, RunError
 
 MOST = 512  # tokens of an answer
 
