@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import uuid
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -259,10 +260,12 @@ def _aside(path: Path) -> Iterator[TextIO]:
     """A file that takes the place of `path` once all of it is written."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")  # machines that share a folder share pids
     try:
         with aside.open("w", encoding="utf-8", newline="\n") as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # or the name may outlive the bytes where the power goes
         os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)

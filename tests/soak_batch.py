@@ -4,8 +4,8 @@
     python tests/soak_batch.py [--notes 2000] [--client-kills 10] [--server-kills 3]
 
 `transformers serve` on the loopback address with the merged rehearsal model and continuous batching; it keeps answers
-to no schema, the tuned model writes the form by itself. No note may be lost or doubled, and every final answer must be
-that of the undisturbed run.
+to no schema, the tuned model writes the form by itself. No note may be lost or doubled, and every row must be that
+of the undisturbed run.
 """
 
 import argparse
@@ -187,7 +187,7 @@ def main() -> None:
     finals = sum(a["final"] == b["final"] for a, b in zip(whole, broken, strict=True)) if once else 0
     print(f"kills while work was left: {kills}; rows {len(broken)}, in order and once each: {once}")
     print(f"same final answer as undisturbed: {finals} of {len(whole)}; same row: {same}")
-    sys.exit(0 if once and finals == len(whole) and sum(kills.values()) == len(events) else 1)
+    sys.exit(0 if once and same == finals == len(whole) and sum(kills.values()) == len(events) else 1)
 
 
 if __name__ == "__main__":

@@ -22,14 +22,15 @@ GOOD = {
     "urgency": "soon",
     "causality": {"likelihood": "Possible"},
 }
-BEHAVIOUR = ("429", "500", "401", "malformed", "schema", "hang", "close", "half", "nonsense")
+BEHAVIOUR = ("429 (or another status)", "malformed", "schema", "hang", "close", "half", "nonsense")
 
 
 class StubServer:
     """`with StubServer() as server:` serves at `server.url`; `asked` counts requests by note, `most_at_once` the load.
 
     `schemas` False ignores response_format and answers in prose, as some servers do; `logprobs` True sends, where it is
-    asked for them, log probabilities of 0.9 a token; `answers` are given to the notes that hold their keys.
+    asked for them, log probabilities of 0.9 a token; `answers` are given to the notes that hold their keys; `whole` is
+    added to notes that are asked the whole question, as in `whole="[[401]]"`.
     """
 
     def __init__(
@@ -41,8 +42,9 @@ class StubServer:
         hang: float = 3.0,
         port: int = 0,
         answers: Mapping[str, str] = MappingProxyType({}),
+        whole: str = "",
     ):
-        self.answers = answers
+        self.answers, self.whole = answers, whole
         self.schemas, self.logprobs, self.delay, self.hang, self.port = schemas, logprobs, delay, hang, port
         self.asked: Counter[str] = Counter()
         self.at_once = self.most_at_once = 0
@@ -109,6 +111,8 @@ class _Handler(BaseHTTPRequestHandler):
             stub.asked[note] += 1
             times = stub.asked[note]
         time.sleep(stub.delay)
+        if "evidence" in schema:
+            note += stub.whole
         if wrong := re.search(r"\[\[(\w+)(?: (\d+))?\]\]", note):
             how, until = wrong[1], int(wrong[2] or 10**9)
             if times <= until:
@@ -120,7 +124,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._say(json.dumps(answer, separators=(",", ":")), stub.logprobs and body.get("logprobs"))
 
     def _misbehave(self, how):
-        if how in ("429", "500", "401"):
+        if how.isdigit():
             return self._answer(int(how), b"{}", {"Retry-After": "0.1"} if how == "429" else {})
         if how == "malformed":
             return self._say('{"evidence": [')

@@ -10,6 +10,7 @@ import pytest
 from stub_server import StubServer
 
 from irae_lib.batch import Part, Server, apply_rules, ask_model, read_notes
+from irae_lib.batch import rows as batch_rows
 from irae_lib.batch import screen as screening
 from irae_lib.batch.__main__ import main
 from irae_lib.batch.chances import read_chances
@@ -66,11 +67,14 @@ def test_three_forms_give_the_same_notes(tmp_path):
         ("[1]", "found list"),
         (
             '{"id": "x", "Note": "a"}',
-            "no note in it: expected text, or medications, labs, vitals, symptoms, notes; found Note, id",
+            "no note in it: expected text, or medications, labs, vitals, symptoms, notes; 2 columns are there",
         ),
         ('{"text": "a", "age": 300}', "age"),
         (json.dumps({"text": "x" * 20_001}), "20,001 characters"),
         ('{"text": "a", "notes": "b"}', "not both"),
+        ("[" * 100_000, "not JSON (RecursionError)"),
+        (f'{{"text": "a", "age": {"9" * 5000}}}', "not JSON (ValueError)"),
+        (r'{"text": "half a pair \ud83d"}', "text"),
     ],
 )
 def test_a_bad_row_has_its_place_and_its_reason(tmp_path, line, reason):
@@ -80,11 +84,35 @@ def test_a_bad_row_has_its_place_and_its_reason(tmp_path, line, reason):
     assert (good.id, last.id, last.place) == ("n-1", "n-3", 2) and bad.id == ("x" if '"x"' in line else "n-2")
 
 
-@pytest.mark.parametrize("name", ["n.txt", "absent.jsonl"])
-def test_another_form_or_no_file_is_refused(tmp_path, name):
-    (tmp_path / "n.txt").write_text("x")
-    with pytest.raises(SchemaError, match=name):
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("n.txt", "x", "the form is told by the ending"),
+        ("absent.jsonl", None, "absent.jsonl not found"),
+        ("n.parquet", "PAR1 and then nothing", "no Parquet, or a broken one"),
+        ("n.csv", "Nivolumab and no header, cycle 3\nwell,", "no column holds a note"),
+        ("n.csv", f'id,text\n1,"{"never closed " * 800_000}', "no CSV after line 1"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_and_no_note_text_is_told(tmp_path, name, content, reason):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(SchemaError, match=reason) as told:
         list(read_notes(tmp_path / name))
+    assert "Nivolumab" not in str(told.value)
+
+
+def test_a_misspelt_column_is_refused_and_an_empty_cell_is_no_word(tmp_path):
+    (tmp_path / "n.jsonl").write_text('{"text": "a", "ward": null}\n{"text": "b", "ward": "\\ud800"}\n')
+    assert [note.site for note in read_notes(tmp_path / "n.jsonl", site="ward")] == ["", "?"]
+    with pytest.raises(SchemaError, match="no column 'wrad' to count by"):
+        read_notes(tmp_path / "n.jsonl", site="wrad")
+
+
+def test_a_cell_that_is_too_long_a_note_ends_nothing(tmp_path):
+    (tmp_path / "n.csv").write_text(f'id,text\n1,"{"x" * 200_000}"\n2,well\n')
+    long, good = read_notes(tmp_path / "n.csv")
+    assert "200,000 characters" in long.problem and good.case.text == "well"
 
 
 # --- the rules alone ------------------------------------------------------------------------------------
@@ -243,13 +271,83 @@ def test_what_has_no_answer_is_asked_again_on_request(tmp_path):
         assert ask(path, out, server.url, shard=4, two_passes=False).failed == 1
         assert ask(path, out, server.url, shard=4, two_passes=False).failed == 1, "not by itself"
         again = ask(path, out, server.url, shard=4, two_passes=False, retry=True)
-    assert again.clean and again.skipped == 4 and dead(out, "model") == {}
+        assert server.asked.total() == 8, "7 notes, one of them twice: the others stay"
+    assert again.clean and again.skipped == 6 and dead(out, "model") == {}
+
+
+def test_a_short_answer_stays_where_the_whole_one_fails(tmp_path):
+    path, out = write(tmp_path / "n.jsonl", [WELL]), tmp_path / "out"
+    with StubServer(whole="[[401]]") as server:
+        one = ask(path, out, server.url)
+    (row,) = rows(out, "model")
+    assert one.failed == one.alerts == 1 and row["problem"] == "HTTP 401" and row["asked"] == "short"
+    assert row["model"]["affected_systems"] == ["Hepatic"]
+
+
+def test_a_server_that_refuses_everybody_ends_the_run_and_not_the_notes(tmp_path):
+    path, out = write(tmp_path / "n.jsonl", [f"{GRAVE} {i} [[401]]" for i in range(40)]), tmp_path / "out"
+    with StubServer() as server:
+        with pytest.raises(AccessError, match="8 notes failed one after the other.*HTTP 401"):
+            ask(path, out, server.url, shard=4, server={"give_up": 8})
+        assert server.asked.total() < 20
+    assert len(rows(out, "model")) <= 9, "what is finished stays, with its reasons"
+
+
+def test_notes_that_are_too_long_end_no_run(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i} [[400]]" for i in range(20)])
+    with StubServer() as server:
+        assert ask(path, tmp_path / "out", server.url, server={"give_up": 8}).failed == 20
+
+
+def test_a_server_that_is_gone_for_good_ends_the_run(tmp_path):
+    path, out = write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(60)]), tmp_path / "out"
+
+    async def stopped():
+        with StubServer(delay=0.05) as first:
+            server = Server(first.url, "irae", concurrency=4, tries=2, pause=0.05, outage=1.0)
+            asking = asyncio.create_task(ask_model(path, out, server, two_passes=False, shard=4, told=lambda _: None))
+            await asyncio.sleep(0.5)
+        await asking
+
+    with pytest.raises(AccessError, match="has been gone for 1 s"):
+        asyncio.run(stopped())
+    assert 0 < len(rows(out, "model")) < 60 and not any("problem" in row for row in rows(out, "model"))
+
+
+def test_a_proxy_that_says_the_server_is_away_costs_no_try(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} [[503 6]]"])
+    with StubServer() as server:
+        assert ask(path, tmp_path / "out", server.url, two_passes=False, server={"outage": 20.0}).clean
+
+
+@pytest.mark.parametrize("left", [b"", b'{"place": 0, "final": {}}\n{"pla'])
+def test_a_shard_that_a_dying_disk_left_is_done_again(tmp_path, left):
+    path, out = write(tmp_path / "n.jsonl", [GRAVE] * 6), tmp_path / "out"
+    apply_rules(path, out, workers=1, shard=3)
+    whole = rows(out, "rules")
+    (out / "rules" / "0000001.jsonl").write_bytes(left)
+    assert apply_rules(path, out, workers=1, shard=3).skipped == 3 and rows(out, "rules") == whole
+
+
+def test_the_manifest_tells_one_adapter_and_one_state_of_the_rules_from_another(tmp_path, monkeypatch):
+    path, out, adapter = write(tmp_path / "n.jsonl", [GRAVE]), tmp_path / "out", tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_model.safetensors").write_bytes(b"one")
+    with StubServer() as server:
+        ask(path, out, server.url, adapter=str(adapter))
+        (adapter / "adapter_model.safetensors").write_bytes(b"two")
+        with pytest.raises(RunError, match="adapter differ"):
+            ask(path, out, server.url, adapter=str(adapter))
+    real, seen = batch_rows.file_sha256, []
+    monkeypatch.setattr(batch_rows, "file_sha256", lambda path: seen.append(path.name) or real(path))
+    batch_rows.rules_hash()
+    assert {"reader.py", "abdomen.py", "safety.py", "schemas.py", "rows.py", "labs.json"} <= set(seen)
 
 
 # --- several machines -----------------------------------------------------------------------------------
 
 
-def test_parts_fill_one_folder_and_are_the_whole(tmp_path):
+def test_parts_fill_one_folder_and_are_the_whole(tmp_path, capsys):
     path, whole, out = write(tmp_path / "n.jsonl", [GRAVE, WELL] * 10 + [""]), tmp_path / "whole", tmp_path / "out"
     with StubServer() as server:
         apply_rules(path, whole, workers=1, shard=3)
@@ -264,6 +362,12 @@ def test_parts_fill_one_folder_and_are_the_whole(tmp_path):
         assert a == b and [row["place"] for row in b] == list(range(21))
     bad = [line for number in (1, 2, 3) for line in (out / f"dead_letters_rules_{number}of3.jsonl").open()]
     assert [json.loads(line)["place"] for line in bad] == [20]
+    assert main(["--gather", "--out", str(out)]) == 3, "one row is no note"
+    assert "model: 21 rows, 21 done before, 20 alerts, 1 bad rows" in capsys.readouterr().out
+    assert [json.loads(line)["place"] for line in (out / "dead_letters_model.jsonl").open()] == [20]
+    (out / "model" / "0000002.jsonl").unlink()
+    assert main(["--gather", "--out", str(out)]) == 3 and "3 rows are not with the model yet" in capsys.readouterr().out
+    assert main(["--gather", "--out", str(tmp_path / "none")]) == 1
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/0", "-1/3"])
@@ -312,7 +416,9 @@ def test_an_umlaut_between_two_tokens_is_no_obstacle():
 
 
 @pytest.mark.parametrize(
-    "sent", [None, {}, {"content": None}, {"content": []}, {"content": [{"token": "{"}]}, tokens("another answer")]
+    "sent",
+    [None, {}, {"content": None}, {"content": []}, {"content": [{"token": "{"}]}, tokens("another answer")]
+    + [{"content": [one]} for one in ("x", ["x"], {"token": "{", "logprob": "nan"}, {"bytes": [300], "logprob": 0})],
 )
 def test_probabilities_that_are_not_there_or_not_of_this_answer_are_none(sent):
     assert read_chances(validated_cases()[0].expected.to_json(), sent, constrained=False) == {}

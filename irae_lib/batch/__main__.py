@@ -1,6 +1,7 @@
 """`python -m irae_lib.batch NOTES --out FOLDER [--server URL --model NAME]`: screen a file of notes.
 
-With `--try --server URL` it only finds out whether the server serves the adapter.
+With `--try --server URL` it only finds out whether the server serves the adapter; with `--gather` it counts what all
+machines have put into the folder.
 """
 
 from __future__ import annotations
@@ -11,10 +12,10 @@ import os
 import sys
 from pathlib import Path
 
-from ..schemas import IraeError
-from .screen import SHARD, apply_rules, ask_model
+from ..schemas import IraeError, RunError
+from .screen import SHARD, apply_rules, ask_model, summary
 from .server import Server
-from .shards import Part
+from .shards import Part, Shards
 from .trial import try_server
 
 
@@ -24,10 +25,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.trial and not options.server:
         parser.error("--try needs a --server")
-    if not options.trial and not (options.notes and options.out):
+    if not options.trial and not (options.out and (options.notes or options.gather)):
         parser.error("a file of notes and --out are needed")
     try:
-        return _try(options) if options.trial else _screen(options)
+        return _try(options) if options.trial else _gather(options) if options.gather else _screen(options)
     except IraeError as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -41,10 +42,29 @@ def _screen(options: argparse.Namespace) -> int:
     stages = [apply_rules(options.notes, options.out, workers=options.workers, **columns)]
     print(stages[0].sentence, flush=True)
     if options.server:
-        how = {"adapter": options.adapter, "two_passes": not options.one_pass, "retry": options.retry, **columns}
+        how = {
+            "adapter": options.adapter,
+            "base": options.base,
+            "two_passes": not options.one_pass,
+            "retry": options.retry,
+            **columns,
+        }
         stages.append(asyncio.run(ask_model(options.notes, options.out, _server(options), **how)))
         print(stages[1].sentence, flush=True)
     return 0 if all(one.clean for one in stages) else 3
+
+
+def _gather(options: argparse.Namespace) -> int:
+    found = [Shards(options.out / name) for name in ("rules", "model") if (options.out / name).is_dir()]
+    if not found:
+        raise RunError(f"{options.out.name}/ holds no run: neither rules/ nor model/ is in it")
+    stages = [summary(one.folder.name, one, one.count(), 0.0) for one in found]
+    for one in stages:
+        print(one.sentence)
+    missing = stages[0].rows - stages[-1].rows
+    if missing > 0:
+        print(f"{missing} rows are not with the model yet: parts are missing or still at work")
+    return 0 if not missing and all(one.clean for one in stages) else 3
 
 
 def _try(options: argparse.Namespace) -> int:
@@ -82,7 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--server", default="", help="OpenAI-compatible address ending in /v1; default: rules only")
     parser.add_argument("--model", default="irae", help="the name that the server serves")
     parser.add_argument("--try", dest="trial", action="store_true", help="only ask it the eleven validated cases")
-    parser.add_argument("--adapter", default="", help="hash or commit of the adapter it serves, for the manifest")
+    parser.add_argument("--adapter", default="", help="the adapter it serves, folder or name@commit, for the manifest")
+    parser.add_argument("--base", default="", help="the base under it, likewise")
     parser.add_argument("--key-variable", default="IRAE_SERVER_KEY", help="environment variable with the server's key")
     parser.add_argument("--concurrency", type=int, default=16, help="requests at a time")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds a request")
@@ -91,7 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--no-schema", action="store_true", help="for a server without structured outputs")
     parser.add_argument("--no-logprobs", action="store_true", help="for a server that refuses to be asked for them")
     parser.add_argument("--one-pass", action="store_true", help="ask the whole question of every note")
-    parser.add_argument("--retry", action="store_true", help="ask again where a note has no answer")
+    parser.add_argument("--retry", action="store_true", help="ask again about notes that have no answer")
+    parser.add_argument("--gather", action="store_true", help="only count all parts, and write their dead letters")
     parser.add_argument("--workers", type=int, default=0, help="processes for the rules; default: all cores")
     parser.add_argument("--shard", type=int, default=SHARD, help="rows a shard")
     parser.add_argument("--part", default="", metavar="K/N", help="only this part of the shards, such as 3/8")

@@ -31,10 +31,13 @@ def read_chances(text: str, sent: Any, *, constrained: bool) -> dict[str, Any]:
     """
     try:
         tokens = [(_bytes(one), math.exp(float(one["logprob"]))) for one in sent["content"]]
-    except (TypeError, KeyError, ValueError, OverflowError):
+        answer = text.encode()
+    except (TypeError, AttributeError, KeyError, ValueError, OverflowError):
         return {}
     pieces = [piece for piece, _ in tokens]
-    if not b"".join(pieces).startswith(text.encode()):  # another tokenization than that of the answer
+    if not all(0 <= chance <= 1.001 for _, chance in tokens):  # also what is no number
+        return {}
+    if not b"".join(pieces).startswith(answer):  # another tokenization than that of the answer
         return {}
     try:
         fields, whole = confidences(pieces, list(enumerate(chance for _, chance in tokens)))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +20,9 @@ from ..schemas import SECTIONS, Case, SchemaError, explain
 
 LONGEST = 20_000  # characters; a long discharge letter has about 8,000
 FORMS = (".jsonl", ".csv", ".parquet")
-_FIELDS = ("id", "age", "cancer_type", "text", *SECTIONS)
+_TEXTS = ("text", *SECTIONS)
+_FIELDS = ("id", "age", "cancer_type", *_TEXTS)
+_CELL = 10_000_000  # characters; Python's own limit would end the file at a cell that only is too long a note
 
 
 class Note(NamedTuple):
@@ -41,13 +44,15 @@ def read_notes(
     Args:
         site, date: names of columns to count alerts by in `monitor`; kept with the row, never shown to a model. Of a
             date the day, its first ten characters.
-        wanted: by place (from 0); a row that is not is passed over unread.
+        wanted: by place (from 0); no note is made of a row that is not.
 
     Raises:
-        SchemaError: the file is not there or of another form. A bad row is no error but a `Note` without case.
+        SchemaError: the file is not there, of another form, broken, or has no column of these names. A bad row is no
+            error but a `Note` without case.
     """
     path = _checked(path)
-    rows = {".jsonl": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}[path.suffix.lower()](path)
+    rows = _rows_of(path)
+    _check_columns(path, {"site": site, "date": date})
     return (_note(place, row, path.stem, site, date) for place, row in enumerate(rows) if wanted(place))
 
 
@@ -65,18 +70,24 @@ def _checked(path: Path) -> Path:
     return path
 
 
+def _check_columns(path: Path, asked: dict[str, str]) -> None:
+    """A column that is misspelt would be counted as one group without a name, after a night's work."""
+    found = {key for row in islice(_rows_of(path), 100) if isinstance(row, dict) for key in row}
+    for what, column in asked.items():
+        if column and found and column not in found:
+            raise SchemaError(f"{path.name}: no column {column!r} to count by ({what}) in its first 100 rows")
+
+
 def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str) -> Note:
     name = f"{stem}-{place + 1}"
     if isinstance(row, str):
         return Note(place, name, None, row)
     found = {key: value for key, value in row.items() if key in _FIELDS and value not in (None, "", [])}
-    about = {"site": str(row.get(site, "")) if site else "", "date": str(row.get(date, ""))[:10] if date else ""}
-    name = str(found.get("id", name))[:200]
-    if not found.keys() & {"text", *SECTIONS}:
-        there = ", ".join(sorted(map(str, row))[:8]) or "nothing"
-        return Note(
-            place, name, None, f"no note in it: expected text, or {', '.join(SECTIONS)}; found {there}", **about
-        )
+    about = {"site": _plain(row.get(site)) if site else "", "date": _plain(row.get(date))[:10] if date else ""}
+    name = _plain(found.get("id", name))[:200]
+    if not found.keys() & {*_TEXTS}:
+        # Columns are counted, not named: where a header is missing, their names are a note.
+        return Note(place, name, None, f"no note in it: {_expected()}; {len(row)} columns are there", **about)
     try:
         case = Case.model_validate(found | {"id": name})
     except ValidationError as error:
@@ -88,6 +99,19 @@ def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str
     return Note(place, name, case, **about)
 
 
+def _expected() -> str:
+    return f"expected text, or {', '.join(SECTIONS)}"
+
+
+def _plain(value: object) -> str:
+    """A cell as text that can be written: half a surrogate pair, as broken exports have them, becomes "?"."""
+    return "" if value is None else str(value).encode("utf-8", "replace").decode()
+
+
+def _rows_of(path: Path) -> Iterator[dict[str, Any] | str]:
+    return {".jsonl": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}[path.suffix.lower()](path)
+
+
 def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
     with path.open("rb") as lines:
         for line in lines:
@@ -95,24 +119,42 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
                 continue
             try:
                 row = json.loads(line)
-            except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, and a thousand brackets
                 yield f"not JSON ({type(error).__name__})"
                 continue
             yield row if isinstance(row, dict) else f"expected a JSON object, found {type(row).__name__}"
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, Any] | str]:
+    csv.field_size_limit(_CELL)
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        for row in csv.DictReader(file):
-            if None in row or None in row.values():
-                yield "not as many cells as the header has columns"
-            else:
-                yield {key.strip(): value for key, value in row.items()}
+        rows = csv.DictReader(file)
+        try:
+            _check_header(path, map(str.strip, rows.fieldnames or ()))
+            for row in rows:
+                if None in row or None in row.values():
+                    yield "not as many cells as the header has columns"
+                else:
+                    yield {key.strip(): value for key, value in row.items()}
+        except csv.Error as error:
+            raise SchemaError(
+                f"{path.name}: no CSV after line {rows.line_num} ({error}); is a quote not closed?"
+            ) from None
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any] | str]:
     import pyarrow.parquet
 
-    with pyarrow.parquet.ParquetFile(path) as file:
-        for batch in file.iter_batches(batch_size=256):
-            yield from batch.to_pylist()
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            _check_header(path, file.schema_arrow.names)
+            for batch in file.iter_batches(batch_size=256):
+                yield from batch.to_pylist()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise SchemaError(f"{path.name}: no Parquet, or a broken one ({type(error).__name__})") from None
+
+
+def _check_header(path: Path, names: Iterable[str]) -> None:
+    """Of a table: without a column for the note not one row can be read."""
+    if not {*names} & {*_TEXTS}:
+        raise SchemaError(f"{path.name}: no column holds a note; {_expected()}, with commas between columns in CSV")

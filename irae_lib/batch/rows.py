@@ -1,7 +1,7 @@
 """What is written down about one note: what the rules say, what a model says, and what becomes of both.
 
-Rows hold no note text but the quotes of a model's answer. Every runner writes the same rows: `screen` on one machine,
-`deploy/ray_job.py` on many.
+Rows hold no note text but what a model's answer repeats of it: its quotes, and its reasoning. Every runner writes the
+same rows: `screen` on one machine, `deploy/cluster/ray_job.py` on many.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def rules_row(note: Note) -> dict[str, Any]:
 
 
 def model_row(note: Note, reply: Reply, *, asked: str = "full") -> dict[str, Any]:
-    """A note with a model's reply under the safety layer. Where there is none, the rules' verdict stands.
+    """A note with a model's reply under the safety layer. Where there is none, the rules' verdict stands; a reply with
+    a problem, too, is a short answer whose note has no whole one.
 
     `disagrees` names the fields in which the model differs from the rules alone; `confidence`, `certainty` and
     `legal_mass` are there where the server sent probabilities.
@@ -44,6 +45,7 @@ def model_row(note: Note, reply: Reply, *, asked: str = "full") -> dict[str, Any
         "final": _fields(result.final),
         "rules": sorted({c.rule for c in result.corrections}),
         "disagrees": list(differing(alone, reply.assessment)),
+        **({"problem": reply.problem} if reply.problem else {}),
     }
 
 
@@ -53,9 +55,10 @@ def is_alert(said: Assessment) -> bool:
 
 
 def rules_hash() -> str:
-    """One hash over the code and the tables that the safety layer works by."""
+    """One hash over the code and the tables that decide what becomes of a note: reader, rules, schemas, rows."""
     code = Path(__file__).parent.parent
-    paths = [*sorted((code / "clinical").glob("*.py")), code / "safety.py", *sorted((DATA / "clinical").glob("*.json"))]
+    paths = [*sorted((code / "clinical").rglob("*.py")), *sorted((DATA / "clinical").rglob("*.json"))]
+    paths += [code / "safety.py", code / "schemas.py", code / "answers.py", Path(__file__)]
     return sha256("".join(file_sha256(path) for path in paths))
 
 

@@ -12,7 +12,7 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import groupby
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from ..cases import write_lines
+from ..cases import file_sha256, write_lines
 from ..safety import review
 from ..schemas import Record, RunError
 from .notes import Note, hash_of, read_notes
@@ -59,9 +59,10 @@ class Summary(Record):
     def sentence(self) -> str:
         """All of it in one line, for a terminal or a log."""
         lost = "" if self.clean else f", see {self.dead_letters}"
+        pace = f"; {self.seconds:.0f} s, {self.notes_per_second:.1f} notes/s" if self.seconds else ""
         return (
             f"{self.stage}: {self.rows} rows, {self.skipped} done before, {self.alerts} alerts, {self.bad} bad rows, "
-            f"{self.failed} without an answer{lost}; {self.seconds:.0f} s, {self.notes_per_second:.1f} notes/s"
+            f"{self.failed} without an answer{lost}{pace}"
         )
 
 
@@ -86,7 +87,7 @@ def apply_rules(
     shards = Shards(Path(out) / "rules", part)
     shards.belong_to(about_input(path, shard, site, date) | {"rules": rules_hash()})
     started, skipped = time.monotonic(), shards.count()
-    workers = workers or os.cpu_count() or 1
+    workers = workers or _cores()
     waiting: dict[Future, int] = {}
     with (
         ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool,
@@ -105,6 +106,11 @@ def apply_rules(
         for future in list(waiting):
             finish(future)
     return summary("rules", shards, skipped, time.monotonic() - started)
+
+
+def _cores() -> int:
+    """Cores that this process may use: on a shared machine fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _rules_of(notes: list[Note]) -> list[dict[str, Any]]:
@@ -126,6 +132,7 @@ async def ask_model(
     server: Server,
     *,
     adapter: str = "",
+    base: str = "",
     two_passes: bool = True,
     retry: bool = False,
     shard: int = SHARD,
@@ -137,21 +144,22 @@ async def ask_model(
     """Ask a server about every note, into `out/model/`; finished shards are not asked again.
 
     Args:
-        adapter: hash or commit of what the server serves, for the manifest: the server itself does not tell.
+        adapter, base: what the server serves, for the manifest, as it does not tell itself: a folder (its weights are
+            hashed), or a name with its commit.
         two_passes: the short question first, the whole one only for what is flagged; needs a server with schemas.
-        retry: ask again for the shards in which a note has no answer.
+        retry: ask again about the notes that have no answer; the others stay as they are.
         part: only these shards, as in `apply_rules`.
 
     Raises:
-        AccessError: the server does not answer, or ignores the schema. SchemaError, RunError: as `apply_rules`.
+        AccessError: the server does not answer, ignores the schema, or is gone for good (see `Server.assess`).
+        SchemaError, RunError: as `apply_rules`.
     """
     shards = Shards(Path(out) / "model", part)
     two_passes = two_passes and server.structured
-    what = about_model(server.model, adapter, server.prompt.version, server.structured, server.most)
+    what = about_model(server.model, base, adapter, server.prompt.version, server.structured, server.most)
     shards.belong_to(about_input(path, shard, site, date) | what | {"two_passes": two_passes})
-    if retry:
-        shards.forget(lambda row: "problem" in row and "final" in row)
-    started, skipped = time.monotonic(), shards.count()
+    kept = shards.reopen(without_answer) if retry else 0
+    started, skipped = time.monotonic(), shards.count() + kept
     total = Shards(Path(out) / "rules", part).count() or None  # the rules have been over the input, as a rule
     async with server:
         told(await server.check())
@@ -177,8 +185,11 @@ async def ask_model(
             workers = [asyncio.create_task(work()) for _ in range(server.concurrency)]
             try:
                 for number, notes in unfinished(path, shards, shard, site, date):
-                    open_shards[number] = {"rows": [], "sent": 0, "all_sent": False}
+                    before = shards.kept(number)
+                    open_shards[number] = {"rows": [*before.values()], "sent": len(before), "all_sent": False}
                     for note in notes:
+                        if note.place in before:
+                            continue
                         open_shards[number]["sent"] += 1
                         await _while_working(queue.put(note), workers)
                     open_shards[number]["all_sent"] = True
@@ -214,7 +225,15 @@ async def _ask(note: Note, server: Server, two_passes: bool) -> dict[str, Any]:
     if not flagged:
         return model_row(note, reply, asked="short")
     whole = await server.assess(note.case)
-    return model_row(note, whole._replace(seconds=reply.seconds + whole.seconds))
+    seconds = reply.seconds + whole.seconds
+    if whole.assessment is None:  # the short answer has been paid for, and may raise
+        return model_row(note, reply._replace(problem=whole.problem, seconds=seconds), asked="short")
+    return model_row(note, whole._replace(seconds=seconds))
+
+
+def without_answer(row: Mapping[str, Any]) -> bool:
+    """A note that has no answer, or not the whole one; a row that is no note has none to get."""
+    return "problem" in row and "final" in row
 
 
 def about_input(path: Path, shard: int, site: str, date: str) -> dict[str, Any]:
@@ -222,11 +241,13 @@ def about_input(path: Path, shard: int, site: str, date: str) -> dict[str, Any]:
     return {"input": Path(path).name, "sha256": hash_of(path), "shard": shard, "site": site, "date": date}
 
 
-def about_model(model: str, adapter: str, prompt: str, structured: bool, most: int) -> dict[str, Any]:
+def about_model(model: str, base: str, adapter: str, prompt: str, structured: bool, most: int) -> dict[str, Any]:
     """For the manifest: who answers, what it is asked, and the rules over it."""
+    weights = Path(adapter) / "adapter_model.safetensors"
     return {
         "model": model,
-        "adapter": adapter,
+        "base": base,
+        "adapter": file_sha256(weights) if adapter and weights.is_file() else adapter,
         "prompt": prompt,
         "schema": sha256(json.dumps(FULL, sort_keys=True)) if structured else "",
         "rules": rules_hash(),
@@ -243,7 +264,7 @@ def summary(stage: str, shards: Shards, skipped: int, seconds: float) -> Summary
             counts["rows"] += 1
             counts["alerts"] += bool(row.get("final", {}).get("alert"))
             if "problem" in row:
-                counts["failed" if "final" in row else "bad"] += 1
+                counts["failed" if without_answer(row) else "bad"] += 1
                 yield {"place": row["place"], "id": row["id"], "reason": row["problem"]}
 
     name = "_".join(filter(None, ("dead_letters", stage, str(shards.part)))) + ".jsonl"

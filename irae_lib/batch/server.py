@@ -21,6 +21,8 @@ from ..schemas import AccessError, Assessment, Case, Causality, Likelihood, Seve
 from .chances import read_chances
 
 RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}
+GONE = {502, 503, 504}  # what a proxy says of a server that is being restarted
+OF_THE_NOTE = {400, 413, 422}  # too long, as a rule
 
 
 class Reply(NamedTuple):
@@ -40,7 +42,8 @@ class Server:
     Args:
         key: sent as bearer token; "" for none. concurrency: requests at a time, at most. timeout: seconds a request.
         tries: in all, before a note goes to the dead letters. outage: seconds to wait for a server that is gone (it is
-        being restarted) without that counting as tries. structured: ask for the schema by `response_format`.
+        being restarted) without that counting as tries. give_up: notes that fail one after the other, after which
+        something is wrong with the server and not with the notes. structured: ask for the schema by `response_format`.
         logprobs: ask how probable each token was, for `monitor`; most servers that cannot say pass over the question.
         most: tokens of an answer.
     """
@@ -55,6 +58,7 @@ class Server:
         timeout: float = 120.0,
         tries: int = 5,
         outage: float = 300.0,
+        give_up: int = 200,
         structured: bool = True,
         logprobs: bool = True,
         most: int = 512,
@@ -63,14 +67,18 @@ class Server:
     ):
         self.url, self.model, self.key = url.rstrip("/"), model, key
         self.concurrency, self.timeout, self.tries, self.outage = concurrency, timeout, tries, outage
-        self.structured, self.logprobs = structured, logprobs
+        self.give_up, self.structured, self.logprobs = give_up, structured, logprobs
         self.most, self.prompt, self.pause = most, prompt, pause
         self._client: httpx.AsyncClient | None = None
+        self._heard = self._gone = 0.0  # when the server last answered, and first did not since (0: it does)
+        self._failed = 0  # notes, one after the other
 
     async def __aenter__(self) -> Server:
         limits = httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
-        self._client = httpx.AsyncClient(timeout=self.timeout, limits=limits, headers=headers, trust_env=False)
+        timeout = httpx.Timeout(self.timeout, connect=min(self.timeout, 10.0))
+        self._client = httpx.AsyncClient(timeout=timeout, limits=limits, headers=headers, trust_env=False)
+        self._heard = self._gone = self._failed = 0
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -88,7 +96,7 @@ class Server:
         asked = [{"role": "user", "content": "Say no."}]
         try:
             text, _ = await self._post(asked, schema if self.structured else None, most=24)
-        except (httpx.HTTPError, _Refused) as error:
+        except (httpx.HTTPError, TimeoutError, _Refused) as error:
             what = str(error) if isinstance(error, _Refused) else type(error).__name__
             raise AccessError(
                 f"the server at {self.url} does not answer for model {self.model!r} ({what}); is it up, is the name "
@@ -109,40 +117,63 @@ class Server:
         return "the server answers and keeps to the schema it is given"
 
     async def assess(self, case: Case, *, short: bool = False) -> Reply:
-        """Ask about one case; never raises for what the server does.
+        """Ask about one case. What goes wrong with this one note is the reply's `problem`.
 
         `short` asks for the five labels alone, which only a server that keeps to a schema will do.
+
+        Raises:
+            AccessError: the server has been gone for longer than `outage`, or `give_up` notes failed one after the
+                other: it is not the notes, and a million of them must not become dead letters.
         """
         clock = asyncio.get_running_loop().time
         started, attempt, waits, problem = clock(), 0, 0, ""
         while attempt < self.tries:
             attempt += 1
-            wait = 0.0
+            asked, wait, gone = clock(), 0.0, 0.0
             try:
                 schema = (SHORT if short else FULL) if self.structured else None
                 text, sent = await self._post(messages(case, self.prompt), schema, most=96 if short else self.most)
-                answer = parse_answer(text)
+                answer, self._failed = parse_answer(text), 0
                 problem = answer.unscored and f"unreadable: {answer.unscored}"
                 if answer.assessment or not self.structured:  # without a schema a second try would say the same
                     chances = read_chances(text, sent, constrained=self.structured)
                     return Reply(answer.assessment, problem, clock() - started, attempt, chances)
-            except httpx.TimeoutException:
+            except (httpx.ConnectError, httpx.ConnectTimeout):
+                problem, gone = "the server is gone", self._gone_for()
+                if gone > self.outage:
+                    raise AccessError(
+                        f"the server at {self.url} has been gone for {gone:.0f} s. Finished shards stay: start it "
+                        "again, and the same command goes on"
+                    ) from None
+            except (httpx.TimeoutException, TimeoutError):
                 problem = f"no answer in {self.timeout:.0f} s"
-            except httpx.ConnectError:
-                problem = "the server is gone"
-                if clock() - started < self.outage:
-                    attempt -= 1
             except httpx.HTTPError as error:
                 problem = f"the connection broke ({type(error).__name__})"
             except _Refused as error:
                 problem, wait = str(error), min(error.wait, 60.0)
+                gone = self._gone_for() if error.status in GONE else 0.0
+                self._failed *= error.status not in OF_THE_NOTE
                 if error.status not in RETRIED:
                     break
+            if 0 < gone < self.outage and self._heard < asked:
+                attempt -= 1  # nobody was answered meanwhile: it is not about this note
             if attempt < self.tries:
                 # Doubling, with jitter: sixteen requests that failed together must not come back together.
                 await asyncio.sleep(max(wait, min(10.0, self.pause * 2**waits) * random.uniform(0.5, 1.5)))
                 waits += 1
+        self._failed += 1
+        if self._failed >= self.give_up:
+            raise AccessError(
+                f"{self._failed} notes failed one after the other at {self.url}, the last with: {problem}. Mend the "
+                "server; the same command goes on, with --retry also where notes have failed"
+            )
         return Reply(None, problem, clock() - started, attempt)
+
+    def _gone_for(self) -> float:
+        """Seconds since the server was first found gone, above 0."""
+        now = asyncio.get_running_loop().time()
+        self._gone = self._gone or now
+        return now - self._gone or 1e-9
 
     async def _post(self, turns: list[dict[str, str]], schema: dict | None, *, most: int) -> tuple[str, Any]:
         body: dict[str, Any] = {"model": self.model, "messages": turns, "temperature": 0.0, "max_tokens": most}
@@ -151,14 +182,17 @@ class Server:
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         if self.logprobs:
             body["logprobs"] = True
-        answer = await self._client.post(f"{self.url}/chat/completions", json=body)
+        async with asyncio.timeout(self.timeout):  # httpx's own starts anew with every byte that comes
+            answer = await self._client.post(f"{self.url}/chat/completions", json=body)
+        if answer.status_code not in GONE:
+            self._heard, self._gone = asyncio.get_running_loop().time(), 0.0
         if answer.status_code != 200:
             raise _Refused(answer.status_code, answer.headers.get("retry-after", ""))
         try:
             choice = answer.json()["choices"][0]
             return str(choice["message"]["content"] or ""), choice.get("logprobs")
-        except (ValueError, LookupError, TypeError, AttributeError):
-            raise _Refused(502, "", "the reply is not that of a chat completion") from None
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise _Refused(500, "", "the reply is not that of a chat completion") from None
 
 
 class _Refused(Exception):

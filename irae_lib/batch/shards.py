@@ -6,8 +6,10 @@ Several machines may fill one folder, each its own `Part` of the shards.
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,13 +46,17 @@ WHOLE = Part()
 
 
 class Shards:
-    """Shards of one stage in a folder: `write` once, `done` to skip, `rows` to read all of them in order."""
+    """Shards of one stage in a folder: `write` once, `done` to skip, `rows` to read all of them in order.
+
+    A shard that is empty or breaks off in a line (a disk or a machine died) counts as not there.
+    """
 
     def __init__(self, folder: Path, part: Part = WHOLE):
         self.folder, self.part = Path(folder), part
-        self.folder.mkdir(parents=True, exist_ok=True)
-        numbers = (int(path.stem) for path in self.folder.glob("[0-9]*.jsonl"))
-        self._there = {number for number in numbers if part.has(number)}
+        numbers = {int(path.stem): path for path in self.folder.glob("[0-9]*.jsonl")}
+        self._there = {number for number, path in numbers.items() if part.has(number) and _whole(path)}
+        self._unfit: Callable[[Mapping[str, Any]], bool] = lambda row: True
+        self._again: set[int] = set()
 
     def belong_to(self, what: Mapping[str, Any]) -> None:
         """Write down what these shards belong to, or check that it is what was begun before.
@@ -60,8 +66,7 @@ class Shards:
         """
         path = self.folder / MANIFEST
         if not path.is_file():
-            write_text(path, json.dumps(dict(what), indent=1) + "\n")
-            return
+            _first(path, json.dumps(dict(what), indent=1) + "\n")
         before = json.loads(path.read_text(encoding="utf-8"))
         differs = sorted(key for key in {*before, *what} if before.get(key) != what.get(key))
         if differs:
@@ -74,30 +79,62 @@ class Shards:
         """Whether this shard is finished."""
         return number in self._there
 
-    def write(self, number: int, rows: Sequence[Mapping[str, Any]]) -> None:
+    def write(self, number: int, rows: Iterable[Mapping[str, Any]]) -> None:
         """Finish a shard: its rows in the order of their places, in one step."""
         write_lines(self._path(number), sorted(rows, key=lambda row: row["place"]))
         self._there.add(number)
 
     def read(self, number: int) -> list[dict[str, Any]]:
         """The rows of a finished shard; none where it is not finished."""
-        if not self.done(number):
-            return []
-        with self._path(number).open(encoding="utf-8") as lines:
-            return [json.loads(line) for line in lines]
+        return self._rows(number) if self.done(number) else []
 
-    def forget(self, unfit: Callable[[Mapping[str, Any]], bool]) -> None:
-        """Take the shards that hold a row of this kind as not finished: they are asked again and then replaced."""
-        self._there = {number for number in self._there if not any(map(unfit, self.read(number)))}
+    def reopen(self, unfit: Callable[[Mapping[str, Any]], bool]) -> int:
+        """Take the shards that hold an `unfit` row as not finished, until they are written anew; returns how many rows
+        of them are fit and stay (`kept`)."""
+        self._unfit = unfit
+        self._again = {number for number in self._there if any(map(unfit, self.read(number)))}
+        self._there -= self._again
+        return sum(len(self.kept(number)) for number in self._again)
+
+    def kept(self, number: int) -> dict[int, dict[str, Any]]:
+        """The fit rows of a reopened shard, by place; none of any other."""
+        rows = self._rows(number) if number in self._again else []
+        return {row["place"]: row for row in rows if not self._unfit(row)}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every row of every finished shard, in order, one shard in memory at a time."""
         for number in sorted(self._there):
-            yield from self.read(number)
+            yield from self._rows(number)
 
     def count(self) -> int:
         """How many rows the finished shards hold."""
         return sum(self._path(number).read_bytes().count(b"\n") for number in self._there)
 
+    def _rows(self, number: int) -> list[dict[str, Any]]:
+        with self._path(number).open(encoding="utf-8") as lines:
+            return [json.loads(line) for line in lines]
+
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:07}.jsonl"
+
+
+def _whole(path: Path) -> bool:
+    """Whether a file ends with the end of a line."""
+    with path.open("rb") as file:
+        if not file.seek(0, os.SEEK_END):
+            return False
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _first(path: Path, text: str) -> None:
+    """Write a file, unless another machine that starts in the same moment was first."""
+    aside = write_text(path.with_name(f".{uuid.uuid4().hex}.part"), text)
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
