@@ -52,11 +52,16 @@ def stage(
 
     Raises:
         AdapterError: a file is missing, a pickle lies beside the adapter, its base is a path of this machine, it was
-            trained on the user's own cases, or `scan` finds what must not leave.
+            trained on the user's own cases (or does not say), or `scan` finds what must not leave.
     """
     adapter_dir, out_dir = Path(adapter_dir), Path(out_dir)
     record = read_record(adapter_dir)
-    if record.get("own_cases"):
+    if "own_cases" not in record:
+        raise AdapterError(
+            f"{RECORD} does not say whether the adapter was trained on cases of your own (own_cases); notes can be "
+            "read back out of weights, so it is not published. Train it again with 02_fine_tune"
+        )
+    if record["own_cases"]:
         raise AdapterError(
             f"the adapter was trained on {record['own_cases']} cases of your own: notes can be read back out of "
             "weights, so it is not published. Train without own_cases to publish"

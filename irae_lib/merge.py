@@ -55,6 +55,7 @@ def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False
     tokenizer.save_pretrained(aside)
     merged = record | {"merged_from": file_sha256(adapter / "adapter_model.safetensors"), "dtype": profile.dtype}
     write_text(aside / RECORD, json.dumps(merged, indent=1) + "\n")
+    del model, tuned  # a second model of this size must not lie beside the first
     alone = load_base(replace(profile, base_model=str(aside.resolve()), revision=""))
     after = _fields(alone, tokenizer, cases, profile)
     if [one.raw for one in after] != [one.raw for one in before]:

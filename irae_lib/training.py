@@ -165,10 +165,11 @@ class Survival(TrainerCallback):
         return control
 
 
-def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0) -> tuple[int, int]:
+def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0, sharded: bool = False) -> tuple[int, int]:
     """Call between building the trainer and training: (trainable, all) parameters after the checks.
 
     Checkpoints are written every `every_minutes` by a `ResumableTrainer`; after `max_minutes` training stops with one.
+    `sharded` saves by updates instead: each process has a clock of its own, and all have to save together.
 
     TRL casts LoRA weights of a 4-bit model to bfloat16 whatever the flags say, and a float16 GradScaler refuses
     them; so every trainable weight is float32 from here on. Raises AdapterError if anything but LoRA trains.
@@ -178,7 +179,8 @@ def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0) ->
             parameter.data = parameter.data.float()
     trainer.remove_callback(PrinterCallback)  # a line per update is a wall; the bar and the curve say the same
     trainer.add_callback(_Watch())
-    trainer.add_callback(Survival(every_minutes=every_minutes, max_minutes=max_minutes))
+    if not sharded:
+        trainer.add_callback(Survival(every_minutes=every_minutes, max_minutes=max_minutes))
     return check_language_only(trainer.model)
 
 
@@ -222,11 +224,16 @@ class _Watch(TrainerCallback):
 
     def on_train_begin(self, args, state, control, **kwargs):
         self.bar = tqdm(
-            total=state.max_steps, initial=state.global_step, desc="training", unit="update", mininterval=1.0
+            total=state.max_steps,
+            initial=state.global_step,
+            desc="training",
+            unit="update",
+            mininterval=1.0,
+            disable=not state.is_world_process_zero,  # one bar for all processes
         )
         self.began, self.first = time.monotonic(), state.global_step
         self.tokens_before: float | None = None
-        self.per_update = args.per_device_train_batch_size * args.gradient_accumulation_steps
+        self.per_update = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
 
     def on_log(self, args, state, control, logs=None, **kwargs):
         loss = (logs or {}).get("loss")

@@ -9,6 +9,7 @@ from irae_lib.batch.monitor import drift, groups
 from irae_lib.batch.shards import Shards
 from irae_lib.calibration import Calibration
 from irae_lib.runtime import DATA
+from irae_lib.schemas import RunError
 
 
 @pytest.fixture
@@ -89,6 +90,8 @@ def test_an_empty_run_has_no_drift(tmp_path):
 def test_cost_is_notes_over_rate():
     assert cost(1_000_000, 25, 2.5, spare=0.0).hours == 11.11
     assert cost(3600, 1, 10).price == 12.0
+    with pytest.raises(RunError, match="no rate"):
+        cost(10, 0.0, 1)
 
 
 def test_the_simulation_knows_what_is_known():

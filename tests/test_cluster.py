@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -13,12 +14,12 @@ from safetensors.torch import load_file
 from transformers import set_seed
 from trl import SFTTrainer
 
-from irae_lib import training
-from irae_lib.cases import to_prompt_completion, validated_cases, write_lines
+from irae_lib import hub, training
+from irae_lib.cases import to_prompt_completion, validated_cases, write_lines, write_text
 from irae_lib.deploy.cluster import ray_job, train
 from irae_lib.model import load_base, load_tokenizer, lora_config, read_record
 from irae_lib.runtime import ROOT, choose_profile
-from irae_lib.schemas import RunError
+from irae_lib.schemas import AccessError, AdapterError, RunError
 
 CLUSTER = ROOT / "irae_lib" / "deploy" / "cluster"
 CPU = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
@@ -31,10 +32,12 @@ def sharded(tmp_path_factory):
     """Two updates of two processes, four rows each, 4-bit weights; then the second again from the first."""
     run = tmp_path_factory.mktemp("sharded")
     write_lines(run / "data" / "train.jsonl", map(to_prompt_completion, validated_cases()[:8]))
+    write_text(run / "data" / "data.json", '{"own_cases": 3}')
     seen = []
     for _ in range(2):
-        _launch(run)
-        seen.append(json.loads((run / "seen.json").read_text()))
+        said = _launch(run)
+        weights = load_file(run / "adapters" / "full" / "adapter_model.safetensors")
+        seen.append(json.loads((run / "seen.json").read_text()) | {"said": said, "weights": weights})
         last = run / "checkpoints" / "sharded" / "checkpoint-2" / "trainer_state.json"
         last.unlink()  # as if it had been cut off while writing its last checkpoint
     return run, *seen
@@ -54,7 +57,7 @@ def test_four_bit_weights_are_halved_between_processes_and_lora_stays_float32(sh
     assert kinds == {True: ["DTensor", "torch.bfloat16", True], False: ["DTensor", "torch.float32", True]}
 
 
-def test_sharded_training_sees_the_loss_of_training_alone(sharded, tmp_path):
+def test_sharded_training_is_that_of_training_alone(sharded, tmp_path):
     _, seen, _ = sharded
     four_bit = {"dtype": "bfloat16", "compute_dtype": "bfloat16", "four_bit": True, "batch_size": 4, "accumulation": 1}
     profile = replace(choose_profile("smoke"), **four_bit)
@@ -70,8 +73,14 @@ def test_sharded_training_sees_the_loss_of_training_alone(sharded, tmp_path):
         processing_class=tokenizer,
         peft_config=lora_config(**train.LORA),
     )
-    training.prepare(alone)
+    training.prepare(alone, sharded=True)
     alone.train()
+    # The first update has a learning rate of 0; that the second saw the gradients of both processes shows in weights.
+    named = {name.replace(".default", ""): one for name, one in alone.model.named_parameters() if "lora_B" in name}
+    there = {name: one for name, one in seen["weights"].items() if "lora_B" in name}
+    assert named.keys() == there.keys()
+    a, b = (torch.cat([group[name].detach().flatten() for name in sorted(named)]) for group in (named, there))
+    assert torch.nn.functional.cosine_similarity(a, b, dim=0) > 0.9, "Adam's first step is a sign: small ones may flip"
     losses = [entry["loss"] for entry in alone.state.log_history if "loss" in entry]
     assert seen["losses"] == pytest.approx(losses, rel=0.02), "bfloat16, and dropout of another random stream"
 
@@ -79,7 +88,9 @@ def test_sharded_training_sees_the_loss_of_training_alone(sharded, tmp_path):
 def test_a_run_that_was_cut_off_goes_on_from_its_whole_checkpoint(sharded):
     run, first, again = sharded
     assert (run / "checkpoints" / "sharded" / "checkpoint-1").is_dir()
+    assert "a fresh start" in first["said"] and "going on from checkpoint-1" in again["said"]
     assert again["losses"] == first["losses"]
+    assert all(torch.equal(one, again["weights"][name]) for name, one in first["weights"].items())
 
 
 def test_the_adapter_of_a_sharded_training_is_an_adapter_like_any_other(sharded):
@@ -91,6 +102,9 @@ def test_the_adapter_of_a_sharded_training_is_an_adapter_like_any_other(sharded)
     assert any(one.abs().max() > 0 for name, one in weights.items() if "lora_B" in name), "it was trained"
     record = read_record(folder)
     assert (record["hardware"], record["updates"], record["examples"]) == ("2 x cpu", 2, 8)
+    assert (record["examples_an_update"], record["own_cases"]) == (4, 3)
+    with pytest.raises(AdapterError, match="3 cases of your own.*not published"):
+        hub.stage(folder, {}, run / "staged", "owner/name")
     loaded = PeftModel.from_pretrained(load_base(choose_profile("smoke")), folder)
     there = dict(loaded.named_parameters())
     for name, weight in weights.items():
@@ -105,6 +119,12 @@ def test_checkpoints_of_another_training_are_refused(sharded):
     with pytest.raises(RunError, match="another training: seed differ"):
         train.last_checkpoint(where, record | {"seed": 8})
     assert train.last_checkpoint(run / "none", record) is None
+
+
+def test_a_run_that_does_not_say_whose_cases_it_holds_is_refused(tmp_path):
+    write_lines(tmp_path / "data" / "train.jsonl", map(to_prompt_completion, validated_cases()[:2]))
+    with pytest.raises(RunError, match="how many cases are your own"):
+        train.train(tmp_path, choose_profile("smoke"))
 
 
 def test_four_bits_in_bytes_are_refused_before_anything_is_read(tmp_path):
@@ -132,7 +152,7 @@ with StubServer(port=int(sys.argv[sys.argv.index("--port") + 1]), answers=known 
 def slurm(tmp_path):
     """Run the Slurm file as one job of an array, `vllm` being a stand-in on the path."""
 
-    def job(task, of, notes, out, *, trained=True):
+    def job(task, of, notes, out, *, trained=True, **more):
         (tmp_path / "bin").mkdir(exist_ok=True)
         vllm = tmp_path / "bin" / "vllm"
         where = {"root": str(ROOT), "tests": str(ROOT / "tests"), "python": sys.executable, "trained": trained}
@@ -140,7 +160,7 @@ def slurm(tmp_path):
         vllm.chmod(0o755)
         path = f"{tmp_path / 'bin'}:{os.path.dirname(sys.executable)}:{os.environ['PATH']}"
         told = {"NOTES": notes, "OUT": out, "ADAPTER": "adapters/full", "SLURM_ARRAY_TASK_ID": task}
-        told |= {"SLURM_ARRAY_TASK_COUNT": of, "PATH": path}
+        told |= {"SLURM_ARRAY_TASK_COUNT": of, "PATH": path} | more
         command = ["bash", CLUSTER / "screen.slurm"]
         environment = os.environ | CPU | {name: str(value) for name, value in told.items()}
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
@@ -157,6 +177,12 @@ def test_jobs_of_an_array_screen_one_file_together(slurm, tmp_path):
         done = slurm(task, 2, notes, tmp_path / "out")
         assert done.returncode == 0, done.stderr
         assert "11 of 11 pass" in done.stdout and f"model: {(300, 200)[task - 1]} rows" in done.stdout
+    again = slurm(2, 1, notes, tmp_path / "out", PARTS="2", RETRY="1")
+    assert again.returncode == 0 and "model: 200 rows, 200 done before" in again.stdout, again.stderr
+    beyond = slurm(3, 3, notes, tmp_path / "out", PARTS="2")
+    assert beyond.returncode == 1 and "job 3 of 2 parts" in beyond.stderr
+    manifest = json.loads((tmp_path / "out" / "model" / "manifest.json").read_text())
+    assert (manifest["base"], manifest["adapter"]) == ("google/medgemma-4b-it", "adapters/full")
     shards = sorted((tmp_path / "out" / "model").glob("[0-9]*.jsonl"))
     assert [json.loads(line)["place"] for path in shards for line in path.open()] == list(range(500))
 
@@ -208,7 +234,7 @@ def test_vllm_reads_our_command_line_as_it_is_meant(vllm):
         "host": "127.0.0.1",
         "port": 8123,
         "dtype": "bfloat16",
-        "max_model_len": 8192,
+        "max_model_len": 24576,
         "enable_lora": True,
         "max_lora_rank": 16,
         "limit_mm_per_prompt": {"image": 0},
@@ -228,7 +254,7 @@ from vllm.config.lora import LoRAConfig
 from vllm.lora.peft_helper import PEFTHelper
 from vllm.lora.utils import parse_fine_tuned_lora_name
 from vllm.model_executor.models.utils import WeightsMapper
-helper = PEFTHelper.from_local_dir(sys.argv[1], 8192)
+helper = PEFTHelper.from_local_dir(sys.argv[1], 24576)
 helper.validate_legal(LoRAConfig(max_lora_rank=16))
 # That of vLLM's Gemma3ForConditionalGeneration; its module wants torchvision.
 mapper = WeightsMapper(orig_to_new_prefix={"model.language_model.": "language_model.model."})
@@ -263,36 +289,49 @@ def test_the_ray_job_writes_the_shards_that_one_machine_would(cluster, tmp_path)
     rows = [{"id": f"n{i}", "text": text} for i, text in enumerate(texts)] + [{"id": "none", "text": ""}] * 3
     notes = write_lines(tmp_path / "notes.jsonl", rows)
     good = validated_cases()[0].expected.to_json()
+    known = {case.case.text: case.expected.to_json() for case in validated_cases()}
 
-    def answered(dataset):  # what Ray Data LLM adds to each row, and what it does with one that failed
+    def answered(dataset, wrong=()):  # what Ray Data LLM adds to each row, and what it does with one that failed
         def one(row):
+            eleven = [answer for text, answer in known.items() if text in row["messages"][-1]["content"]]
+            if eleven:
+                return row | {"generated_text": eleven[0], "time_taken_llm": 0.25, "__inference_error__": ""}
             assert row["messages"][-1]["role"] == "user" and row["model"] == "adapters/full"
             assert row["sampling_params"]["structured_outputs"]["json"]["required"]
             place = row["note"]["place"]
-            text = {3: "{"}.get(place, good)
-            failed = "RuntimeError: engine died on Nivolumab" if place == 5 else ""
+            text = "{" if place in wrong else good
+            failed = "RuntimeError: engine died on Nivolumab" if place == 5 and wrong else ""
             return row | {
                 "generated_text": "" if failed else text,
-                "time_taken_llm": 0.25,
+                "time_taken_llm": -1.0 if failed else 0.25,
                 "__inference_error__": failed,
             }
 
         return dataset.map(one)
 
-    out = tmp_path / "out"
-    done = ray_job.screen(notes, out, answered, adapter="adapters/full", shard=4)
+    out, failing = tmp_path / "out", partial(answered, wrong=(3,))
+    done = ray_job.screen(notes, out, failing, adapter="adapters/full", shard=4)
     assert (done.rows, done.bad, done.failed, done.skipped) == (14, 3, 2, 0)
     found = [json.loads(line) for path in sorted((out / "model").glob("[0-9]*.jsonl")) for line in path.open()]
     assert [row["place"] for row in found] == list(range(14))
     assert found[3]["problem"].startswith("unreadable") and found[5]["problem"] == "the engine failed: RuntimeError"
     assert found[3]["final"]["overall_severity"] == "Grade 3 - Severe", "the rules stand"
     assert found[0]["model"]["affected_systems"] == ["Gastrointestinal"] and found[0]["seconds"] == 0.25
+    assert found[5]["seconds"] == 0
+    again = ray_job.screen(notes, out, answered, adapter="adapters/full", shard=4, retry=True)
+    assert (again.rows, again.failed, again.skipped) == (14, 0, 12)
     (out / "model" / "0000001.jsonl").unlink()
     again = ray_job.screen(notes, out, answered, adapter="adapters/full", shard=4)
     assert (again.rows, again.skipped) == (14, 10)
     (out / "model" / "0000001.jsonl").unlink()
+
+    def _three_of(rows):
+        return answered(rows) if rows.count() == 11 else answered(rows).limit(3)
+
     with pytest.raises(RunError, match="1 notes of 1 shards not back"):
-        ray_job.screen(notes, out, lambda rows: answered(rows).limit(3), adapter="adapters/full", shard=4)
+        ray_job.screen(notes, out, _three_of, adapter="adapters/full", shard=4)
+    with pytest.raises(AccessError, match="passes 0 of the 11"):
+        ray_job.screen(notes, tmp_path / "base", lambda rows: rows, adapter="adapters/full", shard=4)
     with pytest.raises(RunError, match="adapter differ"):
         ray_job.screen(notes, out, answered, adapter="another", shard=4)
 

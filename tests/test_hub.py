@@ -67,6 +67,15 @@ def test_an_adapter_trained_on_cases_of_ones_own_is_refused(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_an_adapter_that_does_not_say_what_it_was_trained_on_is_refused(tmp_path):
+    folder = copy_of_adapter(tmp_path / "a")
+    record = json.loads((folder / "irae_adapter.json").read_text())
+    del record["own_cases"]
+    (folder / "irae_adapter.json").write_text(json.dumps(record))
+    with pytest.raises(AdapterError, match="does not say"):
+        hub.stage(folder, REPORT, tmp_path / "out", "t/x")
+
+
 def test_a_pickle_or_a_missing_file_is_refused(tmp_path):
     folder = copy_of_adapter(tmp_path / "a")
     (folder / "optimizer.pt").write_bytes(b"x")

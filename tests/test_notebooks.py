@@ -292,10 +292,12 @@ def test_05_counts_how_far_reviewers_agree(tmp_path, monkeypatch):
 def test_06_asks_a_server_and_watches_the_run(tmp_path, monkeypatch):
     monkeypatch.setenv("IRAE_RUNS", str(tmp_path))
     path, out = ROOT / "notebooks" / "06_screen_at_scale.ipynb", tmp_path / "out.ipynb"
-    with StubServer() as server:
+    known = {case.case.text: case.expected.to_json() for case in validated_cases()}
+    with StubServer(answers=known) as server:
         text = execute(path, out, {"server": server.url, "concurrency": 8, "out_dir": str(tmp_path / "screen")})
     assert "keeps to the schema" in text and "402 rows, 0 without an answer" in text
-    assert re.search(r"model and rules differ\n.*\nall +402 ", text) and "notes a second, at best" in text
+    assert "11 of 11 pass" in text and re.search(r"legal mass\n.*\nall +402 ", text)
+    assert re.search(r"machines  notes a second.*\n.*\n +1 ", text)
     assert len(list((tmp_path / "screen" / "model").glob("*.jsonl"))) == 3
 
 

@@ -6,7 +6,7 @@ import heapq
 import random
 from collections.abc import Sequence
 
-from ..schemas import Record
+from ..schemas import Record, RunError
 
 
 class Cost(Record):
@@ -21,7 +21,12 @@ def cost(notes: int, notes_per_second: float, price_per_hour: float, *, spare: f
 
     >>> cost(1_000_000, 25, 2.5, spare=0.0)
     Cost(hours=11.11, price=27.78)
+
+    Raises:
+        RunError: the rate is none: nothing was asked in the run that it comes from.
     """
+    if notes_per_second <= 0:
+        raise RunError(f"{notes_per_second} notes a second is no rate; measure one in a run that asks something")
     hours = notes / notes_per_second / 3600 * (1 + spare)
     return Cost(hours=round(hours, 2), price=round(hours * price_per_hour, 2))
 

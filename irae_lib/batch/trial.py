@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from ..answers import Answer
 from ..cases import validated_cases
@@ -44,6 +45,12 @@ async def try_server(server: Server) -> Trial:
             return Answer(text="", assessment=reply.assessment, unscored=reply.problem)
 
         answers = await asyncio.gather(*map(ask, cases))
+    return of_answers(answers)
+
+
+def of_answers(answers: Sequence[Answer]) -> Trial:
+    """How answers to the validated cases, in their order, do."""
+    cases = validated_cases()
     graded = grade_answers(cases, answers)
     return Trial(
         n=len(cases),

@@ -2,9 +2,10 @@
 
     python -m irae_lib.deploy.cluster.ray_job notes.parquet --out screened --adapter adapters/full --engines 8
 
-The rules go over all notes first. Then the notes of unfinished shards become a Ray dataset, Ray Data LLM runs the
-model, and this program writes a shard whenever its notes are back; the same command goes on where it was ended. One
-pass: the whole question to every note. For two passes, and for a server that answers elsewhere, use the Slurm file.
+The rules go over all notes first, and the eleven validated cases find out whether it is our adapter that answers. Then
+the notes of unfinished shards become a Ray dataset, Ray Data LLM runs the model, and this program writes a shard
+whenever its notes are back; the same command goes on where it was ended. One pass: the whole question to every note.
+For two passes, and for a server that answers elsewhere, use the Slurm file.
 
 Run here on Ray with a stand-in for the model (`tests/test_cluster.py`). Ray 2.60 asks for vLLM 0.29
 (`pip install "ray[llm]"`); the two together have not run on a GPU for us.
@@ -26,12 +27,14 @@ from tqdm.auto import tqdm
 from ...answers import parse_answer
 from ...batch.notes import Note
 from ...batch.rows import model_row, rules_row
-from ...batch.screen import SHARD, Summary, about_input, about_model, apply_rules, summary, unfinished
+from ...batch.screen import SHARD, Summary, about_input, about_model, apply_rules, summary, unfinished, without_answer
 from ...batch.server import FULL, Reply
 from ...batch.shards import Shards
+from ...batch.trial import of_answers
+from ...cases import validated_cases
 from ...prompts import COMPACT, messages
 from ...runtime import MEDGEMMA
-from ...schemas import Case, IraeError, RunError
+from ...schemas import AccessError, Case, IraeError, RunError
 
 MOST = 512  # tokens of an answer
 
@@ -42,7 +45,7 @@ def engine(base: str, engines: int) -> dict[str, Any]:
         "model_source": base,
         "engine_kwargs": {
             "dtype": "bfloat16",
-            "max_model_len": 8192,
+            "max_model_len": 24576,  # as in vllm.yaml
             "enable_lora": True,
             "max_lora_rank": 16,
             "limit_mm_per_prompt": {"image": 0},
@@ -54,27 +57,51 @@ def engine(base: str, engines: int) -> dict[str, Any]:
     }
 
 
-def question(note: Note, adapter: str) -> dict[str, Any]:
-    """One row of the dataset: what Ray Data LLM reads, and the note itself to judge the answer by."""
-    return {
-        "model": adapter,
-        "messages": messages(note.case),
-        "sampling_params": {"temperature": 0.0, "max_tokens": MOST, "structured_outputs": {"json": FULL}},
-        "note": note._replace(case=None)._asdict() | {"case": note.case.model_dump_json()},
-    }
+def packed(note: Note) -> dict[str, Any]:
+    """A note as a row of a dataset."""
+    return {"note": note._replace(case=None)._asdict() | {"case": note.case.model_dump_json()}}
+
+
+def _unpacked(row: dict[str, Any]) -> Note:
+    return Note(**row["note"] | {"case": Case.model_validate_json(row["note"]["case"])})
+
+
+def question(row: dict[str, Any], adapter: str) -> dict[str, Any]:
+    """A packed note with what Ray Data LLM reads; made on the workers, as it is many times the note."""
+    sampling = {"temperature": 0.0, "max_tokens": MOST, "structured_outputs": {"json": FULL}}
+    return row | {"model": adapter, "messages": messages(_unpacked(row).case), "sampling_params": sampling}
 
 
 def finished(row: dict[str, Any]) -> dict[str, Any]:
     """The answer under the safety layer, as JSON. A row whose request failed comes here, too, and says so."""
-    note = Note(**row["note"] | {"case": Case.model_validate_json(row["note"]["case"])})
+    note = _unpacked(row)
     if error := row.get("__inference_error__"):
         named = re.match(r"\w+(Error|Exception)\b", str(error))  # and nothing behind it, which may be note text
         reply = Reply(None, f"the engine failed: {named[0] if named else 'no reason that can be told'}")
     else:
         answer = parse_answer(row.get("generated_text") or "")
         reply = Reply(answer.assessment, answer.unscored and f"unreadable: {answer.unscored}")
-    reply = reply._replace(seconds=float(row.get("time_taken_llm") or 0.0))
-    return {"place": note.place, "row": json.dumps(model_row(note, reply))}
+    reply = reply._replace(seconds=max(0.0, float(row.get("time_taken_llm") or 0.0)))  # -1 where it failed
+    return {"place": note.place, "row": json.dumps(model_row(note, reply)), "text": row.get("generated_text") or ""}
+
+
+def try_adapter(answered: Callable[[Any], Any], adapter: str) -> None:
+    """Ask the eleven validated cases first.
+
+    Raises:
+        AccessError: they are not answered as the adapter does; vLLM takes one of foreign names without a word.
+    """
+    import ray
+
+    notes = [Note(place, case.case.id, case.case) for place, case in enumerate(validated_cases())]
+    rows = answered(ray.data.from_items(list(map(packed, notes))).map(question, fn_kwargs={"adapter": adapter}))
+    texts = {one["place"]: one["text"] for one in rows.map(finished).take_all()}
+    tried = of_answers([parse_answer(texts.get(note.place, "")) for note in notes])
+    if not tried.good:
+        raise AccessError(
+            f"the model passes {tried.passed} of the {tried.n} validated cases, an adapter of this project all of "
+            "them. Is it one, and made for the class of this base?"
+        )
 
 
 def screen(
@@ -84,6 +111,7 @@ def screen(
     *,
     base: str = MEDGEMMA,
     adapter: str = "",
+    retry: bool = False,
     shard: int = SHARD,
     site: str = "",
     date: str = "",
@@ -92,30 +120,36 @@ def screen(
 
     Raises:
         SchemaError: the file cannot be read. RunError: `out` belongs to other input, model or settings; or notes did
-            not come back.
+            not come back. AccessError: as `try_adapter`.
     """
     import pyarrow
     import ray
 
     shards, started = Shards(Path(out) / "model"), time.monotonic()
-    what = about_model(base, adapter, COMPACT.version, True, MOST) | {"two_passes": False}
+    what = about_model("irae", base, adapter, COMPACT.version, True, MOST) | {"two_passes": False}
     shards.belong_to(about_input(path, shard, site, date) | what)
-    skipped, blocks, rows, sizes = shards.count(), [], {}, {}
+    kept = shards.reopen(without_answer) if retry else 0
+    skipped, blocks, sizes = shards.count() + kept, [], {}
+    rows: dict[int, dict[int, Any]] = {}  # by shard and place: a task that Ray repeats must not double a note
     for number, found in unfinished(path, shards, shard, site, date):
         notes = list(found)
-        rows[number], sizes[number] = [rules_row(note) for note in notes if note.case is None], len(notes)
-        if asked := [question(note, adapter) for note in notes if note.case]:
+        rows[number], sizes[number] = shards.kept(number), len(notes)
+        rows[number] |= {note.place: rules_row(note) for note in notes if note.case is None}
+        if asked := [packed(note) for note in notes if note.place not in rows[number]]:
             # Into Ray's store, which spills to disk: this program's memory does not grow with the file.
             blocks.append(ray.put(pyarrow.Table.from_pylist(asked)))
         else:
-            shards.write(number, rows.pop(number))
+            shards.write(number, rows.pop(number).values())
     if blocks:
-        answers = answered(ray.data.from_arrow_refs(blocks)).map(finished)
-        for one in tqdm(answers.iter_rows(), desc="model", unit="note"):
+        try_adapter(answered, adapter)
+        questions = ray.data.from_arrow_refs(blocks).map(question, fn_kwargs={"adapter": adapter})
+        for one in tqdm(answered(questions).map(finished).iter_rows(), desc="model", unit="note"):
             number = one["place"] // shard
-            rows[number].append(json.loads(one["row"]))
+            if number not in rows:
+                continue
+            rows[number][one["place"]] = json.loads(one["row"])
             if len(rows[number]) == sizes[number]:
-                shards.write(number, rows.pop(number))
+                shards.write(number, rows.pop(number).values())
     if rows:
         lost = sum(sizes[number] - len(rows[number]) for number in rows)
         raise RunError(f"Ray gave {lost} notes of {len(rows)} shards not back; the same command asks for them again")
@@ -130,6 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--base", default=MEDGEMMA)
     parser.add_argument("--adapter", required=True, help="a folder that all nodes see, or owner/name on the Hub")
     parser.add_argument("--engines", type=int, default=1, help="vLLM engines, one a GPU")
+    parser.add_argument("--retry", action="store_true", help="ask again about notes that have no answer")
     parser.add_argument("--site", default="")
     parser.add_argument("--date", default="")
     options = parser.parse_args(arguments)
@@ -140,7 +175,7 @@ def main(arguments: list[str] | None = None) -> int:
         from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
         processor = build_processor(vLLMEngineProcessorConfig(**engine(options.base, options.engines)))
-        how = {"base": options.base, "adapter": options.adapter, **columns}
+        how = {"base": options.base, "adapter": options.adapter, "retry": options.retry, **columns}
         stages.append(screen(options.notes, options.out, processor, **how))
         print(stages[1].sentence, flush=True)
     except IraeError as error:

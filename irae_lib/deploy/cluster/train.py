@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +37,8 @@ def train(run: Path, profile: Profile, *, epochs: int = 0, learning_rate: float 
     """Train on `run/data/train.jsonl` in every process that accelerate started; returns the adapter's folder.
 
     Raises:
-        RunError: the profile keeps 4-bit weights as bytes, which FSDP cannot shard; or the checkpoints in the run are
-            of another training. SchemaError: a row is bad or longer than the limit.
+        RunError: the profile keeps 4-bit weights as bytes, which FSDP cannot shard; the run does not say whose cases it
+            holds; or its checkpoints are of another training. SchemaError: a row is bad or longer than the limit.
     """
     from transformers import set_seed
     from trl import SFTTrainer
@@ -44,18 +46,25 @@ def train(run: Path, profile: Profile, *, epochs: int = 0, learning_rate: float 
     if profile.four_bit and profile.dtype != "bfloat16":
         raise RunError(f"profile {profile.name} keeps 4-bit weights as bytes, which FSDP cannot shard; use profile gpu")
     file, where = run / "data" / "train.jsonl", run / "checkpoints" / "sharded"
-    rows, rate, epochs = read_training_file(file), learning_rate or profile.learning_rate, epochs or profile.epochs
+    rows, own = read_training_file(file), _own_cases(run)
+    rate, epochs = learning_rate or profile.learning_rate, epochs or profile.epochs
+    # As many examples an update as on one GPU, as far as that divides: the learning rate was chosen for so many.
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    profile = replace(profile, accumulation=max(1, profile.accumulation // processes))
     set_seed(seed)
     tokenizer = load_tokenizer(profile.base_model, profile.revision)
     longest = fitting_length(token_lengths(tokenizer, rows))
+    # First the settings: with them this process is given its GPU, and without one all would load onto the first.
+    how = {"epochs": epochs, "learning_rate": rate, "max_length": longest, "seed": seed, "sharded": True}
+    settings = sft_config(profile, where, **how)
     trainer = SFTTrainer(
         model=load_base(profile),
-        args=sft_config(profile, where, epochs=epochs, learning_rate=rate, max_length=longest, seed=seed, sharded=True),
+        args=settings,
         train_dataset=dataset(rows),
         processing_class=tokenizer,
         peft_config=lora_config(**LORA),
     )
-    prepare(trainer)
+    prepare(trainer, sharded=True)
     record = {
         "name": "full",
         "profile": profile.name,
@@ -69,7 +78,9 @@ def train(run: Path, profile: Profile, *, epochs: int = 0, learning_rate: float 
         "hardware": f"{trainer.args.world_size} x {trainer.args.device.type}",
         "epochs": epochs,
         "examples": len(rows),
+        "examples_an_update": profile.batch_size * profile.accumulation * processes,
         "data_sha256": file_sha256(file),
+        "own_cases": own,
     }
     last = last_checkpoint(where, record)
     trainer.accelerator.wait_for_everyone()  # all have looked before one writes
@@ -84,6 +95,14 @@ def train(run: Path, profile: Profile, *, epochs: int = 0, learning_rate: float 
         record |= {"updates": trainer.state.global_step, "minutes": round((time.monotonic() - started) / 60, 1)}
         save_adapter(trainer.model, adapter, record, weights=weights)
     return adapter
+
+
+def _own_cases(run: Path) -> int:
+    """How many cases of the user's own are in the training set; 04_push_adapter publishes none of those."""
+    try:
+        return int(json.loads((run / "data" / "data.json").read_text(encoding="utf-8"))["own_cases"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunError("data/data.json does not say how many cases are your own; run 01_build_data") from None
 
 
 def last_checkpoint(where: Path, record: dict[str, Any]) -> Path | None:
