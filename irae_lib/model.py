@@ -8,7 +8,6 @@ loaded, never the processor: with a processor TRL would take the image path.
 from __future__ import annotations
 
 import json
-import logging
 import re
 import warnings
 from importlib.metadata import version
@@ -25,8 +24,6 @@ from .schemas import AdapterError, Case
 warnings.filterwarnings("ignore", message="`(is_)?gradient_checkpointing` is deprecated", category=FutureWarning)
 # And this one for the name that Colab's version still has.
 warnings.filterwarnings("ignore", message="`past_key_values` is deprecated", category=FutureWarning)
-# On a CPU with AVX512-BF16 bitsandbytes would like to fetch native code from the Hub. It works without, and says so.
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 # PEFT matches the whole module name. Bare names ("q_proj") would also adapt the vision tower.
 LORA_TARGETS = r"model\.(language_model\.)?layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"

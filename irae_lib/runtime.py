@@ -6,6 +6,7 @@ import; torch is asked only when a device matters.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from dataclasses import dataclass, replace
@@ -19,6 +20,10 @@ ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
 REHEARSAL_BASE = "data/rehearsal_base"
 MEDGEMMA = "google/medgemma-4b-it"
+
+# On a CPU with AVX512-BF16 bitsandbytes would like to fetch native code from the Hub. It works
+# without, and says so on import, which transformers and PEFT may bring about before any module of ours.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)

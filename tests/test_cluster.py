@@ -53,8 +53,8 @@ def _launch(run):
 
 def test_four_bit_weights_are_halved_between_processes_and_lora_stays_float32(sharded):
     _, seen, _ = sharded
-    kinds = {"base_layer" in name: kind for name, kind in seen["sharded"].items()}
-    assert kinds == {True: ["DTensor", "torch.bfloat16", True], False: ["DTensor", "torch.float32", True]}
+    kinds = {("base_layer" in name, *kind) for name, kind in seen["sharded"].items()}
+    assert kinds == {(True, "DTensor", "torch.bfloat16", True), (False, "DTensor", "torch.float32", True)}
 
 
 def test_sharded_training_is_that_of_training_alone(sharded, tmp_path):
