@@ -56,7 +56,7 @@ def stage(
     """
     adapter_dir, out_dir = Path(adapter_dir), Path(out_dir)
     record = read_record(adapter_dir)
-    if "own_cases" not in record:
+    if record.get("own_cases") is None:
         raise AdapterError(
             f"{RECORD} does not say whether the adapter was trained on cases of your own (own_cases); notes can be "
             "read back out of weights, so it is not published. Train it again with 02_fine_tune"

@@ -11,7 +11,7 @@ from stub_server import StubServer
 
 from irae_lib.batch import Part, Server, apply_rules, ask_model, read_notes
 from irae_lib.batch import rows as batch_rows
-from irae_lib.batch import screen as screening
+from irae_lib.batch import shards as batch_shards
 from irae_lib.batch.__main__ import main
 from irae_lib.batch.chances import read_chances
 from irae_lib.cases import validated_cases
@@ -91,6 +91,7 @@ def test_a_bad_row_has_its_place_and_its_reason(tmp_path, line, reason):
         ("absent.jsonl", None, "absent.jsonl not found"),
         ("n.parquet", "PAR1 and then nothing", "no Parquet, or a broken one"),
         ("n.csv", "Nivolumab and no header, cycle 3\nwell,", "no column holds a note"),
+        ("n.csv", 'id,text\n5,"abc\n6,"def"\n7,"g"\n', "no CSV after line"),
         ("n.csv", f'id,text\n1,"{"never closed " * 800_000}', "no CSV after line 1"),
     ],
 )
@@ -242,17 +243,17 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_undisturbed_one(tmp_path, m
     path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(30)] + [WELL] * 5)
     with StubServer() as server:
         ask(path, tmp_path / "whole", server.url, shard=4, two_passes=False)
-        count, real = iter(range(4)), screening.Shards.write
+        count, real = iter(range(4)), batch_shards.write_lines
 
-        def failing(self, number, found):
+        def failing(path, found):
             if next(count, None) is None:
                 raise OSError(28, "No space left on device")
-            real(self, number, found)
+            real(path, found)
 
-        monkeypatch.setattr(screening.Shards, "write", failing)
+        monkeypatch.setattr(batch_shards, "write_lines", failing)
         with pytest.raises(RunError, match="results could not be written: No space left"):
             ask(path, tmp_path / "broken", server.url, shard=4, two_passes=False)
-        monkeypatch.setattr(screening.Shards, "write", real)
+        monkeypatch.setattr(batch_shards, "write_lines", real)
         again = ask(path, tmp_path / "broken", server.url, shard=4, two_passes=False)
     assert again.skipped == 16
 
@@ -282,6 +283,10 @@ def test_a_short_answer_stays_where_the_whole_one_fails(tmp_path):
     (row,) = rows(out, "model")
     assert one.failed == one.alerts == 1 and row["problem"] == "HTTP 401" and row["asked"] == "short"
     assert row["model"]["affected_systems"] == ["Hepatic"]
+    write(path, [WELL])
+    with StubServer(schemas=True, answers={WELL: "{"}) as server:
+        assert ask(path, out, server.url, retry=True).failed == 1
+    assert rows(out, "model") == [row], "a retry that fails takes nothing away"
 
 
 def test_a_server_that_refuses_everybody_ends_the_run_and_not_the_notes(tmp_path):
@@ -291,6 +296,19 @@ def test_a_server_that_refuses_everybody_ends_the_run_and_not_the_notes(tmp_path
             ask(path, out, server.url, shard=4, server={"give_up": 8})
         assert server.asked.total() < 20
     assert len(rows(out, "model")) <= 9, "what is finished stays, with its reasons"
+
+
+def test_a_model_that_writes_nothing_readable_ends_the_run(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i} [[malformed]]" for i in range(40)])
+    with StubServer() as server, pytest.raises(AccessError, match="8 notes failed.*unreadable: not JSON"):
+        ask(path, tmp_path / "out", server.url, structured=False, server={"give_up": 8})
+
+
+def test_a_note_that_a_proxy_never_serves_is_a_dead_letter_while_others_are_answered(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} [[503]]", *(f"{GRAVE} {i}" for i in range(60))])
+    with StubServer(delay=0.03) as server:
+        one = ask(path, tmp_path / "out", server.url, two_passes=False, server={"outage": 60.0, "timeout": 5})
+    assert one.failed == 1 and one.rows == 61 and dead(tmp_path / "out", "model") == {"n0": "HTTP 503"}
 
 
 def test_notes_that_are_too_long_end_no_run(tmp_path):
@@ -304,7 +322,7 @@ def test_a_server_that_is_gone_for_good_ends_the_run(tmp_path):
 
     async def stopped():
         with StubServer(delay=0.05) as first:
-            server = Server(first.url, "irae", concurrency=4, tries=2, pause=0.05, outage=1.0)
+            server = Server(first.url, "irae", concurrency=4, tries=4, pause=0.05, outage=1.0)
             asking = asyncio.create_task(ask_model(path, out, server, two_passes=False, shard=4, told=lambda _: None))
             await asyncio.sleep(0.5)
         await asking
@@ -362,12 +380,15 @@ def test_parts_fill_one_folder_and_are_the_whole(tmp_path, capsys):
         assert a == b and [row["place"] for row in b] == list(range(21))
     bad = [line for number in (1, 2, 3) for line in (out / f"dead_letters_rules_{number}of3.jsonl").open()]
     assert [json.loads(line)["place"] for line in bad] == [20]
-    assert main(["--gather", "--out", str(out)]) == 3, "one row is no note"
+    assert main([str(path), "--gather", "--out", str(out)]) == 3, "one row is no note"
     assert "model: 21 rows, 21 done before, 20 alerts, 1 bad rows" in capsys.readouterr().out
     assert [json.loads(line)["place"] for line in (out / "dead_letters_model.jsonl").open()] == [20]
     (out / "model" / "0000002.jsonl").unlink()
-    assert main(["--gather", "--out", str(out)]) == 3 and "3 rows are not with the model yet" in capsys.readouterr().out
-    assert main(["--gather", "--out", str(tmp_path / "none")]) == 1
+    (out / "rules" / "0000006.jsonl").unlink()
+    assert main([str(path), "--gather", "--out", str(out)]) == 3
+    said = capsys.readouterr().out
+    assert "rules: 3 of 21 rows are missing" in said and "model: 3 of 21 rows are missing" in said
+    assert main([str(path), "--gather", "--out", str(tmp_path / "none")]) == 1
 
 
 @pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/0", "-1/3"])

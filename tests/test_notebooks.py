@@ -297,7 +297,7 @@ def test_06_asks_a_server_and_watches_the_run(tmp_path, monkeypatch):
         text = execute(path, out, {"server": server.url, "concurrency": 8, "out_dir": str(tmp_path / "screen")})
     assert "keeps to the schema" in text and "402 rows, 0 without an answer" in text
     assert "11 of 11 pass" in text and re.search(r"legal mass\n.*\nall +402 ", text)
-    assert re.search(r"machines  notes a second.*\n.*\n +1 ", text)
+    assert re.search(r"machines  notes a second.*\n.*\n1 +[\d.]+ ", text)
     assert len(list((tmp_path / "screen" / "model").glob("*.jsonl"))) == 3
 
 

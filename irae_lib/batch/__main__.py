@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from ..schemas import IraeError, RunError
+from .notes import count_rows
 from .screen import SHARD, apply_rules, ask_model, summary
 from .server import Server
 from .shards import Part, Shards
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.trial and not options.server:
         parser.error("--try needs a --server")
-    if not options.trial and not (options.out and (options.notes or options.gather)):
+    if not options.trial and not (options.notes and options.out):
         parser.error("a file of notes and --out are needed")
     try:
         return _try(options) if options.trial else _gather(options) if options.gather else _screen(options)
@@ -61,10 +62,14 @@ def _gather(options: argparse.Namespace) -> int:
     stages = [summary(one.folder.name, one, one.count(), 0.0) for one in found]
     for one in stages:
         print(one.sentence)
-    missing = stages[0].rows - stages[-1].rows
-    if missing > 0:
-        print(f"{missing} rows are not with the model yet: parts are missing or still at work")
-    return 0 if not missing and all(one.clean for one in stages) else 3
+    rows, complete = count_rows(options.notes), True
+    for one in stages:
+        if one.rows != rows:
+            complete = False
+            print(
+                f"{one.stage}: {rows - one.rows} of {rows} rows are missing: parts were not run, or are still at work"
+            )
+    return 0 if complete and all(one.clean for one in stages) else 3
 
 
 def _try(options: argparse.Namespace) -> int:

@@ -61,6 +61,11 @@ def hash_of(path: Path) -> str:
     return file_sha256(_checked(path))
 
 
+def count_rows(path: Path) -> int:
+    """How many rows a file has, notes or not. Raises SchemaError as `read_notes`."""
+    return sum(1 for _ in _rows_of(_checked(path)))
+
+
 def _checked(path: Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in FORMS:
@@ -72,10 +77,14 @@ def _checked(path: Path) -> Path:
 
 def _check_columns(path: Path, asked: dict[str, str]) -> None:
     """A column that is misspelt would be counted as one group without a name, after a night's work."""
-    found = {key for row in islice(_rows_of(path), 100) if isinstance(row, dict) for key in row}
-    for what, column in asked.items():
-        if column and found and column not in found:
-            raise SchemaError(f"{path.name}: no column {column!r} to count by ({what}) in its first 100 rows")
+    missing = {what: column for what, column in asked.items() if column}
+    rows = islice(_rows_of(path), 10_000) if missing else ()
+    for row in rows:
+        missing = {what: column for what, column in missing.items() if column not in row or isinstance(row, str)}
+        if not missing:
+            return
+    for what, column in missing.items():
+        raise SchemaError(f"{path.name}: no column {column!r} to count by ({what}) in its first 10,000 rows")
 
 
 def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str) -> Note:
@@ -128,7 +137,7 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
 def _csv_rows(path: Path) -> Iterator[dict[str, Any] | str]:
     csv.field_size_limit(_CELL)
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.DictReader(file)
+        rows = csv.DictReader(file, strict=True)  # a quote in the wrong place would join two patients' notes
         try:
             _check_header(path, map(str.strip, rows.fieldnames or ()))
             for row in rows:

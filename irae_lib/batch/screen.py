@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from ..cases import file_sha256, write_lines
 from ..safety import review
-from ..schemas import Record, RunError
+from ..schemas import Record
 from .notes import Note, hash_of, read_notes
 from .rows import is_alert, model_row, rules_hash, rules_row, sha256
 from .server import FULL, Server
@@ -158,8 +158,8 @@ async def ask_model(
     two_passes = two_passes and server.structured
     what = about_model(server.model, base, adapter, server.prompt.version, server.structured, server.most)
     shards.belong_to(about_input(path, shard, site, date) | what | {"two_passes": two_passes})
-    kept = shards.reopen(without_answer) if retry else 0
-    started, skipped = time.monotonic(), shards.count() + kept
+    stay = shards.reopen(without_answer) if retry else 0
+    started, skipped = time.monotonic(), shards.count() + stay
     total = Shards(Path(out) / "rules", part).count() or None  # the rules have been over the input, as a rule
     async with server:
         told(await server.check())
@@ -176,8 +176,10 @@ async def ask_model(
             async def work() -> None:
                 while True:
                     note = await queue.get()
-                    row = await _ask(note, server, two_passes)
-                    open_shards[note.place // shard]["rows"].append(row)
+                    row, one = await _ask(note, server, two_passes), open_shards[note.place // shard]
+                    old = one["before"].get(note.place, row)
+                    # A short answer of before is more than none.
+                    one["rows"].append(old if "model" in old and "model" not in row else row)
                     close_if_complete(note.place // shard)
                     bar.update()
                     queue.task_done()
@@ -185,14 +187,16 @@ async def ask_model(
             workers = [asyncio.create_task(work()) for _ in range(server.concurrency)]
             try:
                 for number, notes in unfinished(path, shards, shard, site, date):
-                    before = shards.kept(number)
-                    open_shards[number] = {"rows": [*before.values()], "sent": len(before), "all_sent": False}
+                    before = shards.before(number)
+                    kept = {place: row for place, row in before.items() if not without_answer(row)}
+                    one = {"rows": [*kept.values()], "sent": len(kept), "all_sent": False, "before": before}
+                    open_shards[number] = one
                     for note in notes:
-                        if note.place in before:
+                        if note.place in kept:
                             continue
-                        open_shards[number]["sent"] += 1
+                        one["sent"] += 1
                         await _while_working(queue.put(note), workers)
-                    open_shards[number]["all_sent"] = True
+                    one["all_sent"] = True
                     close_if_complete(number)
                 await _while_working(queue.join(), workers)
             finally:
@@ -208,10 +212,8 @@ async def _while_working(waiting: Coroutine, workers: list[asyncio.Task]) -> Non
     await asyncio.wait([task, *workers], return_when=asyncio.FIRST_COMPLETED)
     for worker in workers:
         if worker.done() and worker.exception():
-            error = worker.exception()
-            if isinstance(error, OSError):
-                raise RunError(f"results could not be written: {error.strerror}; finished shards stay") from None
-            raise error
+            task.cancel()
+            raise worker.exception()
     await task
 
 

@@ -122,20 +122,25 @@ class Server:
         `short` asks for the five labels alone, which only a server that keeps to a schema will do.
 
         Raises:
-            AccessError: the server has been gone for longer than `outage`, or `give_up` notes failed one after the
-                other: it is not the notes, and a million of them must not become dead letters.
+            AccessError: nothing has listened for longer than `outage`, or `give_up` notes failed one after the other
+                (those that are too long aside): it is not the notes, and a million of them must not become dead
+                letters.
         """
         clock = asyncio.get_running_loop().time
-        started, attempt, waits, problem = clock(), 0, 0, ""
+        started, attempt, waits, problem, counts = clock(), 0, 0, "", 1
+        asked = started
         while attempt < self.tries:
             attempt += 1
-            asked, wait, gone = clock(), 0.0, 0.0
+            before, asked, wait, gone = asked, clock(), 0.0, 0.0
             try:
                 schema = (SHORT if short else FULL) if self.structured else None
                 text, sent = await self._post(messages(case, self.prompt), schema, most=96 if short else self.most)
-                answer, self._failed = parse_answer(text), 0
+                answer = parse_answer(text)
+                self._failed *= answer.assessment is None
                 problem = answer.unscored and f"unreadable: {answer.unscored}"
                 if answer.assessment or not self.structured:  # without a schema a second try would say the same
+                    if answer.assessment is None:
+                        break
                     chances = read_chances(text, sent, constrained=self.structured)
                     return Reply(answer.assessment, problem, clock() - started, attempt, chances)
             except (httpx.ConnectError, httpx.ConnectTimeout):
@@ -146,23 +151,23 @@ class Server:
                         "again, and the same command goes on"
                     ) from None
             except (httpx.TimeoutException, TimeoutError):
-                problem = f"no answer in {self.timeout:.0f} s"
+                problem, self._gone = f"no answer in {self.timeout:.0f} s", 0.0
             except httpx.HTTPError as error:
-                problem = f"the connection broke ({type(error).__name__})"
+                problem, self._gone = f"the connection broke ({type(error).__name__})", 0.0  # it was there
             except _Refused as error:
                 problem, wait = str(error), min(error.wait, 60.0)
                 gone = self._gone_for() if error.status in GONE else 0.0
-                self._failed *= error.status not in OF_THE_NOTE
+                counts = error.status not in OF_THE_NOTE
                 if error.status not in RETRIED:
                     break
-            if 0 < gone < self.outage and self._heard < asked:
-                attempt -= 1  # nobody was answered meanwhile: it is not about this note
+            if 0 < gone < self.outage and self._heard < before:
+                attempt -= 1  # nobody was answered since this note's last try: it is not about this note
             if attempt < self.tries:
                 # Doubling, with jitter: sixteen requests that failed together must not come back together.
-                await asyncio.sleep(max(wait, min(10.0, self.pause * 2**waits) * random.uniform(0.5, 1.5)))
+                await asyncio.sleep(max(wait, min(10.0, self.pause * 2 ** min(waits, 9)) * random.uniform(0.5, 1.5)))
                 waits += 1
-        self._failed += 1
-        if self._failed >= self.give_up:
+        self._failed += counts
+        if counts and self._failed >= self.give_up:
             raise AccessError(
                 f"{self._failed} notes failed one after the other at {self.url}, the last with: {problem}. Mend the "
                 "server; the same command goes on, with --retry also where notes have failed"

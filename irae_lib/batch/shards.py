@@ -55,7 +55,6 @@ class Shards:
         self.folder, self.part = Path(folder), part
         numbers = {int(path.stem): path for path in self.folder.glob("[0-9]*.jsonl")}
         self._there = {number for number, path in numbers.items() if part.has(number) and _whole(path)}
-        self._unfit: Callable[[Mapping[str, Any]], bool] = lambda row: True
         self._again: set[int] = set()
 
     def belong_to(self, what: Mapping[str, Any]) -> None:
@@ -80,8 +79,15 @@ class Shards:
         return number in self._there
 
     def write(self, number: int, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Finish a shard: its rows in the order of their places, in one step."""
-        write_lines(self._path(number), sorted(rows, key=lambda row: row["place"]))
+        """Finish a shard: its rows in the order of their places, in one step.
+
+        Raises:
+            RunError: it could not be written; what is finished stays.
+        """
+        try:
+            write_lines(self._path(number), sorted(rows, key=lambda row: row["place"]))
+        except OSError as error:
+            raise RunError(f"results could not be written: {error.strerror}; finished shards stay") from None
         self._there.add(number)
 
     def read(self, number: int) -> list[dict[str, Any]]:
@@ -90,16 +96,14 @@ class Shards:
 
     def reopen(self, unfit: Callable[[Mapping[str, Any]], bool]) -> int:
         """Take the shards that hold an `unfit` row as not finished, until they are written anew; returns how many rows
-        of them are fit and stay (`kept`)."""
-        self._unfit = unfit
+        of them are fit and stay."""
         self._again = {number for number in self._there if any(map(unfit, self.read(number)))}
         self._there -= self._again
-        return sum(len(self.kept(number)) for number in self._again)
+        return sum(not unfit(row) for number in self._again for row in self._rows(number))
 
-    def kept(self, number: int) -> dict[int, dict[str, Any]]:
-        """The fit rows of a reopened shard, by place; none of any other."""
-        rows = self._rows(number) if number in self._again else []
-        return {row["place"]: row for row in rows if not self._unfit(row)}
+    def before(self, number: int) -> dict[int, dict[str, Any]]:
+        """The rows of a reopened shard, by place; none of any other."""
+        return {row["place"]: row for row in self._rows(number)} if number in self._again else {}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every row of every finished shard, in order, one shard in memory at a time."""

@@ -133,7 +133,9 @@ def screen(
     rows: dict[int, dict[int, Any]] = {}  # by shard and place: a task that Ray repeats must not double a note
     for number, found in unfinished(path, shards, shard, site, date):
         notes = list(found)
-        rows[number], sizes[number] = shards.kept(number), len(notes)
+        before = shards.before(number)
+        rows[number] = {place: row for place, row in before.items() if not without_answer(row)}
+        sizes[number] = len(notes)
         rows[number] |= {note.place: rules_row(note) for note in notes if note.case is None}
         if asked := [packed(note) for note in notes if note.place not in rows[number]]:
             # Into Ray's store, which spills to disk: this program's memory does not grow with the file.
