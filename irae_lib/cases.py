@@ -255,8 +255,15 @@ def write_text(path: Path, text: str) -> Path:
     return Path(path)
 
 
+def write_first(path: Path, text: str) -> Path:
+    """As `write_text`, but leave what is there already: of machines that start in one moment, one has written it."""
+    with _aside(path, replace=False) as file:
+        file.write(text)
+    return Path(path)
+
+
 @contextlib.contextmanager
-def _aside(path: Path) -> Iterator[TextIO]:
+def _aside(path: Path, *, replace: bool = True) -> Iterator[TextIO]:
     """A file that takes the place of `path` once all of it is written."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -266,9 +273,21 @@ def _aside(path: Path) -> Iterator[TextIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())  # or the name may outlive the bytes where the power goes
-        os.replace(aside, path)
+        if replace or not _linked(aside, path):
+            os.replace(aside, path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def _linked(aside: Path, path: Path) -> bool:
+    """Give a file its name unless that is taken; False where the file system has no hard links."""
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass
+    except OSError:
+        return False
+    return True
 
 
 def file_sha256(path: Path) -> str:

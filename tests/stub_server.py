@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 
+from irae_lib.cases import validated_cases
+
 GOOD = {
     "irae_detected": True,
     "affected_systems": ["Hepatic"],
@@ -23,6 +25,11 @@ GOOD = {
     "causality": {"likelihood": "Possible"},
 }
 BEHAVIOUR = ("429 (or another status)", "malformed", "schema", "hang", "close", "half", "nonsense")
+
+
+def tuned() -> dict[str, str]:
+    """What the adapter says of the eleven validated cases, by note: `StubServer(answers=tuned())` serves it."""
+    return {case.case.text: case.expected.to_json() for case in validated_cases()}
 
 
 class StubServer:

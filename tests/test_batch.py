@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from stub_server import StubServer
+from stub_server import StubServer, tuned
 
 from irae_lib.batch import Part, Server, apply_rules, ask_model, read_notes
 from irae_lib.batch import rows as batch_rows
@@ -283,8 +283,7 @@ def test_a_short_answer_stays_where_the_whole_one_fails(tmp_path):
     (row,) = rows(out, "model")
     assert one.failed == one.alerts == 1 and row["problem"] == "HTTP 401" and row["asked"] == "short"
     assert row["model"]["affected_systems"] == ["Hepatic"]
-    write(path, [WELL])
-    with StubServer(schemas=True, answers={WELL: "{"}) as server:
+    with StubServer(answers={WELL: "{"}) as server:
         assert ask(path, out, server.url, retry=True).failed == 1
     assert rows(out, "model") == [row], "a retry that fails takes nothing away"
 
@@ -477,7 +476,7 @@ def test_command_line_says_what_it_did_and_its_status_tells_of_dead_letters(tmp_
 
 
 def test_a_server_is_tried_with_the_validated_cases(capsys):
-    known = {case.case.text: case.expected.to_json() for case in validated_cases()}
+    known = tuned()
     with StubServer(answers=known) as server:
         assert main(["--try", "--server", server.url]) == 0
     assert "11 of 11 pass, 0 without an answer" in capsys.readouterr().out

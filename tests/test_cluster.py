@@ -9,8 +9,10 @@ from functools import partial
 
 import pytest
 import torch
+import yaml
 from peft import PeftModel
 from safetensors.torch import load_file
+from stub_server import tuned
 from transformers import set_seed
 from trl import SFTTrainer
 
@@ -138,12 +140,10 @@ def test_four_bits_in_bytes_are_refused_before_anything_is_read(tmp_path):
 STAND_IN = """#!{python}
 import os, sys, time
 sys.path[:0] = [{root!r}, {tests!r}]
-from irae_lib.cases import validated_cases
-from stub_server import StubServer
+from stub_server import StubServer, tuned
 assert sys.argv[1:5] == ["serve", "google/medgemma-4b-it", "--config", "irae_lib/deploy/cluster/vllm.yaml"], sys.argv
 assert sys.argv[5:7] == ["--lora-modules", "irae=adapters/full"] and len(os.environ["VLLM_API_KEY"]) == 64
-known = {{case.case.text: case.expected.to_json() for case in validated_cases()}}
-with StubServer(port=int(sys.argv[sys.argv.index("--port") + 1]), answers=known if {trained} else {{}}):
+with StubServer(port=int(sys.argv[sys.argv.index("--port") + 1]), answers=tuned() if {trained} else {{}}):
     time.sleep(120)
 """
 
@@ -267,6 +267,12 @@ print(len(places), all(place.startswith("language_model.model.layers.") for plac
     assert done.stdout.split()[-3:] == ["28", "True", "16"]
 
 
+def test_ray_starts_vllm_as_the_server_is_started():
+    told = yaml.safe_load((CLUSTER / "vllm.yaml").read_text(encoding="utf-8"))
+    served = {key.replace("-", "_"): value for key, value in told.items() if key not in ("host", "port")}
+    assert ray_job.engine("base", 2)["engine_kwargs"] == served
+
+
 def test_engine_arguments_of_the_ray_job_are_vllms(vllm):
     program = "import dataclasses; from vllm.engine.arg_utils import AsyncEngineArgs as A;"
     program += "print(*[f.name for f in dataclasses.fields(A)])"
@@ -289,7 +295,7 @@ def test_the_ray_job_writes_the_shards_that_one_machine_would(cluster, tmp_path)
     rows = [{"id": f"n{i}", "text": text} for i, text in enumerate(texts)] + [{"id": "none", "text": ""}] * 3
     notes = write_lines(tmp_path / "notes.jsonl", rows)
     good = validated_cases()[0].expected.to_json()
-    known = {case.case.text: case.expected.to_json() for case in validated_cases()}
+    known = tuned()
 
     def answered(dataset, wrong=()):  # what Ray Data LLM adds to each row, and what it does with one that failed
         def one(row):

@@ -29,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not options.trial and not (options.notes and options.out):
         parser.error("a file of notes and --out are needed")
     try:
-        return _try(options) if options.trial else _gather(options) if options.gather else _screen(options)
+        run = _try if options.trial else _gather if options.gather else _screen
+        return run(options)
     except IraeError as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -60,16 +61,12 @@ def _gather(options: argparse.Namespace) -> int:
     if not found:
         raise RunError(f"{options.out.name}/ holds no run: neither rules/ nor model/ is in it")
     stages = [summary(one.folder.name, one, one.count(), 0.0) for one in found]
+    rows = count_rows(options.notes)
     for one in stages:
         print(one.sentence)
-    rows, complete = count_rows(options.notes), True
-    for one in stages:
-        if one.rows != rows:
-            complete = False
-            print(
-                f"{one.stage}: {rows - one.rows} of {rows} rows are missing: parts were not run, or are still at work"
-            )
-    return 0 if complete and all(one.clean for one in stages) else 3
+        if missing := rows - one.rows:
+            print(f"{one.stage}: {missing} of {rows} rows are missing: parts were not run, or are still at work")
+    return 0 if all(one.clean and one.rows == rows for one in stages) else 3
 
 
 def _try(options: argparse.Namespace) -> int:

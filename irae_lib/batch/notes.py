@@ -20,8 +20,9 @@ from ..schemas import SECTIONS, Case, SchemaError, explain
 
 LONGEST = 20_000  # characters; a long discharge letter has about 8,000
 FORMS = (".jsonl", ".csv", ".parquet")
-_TEXTS = ("text", *SECTIONS)
-_FIELDS = ("id", "age", "cancer_type", *_TEXTS)
+_TEXTS = {"text", *SECTIONS}
+_FIELDS = {"id", "age", "cancer_type"} | _TEXTS
+_EXPECTED = f"expected text, or {', '.join(SECTIONS)}"
 _CELL = 10_000_000  # characters; Python's own limit would end the file at a cell that only is too long a note
 
 
@@ -80,7 +81,8 @@ def _check_columns(path: Path, asked: dict[str, str]) -> None:
     missing = {what: column for what, column in asked.items() if column}
     rows = islice(_rows_of(path), 10_000) if missing else ()
     for row in rows:
-        missing = {what: column for what, column in missing.items() if column not in row or isinstance(row, str)}
+        if isinstance(row, dict):
+            missing = {what: column for what, column in missing.items() if column not in row}
         if not missing:
             return
     for what, column in missing.items():
@@ -94,9 +96,9 @@ def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str
     found = {key: value for key, value in row.items() if key in _FIELDS and value not in (None, "", [])}
     about = {"site": _plain(row.get(site)) if site else "", "date": _plain(row.get(date))[:10] if date else ""}
     name = _plain(found.get("id", name))[:200]
-    if not found.keys() & {*_TEXTS}:
+    if not found.keys() & _TEXTS:
         # Columns are counted, not named: where a header is missing, their names are a note.
-        return Note(place, name, None, f"no note in it: {_expected()}; {len(row)} columns are there", **about)
+        return Note(place, name, None, f"no note in it: {_EXPECTED}; {len(row)} columns are there", **about)
     try:
         case = Case.model_validate(found | {"id": name})
     except ValidationError as error:
@@ -106,10 +108,6 @@ def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str
             place, name, None, f"{len(case.text):,} characters, more than {LONGEST:,}; cut it in parts", **about
         )
     return Note(place, name, case, **about)
-
-
-def _expected() -> str:
-    return f"expected text, or {', '.join(SECTIONS)}"
 
 
 def _plain(value: object) -> str:
@@ -165,5 +163,5 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any] | str]:
 
 def _check_header(path: Path, names: Iterable[str]) -> None:
     """Of a table: without a column for the note not one row can be read."""
-    if not {*names} & {*_TEXTS}:
-        raise SchemaError(f"{path.name}: no column holds a note; {_expected()}, with commas between columns in CSV")
+    if _TEXTS.isdisjoint(names):
+        raise SchemaError(f"{path.name}: no column holds a note; {_EXPECTED}, with commas between columns in CSV")

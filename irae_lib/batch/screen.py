@@ -188,7 +188,7 @@ async def ask_model(
             try:
                 for number, notes in unfinished(path, shards, shard, site, date):
                     before = shards.before(number)
-                    kept = {place: row for place, row in before.items() if not without_answer(row)}
+                    kept = with_answer(before)
                     one = {"rows": [*kept.values()], "sent": len(kept), "all_sent": False, "before": before}
                     open_shards[number] = one
                     for note in notes:
@@ -236,6 +236,11 @@ async def _ask(note: Note, server: Server, two_passes: bool) -> dict[str, Any]:
 def without_answer(row: Mapping[str, Any]) -> bool:
     """A note that has no answer, or not the whole one; a row that is no note has none to get."""
     return "problem" in row and "final" in row
+
+
+def with_answer(before: Mapping[int, Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
+    """Of the rows of a reopened shard, by place, those that stay."""
+    return {place: row for place, row in before.items() if not without_answer(row)}
 
 
 def about_input(path: Path, shard: int, site: str, date: str) -> dict[str, Any]:

@@ -70,15 +70,15 @@ class Server:
         self.give_up, self.structured, self.logprobs = give_up, structured, logprobs
         self.most, self.prompt, self.pause = most, prompt, pause
         self._client: httpx.AsyncClient | None = None
-        self._heard = self._gone = 0.0  # when the server last answered, and first did not since (0: it does)
-        self._failed = 0  # notes, one after the other
 
     async def __aenter__(self) -> Server:
         limits = httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         timeout = httpx.Timeout(self.timeout, connect=min(self.timeout, 10.0))
         self._client = httpx.AsyncClient(timeout=timeout, limits=limits, headers=headers, trust_env=False)
-        self._heard = self._gone = self._failed = 0
+        self._heard = 0.0  # when it last answered
+        self._gone: float | None = None  # since when it is gone
+        self._failed = 0  # notes, one after the other
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -127,40 +127,40 @@ class Server:
                 letters.
         """
         clock = asyncio.get_running_loop().time
-        started, attempt, waits, problem, counts = clock(), 0, 0, "", 1
+        started, attempt, waits, problem, counts = clock(), 0, 0, "", True
         asked = started
         while attempt < self.tries:
             attempt += 1
-            before, asked, wait, gone = asked, clock(), 0.0, 0.0
+            before, asked, wait, gone = asked, clock(), 0.0, None
             try:
                 schema = (SHORT if short else FULL) if self.structured else None
                 text, sent = await self._post(messages(case, self.prompt), schema, most=96 if short else self.most)
                 answer = parse_answer(text)
-                self._failed *= answer.assessment is None
-                problem = answer.unscored and f"unreadable: {answer.unscored}"
-                if answer.assessment or not self.structured:  # without a schema a second try would say the same
-                    if answer.assessment is None:
-                        break
+                if answer.assessment:
+                    self._failed = 0
                     chances = read_chances(text, sent, constrained=self.structured)
-                    return Reply(answer.assessment, problem, clock() - started, attempt, chances)
+                    return Reply(answer.assessment, "", clock() - started, attempt, chances)
+                problem = f"unreadable: {answer.unscored}"
+                if not self.structured:  # a second try would say the same
+                    break
             except (httpx.ConnectError, httpx.ConnectTimeout):
                 problem, gone = "the server is gone", self._gone_for()
-                if gone > self.outage:
+                if gone >= self.outage:
                     raise AccessError(
                         f"the server at {self.url} has been gone for {gone:.0f} s. Finished shards stay: start it "
                         "again, and the same command goes on"
                     ) from None
             except (httpx.TimeoutException, TimeoutError):
-                problem, self._gone = f"no answer in {self.timeout:.0f} s", 0.0
+                problem, self._gone = f"no answer in {self.timeout:.0f} s", None
             except httpx.HTTPError as error:
-                problem, self._gone = f"the connection broke ({type(error).__name__})", 0.0  # it was there
+                problem, self._gone = f"the connection broke ({type(error).__name__})", None  # it was there
             except _Refused as error:
                 problem, wait = str(error), min(error.wait, 60.0)
-                gone = self._gone_for() if error.status in GONE else 0.0
+                gone = self._gone_for() if error.status in GONE else None
                 counts = error.status not in OF_THE_NOTE
                 if error.status not in RETRIED:
                     break
-            if 0 < gone < self.outage and self._heard < before:
+            if gone is not None and gone < self.outage and self._heard < before:
                 attempt -= 1  # nobody was answered since this note's last try: it is not about this note
             if attempt < self.tries:
                 # Doubling, with jitter: sixteen requests that failed together must not come back together.
@@ -175,10 +175,10 @@ class Server:
         return Reply(None, problem, clock() - started, attempt)
 
     def _gone_for(self) -> float:
-        """Seconds since the server was first found gone, above 0."""
+        """Seconds since the server was first found gone."""
         now = asyncio.get_running_loop().time()
-        self._gone = self._gone or now
-        return now - self._gone or 1e-9
+        self._gone = now if self._gone is None else self._gone
+        return now - self._gone
 
     async def _post(self, turns: list[dict[str, str]], schema: dict | None, *, most: int) -> tuple[str, Any]:
         body: dict[str, Any] = {"model": self.model, "messages": turns, "temperature": 0.0, "max_tokens": most}
@@ -190,7 +190,7 @@ class Server:
         async with asyncio.timeout(self.timeout):  # httpx's own starts anew with every byte that comes
             answer = await self._client.post(f"{self.url}/chat/completions", json=body)
         if answer.status_code not in GONE:
-            self._heard, self._gone = asyncio.get_running_loop().time(), 0.0
+            self._heard, self._gone = asyncio.get_running_loop().time(), None
         if answer.status_code != 200:
             raise _Refused(answer.status_code, answer.headers.get("retry-after", ""))
         try:

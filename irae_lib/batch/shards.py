@@ -8,12 +8,11 @@ from __future__ import annotations
 import json
 import os
 import re
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..cases import write_lines, write_text
+from ..cases import write_first, write_lines
 from ..schemas import RunError
 
 MANIFEST = "manifest.json"
@@ -65,7 +64,7 @@ class Shards:
         """
         path = self.folder / MANIFEST
         if not path.is_file():
-            _first(path, json.dumps(dict(what), indent=1) + "\n")
+            write_first(path, json.dumps(dict(what), indent=1) + "\n")
         before = json.loads(path.read_text(encoding="utf-8"))
         differs = sorted(key for key in {*before, *what} if before.get(key) != what.get(key))
         if differs:
@@ -90,16 +89,17 @@ class Shards:
             raise RunError(f"results could not be written: {error.strerror}; finished shards stay") from None
         self._there.add(number)
 
-    def read(self, number: int) -> list[dict[str, Any]]:
-        """The rows of a finished shard; none where it is not finished."""
-        return self._rows(number) if self.done(number) else []
-
     def reopen(self, unfit: Callable[[Mapping[str, Any]], bool]) -> int:
         """Take the shards that hold an `unfit` row as not finished, until they are written anew; returns how many rows
         of them are fit and stay."""
-        self._again = {number for number in self._there if any(map(unfit, self.read(number)))}
+        stay = 0
+        for number in sorted(self._there):
+            found = [unfit(row) for row in self._rows(number)]
+            if any(found):
+                self._again.add(number)
+                stay += found.count(False)
         self._there -= self._again
-        return sum(not unfit(row) for number in self._again for row in self._rows(number))
+        return stay
 
     def before(self, number: int) -> dict[int, dict[str, Any]]:
         """The rows of a reopened shard, by place; none of any other."""
@@ -129,16 +129,3 @@ def _whole(path: Path) -> bool:
             return False
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"
-
-
-def _first(path: Path, text: str) -> None:
-    """Write a file, unless another machine that starts in the same moment was first."""
-    aside = write_text(path.with_name(f".{uuid.uuid4().hex}.part"), text)
-    try:
-        os.link(aside, path)
-    except FileExistsError:
-        pass
-    except OSError:  # a file system without hard links
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)

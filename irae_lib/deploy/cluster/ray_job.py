@@ -27,7 +27,17 @@ from tqdm.auto import tqdm
 from ...answers import parse_answer
 from ...batch.notes import Note
 from ...batch.rows import model_row, rules_row
-from ...batch.screen import SHARD, Summary, about_input, about_model, apply_rules, summary, unfinished, without_answer
+from ...batch.screen import (
+    SHARD,
+    Summary,
+    about_input,
+    about_model,
+    apply_rules,
+    summary,
+    unfinished,
+    with_answer,
+    without_answer,
+)
 from ...batch.server import FULL, Reply
 from ...batch.shards import Shards
 from ...batch.trial import of_answers
@@ -128,14 +138,12 @@ def screen(
     shards, started = Shards(Path(out) / "model"), time.monotonic()
     what = about_model("irae", base, adapter, COMPACT.version, True, MOST) | {"two_passes": False}
     shards.belong_to(about_input(path, shard, site, date) | what)
-    kept = shards.reopen(without_answer) if retry else 0
-    skipped, blocks, sizes = shards.count() + kept, [], {}
+    stay = shards.reopen(without_answer) if retry else 0
+    skipped, blocks, sizes = shards.count() + stay, [], {}
     rows: dict[int, dict[int, Any]] = {}  # by shard and place: a task that Ray repeats must not double a note
     for number, found in unfinished(path, shards, shard, site, date):
         notes = list(found)
-        before = shards.before(number)
-        rows[number] = {place: row for place, row in before.items() if not without_answer(row)}
-        sizes[number] = len(notes)
+        rows[number], sizes[number] = with_answer(shards.before(number)), len(notes)
         rows[number] |= {note.place: rules_row(note) for note in notes if note.case is None}
         if asked := [packed(note) for note in notes if note.place not in rows[number]]:
             # Into Ray's store, which spills to disk: this program's memory does not grow with the file.
