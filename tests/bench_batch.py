@@ -16,6 +16,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+ENVIRONMENT = os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}", "TQDM_DISABLE": "1"}
 STUB = """
 import time
 from stub_server import StubServer
@@ -35,12 +36,11 @@ def write(path: Path, texts: list[str], n: int) -> Path:
 
 def run(*arguments: str) -> tuple[float, float, float]:
     """The command line: seconds, peak memory in MB, and how many cores it and its workers kept busy."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
     began = time.monotonic()
     child = subprocess.Popen(
         [sys.executable, "-m", "irae_lib.batch", *arguments],
         cwd=ROOT,
-        env=environment,
+        env=ENVIRONMENT,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -70,9 +70,11 @@ def main() -> None:
                 what = f"a worker a core ({os.cpu_count()})" if workers == "0" else "one worker"
                 rate = f"{options.rules / seconds:.0f} notes/s, {seconds:.0f} s"
                 print(f"rules, {what}: {rate}, {cores:.2f} cores busy, reader's peak {peak:.0f} MB", flush=True)
-        stub = subprocess.Popen([sys.executable, "-c", STUB], cwd=ROOT / "tests", stdout=subprocess.PIPE, text=True)
+        stub = subprocess.Popen([sys.executable, "-c", STUB], env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
         try:
             url, peaks = stub.stdout.readline().strip(), []
+            if not url:  # without an address the client would run the rules alone, and look very fast
+                raise SystemExit("the stub server did not start")
             for rows in (1000, options.rows):
                 notes = write(folder / f"{rows}.jsonl", ["Nivolumab, cycle 3. Feels well."], rows)
                 seconds, peak, _ = run(str(notes), "--out", str(folder / f"out{rows}"), "--server", url, "--one-pass")
