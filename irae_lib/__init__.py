@@ -4,9 +4,8 @@ This package holds what the notebooks share and what must be tested: schemas, ca
 layer, training, decoding, evaluation and publication. Importing it needs neither torch nor transformers.
 """
 
-from .clinical.reader import read
-from .evaluation import score
-from .safety import review
+from .evaluation.scoring import score
+from .safety import read, review
 from .schemas import Assessment, Case
 
 __all__ = ["Assessment", "Case", "read", "review", "score"]

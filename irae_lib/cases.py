@@ -6,22 +6,17 @@ never exists under its final name.
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import hashlib
 import io
-import json
-import os
-import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from pydantic import ValidationError
 
-from . import prompts
-from .runtime import DATA
-from .schemas import SECTIONS, Assessment, Case, Record, SchemaError, explain
+from .errors import SchemaError, explain
+from .files import DATA, _read_text, read_lines, write_lines
+from .schemas import SECTIONS, Assessment, Case, Record
 
 VALIDATED = DATA / "cases" / "validated.jsonl"
 
@@ -137,160 +132,3 @@ def _from_row(row: dict[str, Any], where: str) -> LabelledCase:
         )
     except ValidationError as error:
         raise SchemaError(f"{where}: {explain(error)}") from None
-
-
-# --- records for training -------------------------------------------------------------------------------
-
-
-def to_prompt_completion(case: LabelledCase, prompt: prompts.Prompt = prompts.COMPACT) -> dict[str, Any]:
-    """A row in TRL's conversational prompt/completion form, so that the loss sees the answer only."""
-    return {
-        "id": case.case.id,
-        "prompt": prompts.messages(case.case, prompt),
-        "completion": prompts.target(case.expected),
-    }
-
-
-def to_messages(case: LabelledCase, prompt: prompts.Prompt = prompts.COMPACT) -> dict[str, Any]:
-    """A row in `messages` form, the instruction-tuning format most trainers read."""
-    return {"id": case.case.id, "messages": prompts.messages(case.case, prompt) + prompts.target(case.expected)}
-
-
-def read_training_file(path: Path) -> list[dict[str, Any]]:
-    """Rows of a training file as `{"id", "prompt", "completion"}`, whichever of the two forms the file has.
-
-    Every completion must parse as an `Assessment`: a model is never taught an answer the library would refuse.
-
-    Raises:
-        SchemaError: with file, line, field and what is allowed there.
-    """
-    return [_training_row(row, f"{Path(path).name} line {number}") for number, row in read_lines(Path(path))]
-
-
-def _training_row(row: dict[str, Any], where: str) -> dict[str, Any]:
-    if "messages" in row:
-        turns = row["messages"]
-        prompt, completion = (turns[:-1], turns[-1:]) if isinstance(turns, list) else (turns, None)
-    else:
-        missing = [key for key in ("prompt", "completion") if key not in row]
-        if missing:
-            raise SchemaError(f"{where}: field {missing[0]} is missing; expected prompt and completion, or messages")
-        prompt, completion = row["prompt"], row["completion"]
-    _check_turns(prompt, f"{where}: prompt", last="user")
-    _check_turns(completion, f"{where}: completion", last="assistant")
-    try:
-        Assessment.model_validate(json.loads(completion[-1]["content"]))
-    except json.JSONDecodeError as error:
-        raise SchemaError(f"{where}: completion is not JSON: {error.msg} at character {error.pos}") from None
-    except ValidationError as error:
-        raise SchemaError(f"{where}: completion.{explain(error)}") from None
-    return {"id": str(row.get("id", where)), "prompt": prompt, "completion": completion}
-
-
-def _check_turns(turns: Any, where: str, *, last: str) -> None:
-    good = (
-        isinstance(turns, list)
-        and turns
-        and all(
-            isinstance(turn, dict)
-            and isinstance(turn.get("content"), str)
-            and turn.get("role") in ("user", "assistant")
-            for turn in turns
-        )
-    )
-    if not good:
-        raise SchemaError(f"{where} must be a list of turns, each with role (user or assistant) and content")
-    if turns[-1]["role"] != last:
-        raise SchemaError(f"{where} must end with the role {last}, found {turns[-1]['role']}")
-
-
-# --- JSON lines -----------------------------------------------------------------------------------------
-
-
-def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """Line numbers (from 1) and decoded objects of a JSON-lines file; blank lines are skipped.
-
-    Raises:
-        SchemaError: missing or empty file, bad encoding, or a line that is not one JSON object.
-    """
-    path = Path(path)
-    lines = _read_text(path, "a JSON-lines file").split("\n")  # not splitlines(): U+2028 is legal inside JSON
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise SchemaError(f"{path.name} line {number}: not JSON: {error.msg} at column {error.colno}") from None
-        if not isinstance(row, dict):
-            raise SchemaError(f"{path.name} line {number}: expected a JSON object, found {type(row).__name__}")
-        rows.append((number, row))
-    if not rows:
-        raise SchemaError(f"{path.name} holds no rows")
-    return rows
-
-
-def _read_text(path: Path, expected: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark before UTF-8
-    except FileNotFoundError:
-        raise SchemaError(f"{path.name} not found in {path.parent.name or '.'}/; expected {expected}") from None
-    except UnicodeDecodeError as error:
-        raise SchemaError(f"{path.name}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
-
-
-def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
-    """Write JSON lines aside, one by one, and move them into place, so that a broken run leaves no half file."""
-    with _aside(path) as file:
-        for row in rows:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-    return Path(path)
-
-
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file atomically (UTF-8, newline as given); makes the folder."""
-    with _aside(path) as file:
-        file.write(text)
-    return Path(path)
-
-
-def write_first(path: Path, text: str) -> Path:
-    """As `write_text`, but leave what is there already: of machines that start in one moment, one has written it."""
-    with _aside(path, replace=False) as file:
-        file.write(text)
-    return Path(path)
-
-
-@contextlib.contextmanager
-def _aside(path: Path, *, replace: bool = True) -> Iterator[TextIO]:
-    """A file that takes the place of `path` once all of it is written."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")  # machines that share a folder share pids
-    try:
-        with aside.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # or the name may outlive the bytes where the power goes
-        if replace or not _linked(aside, path):
-            os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _linked(aside: Path, path: Path) -> bool:
-    """Give a file its name unless that is taken; False where the file system has no hard links."""
-    try:
-        os.link(aside, path)
-    except FileExistsError:
-        pass
-    except OSError:
-        return False
-    return True
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, as 64 hex digits."""
-    with Path(path).open("rb") as file:  # block by block: a file of notes may be larger than memory
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,7 +12,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from .schemas import Assessment, Case, Likelihood, SchemaError, Severity, System, Urgency
+from .errors import SchemaError
+from .schemas import Assessment, Case, Likelihood, Severity, System, Urgency
 
 
 def _listed(values) -> str:

@@ -15,10 +15,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import runtime
-from .report import results_table, table
-from .runtime import ROOT, choose_profile, new_run
-from .schemas import IraeError, RunError
+from . import files
+from .errors import IraeError, RunError
+from .files import ROOT
+from .reporting.tables import results_table, table
+from .workspace import runs
+from .workspace.profiles import choose_profile
+from .workspace.runs import new_run
 
 MAIN_JOB = ("01_build_data", "02_fine_tune", "03_validate", "04_push_adapter")
 
@@ -31,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         names = _chosen(options.only)
         parameters = _known_parameters(names, dict(options.parameter or ()))
         folder = _folder(options.run_dir, names)
-        print(f"profile {profile.name}: {profile.reason}\nrun folder {runtime.portable_name(folder)}", flush=True)
+        print(f"profile {profile.name}: {profile.reason}\nrun folder {files.portable_name(folder)}", flush=True)
         seconds = _execute(names, folder, {"profile": profile.name, "run_dir": str(folder.resolve())}, parameters)
     except IraeError as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
@@ -81,7 +84,7 @@ def _chosen(only: list[str] | None) -> list[str]:
 def _folder(run_dir: str, names: list[str]) -> Path:
     if run_dir or names[0] == MAIN_JOB[0]:
         return new_run(run_dir)
-    return runtime.find_run(needs="data/data.json", made_by="01_build_data")
+    return runs.find_run(needs="data/data.json", made_by="01_build_data")
 
 
 def _known_parameters(names: list[str], given: dict[str, str]) -> dict[str, dict[str, Any]]:

@@ -3,15 +3,6 @@
 Everything here is immutable. Field names of `Assessment` are those of the project this one continues; key
 order is part of the contract: evidence and reasoning come before the labels, so that a model that writes
 left to right has read the note before it commits to a grade.
-
-Errors of the whole library::
-
-    IraeError
-    |-- SchemaError     a case, an answer or a file does not have the form it must have
-    |-- LeakError       something held out was found in the training data
-    |-- AccessError     a token, an accepted licence or a reachable server is missing
-    |-- AdapterError    adapter, base model, prompt or data do not belong together
-    `-- RunError        a run folder or a notebook of a run is missing or failed
 """
 
 from __future__ import annotations
@@ -21,31 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-
-class IraeError(Exception):
-    """Root of every error this library raises on purpose."""
-
-
-class SchemaError(IraeError, ValueError):
-    """A case, an answer or a file does not have the form it must have."""
-
-
-class LeakError(IraeError):
-    """Something held out was found in the training data."""
-
-
-class AccessError(IraeError):
-    """A token, an accepted licence or a reachable server is missing."""
-
-
-class AdapterError(IraeError):
-    """Adapter, base model, prompt or data do not belong together."""
-
-
-class RunError(IraeError):
-    """A run folder or a notebook of a run is missing or failed."""
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class OrderedLabel(StrEnum):
@@ -225,20 +192,6 @@ class Assessment(Record):
     def to_json(self) -> str:
         """The compact JSON that training teaches and decoding expects, keys in schema order."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
-
-
-def explain(error: ValidationError) -> str:
-    """The first problems of a pydantic error as "field: what was expected", without the offending value.
-
-    The value may be note text, and note text never goes into a message.
-    """
-    problems = []
-    for item in error.errors(include_input=False, include_url=False)[:3]:
-        field = ".".join(str(part) for part in item["loc"]) or "case"
-        expected = item.get("ctx", {}).get("expected")
-        allowed = f"must be one of {expected}" if item["type"] == "enum" and expected else item["msg"]
-        problems.append(f"{field}: {allowed}")
-    return "; ".join(problems)
 
 
 class Finding(Record):

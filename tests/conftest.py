@@ -20,4 +20,4 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 # A token of the person who runs the tests must not reach them; nor must a profile or a run folder.
 for name in ("HF_TOKEN", "IRAE_PROFILE", "IRAE_RUNS"):
     os.environ.pop(name, None)
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "support"), str(ROOT / "tests" / "tools")]

@@ -6,17 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from irae_lib.cases import (
-    LabelledCase,
-    read_cases,
-    read_training_file,
-    to_messages,
-    to_prompt_completion,
-    validated_cases,
-    write_cases,
-    write_lines,
-)
-from irae_lib.schemas import SchemaError
+from irae_lib.cases import LabelledCase, read_cases, validated_cases, write_cases
+from irae_lib.errors import SchemaError
+from irae_lib.files import write_lines
+from irae_lib.training.rows import read_training_file, to_messages, to_prompt_completion
 
 # The table of the project's facts, word for word: id, severity, urgency, system, likelihood.
 LABELS = """

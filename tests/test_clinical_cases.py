@@ -13,10 +13,12 @@ import pytest
 
 from irae_lib import score
 from irae_lib.cases import validated_cases
-from irae_lib.decoding import answer_all
-from irae_lib.model import load_adapters, load_base, load_tokenizer, read_record
+from irae_lib.files import DATA
+from irae_lib.model.adapters import load_adapters, read_record
+from irae_lib.model.base import load_base, load_tokenizer
+from irae_lib.model.generate import answer_all
 from irae_lib.prompts import get_prompt
-from irae_lib.runtime import DATA, choose_profile
+from irae_lib.workspace.profiles import choose_profile
 
 CASES = validated_cases()
 

@@ -20,11 +20,13 @@ from refresh_outputs import steady
 from stub_server import StubServer, tuned
 
 from irae_lib import Assessment, Case, review
-from irae_lib.address import repository
-from irae_lib.cases import file_sha256, read_cases, read_training_file, validated_cases
-from irae_lib.reviews import save_verdict, verdict, verdict_file
-from irae_lib.runtime import REHEARSAL_BASE, ROOT
+from irae_lib.cases import read_cases, validated_cases
+from irae_lib.files import ROOT, file_sha256
+from irae_lib.reviewing.verdicts import save_verdict, verdict, verdict_file
 from irae_lib.schemas import FIELDS, Urgency
+from irae_lib.training.rows import read_training_file
+from irae_lib.workspace.address import repository
+from irae_lib.workspace.profiles import REHEARSAL_BASE
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 MAIN_JOB = ("01_build_data", "02_fine_tune", "03_validate", "04_push_adapter")
@@ -198,8 +200,8 @@ def test_03_writes_a_report_that_follows_from_the_answers(job):
 def test_04_publishes_into_a_folder_that_peft_loads(job):
     from peft import PeftModel
 
-    from irae_lib.model import load_base
-    from irae_lib.runtime import choose_profile
+    from irae_lib.model.base import load_base
+    from irae_lib.workspace.profiles import choose_profile
 
     publication = json.loads((job[0] / "publication.json").read_text())
     folder = job[0] / "published"

@@ -5,10 +5,11 @@ import hashlib
 import pytest
 
 from irae_lib import Case, review
-from irae_lib.answers import parse_answer
 from irae_lib.cases import validated_cases
+from irae_lib.errors import SchemaError
+from irae_lib.model.answers import parse_answer
 from irae_lib.prompts import COMPACT, GUIDED, get_prompt, messages, target
-from irae_lib.schemas import Assessment, SchemaError
+from irae_lib.schemas import Assessment
 
 # An adapter is bound to these words. Change them and the version must change with them.
 WORDS = {"compact-1": "31905b13f37e0b16", "guided-1": "d317ac62b375ffb3"}

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from irae_lib import ready
+from irae_lib.workspace import setup
 
 ROOT = Path(__file__).parent.parent
 REQUIREMENTS = ROOT / "requirements.txt"
@@ -156,9 +156,9 @@ def test_what_the_setup_cell_installs_on_colab_is_the_tested_set(tmp_path):
     missing = {
         name
         for name, requirement in read_requirements(REQUIREMENTS).items()
-        if name not in ready.NOT_HERE and not (name in colab and requirement.specifier.contains(colab[name]))
+        if name not in setup.NOT_HERE and not (name in colab and requirement.specifier.contains(colab[name]))
     }
-    moving = missing.union(*(ready.MOVES_WITH.get(name, set()) for name in missing))
+    moving = missing.union(*(setup.MOVES_WITH.get(name, set()) for name in missing))
     fixed = [f"{name}=={v}" for name, v in colab.items() if name not in moving and not CUDA_PARTS.match(name)]
     fixed = [
         line for line in fixed if not re.match(r"torch|sympy|cu\w+-cu12", line)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from irae_lib.answers import parse_answer
+from irae_lib.model.answers import parse_answer
 from irae_lib.schemas import Assessment, Case, Likelihood, Severity, System, Urgency
 
 GOOD = {

@@ -1,9 +1,9 @@
 """Synthetic cases with labels by construction: splits, minimal pairs, and the checks a build must pass."""
 
-from .build import make_cases
 from .checks import balance, check_balance, check_cases, check_variety, rule_agreement
-from .contrast import make_contrasts, pairs
-from .leaks import check_leaks, frame_shares, sentence_frames, text_statistics
+from .leakage import check_leaks, frame_shares, sentence_frames, text_statistics
+from .make_cases import make_cases
+from .minimal_pairs import make_contrasts, pairs
 from .splits import check_splits, make_splits, mixed_cases
 
 __all__ = [

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from ..cases import LabelledCase
+from ..errors import SchemaError
 from ..prompts import COMPACT, messages
-from ..safety import review
-from ..schemas import SchemaError, Severity, Urgency
-from .content import ILLNESSES
-from .leaks import frame_shares
+from ..safety.floors import review
+from ..schemas import Severity, Urgency
+from .illnesses import ILLNESSES
+from .leakage import frame_shares
 
 MOST_FRAME = 0.02
 LEAST_AGREEMENT = 0.97

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 
 from ..cases import LabelledCase
-from .build import make_cases
 from .checks import check_balance, check_cases, check_urgency, check_variety
-from .contrast import make_contrasts
-from .leaks import check_leaks
+from .leakage import check_leaks
+from .make_cases import make_cases
+from .minimal_pairs import make_contrasts
 
 # A smaller split cannot hold every organ at every grade, nor say what 2 % is.
 _LARGE = 250

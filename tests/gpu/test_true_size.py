@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from irae_lib.model import LORA_TARGETS, keep_residual_in_float32
-from irae_lib.preflight import GIB, estimate_memory
-from irae_lib.runtime import _PROFILES
+from irae_lib.model.adapters import LORA_TARGETS
+from irae_lib.model.base import keep_residual_in_float32
+from irae_lib.training.memory import GIB, estimate_memory
+from irae_lib.workspace.profiles import _PROFILES
 
 T4_BYTES = 14.7 * GIB
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")

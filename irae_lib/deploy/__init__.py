@@ -1,1 +1,0 @@
-"""What runs elsewhere: the demonstration page of a Space."""

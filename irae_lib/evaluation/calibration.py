@@ -1,0 +1,156 @@
+"""How far a model's confidence can be believed, and when it should rather not answer.
+
+Everything is fitted on the calibration split and only then looked at on the test split. A model trained on hard labels
+is too sure of itself; one temperature per field (Guo et al. 2017, here on the odds of what was said) takes that back
+without changing a single answer. An answer whose certainty (reasoning and labels together) stays below a threshold is
+passed on to a person.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..model.answers import Answer
+from ..schemas import FIELDS, Record, Score
+from .statistics import Interval, Rate, bootstrap, brier, calibration_error, rate
+
+_CLIP = 1e-6
+
+
+class Calibration(Record):
+    """Temperatures by field, and the certainty below which a case is passed on.
+
+    `threshold` is the lowest at which at most `target_risk` of the answered calibration cases fail (fewer than 4 of 5
+    fields right), 0 where all may be answered, None where no threshold reaches it. `n` counts calibration cases.
+    """
+
+    temperatures: dict[str, float]
+    threshold: float | None
+    target_risk: float
+    n: int
+
+
+class FieldReport(Record):
+    """Calibration of one field on cases it was not fitted on: expected calibration error and Brier score."""
+
+    n: int
+    temperature: float
+    ece_before: float | None
+    ece: float | None
+    ece_interval: Interval | None
+    brier_before: float | None
+    brier: float | None
+    brier_interval: Interval | None
+
+
+class CalibrationReport(Record):
+    """What a calibration is worth on held-out cases: per field, and how abstention trades coverage for risk."""
+
+    calibration: Calibration
+    fields: dict[str, FieldReport]
+    answered: Rate
+    failed_of_answered: Rate
+    failed_of_all: Rate
+
+
+def calibration_of(report: Path) -> Calibration | None:
+    """The calibration of a report; None where there is no report."""
+    if not report.is_file():
+        return None
+    return Calibration.model_validate(json.loads(report.read_text(encoding="utf-8"))["calibration"]["calibration"])
+
+
+def judged(fitted: Calibration | None, answer: Answer) -> tuple[dict[str, float], bool]:
+    """How sure an answer is of each field (cooled where there is a calibration), and whether a person should read."""
+    if fitted is None:
+        return dict(answer.confidence), False
+    sure = {field: cooled(c, fitted.temperatures[field]) for field, c in answer.confidence.items()}
+    return sure, bool(fitted.threshold and answer.certainty < fitted.threshold)
+
+
+def cooled(confidence: float, temperature: float) -> float:
+    """A confidence with its log odds divided by the temperature: above 1 it becomes less sure."""
+    clipped = min(1 - _CLIP, max(_CLIP, confidence))
+    return 1 / (1 + math.exp(-math.log(clipped / (1 - clipped)) / temperature))
+
+
+def fit_temperature(confidences: Sequence[float], hits: Sequence[bool]) -> float:
+    """The temperature (0.05 to 20) that makes the hits most likely; 1.0 where there is nothing to learn from."""
+    if not hits:
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        said = [cooled(c, math.exp(log_temperature)) for c in confidences]
+        return -sum(math.log(max(_CLIP, c if hit else 1 - c)) for c, hit in zip(said, hits, strict=True))
+
+    # The loss has one minimum in 1 / temperature, so in its logarithm too: golden section finds it.
+    low, high, golden = math.log(0.05), math.log(20.0), (math.sqrt(5) - 1) / 2
+    for _ in range(60):
+        a, b = high - golden * (high - low), low + golden * (high - low)
+        low, high = (low, b) if loss(a) <= loss(b) else (a, high)
+    return round(math.exp((low + high) / 2), 4)
+
+
+def fit(answers: Sequence[Answer], scores: Sequence[Score], *, target_risk: float = 0.05) -> Calibration:
+    """Temperatures and threshold from answers to the calibration split; unscored answers teach nothing."""
+    told = [(a, s) for a, s in zip(answers, scores, strict=True) if a.confidence and not s.unscored]
+    temperatures = {
+        name: fit_temperature([a.confidence[name] for a, _ in told], [getattr(s, name) for _, s in told])
+        for name in FIELDS
+    }
+    sure = [(a.certainty, s.passed) for a, s in told]
+    return Calibration(
+        temperatures=temperatures, threshold=_threshold(sure, target_risk), target_risk=target_risk, n=len(told)
+    )
+
+
+def risk_coverage(sure: Sequence[tuple[float, bool]]) -> list[tuple[float, float, float]]:
+    """(threshold, share answered, share of those that fail), most confident cases first; ties are answered together."""
+    ordered = sorted(sure, reverse=True)
+    points, failed = [], 0
+    for i, (confidence, passed) in enumerate(ordered, start=1):
+        failed += not passed
+        if i == len(ordered) or ordered[i][0] < confidence:
+            points.append((confidence, i / len(ordered), failed / i))
+    return points
+
+
+def _threshold(sure: Sequence[tuple[float, bool]], target_risk: float) -> float | None:
+    good = [(threshold, share) for threshold, share, risk in risk_coverage(sure) if risk <= target_risk]
+    if not good:
+        return None
+    threshold, share = good[-1]
+    return 0.0 if share == 1.0 else threshold
+
+
+def judge(calibration: Calibration, answers: Sequence[Answer], scores: Sequence[Score]) -> CalibrationReport:
+    """A calibration measured on other cases than it was fitted on."""
+    told = [(a, s) for a, s in zip(answers, scores, strict=True) if a.confidence and not s.unscored]
+    fields = {}
+    for name in FIELDS:
+        before = [a.confidence[name] for a, _ in told]
+        hits = [getattr(s, name) for _, s in told]
+        after = [cooled(c, calibration.temperatures[name]) for c in before]
+        pairs = list(zip(after, hits, strict=True))
+        fields[name] = FieldReport(
+            n=len(told),
+            temperature=calibration.temperatures[name],
+            ece_before=calibration_error(before, hits),
+            ece=calibration_error(after, hits),
+            ece_interval=bootstrap(pairs, lambda drawn: calibration_error(*zip(*drawn, strict=True))),
+            brier_before=brier(before, hits),
+            brier=brier(after, hits),
+            brier_interval=bootstrap(pairs, lambda drawn: brier(*zip(*drawn, strict=True))),
+        )
+    least = math.inf if calibration.threshold is None else calibration.threshold
+    kept = [s for a, s in zip(answers, scores, strict=True) if a.certainty >= least and a.confidence and not s.unscored]
+    return CalibrationReport(
+        calibration=calibration,
+        fields=fields,
+        answered=rate(len(kept), len(scores)),
+        failed_of_answered=rate(sum(not s.passed for s in kept), len(kept)),
+        failed_of_all=rate(sum(not s.passed for s in scores), len(scores)),
+    )

@@ -1,0 +1,106 @@
+"""Does a tuned model still know medicine? Multiple-choice questions, answered by the likelihood of the four letters.
+
+LoRA is said to preserve what the base knows; here it is measured: the same questions to base and tuned model, with an
+interval for the difference. The questions (`data/retention.jsonl`) are this project's own and have nothing to do with
+checkpoint inhibitors. A model without medical knowledge, such as the rehearsal base, is near one in four.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+
+from ..errors import AdapterError, SchemaError, explain
+from ..files import DATA, read_lines
+from ..schemas import Record
+from .statistics import Interval, Rate, mcnemar, paired_bootstrap, rate
+
+LETTERS = "ABCD"
+
+
+class Question(Record):
+    """One item: four options, the index of the right one."""
+
+    id: str
+    topic: str
+    question: str
+    options: Annotated[tuple[str, ...], Field(min_length=4, max_length=4)]
+    answer: Annotated[int, Field(ge=0, le=3)]
+
+
+class Retention(Record):
+    """Right answers of both models to the same questions, and tuned minus base with its 95 % interval (paired)."""
+
+    base: Rate
+    tuned: Rate
+    difference_interval: Interval | None
+    p_value: float
+
+
+def read_questions(path: Path = DATA / "retention.jsonl") -> list[Question]:
+    """The questions of a file. Raises SchemaError with file, line and field."""
+    questions = []
+    for number, row in read_lines(Path(path)):
+        try:
+            questions.append(Question.model_validate(row))
+        except ValidationError as error:
+            raise SchemaError(f"{Path(path).name} line {number}: {explain(error)}") from None
+    return questions
+
+
+def letter_shares(model, tokenizer, questions: Sequence[Question], *, batch_size: int = 16) -> list[list[float]]:
+    """Probability of each of the four letters as the first word of the answer, per question; one forward pass a batch.
+
+    Raises:
+        AdapterError: a letter is not one token of this tokenizer.
+    """
+    import torch
+
+    letters = [tokenizer.encode(letter, add_special_tokens=False) for letter in LETTERS]
+    if any(len(ids) != 1 for ids in letters):
+        raise AdapterError("the tokenizer splits single letters; the likelihood of an option cannot be read off")
+    texts = [
+        tokenizer.apply_chat_template(
+            [{"role": "user", "content": _prompt(one)}], add_generation_prompt=True, tokenize=False
+        )
+        for one in questions
+    ]
+    out = []
+    for start in range(0, len(texts), batch_size):
+        batch = tokenizer(
+            texts[start : start + batch_size], add_special_tokens=False, padding=True, return_tensors="pt"
+        ).to(model.device)
+        mask = batch["attention_mask"]
+        with torch.inference_mode():
+            logits = model(
+                input_ids=batch["input_ids"],
+                attention_mask=mask,
+                position_ids=(mask.cumsum(1) - 1).clamp(min=0),
+                logits_to_keep=1,
+            ).logits[:, -1]
+        out += logits[:, [ids[0] for ids in letters]].float().softmax(-1).tolist()
+    return out
+
+
+def _prompt(question: Question) -> str:
+    options = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, question.options, strict=True))
+    return f"{question.question}\n{options}\nAnswer with one letter."
+
+
+def compare_retention(
+    questions: Sequence[Question], base: Sequence[Sequence[float]], tuned: Sequence[Sequence[float]]
+) -> Retention:
+    """Both models' answers (the likeliest letter) against the right ones."""
+    right = [
+        [max(range(4), key=shares.__getitem__) == one.answer for one, shares in zip(questions, said, strict=True)]
+        for said in (base, tuned)
+    ]
+    return Retention(
+        base=rate(sum(right[0]), len(questions)),
+        tuned=rate(sum(right[1]), len(questions)),
+        difference_interval=paired_bootstrap(*([float(hit) for hit in one] for one in right)),
+        p_value=mcnemar(*right),
+    )

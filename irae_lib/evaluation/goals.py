@@ -1,0 +1,69 @@
+"""The five improvements the project set out to make, each counted: before and after, with n and interval.
+
+The description this project started from names them (Grade 2 is "soon", Grade 3 is "urgent", cardiac and neurologic
+are at least "urgent", organ systems, causality). A claim is counted over the cases whose label it is about, and an
+unscored answer has not got it right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..cases import LabelledCase
+from ..schemas import Assessment, Severity, System, Urgency
+from .statistics import Rate, rate
+
+_GRAVE = {System.CARDIAC, System.NEUROLOGIC}
+
+
+class Improvement(NamedTuple):
+    """A claim, the labels it is about, and whether an answer fulfils it given the label."""
+
+    claim: str
+    about: Callable[[Assessment], bool]
+    fulfilled: Callable[[Assessment, Assessment], bool]
+
+
+def _urgency_of_grade(grade: Severity, urgency: Urgency) -> Callable[[Assessment], bool]:
+    # A Grade 2 myocarditis is urgent by the third claim; the first is about those whose label is its urgency.
+    return lambda label: label.irae_detected and label.overall_severity == grade and label.urgency == urgency
+
+
+IMPROVEMENTS = (
+    Improvement(
+        "Grade 2 is soon, not routine",
+        _urgency_of_grade(Severity.GRADE_2, Urgency.SOON),
+        lambda label, said: said.urgency == label.urgency,
+    ),
+    Improvement(
+        "Grade 3 is urgent, not soon",
+        _urgency_of_grade(Severity.GRADE_3, Urgency.URGENT),
+        lambda label, said: said.urgency == label.urgency,
+    ),
+    Improvement(
+        "cardiac or neurologic is urgent or more",
+        lambda label: label.irae_detected and bool(_GRAVE & set(label.affected_systems)),
+        lambda label, said: said.urgency >= Urgency.URGENT,
+    ),
+    Improvement(
+        "organ systems as labelled",
+        lambda label: label.irae_detected,
+        lambda label, said: set(said.affected_systems) == set(label.affected_systems),
+    ),
+    Improvement(
+        "causality as labelled",
+        lambda label: label.irae_detected,
+        lambda label, said: said.causality == label.causality,
+    ),
+)
+
+
+def improvements(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) -> dict[str, Rate]:
+    """How often each claim is fulfilled by a set of answers, None among them for an unscored one."""
+    out = {}
+    for one in IMPROVEMENTS:
+        mine = [(case.expected, answer) for case, answer in zip(cases, said, strict=True) if one.about(case.expected)]
+        hits = sum(answer is not None and one.fulfilled(label, answer) for label, answer in mine)
+        out[one.claim] = rate(hits, len(mine))
+    return out

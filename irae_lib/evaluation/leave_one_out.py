@@ -1,0 +1,65 @@
+"""Leave one case out: train on all cases but one, ask about that one, for each in turn.
+
+Between the fitting check (train on the eleven, score the eleven) and the held-out sets: the only look at hand-written
+cases that an adapter has not seen. With eleven cases the interval is wide, and each fold has nine updates.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+from transformers import set_seed
+
+from ..cases import LabelledCase
+from ..model.adapters import lora_config
+from ..model.answers import Answer
+from ..model.generate import answer_all
+from ..training.rows import dataset, fitting_length, to_prompt_completion, token_lengths
+from ..training.trainer import ResumableTrainer, prepare, sft_config
+from ..workspace.profiles import Profile
+
+
+def leave_one_out(
+    base, profile: Profile, tokenizer, cases: Sequence[LabelledCase], record: dict[str, Any]
+) -> list[Answer]:
+    """The answer to each case by an adapter trained on the others, in their order.
+
+    Args:
+        base: without an adapter (`model.load_base`). It is left as it came.
+        record: of the adapter whose settings are used (rank, alpha, dropout, learning_rate, epochs, seed): that of
+            `eleven`, so that a fold differs from it by one case.
+    """
+    rows = [to_prompt_completion(case) for case in cases]
+    longest = fitting_length(token_lengths(tokenizer, rows))
+    how = replace(profile, batch_size=min(4, profile.batch_size))
+    answers = []
+    for left_out, case in enumerate(tqdm(cases, desc="leave one out", unit="fold")):
+        set_seed(record["seed"])
+        mine = [row for i, row in enumerate(rows) if i != left_out]
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = ResumableTrainer(
+                model=base,
+                args=sft_config(
+                    how,
+                    Path(folder),
+                    epochs=record["epochs"],
+                    learning_rate=record["learning_rate"],
+                    max_length=longest,
+                    seed=record["seed"],
+                ),
+                train_dataset=dataset(mine),
+                processing_class=tokenizer,
+                peft_config=lora_config(rank=record["rank"], alpha=record["alpha"], dropout=record["dropout"]),
+            )
+            prepare(trainer, every_minutes=1e9)
+            trainer.train()
+            answers += answer_all(
+                trainer.model.eval(), tokenizer, [case.case], max_new_tokens=how.max_new_tokens, label=case.case.id
+            )
+            base = trainer.model.unload()
+    return answers

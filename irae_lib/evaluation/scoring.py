@@ -1,0 +1,292 @@
+"""How good are the answers: five fields a case, counted with n, unscored answers apart, before and after the rules.
+
+Neither torch nor a model in here: answers come in, numbers go out. A `Summary` is what the report, the
+figures and the model card print; nothing is computed twice. The statistics themselves are in `metrics.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from ..cases import LabelledCase
+from ..model.answers import Answer
+from ..safety.floors import NOTHING, review
+from ..schemas import FIELDS, Assessment, Record, Score, Severity, Urgency, differing
+from .statistics import (
+    F1,
+    Interval,
+    Rate,
+    mcnemar,
+    mean_interval,
+    multilabel_f1,
+    paired_bootstrap,
+    rate,
+    rounded,
+    weighted_kappa,
+    wilson,
+)
+
+SCHEMA_VERSION = 3
+# An alert asks a person to look: an irAE is called, or somebody is to be seen the same day.
+_ALERT = Urgency.URGENT
+
+
+def score(final: Assessment | None, expected: Assessment, *, unscored: str = "") -> Score:
+    """Compare an assessment with its label: five fields exactly, organ systems as sets.
+
+    None is an answer that could not be read: no field is right, and `Score.unscored` says why.
+    """
+    if final is None:
+        return Score(**dict.fromkeys(FIELDS, False), unscored=unscored or "no assessment")
+    wrong = differing(final, expected)
+    return Score(**{name: name not in wrong for name in FIELDS})
+
+
+def lowers(before: Assessment, after: Assessment) -> bool:
+    """Whether an assessment takes anything back of another: the irAE, an organ system, a grade, an urgency."""
+    return (
+        after.irae_detected < before.irae_detected
+        or not set(before.affected_systems) <= set(after.affected_systems)
+        or after.overall_severity < before.overall_severity
+        or after.urgency < before.urgency
+    )
+
+
+class Graded(Record):
+    """One answer with its scores before (`raw`) and after (`safety`) the floors, and what the floors raised."""
+
+    id: str
+    raw: Score
+    safety: Score
+    answer: Answer
+    final: Assessment
+    raised: tuple[str, ...] = ()
+
+
+def grade_answers(cases: Sequence[LabelledCase], answers: Sequence[Answer]) -> list[Graded]:
+    """Score every answer against its case.
+
+    After the floors an unreadable answer stays unscored: rules that say something where the model said nothing
+    must not make a broken model look better.
+    """
+    graded = []
+    for case, answer in zip(cases, answers, strict=True):
+        result = review(case.case, answer.assessment)
+        readable = answer.assessment is not None
+        graded.append(
+            Graded(
+                id=case.case.id,
+                raw=score(answer.assessment, case.expected, unscored=answer.unscored),
+                safety=score(result.final if readable else None, case.expected, unscored=answer.unscored),
+                answer=answer,
+                final=result.final,
+                raised=tuple(f"{c.field}: {c.before} -> {c.after} ({c.rule})" for c in result.corrections),
+            )
+        )
+    return graded
+
+
+class Triage(Record):
+    """What a safety reviewer asks of readable answers; unscored ones are counted in `Summary.unscored`.
+
+    Under- and over-triage: urgency below or above the label; severe: two levels or more. `missed_irae` and
+    `missed_emergency` count an unscored answer as a miss. The specificities are shares of notes without an irAE on
+    which none is called. `alerts` are answers that call an irAE or ask for the same day. `quotes_found` counts evidence
+    quotes that stand in their note word for word.
+    """
+
+    under: Rate
+    severe_under: Rate
+    severe_under_grade_3_up: Rate
+    over: Rate
+    missed_irae: Rate
+    missed_emergency: Rate
+    specificity_unexposed: Rate
+    specificity_mimics: Rate
+    specificity_well: Rate
+    alerts: Rate
+    quotes_found: Rate
+    organs: F1
+    grade_kappa: float | None
+    urgency_kappa: float | None
+
+
+class Summary(Record):
+    """Rates over `n` cases. `passed` counts cases with 4 or 5 fields right; unscored answers count as wrong."""
+
+    n: int
+    unscored: int
+    passed: int
+    passed_interval: Interval | None
+    field_accuracy: float | None
+    field_accuracy_interval: Interval | None
+    fields: dict[str, float]
+    triage: Triage
+
+
+def summarize(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage: str) -> Summary:
+    """The rates of one stage ("raw" or "safety"); None where there is no case to take a rate over."""
+    scores = [getattr(one, stage) for one in graded]
+    n = len(scores)
+    passed = sum(one.passed for one in scores)
+    return Summary(
+        n=n,
+        unscored=sum(bool(one.unscored) for one in scores),
+        passed=passed,
+        passed_interval=wilson(passed, n),
+        field_accuracy=rounded(sum(one.total for one in scores) / (5 * n)) if n else None,
+        # The five fields of one case stand or fall together, cases do not: the interval is over cases.
+        field_accuracy_interval=mean_interval([one.total / 5 for one in scores]),
+        fields={name: rounded(sum(getattr(one, name) for one in scores) / n) for name in FIELDS} if n else {},
+        triage=triage_of(cases, [said_at(one, stage) for one in graded]),
+    )
+
+
+def said_at(one: Graded, stage: str) -> Assessment | None:
+    """What a system said at a stage ("raw" or "safety"); None for an answer that could not be read."""
+    if one.answer.assessment is None:
+        return None
+    return one.final if stage == "safety" else one.answer.assessment
+
+
+def steps_off(cases: Sequence[LabelledCase], said: Sequence[Assessment | None], field: str) -> list[int | None]:
+    """Levels of grade or urgency above (+) or below (-) the label, case by case; None for an unscored answer."""
+    return [
+        None if answer is None else getattr(answer, field).level - getattr(case.expected, field).level
+        for case, answer in zip(cases, said, strict=True)
+    ]
+
+
+def triage_of(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) -> Triage:
+    """The safety side of a set of answers, None among them for an unscored one; see `Triage`."""
+    everyone = list(zip(cases, said, strict=True))
+    told = [(case, answer) for case, answer in everyone if answer is not None]
+    steps = [step for step in steps_off(cases, said, "urgency") if step is not None]
+    grave = [
+        step for (case, _), step in zip(told, steps, strict=True) if case.expected.overall_severity >= Severity.GRADE_3
+    ]
+
+    def clear_of(*kinds: str) -> Rate:
+        mine = [answer for case, answer in told if case.kind in kinds and not case.expected.irae_detected]
+        return rate(sum(not answer.irae_detected for answer in mine), len(mine))
+
+    def missed(wanted: Callable[[Assessment], bool]) -> Rate:
+        mine = [answer for case, answer in everyone if wanted(case.expected)]
+        return rate(sum(answer is None or not wanted(answer) for answer in mine), len(mine))
+
+    quotes = [quote in case.case.text for case, answer in told for quote in answer.evidence]
+    return Triage(
+        under=rate(sum(step < 0 for step in steps), len(steps)),
+        severe_under=rate(sum(step < -1 for step in steps), len(steps)),
+        severe_under_grade_3_up=rate(sum(step < -1 for step in grave), len(grave)),
+        over=rate(sum(step > 0 for step in steps), len(steps)),
+        missed_irae=missed(lambda one: one.irae_detected),
+        missed_emergency=missed(lambda one: one.urgency is Urgency.EMERGENCY),
+        specificity_unexposed=clear_of("never", "planned"),
+        specificity_mimics=clear_of("mimic"),
+        specificity_well=clear_of("well", "resolved"),
+        alerts=rate(sum(answer.irae_detected or answer.urgency >= _ALERT for _, answer in told), len(told)),
+        quotes_found=rate(sum(quotes), len(quotes)),
+        organs=multilabel_f1(
+            [{system.value for system in answer.affected_systems} for _, answer in told],
+            [{system.value for system in case.expected.affected_systems} for case, _ in told],
+        ),
+        grade_kappa=weighted_kappa(
+            [answer.overall_severity.level for _, answer in told],
+            [case.expected.overall_severity.level for case, _ in told],
+            len(Severity),
+        ),
+        urgency_kappa=weighted_kappa(
+            [answer.urgency.level for _, answer in told],
+            [case.expected.urgency.level for case, _ in told],
+            len(Urgency),
+        ),
+    )
+
+
+class Comparison(Record):
+    """Two systems on the same cases: b minus a in field accuracy, and whether they pass equally often (McNemar)."""
+
+    n: int
+    difference: float | None
+    difference_interval: Interval | None
+    only_a_passes: int
+    only_b_passes: int
+    p_value: float
+
+
+def compare(a: Sequence[Score], b: Sequence[Score]) -> Comparison:
+    """Paired comparison of two systems' scores of the same cases in the same order."""
+    shares = [[one.total / 5 for one in scores] for scores in (a, b)]
+    passes = [[one.passed for one in scores] for scores in (a, b)]
+    n = len(passes[0])
+    return Comparison(
+        n=n,
+        difference=rounded((sum(shares[1]) - sum(shares[0])) / n) if n else None,
+        difference_interval=paired_bootstrap(*shares),
+        only_a_passes=sum(x and not y for x, y in zip(*passes, strict=True)),
+        only_b_passes=sum(y and not x for x, y in zip(*passes, strict=True)),
+        p_value=mcnemar(*passes),
+    )
+
+
+def report_section(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> dict:
+    """`{"raw": ..., "safety": ...}` for one system on one split, as plain JSON types; `pairs` where there are any."""
+    section = {stage: summarize(cases, graded, stage=stage).model_dump(mode="json") for stage in ("raw", "safety")}
+    if all(case.pair for case in cases):
+        for stage in ("raw", "safety"):
+            section[stage]["pairs"] = summarize_pairs(cases, graded, stage=stage).model_dump(mode="json")
+    return section
+
+
+def results_of(
+    splits: Mapping[str, Sequence[LabelledCase]], graded: Mapping[tuple[str, str], Sequence[Graded]]
+) -> dict[str, dict]:
+    """The sections of a report by split and system, for graded answers by (split, system); other splits are left out.
+
+    `test_irae` holds the cases of `test` whose label is an irAE.
+    """
+    results: dict[str, dict] = {name: {} for name in (*splits, "test_irae")}
+    for (split, system), one in graded.items():
+        if split in splits:
+            results[split][system] = report_section(splits[split], one)
+        if split == "test":
+            results["test_irae"][system] = report_section(*positives(splits[split], one))
+    return results
+
+
+def rules_alone(cases: Sequence[LabelledCase]) -> list[Graded]:
+    """The rules without a model, in the form of a model's answers: `raw` is nothing proposed, `safety` the rules."""
+    return grade_answers(cases, [Answer(text=NOTHING.to_json(), assessment=NOTHING)] * len(cases))
+
+
+class PairSummary(Record):
+    """Minimal pairs: both sides pass; every field that must flip does; no field flips that must not."""
+
+    n: int
+    both_passed: int
+    flipped: int
+    kept: int
+
+
+def summarize_pairs(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage: str) -> PairSummary:
+    """What of the minimal pairs a system gets right; an unscored side counts as wrong."""
+    by_pair: dict[str, list[tuple[LabelledCase, Graded]]] = {}
+    for case, one in zip(cases, graded, strict=True):
+        by_pair.setdefault(case.pair, []).append((case, one))
+    passed = flipped = kept = 0
+    for (case_a, a), (case_b, b) in by_pair.values():
+        passed += getattr(a, stage).passed and getattr(b, stage).passed
+        if not (a.answer.assessment and b.answer.assessment):
+            continue
+        must = set(differing(case_a.expected, case_b.expected))
+        does = set(differing(*(said_at(one, stage) for one in (a, b))))
+        flipped += must <= does
+        kept += does <= must
+    return PairSummary(n=len(by_pair), both_passed=passed, flipped=flipped, kept=kept)
+
+
+def positives(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> tuple[list[LabelledCase], list[Graded]]:
+    """The cases whose label is an irAE, with their scores."""
+    pairs = [(case, one) for case, one in zip(cases, graded, strict=True) if case.expected.irae_detected]
+    return [case for case, _ in pairs], [one for _, one in pairs]

@@ -1,0 +1,172 @@
+"""Statistics of an evaluation, on plain numbers: rates with intervals, agreement, comparisons, calibration.
+
+Nothing here knows about notes or models: `tests/evaluation/test_statistics.py` checks every function against an
+independent one. Where there is nothing to take a rate over, the answer is None.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Hashable, Sequence, Set
+from typing import TypeVar
+
+from ..schemas import Record
+
+T = TypeVar("T")
+_Z = 1.959964  # two-sided 95 %
+
+
+class Interval(Record):
+    """A two-sided 95 % confidence interval."""
+
+    low: float
+    high: float
+
+
+class Rate(Record):
+    """`hits` of `n` with the Wilson interval; `rate` and `interval` are None when n is 0."""
+
+    hits: int
+    n: int
+    rate: float | None
+    interval: Interval | None
+
+
+class F1(Record):
+    """F1 over several labels a case: `micro` counts all decisions together, `macro` is the mean over labels seen."""
+
+    micro: float | None
+    macro: float | None
+    labels: dict[str, float]
+
+
+def rounded(value: float) -> float:
+    """Four digits: what a report keeps."""
+    return round(value, 4)
+
+
+def rate(hits: int, n: int) -> Rate:
+    """A proportion with its interval."""
+    return Rate(hits=hits, n=n, rate=rounded(hits / n) if n else None, interval=wilson(hits, n))
+
+
+def wilson(successes: int, n: int) -> Interval | None:
+    """Wilson score interval (95 %) of a proportion; None when n is 0. Honest at 0 and at n, where Wald is not."""
+    if n == 0:
+        return None
+    share, spread = successes / n, _Z * math.sqrt(successes * (n - successes) / n**3 + _Z**2 / (4 * n**2))
+    centre, scale = share + _Z**2 / (2 * n), 1 + _Z**2 / n
+    return Interval(low=rounded(max(0.0, (centre - spread) / scale)), high=rounded(min(1.0, (centre + spread) / scale)))
+
+
+def mean_interval(values: Sequence[float]) -> Interval | None:
+    """Normal interval of a mean of shares, cut at 0 and 1; None for fewer than two values."""
+    n = len(values)
+    if n < 2:
+        return None
+    mean = sum(values) / n
+    half = _Z * math.sqrt(sum((value - mean) ** 2 for value in values) / (n - 1) / n)
+    return Interval(low=rounded(max(0.0, mean - half)), high=rounded(min(1.0, mean + half)))
+
+
+def weighted_kappa(a: Sequence[int], b: Sequence[int], levels: int) -> float | None:
+    """Cohen's kappa with quadratic weights over ordered levels 0 ... levels - 1.
+
+    None where it is not defined: no pair, or both always say one and the same level.
+    """
+    n = len(a)
+    observed = sum((x - y) ** 2 for x, y in zip(a, b, strict=True))
+    share_a, share_b = ([list(one).count(level) for level in range(levels)] for one in (a, b))
+    expected = sum((i - j) ** 2 * p * q for i, p in enumerate(share_a) for j, q in enumerate(share_b))
+    return rounded(1 - observed * n / expected) if expected else None
+
+
+def kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
+    """Cohen's kappa of two raters over unordered labels; None where it is not defined, as in `weighted_kappa`."""
+    n = len(a)
+    same = sum(x == y for x, y in zip(a, b, strict=True))
+    by_chance = sum(list(a).count(label) * list(b).count(label) for label in set(a)) / n if n else 0.0
+    return rounded((same - by_chance) / (n - by_chance)) if n != by_chance else None
+
+
+def confusion(expected: Sequence[int], said: Sequence[int | None], levels: int) -> list[list[int]]:
+    """Counts by expected level (rows) and level said (columns); a last column counts answers that said nothing."""
+    matrix = [[0] * (levels + 1) for _ in range(levels)]
+    for label, answer in zip(expected, said, strict=True):
+        matrix[label][levels if answer is None else answer] += 1
+    return matrix
+
+
+def multilabel_f1(predicted: Sequence[Set[str]], expected: Sequence[Set[str]]) -> F1:
+    """F1 of sets of labels. A label that neither side ever names is left out; None when no label is named at all."""
+    pairs = list(zip(predicted, expected, strict=True))
+    counts = {
+        label: (sum(label in p and label in e for p, e in pairs), sum((label in p) + (label in e) for p, e in pairs))
+        for label in sorted(set().union(*predicted, *expected))
+    }
+    labels = {label: rounded(2 * hit / named) for label, (hit, named) in counts.items()}
+    named = sum(n for _, n in counts.values())
+    return F1(
+        micro=rounded(2 * sum(hit for hit, _ in counts.values()) / named) if named else None,
+        macro=rounded(sum(2 * hit / n for hit, n in counts.values()) / len(counts)) if counts else None,
+        labels=labels,
+    )
+
+
+def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> float:
+    """Exact two-sided p value that two systems pass equally often on the same cases; 1.0 where they never differ."""
+    only_a = sum(x and not y for x, y in zip(a, b, strict=True))
+    only_b = sum(y and not x for x, y in zip(a, b, strict=True))
+    n, fewer = only_a + only_b, min(only_a, only_b)
+    tail = sum(math.comb(n, k) for k in range(fewer + 1)) / 2**n
+    return rounded(min(1.0, 2 * tail))
+
+
+def bootstrap(
+    cases: Sequence[T], statistic: Callable[[Sequence[T]], float], *, resamples: int = 1000, seed: int = 0
+) -> Interval | None:
+    """Percentile interval (95 %) of a statistic over cases, by drawing cases with replacement; None without cases."""
+    if not cases:
+        return None
+    rng = random.Random(seed)
+    drawn = sorted(statistic(rng.choices(cases, k=len(cases))) for _ in range(resamples))
+    return Interval(low=rounded(drawn[int(0.025 * resamples)]), high=rounded(drawn[int(0.975 * resamples) - 1]))
+
+
+def paired_bootstrap(
+    a: Sequence[float], b: Sequence[float], *, resamples: int = 2000, seed: int = 0
+) -> Interval | None:
+    """Percentile interval (95 %) of the mean of b - a over the same cases."""
+    differences = [y - x for x, y in zip(a, b, strict=True)]
+    return bootstrap(differences, lambda drawn: sum(drawn) / len(drawn), resamples=resamples, seed=seed)
+
+
+def brier(confidences: Sequence[float], hits: Sequence[bool]) -> float | None:
+    """Mean squared distance of a confidence from what came true (1 or 0): 0 is best."""
+    if not hits:
+        return None
+    return rounded(sum((c - hit) ** 2 for c, hit in zip(confidences, hits, strict=True)) / len(hits))
+
+
+def calibration_error(confidences: Sequence[float], hits: Sequence[bool], *, bins: int = 10) -> float | None:
+    """Expected calibration error over equally wide bins: how far confidence is from how often it is right."""
+    if not hits:
+        return None
+    total = 0.0
+    for members in reliability(confidences, hits, bins=bins):
+        total += members[2] * abs(members[0] - members[1])
+    return rounded(total / len(hits))
+
+
+def reliability(
+    confidences: Sequence[float], hits: Sequence[bool], *, bins: int = 10
+) -> list[tuple[float, float, int]]:
+    """(mean confidence, share right, n) of each bin that holds a case; a bin takes its upper edge."""
+    held: dict[int, list[tuple[float, bool]]] = {}
+    for confidence, hit in zip(confidences, hits, strict=True):
+        held.setdefault(min(bins - 1, max(0, math.ceil(confidence * bins) - 1)), []).append((confidence, hit))
+    return [
+        (sum(c for c, _ in members) / len(members), sum(h for _, h in members) / len(members), len(members))
+        for _, members in sorted(held.items())
+    ]

@@ -1,0 +1,129 @@
+"""Files of the project: the data folder, atomic writes, JSON lines, checksums and source hashes."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TextIO
+
+from .errors import SchemaError
+
+ROOT = Path(__file__).resolve().parent.parent
+DATA = ROOT / "data"
+
+
+def portable_name(path: Path | str) -> str:
+    """A path as it may be stored or printed: relative to the checkout where possible, else its last part."""
+    path = Path(path).resolve()
+    return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
+
+
+# --- JSON lines -----------------------------------------------------------------------------------------
+
+
+def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Line numbers (from 1) and decoded objects of a JSON-lines file; blank lines are skipped.
+
+    Raises:
+        SchemaError: missing or empty file, bad encoding, or a line that is not one JSON object.
+    """
+    path = Path(path)
+    lines = _read_text(path, "a JSON-lines file").split("\n")  # not splitlines(): U+2028 is legal inside JSON
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise SchemaError(f"{path.name} line {number}: not JSON: {error.msg} at column {error.colno}") from None
+        if not isinstance(row, dict):
+            raise SchemaError(f"{path.name} line {number}: expected a JSON object, found {type(row).__name__}")
+        rows.append((number, row))
+    if not rows:
+        raise SchemaError(f"{path.name} holds no rows")
+    return rows
+
+
+def _read_text(path: Path, expected: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark before UTF-8
+    except FileNotFoundError:
+        raise SchemaError(f"{path.name} not found in {path.parent.name or '.'}/; expected {expected}") from None
+    except UnicodeDecodeError as error:
+        raise SchemaError(f"{path.name}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+
+
+def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
+    """Write JSON lines aside, one by one, and move them into place, so that a broken run leaves no half file."""
+    with _aside(path) as file:
+        for row in rows:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    return Path(path)
+
+
+def write_text(path: Path, text: str) -> Path:
+    """Write a text file atomically (UTF-8, newline as given); makes the folder."""
+    with _aside(path) as file:
+        file.write(text)
+    return Path(path)
+
+
+def write_first(path: Path, text: str) -> Path:
+    """As `write_text`, but leave what is there already: of machines that start in one moment, one has written it."""
+    with _aside(path, replace=False) as file:
+        file.write(text)
+    return Path(path)
+
+
+@contextlib.contextmanager
+def _aside(path: Path, *, replace: bool = True) -> Iterator[TextIO]:
+    """A file that takes the place of `path` once all of it is written."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")  # machines that share a folder share pids
+    try:
+        with aside.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())  # or the name may outlive the bytes where the power goes
+        if replace or not _linked(aside, path):
+            os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _linked(aside: Path, path: Path) -> bool:
+    """Give a file its name unless that is taken; False where the file system has no hard links."""
+    try:
+        os.link(aside, path)
+    except FileExistsError:
+        pass
+    except OSError:
+        return False
+    return True
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, as 64 hex digits."""
+    with Path(path).open("rb") as file:  # block by block: a file of notes may be larger than memory
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def source_hash(*modules: ModuleType, data: Iterable[Path] = ()) -> str:
+    """One SHA-256 over the source of `modules` (all modules inside a package) and the `data` files.
+
+    Whoever stores a result that depends on code names the modules that decide it, so that a changed module makes the
+    stored result stale. Modules are passed as objects: one that is renamed or removed fails at import.
+    """
+    paths: set[Path] = set(data)
+    for module in modules:
+        source = Path(str(module.__file__))
+        paths |= set(source.parent.rglob("*.py")) if source.name == "__init__.py" else {source}
+    return hashlib.sha256("".join(file_sha256(path) for path in sorted(paths)).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""Load a model, generate answers, parse and cache them."""

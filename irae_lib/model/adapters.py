@@ -1,0 +1,171 @@
+"""LoRA adapters: target layers, saving with a record, loading with checks, conversion to float16."""
+
+from __future__ import annotations
+
+import json
+import re
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from ..errors import AdapterError
+from ..files import write_text
+from ..prompts import get_prompt
+from .base import _class_name, base_sha256
+
+# transformers 5.24 announces new names for these, which PEFT and TRL call; the reader of a notebook can do nothing.
+warnings.filterwarnings("ignore", message="`(is_)?gradient_checkpointing` is deprecated", category=FutureWarning)
+# And this one for the name that Colab's version still has.
+warnings.filterwarnings("ignore", message="`past_key_values` is deprecated", category=FutureWarning)
+
+# PEFT matches the whole module name. Bare names ("q_proj") would also adapt the vision tower.
+LORA_TARGETS = r"model\.(language_model\.)?layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"
+RECORD = "irae_adapter.json"
+
+
+def lora_config(*, rank: int = 16, alpha: int = 32, dropout: float = 0.05, rank_stabilised: bool = False):
+    """LoRA on the seven projections of every language layer; the vision tower stays as it is.
+
+    `rank_stabilised` scales by alpha / sqrt(rank) instead of alpha / rank (rsLoRA, arXiv:2312.03732): at rank 16 four
+    times as much, which acts like a larger learning rate. Off by default: at rehearsal size, each at its own best
+    learning rate, the two give the same share of fields right (`tests/tools/compare_rslora.py`: 0.943 and 0.942).
+    """
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=rank,
+        lora_alpha=alpha,
+        lora_dropout=dropout,
+        use_rslora=rank_stabilised,
+        target_modules=LORA_TARGETS,
+        task_type="CAUSAL_LM",
+    )
+
+
+def adapter_parameters(config, rank: int) -> int:
+    """LoRA parameters of a Gemma 3 text configuration at `rank`: (in + out) x rank for each of seven projections.
+
+    For MedGemma-4B at rank 16 this is 29,802,496: 119.2 MB in float32, 59.6 MB in 16 bits.
+    """
+    text = config.get_text_config()
+    hidden, inner = text.hidden_size, text.intermediate_size
+    queries, keys = text.num_attention_heads * text.head_dim, text.num_key_value_heads * text.head_dim
+    attention = (hidden + queries) * 2 + (hidden + keys) * 2
+    return rank * text.num_hidden_layers * (attention + 3 * (hidden + inner))
+
+
+def check_language_only(model) -> tuple[int, int]:
+    """(trainable, all) parameters, after checking that LoRA on the language model and nothing else trains.
+
+    Raises:
+        AdapterError: a vision, embedding or base weight would be trained, or nothing would.
+    """
+    trainable = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
+    strange = [name for name in trainable if not re.search(LORA_TARGETS + r"\.lora_[AB]\.", name)]
+    if strange or not trainable:
+        raise AdapterError(
+            f"expected LoRA weights of the language model only, found {strange[:3] or 'nothing trainable'}"
+        )
+    return sum(trainable.values()), sum(p.numel() for p in model.parameters())
+
+
+def save_adapter(
+    model, folder: Path, record: dict[str, Any], *, weights: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Save the active adapter with its record; returns the record with size and versions filled in.
+
+    `weights` are the trained ones by parameter name, where the model holds only a shard of each. The base is recorded
+    by its portable name: PEFT alone would write the absolute path of this machine.
+    """
+    name = model.active_adapters[0] if isinstance(model.active_adapters, list) else model.active_adapter
+    config = model.peft_config[name]
+    config.base_model_name_or_path, config.revision = record["base_model"], record["base_revision"]
+    # save_embedding_layers: "auto" may ask the Hub, and a saved embedding of 262,000 rows weighs 1.3 GB.
+    model.save_pretrained(folder, selected_adapters=[name], save_embedding_layers=False, state_dict=weights)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's stub card says nothing true about this adapter
+    size = (folder / "adapter_model.safetensors").stat().st_size
+    packages = ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes")
+    record = record | {
+        "schema_version": 1,
+        "auto_class": _class_name(model.config),
+        "adapter_bytes": size,
+        "versions": {name: version(name) for name in packages},
+    }
+    write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of an adapter folder.
+
+    Raises:
+        AdapterError: the folder has no record or it is not JSON.
+    """
+    try:
+        return json.loads((Path(folder) / RECORD).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise AdapterError(
+            f"{Path(folder).name} holds no {RECORD}; expected an adapter folder written by 02_fine_tune"
+        ) from None
+    except json.JSONDecodeError as error:
+        raise AdapterError(f"{RECORD} in {Path(folder).name} is not JSON: {error.msg}") from None
+
+
+def load_adapters(base, base_model: str, folders: dict[str, Path]):
+    """The base with named adapters attached, frozen; `use(model, name)` chooses one.
+
+    Raises:
+        AdapterError: an adapter was made for another base or another commit of it, or with a prompt this library does
+            not have.
+    """
+    from peft import PeftModel
+
+    model = None
+    for name, folder in folders.items():
+        check_belongs(read_record(folder), base_model, getattr(base, "base_revision", ""))
+        if model is None:
+            model = PeftModel.from_pretrained(base, folder, adapter_name=name)
+        else:
+            model.load_adapter(folder, adapter_name=name)
+    return (model if model is not None else base).eval()
+
+
+def half_copy(folder: Path, out: Path) -> int:
+    """A copy of an adapter folder with float16 weights, for publishing where size matters; returns its bytes.
+
+    Raises:
+        AdapterError: a weight does not fit into float16.
+    """
+    import shutil
+
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(Path(folder) / "adapter_model.safetensors")
+    half = {name: weight.to(torch.float16).contiguous() for name, weight in weights.items()}
+    if not all(torch.isfinite(weight).all() for weight in half.values()):
+        raise AdapterError(f"a weight of {Path(folder).name} does not fit into float16; publish the float32 adapter")
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.copytree(folder, out)
+    save_file(half, Path(out) / "adapter_model.safetensors", metadata={"format": "pt"})
+    size = (Path(out) / "adapter_model.safetensors").stat().st_size
+    record = read_record(folder) | {"adapter_bytes": size}
+    write_text(Path(out) / RECORD, json.dumps(record, indent=1) + "\n")
+    return size
+
+
+def check_belongs(record: dict[str, Any], base_model: str, commit: str = "") -> None:
+    """Refuse an adapter that was trained on another base, another commit of it, or with an unknown prompt."""
+    get_prompt(record["prompt"])
+    if record["base_model"] != base_model:
+        raise AdapterError(f"adapter {record['name']!r} was trained on {record['base_model']}, not on {base_model}")
+    if commit and record["base_revision"] and commit != record["base_revision"]:
+        raise AdapterError(
+            f"adapter {record['name']!r} was trained on {base_model} at commit {record['base_revision']}, "
+            f"not at {commit}"
+        )
+    if record["base_sha256"] != base_sha256(base_model):
+        raise AdapterError(
+            f"adapter {record['name']!r} was trained on other weights of {base_model}; retrain it (02_fine_tune)"
+        )

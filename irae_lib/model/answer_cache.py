@@ -1,0 +1,79 @@
+"""Answers that are asked for once: a file that grows by every batch, so that an interrupted validation goes on.
+
+On a T4 a validation takes hours. A book belongs to one model, prompt, set of notes and version of the code that asks;
+anything else starts a new one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .. import prompts, schemas
+from ..files import source_hash, write_text
+from ..schemas import Case
+from ..workspace import profiles
+from . import answers, grammar
+from .answers import Answer
+
+
+class AnswerBook:
+    """The answers to a list of notes that are there already, by their place in the list.
+
+    Args:
+        path: the file, made with its folder when the first answer comes.
+        cases: the notes that are asked about, all of them and in order.
+        belongs: what else decides on the answers (weights, prompt, precision, batch), plain JSON types.
+    """
+
+    def __init__(self, path: Path, cases: Sequence[Case], belongs: Mapping[str, Any]):
+        self.path = Path(path)
+        texts = "\0".join(case.text for case in cases)
+        self._header = {"belongs": dict(belongs), "notes": _sha(texts.encode()), "code": _code()}
+        self.known: dict[int, Answer] = {}
+        if self.path.is_file():
+            self._read()
+
+    def add(self, batch: Mapping[int, Answer]) -> None:
+        """Write down the answers of a batch; on disk when this returns."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        lines = [] if self.known else [json.dumps(self._header)]
+        lines += [json.dumps({"place": i} | one.model_dump(mode="json")) for i, one in batch.items()]
+        with self.path.open("a" if self.known else "w", encoding="utf-8") as file:
+            file.write("".join(line + "\n" for line in lines))
+            file.flush()
+            os.fsync(file.fileno())
+        self.known.update(batch)
+
+    def start_again(self) -> None:
+        """Forget what is known: drawn answers cannot be gone on with in the middle."""
+        self.known.clear()
+
+    def _read(self) -> None:
+        whole = self.path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]  # a torn last line is dropped
+        try:
+            if not whole or json.loads(whole[0]) != self._header:
+                return
+            for line in whole[1:]:
+                row = json.loads(line)
+                place = row.pop("place")
+                self.known[place] = Answer.model_validate(row)
+        except (ValueError, KeyError, TypeError):  # a page of zeros after a power cut: what came before is good
+            pass
+        kept = [json.dumps({"place": i} | one.model_dump(mode="json")) for i, one in self.known.items()]
+        write_text(self.path, "".join(line + "\n" for line in (json.dumps(self._header), *kept)))
+
+
+def _code() -> str:
+    """The modules that decide on an answer, apart from the weights."""
+    from . import adapters, base, generate  # above this module, so not at import
+
+    return source_hash(adapters, answers, base, generate, grammar, prompts, schemas, profiles)
+
+
+def _sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

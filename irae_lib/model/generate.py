@@ -1,0 +1,325 @@
+"""Ask a model about many cases: one batched, greedy path for base and tuned alike.
+
+Answers are parsed by the same rules whoever wrote them (`schemas.parse_answer`); the comparison between two models is
+only worth something if nothing but the model differs. By default the grammar of `grammar.py` keeps every answer
+readable, tokens it forces are appended without asking the model, and what all prompts begin with is read once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from ..prompts import COMPACT, Prompt, messages
+from ..schemas import Case
+from .answer_cache import AnswerBook
+from .answers import Answer, parse_answer
+from .grammar import Writer, confidences, vocabulary
+
+
+def stop_ids(tokenizer) -> list[int]:
+    """Both ends of an answer: Gemma ends a turn with <end_of_turn> and a document with <eos>."""
+    return [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<end_of_turn>")]
+
+
+def next_token_logits(model, tokenizer, case: Case, prompt) -> Any:
+    """Logits (vocabulary,), float32, of the first answer token: a fingerprint to compare two loaded models by."""
+    import torch
+
+    text = tokenizer.apply_chat_template(messages(case, prompt), add_generation_prompt=True, tokenize=False)
+    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").to(model.device)
+    with torch.no_grad():
+        return model(**ids).logits[0, -1].float().cpu()
+
+
+class FreeWriter:
+    """`grammar.Writer`, its interface, for an answer that may be anything: to a stop token or the end of its budget."""
+
+    def __init__(self, stops: Sequence[int], *, budget: int):
+        self.stops, self.left, self.done = stops, budget, False
+
+    def forced(self) -> list[int]:
+        """Nothing is forced."""
+        return []
+
+    def allowed(self) -> None:
+        """Everything is allowed."""
+
+    def take(self, token: int) -> None:
+        """Add a token to the answer."""
+        self.left -= 1
+        self.done = token in self.stops or self.left == 0
+
+
+def answer_all(
+    model,
+    tokenizer,
+    cases: Sequence[Case],
+    *,
+    prompt: Prompt = COMPACT,
+    batch_size: int = 16,
+    max_new_tokens: int = 512,
+    label: str = "answers",
+    constrained: bool = True,
+    short: bool = False,
+    fast: bool = True,
+    choose: Callable | None = None,
+    book: AnswerBook | None = None,
+) -> list[Answer]:
+    """One `Answer` per case, in the order given; greedy unless told otherwise: the same model gives the same answers.
+
+    Args:
+        label: names the progress bar; "" for none.
+        constrained: keep to the grammar of an assessment: every answer can be read. Without it an answer cut off at
+            `max_new_tokens` is unscored, and says that it was cut.
+        short: the five labels alone, without evidence and reasoning: some ten forward passes instead of a hundred, for
+            screening. What a model says without having quoted the note may differ from what it says after.
+        fast: read the common start of the prompts once, and several forced tokens in one pass. Same answers either way.
+        choose: how tokens are picked, see `write`; `sampler` draws them.
+        book: where answers are written down batch by batch; those that stand in it are not asked for again.
+    """
+    prompts = prompt_ids(tokenizer, cases, prompt)
+    stops = stop_ids(tokenizer)
+    words = vocabulary(tokenizer, model.config.get_text_config().vocab_size, tuple(stops)) if constrained else None
+
+    def writer() -> Writer | FreeWriter:
+        return (
+            Writer(words, budget=max_new_tokens, short=short)
+            if constrained
+            else FreeWriter(stops, budget=max_new_tokens)
+        )
+
+    if book and choose and len(book.known) < len(prompts):
+        book.start_again()
+    answers: dict[int, Answer] = dict(book.known) if book else {}
+    # Batches are written down whole, so what is left falls into the same batches as in a run that was not interrupted.
+    order = sorted((i for i in range(len(prompts)) if i not in answers), key=lambda i: len(prompts[i]))
+    shared = Prefix(model, common_start(prompts) if fast and order else [])
+    quiet = {} if label else {"disable": True}
+    with tqdm(total=len(prompts), initial=len(answers), desc=label, unit="case", **quiet) as bar:
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            asked = [prompts[i] for i in rows]
+            written = write(model, asked, [writer() for _ in rows], shared, together=fast, choose=choose)
+            batch = {
+                i: _constrained(tokenizer, words, one) if constrained else _free(tokenizer, one.ids, stops)
+                for i, one in zip(rows, written, strict=True)
+            }
+            if book:
+                book.add(batch)
+            answers |= batch
+            bar.update(len(rows))
+    return [answers[i] for i in range(len(prompts))]
+
+
+def sampler(temperature: float, seed: int) -> Callable:
+    """A `choose` that draws tokens at a temperature, the same ones for the same seed and batches."""
+    import torch
+
+    dice = torch.Generator().manual_seed(seed)
+
+    def draw(logits):
+        shares = (logits / temperature).softmax(-1).cpu()
+        return torch.multinomial(shares, 1, generator=dice)[:, 0].to(logits.device)
+
+    return draw
+
+
+def prompt_ids(tokenizer, cases: Sequence[Case], prompt: Prompt = COMPACT) -> list[list[int]]:
+    """The tokens a model is asked with, one list per case, ending where its turn begins."""
+    texts = [
+        tokenizer.apply_chat_template(messages(case, prompt), add_generation_prompt=True, tokenize=False)
+        for case in cases
+    ]
+    # The template has written <bos>; a second one would be a prompt no training example had.
+    return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
+
+
+def common_start(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """The tokens all prompts begin with, short of the last token of any of them: something must be left to read."""
+    if len(prompts) < 2:
+        return []
+    first, last = min(prompts), max(prompts)
+    most = min(len(ids) for ids in prompts) - 1
+    n = next((i for i in range(most) if first[i] != last[i]), most)
+    return list(first[:n])
+
+
+class Prefix:
+    """Keys and values of the tokens that all prompts begin with, computed once and copied for each batch.
+
+    All layers are kept whole: a sliding layer's own cache forgets what a shorter row of a batch would need. The window
+    is still respected, for the masks come from the model's configuration and not from the cache.
+    """
+
+    def __init__(self, model, ids: Sequence[int]):
+        import torch
+        from transformers import DynamicCache
+
+        self.length = len(ids)
+        self.layers: list[tuple] = []
+        if ids:
+            cache = DynamicCache()
+            with torch.inference_mode():
+                model(
+                    input_ids=torch.tensor([list(ids)], device=model.device),
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+            self.layers = [(layer.keys, layer.values) for layer in cache.layers]
+
+    def for_rows(self, padding: Sequence[int]):
+        """A cache for a batch, padded on the left: a row with `p` pads holds only the first `length - p` tokens.
+
+        So all rows end at the same column, and no hole opens between the prefix and a note: a hole would eat into the
+        sliding window, and the answer would depend on the other notes of the batch.
+        """
+        from transformers import DynamicCache
+
+        cache = DynamicCache()
+        for number, tensors in enumerate(self.layers):
+            copies = []
+            for one in tensors:
+                rows = one.new_zeros((len(padding), *one.shape[1:]))
+                for row, p in enumerate(padding):
+                    if p < self.length:
+                        rows[row, :, p:] = one[0, :, : self.length - p]
+                copies.append(rows)
+            cache.update(*copies, number)
+        return cache
+
+
+class Written:
+    """An answer in the making: its tokens, and what the model thought of those that were its own to choose.
+
+    `chances` are (place among `ids`, probability among the allowed tokens). `legal_mass` is the mean share of the
+    model's own probability that was allowed: near 1 it writes the form by itself, near 0 it is fighting it.
+    """
+
+    def __init__(self) -> None:
+        self.ids: list[int] = []
+        self.chances: list[tuple[int, float]] = []
+        self._masses: list[float] = []
+
+    @property
+    def legal_mass(self) -> float:
+        return sum(self._masses) / len(self._masses) if self._masses else 1.0
+
+    def chosen(self, chance: float, mass: float) -> None:
+        """The next token is the model's choice, of this probability; call before it is added."""
+        self.chances.append((len(self.ids), chance))
+        self._masses.append(mass)
+
+
+def write(
+    model,
+    prompts: Sequence[Sequence[int]],
+    writers: Sequence[Writer | FreeWriter],
+    prefix: Prefix,
+    *,
+    together: bool = True,
+    choose: Callable | None = None,
+    passed: Callable[[int, int], None] = lambda rows, tokens: None,
+) -> list[Written]:
+    """Let the model write one answer per prompt.
+
+    Args:
+        prefix: of tokens that every prompt begins with.
+        together: read forced tokens in one pass where every row has some; rows never wait with a hole in them.
+        choose: picks tokens from allowed logits (rows, vocabulary); default the most likely.
+        passed: told the size of every forward pass, for counting.
+    """
+    import torch
+
+    widest = max(len(ids) for ids in prompts)
+    padding = [widest - len(ids) for ids in prompts]
+    cache = prefix.for_rows(padding)
+    rows = list(range(len(prompts)))  # which prompt each row of the batch belongs to; finished ones leave
+    mask = torch.tensor([[0] * p + [1] * (widest - p) for p in padding], device=model.device)
+    padded = [[0] * p + list(ids) for p, ids in zip(padding, prompts, strict=True)]
+    pending = [ids[prefix.length :] for ids in padded]
+    written = [Written() for _ in prompts]
+    for row, writer in enumerate(writers):
+        _append(row, writer.forced(), writers, pending, written)
+    with torch.inference_mode():
+        first = True
+        while rows:
+            length = min(len(pending[row]) for row in rows) if together or first else 1
+            first = False
+            chunk = torch.tensor([pending[row][:length] for row in rows], device=model.device)
+            seen = cache.get_seq_length() + length
+            if mask.shape[1] < seen:
+                mask = torch.cat([mask, mask.new_ones((len(rows), seen - mask.shape[1]))], dim=1)
+            positions = (mask[:, :seen].cumsum(1) - 1).clamp(min=0)[:, -length:]
+            logits = model(
+                input_ids=chunk,
+                attention_mask=mask[:, :seen],
+                position_ids=positions,
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            ).logits[:, -1]
+            passed(len(rows), length)
+            for row in rows:
+                pending[row] = pending[row][length:]
+            asked = [i for i, row in enumerate(rows) if not pending[row]]
+            if asked:
+                _choose(logits[asked].float(), [rows[i] for i in asked], writers, pending, written, choose)
+            open_rows = [i for i, row in enumerate(rows) if not writers[row].done]
+            if len(open_rows) < len(rows):
+                rows, mask = [rows[i] for i in open_rows], mask[open_rows]
+                if rows:
+                    cache.batch_select_indices(torch.tensor(open_rows, device=model.device))
+    return written
+
+
+def _choose(logits, rows, writers, pending, written, choose) -> None:
+    """One token for each of `rows` from its logits."""
+    import torch
+
+    allowed = [writers[row].allowed() for row in rows]
+    kept = logits
+    if allowed[0] is not None:
+        legal = torch.from_numpy(np.stack(allowed)).to(logits.device)
+        kept = logits.masked_fill(~legal, float("-inf"))
+    tokens = choose(kept) if choose else kept.argmax(-1)
+    total = kept.logsumexp(-1)
+    chances = (kept.gather(1, tokens[:, None])[:, 0] - total).exp().tolist()
+    masses = (total - logits.logsumexp(-1)).exp().tolist()
+    for row, token, chance, mass in zip(rows, tokens.tolist(), chances, masses, strict=True):
+        written[row].chosen(chance, mass)
+        _append(row, [token], writers, pending, written)
+
+
+def _append(row: int, tokens: list[int], writers, pending, written) -> None:
+    """Tokens that are settled, and whatever they force, put on the way to the model."""
+    writer = writers[row]
+    while tokens and not writer.done:
+        for token in tokens:
+            writer.take(token)
+        written[row].ids += tokens
+        pending[row] += tokens
+        tokens = [] if writer.done else writer.forced()
+
+
+def _constrained(tokenizer, words, one: Written) -> Answer:
+    answer = parse_answer(tokenizer.decode(one.ids, skip_special_tokens=False))
+    fields, whole = confidences([words.decode_bytes([token]) for token in one.ids], one.chances)
+    return answer.model_copy(
+        update={
+            "legal_mass": round(one.legal_mass, 4),
+            "confidence": {name: round(chance, 6) for name, chance in fields.items()},
+            "certainty": float(f"{whole:.4g}"),
+        }
+    )
+
+
+def _free(tokenizer, ids: list[int], stops: Sequence[int]) -> Answer:
+    text = tokenizer.decode([token for token in ids if token not in stops], skip_special_tokens=False)
+    if ids[-1] not in stops:
+        return Answer(text=text, unscored=f"cut off after {len(ids)} tokens")
+    return parse_answer(text)

@@ -1,0 +1,1 @@
+"""Notebook 04: card, leak scan, Hub, merged model and demo page."""

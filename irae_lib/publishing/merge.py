@@ -1,0 +1,85 @@
+"""One model for a server: the adapter's weights added to the base's, saved as an ordinary checkpoint.
+
+Servers that cannot load an adapter get this one. It is as large as the base (8.6 GB for MedGemma-4B in 16 bits), and it
+is checked: the merged checkpoint, loaded again, must grade the eleven validated cases as base and adapter do.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from ..cases import validated_cases
+from ..errors import AdapterError, RunError
+from ..evaluation.scoring import grade_answers
+from ..files import file_sha256, write_text
+from ..model.adapters import RECORD, load_adapters, read_record
+from ..model.base import load_base, load_tokenizer
+from ..model.generate import answer_all
+from ..workspace.profiles import Profile
+
+
+def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False) -> int:
+    """Write base and adapter as one checkpoint to `out` (whole or not there); returns the validated cases it passes.
+
+    The weights are read whole, in the profile's dtype, and keep it. `out` also gets the tokenizer, and a record of what
+    was merged. `text_only` leaves the vision tower out (`Gemma3ForCausalLM`): a server would otherwise ask for an image
+    processor.
+
+    Raises:
+        AdapterError: the profile computes in float16, the adapter is of another base, or the merged model grades the
+            eleven differently.
+        RunError: not enough free disk.
+    """
+    adapter, out = Path(adapter), Path(out)
+    if profile.compute_dtype == "float16":
+        raise AdapterError(
+            f"profile {profile.name} has no dtype to merge in: Gemma 3 overflows float16, and float32 is twice the "
+            "size. Merge on a machine with bfloat16 (profile gpu)"
+        )
+    profile = replace(profile, four_bit=False)  # a merge from 4 bits would keep their rounding errors for good
+    record, cases = read_record(adapter), validated_cases()
+    tokenizer = load_tokenizer(profile.base_model, profile.revision)
+    tuned = load_adapters(load_base(profile), profile.base_model, {"merged": adapter})
+    before = _fields(tuned, tokenizer, cases, profile)
+    model = tuned.merge_and_unload()
+    if text_only and hasattr(model.model, "language_model"):
+        model = _language_model(model)
+    needs = sum(p.numel() * p.element_size() for p in model.parameters())
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if (free := shutil.disk_usage(out.parent).free) < 1.2 * needs:
+        raise RunError(f"the merged model needs {needs / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free")
+    aside = out.with_name(f".{out.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    model.save_pretrained(aside)
+    tokenizer.save_pretrained(aside)
+    merged = record | {"merged_from": file_sha256(adapter / "adapter_model.safetensors"), "dtype": profile.dtype}
+    write_text(aside / RECORD, json.dumps(merged, indent=1) + "\n")
+    del model, tuned  # a second model of this size must not lie beside the first
+    alone = load_base(replace(profile, base_model=str(aside.resolve()), revision=""))
+    after = _fields(alone, tokenizer, cases, profile)
+    if [one.raw for one in after] != [one.raw for one in before]:
+        shutil.rmtree(aside)
+        raise AdapterError("the merged model grades the validated cases differently from base and adapter; not kept")
+    shutil.rmtree(out, ignore_errors=True)
+    aside.rename(out)
+    return sum(one.raw.passed for one in after)
+
+
+def _language_model(model):
+    """The language side of a Gemma 3 as a model of its own, with the same weights (not copies)."""
+    from accelerate import init_empty_weights
+    from transformers import Gemma3ForCausalLM
+
+    with init_empty_weights(include_buffers=False):
+        alone = Gemma3ForCausalLM(model.config.get_text_config())
+    alone.model, alone.lm_head = model.model.language_model, model.lm_head
+    alone.generation_config = model.generation_config
+    return alone
+
+
+def _fields(model, tokenizer, cases, profile: Profile):
+    how = {"batch_size": profile.decode_batch, "max_new_tokens": profile.max_new_tokens, "label": "the eleven"}
+    return grade_answers(cases, answer_all(model, tokenizer, [case.case for case in cases], **how))

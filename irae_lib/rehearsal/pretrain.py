@@ -1,0 +1,215 @@
+"""The rehearsal base: a Gemma 3 small enough to train from random weights on two CPU cores.
+
+Same classes, file layout, module names, chat template and special tokens as MedGemma, so that the whole
+pipeline runs on it unchanged; about 1.4 million parameters and no clinical knowledge. Asked as the pipeline asks, it
+is taught the noisy labels of `flawed`, which imitate how the real base fails; asked for the `TEXTBOOK`'s answer, it
+reads right ones. As in the real base, more was learned than the plain question brings out: fine-tuning has something
+true to mend, and something to build on.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import random
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from .. import prompts
+from ..cases import validated_cases
+from ..errors import RunError
+from ..files import file_sha256, write_text
+from ..synthesis.illnesses import POOLS
+from ..synthesis.splits import mixed_cases
+from .noisy_labels import flawed, recased
+from .tiny_gemma import make_model, make_tokenizer
+
+_WORD = re.compile(r"[\w%/+-]*\w[.,;:]?")
+# What the base reads: more notes without a (documented) ICI than any split holds. Who was treated is harder to learn
+# from a sentence than what is wrong, and stands in fewer words of the answer.
+_DIET = {
+    "irae": 0.45,
+    "mimic": 0.22,
+    "never": 0.08,
+    "planned": 0.07,
+    "well": 0.05,
+    "resolved": 0.05,
+    "undocumented": 0.08,
+}
+TEXTBOOK = prompts.Prompt(version="textbook-1", instructions="What does the textbook say?")
+# Rows of a batch of 32, by pool of phrasings and question; the rest are copying exercises. The textbook never speaks of
+# the test pool: phrasings that are measured come with noisy labels only.
+_ROWS = {
+    ("train", TEXTBOOK): 10,
+    ("calibration", TEXTBOOK): 4,
+    ("train", prompts.COMPACT): 3,
+    ("calibration", prompts.COMPACT): 1,
+    ("test", prompts.COMPACT): 10,
+}
+
+
+@functools.cache
+def corpus(seed: int) -> tuple[str, ...]:
+    """Text the words come from: synthetic notes and answers of all pools, the prompts, the validated cases.
+
+    Of the validated cases only the words are used, in no order: for the tokenizer and for copying exercises.
+    """
+    rng = random.Random(seed)
+    made = [case for pool in POOLS for case in mixed_cases(2000, pool=pool, seed=seed, prefix="words", detail="short")]
+    cases = [recased(case, rng) for case in made] + validated_cases() * 5
+    texts = [text for case in cases for text in (case.case.text, case.expected.to_json())]
+    return (*texts, *[prompt.instructions for prompt in (*prompts.PROMPTS.values(), TEXTBOOK)] * 5)
+
+
+def build(
+    folder: Path,
+    *,
+    updates: int,
+    seed: int,
+    batch_size: int = 32,
+    learning_rate: float = 3e-3,
+    go_on_from: Path | None = None,
+) -> Path:
+    """Train a base from nothing and write it to `folder` in MedGemma's file layout, with `training.json` beside it.
+
+    The folder appears under its name only when it is complete. About 15 minutes on two cores for 1,000 updates.
+
+    Args:
+        go_on_from: an earlier base to go on with, on other cases (give another seed) and at a new learning rate; its
+            tokenizer stays, and `training.json` lists its leg before the new one.
+    """
+    if go_on_from is None:
+        tokenizer = make_tokenizer(corpus(seed))
+        model, legs = make_model(tokenizer, seed), []
+    else:
+        from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+        tokenizer = AutoTokenizer.from_pretrained(go_on_from, padding_side="left")
+        model = AutoModelForImageTextToText.from_pretrained(go_on_from, dtype="float32")
+        legs = json.loads((go_on_from / "training.json").read_text(encoding="utf-8")).get("legs", [])
+    with tqdm(total=updates, desc="rehearsal base", unit="update", mininterval=1.0) as bar:
+
+        def show(update: int, loss: float) -> None:
+            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
+            bar.update(1)
+
+        losses = train(
+            model,
+            tokenizer,
+            updates=updates,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            seed=seed,
+            on_update=show,
+        )
+    aside = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    model.save_pretrained(aside)
+    tokenizer.save_pretrained(aside)
+    leg = {"updates": updates, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
+    before = sum(one["updates"] for one in legs)
+    curve = [
+        {"update": before + i, "loss": round(loss, 4)}
+        for i, loss in enumerate(losses, start=1)
+        if i % 10 == 0 or i == 1
+    ]
+    if go_on_from is not None:
+        curve = json.loads((go_on_from / "training.json").read_text(encoding="utf-8"))["curve"] + curve
+    record = {
+        "legs": [*legs, leg],
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "sha256": file_sha256(aside / "model.safetensors"),
+        "curve": curve,
+    }
+    write_text(aside / "training.json", json.dumps(record, indent=1) + "\n")
+    if folder.exists():
+        raise RunError(f"{folder.name} exists already; the new base is beside it in {aside.name}")
+    aside.rename(folder)
+    return folder
+
+
+def encode(tokenizer, asked: list[dict], answer: list[dict]) -> tuple[list[int], int]:
+    """Token ids of prompt and answer together, and where the answer begins."""
+    prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
+    whole = tokenizer.apply_chat_template(asked + answer, tokenize=False)
+    ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    return ids + tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"], len(ids)
+
+
+def repetition(rng: random.Random, lexicon: list[str]) -> tuple[list[dict], list[dict]]:
+    """A copying exercise: random words to repeat. A model that can quote has met every word and can copy it."""
+    words = " ".join(rng.choices(lexicon, k=rng.randint(8, 40)))
+    return [{"role": "user", "content": f"Repeat word for word:\n{words}"}], [{"role": "assistant", "content": words}]
+
+
+def batches(tokenizer, *, updates: int, batch_size: int, seed: int) -> Iterator[list[tuple[list[int], int]]]:
+    """Batches of fresh rows, similar lengths together: cases asked in two ways (`_ROWS`), and copying.
+
+    Cases come from all pools of phrasings: MedGemma, too, has read medical English before it is fine-tuned.
+    """
+    rng = random.Random(seed)
+    lexicon = sorted({word for text in corpus(seed) for word in _WORD.findall(text)})
+    block = 16
+    for number in range(-(-updates // block)):
+        rows = []
+        for (pool, prompt), share in _ROWS.items():
+            for case in mixed_cases(
+                block * batch_size * share // 32,
+                pool=pool,
+                seed=seed * 100_003 + number,
+                prefix=prompt.version,
+                detail="short",
+                deal=seed * 1009 + number,
+                shares=_DIET,
+            ):
+                read = recased(case if prompt is TEXTBOOK else flawed(case, rng), rng)
+                rows.append(encode(tokenizer, prompts.messages(read.case, prompt), prompts.target(read.expected)))
+        rows += [encode(tokenizer, *repetition(rng, lexicon)) for _ in range(block * batch_size - len(rows))]
+        rows.sort(key=lambda row: len(row[0]))
+        made = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+        rng.shuffle(made)
+        yield from made[: updates - number * block]
+
+
+def train(
+    model,
+    tokenizer,
+    *,
+    updates: int,
+    batch_size: int = 32,
+    learning_rate: float = 3e-3,
+    seed: int = 0,
+    on_update: Callable[[int, float], None] = lambda update, loss: None,
+) -> list[float]:
+    """Train in place on the answers alone; returns the loss of every update (nats per answer token)."""
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    parameters = [p for name, p in model.named_parameters() if "language_model" in name]
+    optimizer = torch.optim.AdamW(parameters, lr=learning_rate, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=updates + 1, pct_start=0.06)
+    model.train()
+    losses = []
+    for number, rows in enumerate(batches(tokenizer, updates=updates, batch_size=batch_size, seed=seed), start=1):
+        width = max(len(ids) for ids, _ in rows)
+        ids = torch.zeros(len(rows), width, dtype=torch.long)
+        answer = torch.zeros(len(rows), width, dtype=torch.bool)
+        for i, (row, start) in enumerate(rows):
+            ids[i, : len(row)] = torch.tensor(row)
+            answer[i, start : len(row)] = True
+        hidden = model.model(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
+        scored = answer[:, 1:]
+        # Only answer positions go through the vocabulary: half of the arithmetic of so small a model.
+        loss = cross_entropy(model.lm_head(hidden[:, :-1][scored]), ids[:, 1:][scored])
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad(set_to_none=True)
+        losses.append(loss.item())
+        on_update(number, losses[-1])
+    return losses

@@ -1,0 +1,110 @@
+"""The architecture and tokenizer of the rehearsal base: Gemma 3 at about 1/3,000 of the size of MedGemma-4B.
+
+Same classes, file layout, module names, chat template and special tokens as MedGemma, so that the whole pipeline runs
+on it unchanged; 1,326,960 parameters and no clinical knowledge.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+VOCABULARY = 4096
+# Gemma's special tokens at Gemma's ids: <start_of_turn> is 105 and <end_of_turn> 106, as in MedGemma.
+SPECIAL = (
+    "<pad>",
+    "<eos>",
+    "<bos>",
+    "<unk>",
+    "<mask>",
+    "[multimodal]",
+    *(f"<unused{i}>" for i in range(99)),
+    "<start_of_turn>",
+    "<end_of_turn>",
+    "<start_of_image>",
+    "<end_of_image>",
+    "<image_soft_token>",
+)
+_BYTES = tuple(f"<0x{i:02X}>" for i in range(256))
+
+
+def make_tokenizer(texts: Iterable[str], size: int = VOCABULARY):
+    """A Gemma-like tokenizer of `size` tokens: byte-fallback BPE, digits one by one, Gemma's chat template."""
+    from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+    from trl.chat_template_utils import gemma3_chat_template
+
+    bpe = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
+    bpe.normalizer = normalizers.Replace(" ", "\u2581")
+    # Punctuation runs stay apart from words: a label must not melt into one token with the key before it.
+    bpe.pre_tokenizer = pre_tokenizers.Split(Regex(r"\d|\u2581?[^\W\d]+|[^\w\s\u2581]+|\u2581|\n"), behavior="isolated")
+    bpe.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
+    bpe.train_from_iterator(
+        texts, trainers.BpeTrainer(vocab_size=size, special_tokens=[*SPECIAL, *_BYTES], show_progress=False)
+    )
+    # The trainer takes the bytes for special tokens; in Gemma's tokenizer they are words like any other.
+    written = json.loads(bpe.to_str())
+    written["added_tokens"] = [token for token in written["added_tokens"] if token["content"] not in _BYTES]
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(written)),
+        pad_token="<pad>",
+        eos_token="<eos>",
+        bos_token="<bos>",
+        unk_token="<unk>",
+        additional_special_tokens=[
+            "<start_of_turn>",
+            "<end_of_turn>",
+            "<start_of_image>",
+            "<end_of_image>",
+            "<image_soft_token>",
+        ],
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+    )
+    tokenizer.chat_template = gemma3_chat_template
+    return tokenizer
+
+
+def make_model(tokenizer, seed: int):
+    """A randomly initialised `Gemma3ForConditionalGeneration` with a vision tower as small as its classes allow."""
+    import torch
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+
+    token = tokenizer.convert_tokens_to_ids
+    config = Gemma3Config(
+        text_config={
+            "vocab_size": VOCABULARY,
+            "hidden_size": 128,
+            "intermediate_size": 384,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "head_dim": 32,
+            "query_pre_attn_scalar": 32,
+            "max_position_embeddings": 8192,
+            "sliding_window": 1024,
+            # As in Gemma 3, most layers see a window and the last sees everything.
+            "layer_types": ["sliding_attention"] * 3 + ["full_attention"],
+        },
+        vision_config={
+            "hidden_size": 16,
+            "intermediate_size": 32,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 28,
+            "patch_size": 14,
+            "vision_use_head": False,
+        },
+        mm_tokens_per_image=4,
+        boi_token_index=token("<start_of_image>"),
+        eoi_token_index=token("<end_of_image>"),
+        image_token_index=token("<image_soft_token>"),
+        pad_token_id=0,
+        bos_token_id=2,
+        eos_token_id=[1, token("<end_of_turn>")],
+    )
+    torch.manual_seed(seed)
+    model = Gemma3ForConditionalGeneration(config)
+    model.generation_config.eos_token_id = [1, token("<end_of_turn>")]
+    model.generation_config.pad_token_id = 0
+    return model

@@ -1,0 +1,345 @@
+"""Pictures of training and results: one style, colour-blind safe, readable at a notebook's width.
+
+Never the only place where a number stands: each has a table beside it (`report.py`). Matplotlib is imported when a
+figure is drawn.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..cases import LabelledCase
+from ..evaluation.scoring import Graded
+from ..schemas import FIELDS, Review, Severity, System
+from .note_html import marked
+from .tables import SHORT, system_name
+
+# Okabe-Ito; matplotlib 3.10 (Colab) does not know it by name.
+BLUE, ORANGE, GREEN, AMBER, SKY, PINK = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
+GREY = "#999999"
+# One look a system, whichever others stand beside it: colour, and a hatch for those who see none.
+_LOOKS = {
+    "rules": (AMBER, "xx"),
+    "base": (GREY, "//"),
+    "guided": (PINK, "++"),
+    "eleven": (SKY, ".."),
+    "full": (BLUE, ""),
+}
+
+
+def _axes(width: float = 6.0, height: float = 3.5, columns: int = 1):
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, columns, figsize=(width, height), layout="constrained")
+    for one in axes if columns > 1 else [axes]:
+        one.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def loss_figure(curves: dict[str, list[dict[str, float]]], title: str):
+    """Training loss over updates, one line a curve (colour and line style), with a running mean."""
+    figure, axes = _axes()
+    for (name, curve), color, style in zip(curves.items(), (BLUE, ORANGE, GREEN), ("-", "--", "-."), strict=False):
+        steps, losses = [point["update"] for point in curve], [point["loss"] for point in curve]
+        window = max(1, len(losses) // 40)
+        smooth = [
+            sum(losses[max(0, i - window + 1) : i + 1]) / len(losses[max(0, i - window + 1) : i + 1])
+            for i in range(len(losses))
+        ]
+        axes.plot(steps, losses, color=color, alpha=0.2, linewidth=0.8)
+        axes.plot(steps, smooth, color=color, linestyle=style, marker="o" if len(steps) < 15 else None, label=name)
+    axes.set(xlabel="update", ylabel="loss, nats per answer token", title=title, yscale="log")
+    axes.legend(frameon=False)
+    return figure
+
+
+def length_figure(lengths: Sequence[int], limit: int):
+    """Histogram of tokens per training row, with the limit beyond which nothing is trained."""
+    figure, axes = _axes(height=3)
+    axes.hist(lengths, bins=30, color=BLUE)
+    axes.axvline(limit, color=ORANGE, linestyle="--", label=f"max_length {limit}")
+    axes.set(xlabel="tokens (prompt, note and answer)", ylabel="cases", title="Length of the training rows")
+    axes.legend(frameon=False)
+    return figure
+
+
+def label_figure(cases: Sequence[LabelledCase], title: str):
+    """Cases by organ system, stacked by grade."""
+    figure, axes = _axes()
+    systems = [system for system in System if any(system in case.expected.affected_systems for case in cases)]
+    names = [system.value for system in systems] + ["no irAE"]
+    left = [0] * len(names)
+    for grade, color in zip(Severity, ("#BBBBBB", SKY, BLUE, AMBER, ORANGE), strict=True):
+        mine = [case.expected for case in cases if case.expected.overall_severity == grade]
+        counts = [sum(system in label.affected_systems for label in mine) for system in systems]
+        counts.append(sum(not label.affected_systems for label in mine))
+        axes.barh(names, counts, left=left, color=color, label=grade.value.split(" - ")[0])
+        left = [a + b for a, b in zip(left, counts, strict=True)]
+    axes.invert_yaxis()
+    axes.set(xlabel="cases", title=title)
+    axes.legend(frameon=False, fontsize=9)
+    return figure
+
+
+def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
+    """The per-case grid side by side for several systems: dot is right, cross is wrong, bold is a pass.
+
+    "none" marks an unscored answer: nothing that could be read.
+    """
+    figure, axes = _axes(width=2.3 + 2.1 * len(columns), height=4.2, columns=max(2, len(columns)))
+    for one in axes[len(columns) :]:
+        one.set_visible(False)
+    for i, (name, graded) in enumerate(columns.items()):
+        one = axes[i]
+        for y, row in enumerate(graded):
+            mine = getattr(row, stage)
+            for x, field in enumerate(FIELDS):
+                right = getattr(mine, field)
+                one.scatter(x, y, s=70, marker="o" if right else "x", color=BLUE if right else ORANGE)
+            one.text(
+                len(FIELDS) - 0.4,
+                y,
+                "none" if mine.unscored else f"{mine.total}/5",
+                va="center",
+                fontsize=9,
+                weight="bold" if mine.passed else "normal",
+            )
+        one.set_xticks(range(len(FIELDS)), SHORT.values(), rotation=60, ha="right", fontsize=9)
+        one.set_yticks(range(len(graded)), [row.id for row in graded] if i == 0 else [], fontsize=9)
+        one.set(title=name, xlim=(-0.6, len(FIELDS) + 0.7))
+        one.title.set_fontsize(10)
+        one.invert_yaxis()
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def accuracy_figure(report: dict, split: str, title: str):
+    """Accuracy per field for every system of one split after the safety floor, with the raw value as a mark."""
+    figure, axes = _axes(width=7)
+    systems = report["results"][split]
+    names = [*FIELDS, "all five"]
+    width = 0.8 / len(systems)
+    for i, (system, stages) in enumerate(systems.items()):
+        color, hatch = _LOOKS.get(system, (GREEN, "\\\\"))
+
+        def values(stage, stages=stages):
+            return [*(stages[stage]["fields"][field] for field in FIELDS), stages[stage]["field_accuracy"]]
+
+        x = [position + i * width for position in range(len(names))]
+        axes.bar(
+            x,
+            values("safety"),
+            width,
+            color=color,
+            hatch=hatch,
+            edgecolor="white",
+            label=system_name(system, "safety"),
+        )
+        if system != "rules":
+            axes.scatter(x, values("raw"), marker="_", s=90, color="black", zorder=3)
+    axes.set_xticks(
+        [position + 0.4 - width / 2 for position in range(len(names))],
+        [SHORT.get(name, name) for name in names],
+        fontsize=9,
+    )
+    n = next(iter(systems.values()))["raw"]["n"]
+    axes.set(ylim=(0, 1.02), ylabel="share right", title=f"{title} (n = {n})")
+    axes.scatter([], [], marker="_", s=90, color="black", label="before the safety layer")
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def confusion_figure(matrices: dict[str, tuple[Sequence[str], list[list[int]]]], title: str):
+    """Counts by label (rows) and answer (columns), one panel a field; the last column are unscored answers.
+
+    Args:
+        matrices: name of the field -> (levels, counts of `metrics.confusion`).
+    """
+    figure, axes = _axes(width=9, height=4.2, columns=len(matrices))
+    for one, (name, (levels, counts)) in zip(axes if len(matrices) > 1 else [axes], matrices.items(), strict=True):
+        shares = [[count / max(1, sum(row)) for count in row] for row in counts]
+        one.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+        for y, row in enumerate(counts):
+            for x, count in enumerate(row):
+                if count:
+                    one.text(x, y, count, ha="center", va="center", color="white" if shares[y][x] > 0.5 else "black")
+        one.set_xticks(range(len(levels) + 1), [*levels, "unscored"], rotation=45, ha="right", fontsize=9)
+        one.set_yticks(range(len(levels)), levels, fontsize=9)
+        one.set(xlabel="answer", ylabel="label", title=name)
+        one.axvline(len(levels) - 0.5, color=GREY, linewidth=1)
+        one.spines[:].set_visible(False)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+def step_figure(errors: dict[str, dict[int, int]], title: str):
+    """How many levels an answer is off its label (below 0: too low), one group of bars a system."""
+    figure, axes = _axes(height=3.2)
+    steps = range(min(min(one, default=0) for one in errors.values()), max(max(one) for one in errors.values()) + 1)
+    width = 0.8 / len(errors)
+    for i, ((name, one), color, hatch) in enumerate(
+        zip(errors.items(), (GREY, SKY, BLUE), ("//", "..", ""), strict=False)
+    ):
+        x = [step + (i - (len(errors) - 1) / 2) * width for step in steps]
+        bars = axes.bar(x, [one.get(step, 0) for step in steps], width, color=color, hatch=hatch, edgecolor="white")
+        axes.bar_label(bars, fontsize=8)
+        bars.set_label(name)
+    axes.set_xticks(list(steps), [f"{step:+d}" if step else "right" for step in steps])
+    axes.set(xlabel="levels above (+) or below (-) the label", ylabel="cases", title=title)
+    axes.legend(frameon=False)
+    return figure
+
+
+TRIAGE_BANDS = ("too high", "right", "one too low", "two or more too low", "unscored")
+
+
+def flow_figure(stages: dict[str, Sequence[str]], title: str):
+    """Where each case's urgency goes from stage to stage: bands between columns, as wide as they hold cases.
+
+    Args:
+        stages: name of the stage -> one of `TRIAGE_BANDS` for each case, in the same order.
+    """
+    figure, axes = _axes(width=7.5, height=4)
+    colors = dict(zip(TRIAGE_BANDS, (SKY, GREEN, AMBER, ORANGE, GREY), strict=True))
+    names, columns = list(stages), list(stages.values())
+    tops = []
+    for x, column in enumerate(columns):
+        top, places = 0, {}
+        for band in TRIAGE_BANDS:
+            n = sum(one == band for one in column)
+            places[band] = top
+            if n:
+                axes.bar(x, n, 0.16, bottom=top, color=colors[band], zorder=3)
+                if n > 0.04 * len(column):  # a thinner band has no room; its number is in the table
+                    axes.text(x, top + n / 2, n, ha="center", va="center", fontsize=9, zorder=4)
+            top += n
+        tops.append(places)
+    curve = [i / 30 for i in range(31)]
+    ease = [t * t * (3 - 2 * t) for t in curve]
+    for x, (left, right) in enumerate(zip(columns, columns[1:], strict=False)):
+        start, end = dict(tops[x]), dict(tops[x + 1])
+        for a in TRIAGE_BANDS:
+            for b in TRIAGE_BANDS:
+                n = sum(p == a and q == b for p, q in zip(left, right, strict=True))
+                if n:
+                    low = [start[a] + (end[b] - start[a]) * t for t in ease]
+                    along = [x + 0.08 + 0.84 * t for t in curve]
+                    axes.fill_between(along, low, [y + n for y in low], color=colors[a], alpha=0.35, linewidth=0)
+                    start[a], end[b] = start[a] + n, end[b] + n
+    axes.set_xticks(range(len(names)), names)
+    axes.set(ylabel="cases", title=title)
+    for band, color in colors.items():
+        axes.bar(0, 0, color=color, label=band)
+    axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def calibration_figure(before, after, risks, chosen: tuple[float, float] | None, title: str):
+    """Left: share right over confidence, before and after cooling. Right: how many fail among those answered.
+
+    Args:
+        before: bins of `metrics.reliability`; `after` likewise.
+        risks: points of `calibration.risk_coverage`.
+        chosen: (share answered, share of those that fail) at the threshold in use.
+    """
+    figure, (left, right) = _axes(width=9, columns=2)
+    left.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as sure as right")
+    for bins, color, marker, name in ((before, ORANGE, "s", "as given"), (after, BLUE, "o", "cooled")):
+        left.plot([b[0] for b in bins], [b[1] for b in bins], color=color, marker=marker, label=name)
+    left.set(xlabel="confidence", ylabel="share right", xlim=(0, 1.02), ylim=(0, 1.02), title="All five fields")
+    left.legend(frameon=False, loc="upper left")
+    right.plot([p[1] for p in risks], [p[2] for p in risks], color=BLUE, drawstyle="steps-post")
+    if chosen:
+        right.scatter(*chosen, color=ORANGE, zorder=3, label="threshold in use")
+        right.legend(frameon=False)
+    right.set(xlabel="share of cases answered", ylabel="share of those that fail", xlim=(0, 1.02), title="Abstention")
+    right.set_ylim(bottom=0)
+    figure.suptitle(title, fontsize=11)
+    return figure
+
+
+_MARKS = {"current": "#cfe8f7", "negated": "#eeeeee", "other": "#fbeed2"}
+
+
+def note_figure(result: Review, text: str, title: str):
+    """A note with what was read marked by status, and under it what the rules raised: for people who rather look.
+
+    Current findings stand on blue, negated ones are struck through, past, planned or somebody else's are dotted.
+    """
+    import textwrap
+
+    import matplotlib.pyplot as plt
+
+    raises: dict[tuple[str, str, str], list[str]] = {}
+    for c in result.corrections:
+        what = "irAE" if c.field == "irae_detected" else c.after.split(", ")[-1]
+        raises.setdefault((c.rule, c.reason, c.source), []).append(what)
+    said = [f"{rule} raises {', '.join(to)}: {reason} ({source})" for (rule, reason, source), to in raises.items()]
+    lines = [part for line in said for part in textwrap.wrap(line, _COLUMNS, subsequent_indent="    ")]
+    spots = list(_spots(text, result))
+    rows = spots[-1][0] + 4 + len(lines)
+    figure = plt.figure(figsize=(7.5, 0.21 * (rows + 1)), dpi=110)
+    axes = figure.add_axes((0.01, 0, 0.98, rows / (rows + 1)))  # by hand: letters and columns must keep their ratio
+    axes.set(xlim=(0, _COLUMNS), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.set_title(title, fontsize=11, loc="left", pad=7)
+    for row, column, piece, look in spots:
+        _mark(axes, row, column, piece, look)
+    legend = (("current", "current"), ("negated", "negated"), ("past, family, planned, possible", "other"))
+    column = 0
+    for name, look in legend:
+        _mark(axes, rows - len(lines) - 2, column, name, look)
+        column += len(name) + 3
+    for number, line in enumerate(lines):
+        axes.text(0, rows - len(lines) + number, line, family="monospace", fontsize=_TYPE, va="center", color=BLUE)
+    return figure
+
+
+_COLUMNS, _TYPE = 94, 9.2  # characters of a monospaced type (points) that fill the width
+
+
+def _spots(text: str, result: Review):
+    """(row, column, piece, look) of a note wrapped at whole words."""
+    row = column = 0
+    for piece, looks, _ in marked(text, result.findings):
+        look = next((one for one in looks if one in _MARKS), "")
+        for number, line in enumerate(piece.split("\n")):
+            if number:
+                row, column = row + 1, 0
+            for word in re.findall(r"\s+|\S+", line):
+                if column + len(word) > _COLUMNS and not word.isspace():
+                    row, column = row + 1, 0
+                yield row, column, word, look
+                column += len(word)
+    yield row, column, "", ""
+
+
+def _mark(axes, row: float, column: float, piece: str, look: str) -> None:
+    width = len(piece)
+    if look:
+        axes.broken_barh([(column, width)], (row - 0.45, 0.9), color=_MARKS[look], linewidth=0)
+    if look == "negated":
+        axes.plot([column, column + width], [row, row], color="#595959", linewidth=0.9)
+    if look == "other":
+        axes.plot([column, column + width], [row + 0.42] * 2, color="#7a4d00", linewidth=1.2, linestyle=":")
+    axes.text(column, row, piece, family="monospace", fontsize=_TYPE, va="center")
+
+
+def shown(figure):
+    """The figure as a cell's last value: drawn there once, and not a second time by the inline backend."""
+    import matplotlib.pyplot as plt
+
+    plt.close(figure)
+    return figure
+
+
+def save_figure(figure, path: Path) -> Path:
+    """Save as PNG (144 dpi) and close; makes the folder."""
+    import matplotlib.pyplot as plt
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=144)
+    plt.close(figure)
+    return path

@@ -1,0 +1,1 @@
+"""Notebook 05: the review panel and the verdicts of reviewers."""

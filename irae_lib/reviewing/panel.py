@@ -1,0 +1,256 @@
+"""Go through cases by clicking, or by keys: note, answer and raises in view, each field accepted or changed.
+
+Only widgets that ipywidgets 7.7 (Colab) and 8 share; callbacks set HTML and never print. Everything a click does is a
+method, so that a test, or a cell, can do it as well. Nothing here knows about models: a system is a function from a
+case to an answer, or None for the rules alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import html
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import ipywidgets as w
+
+from ..cases import LabelledCase
+from ..errors import SchemaError
+from ..evaluation.calibration import Calibration, judged
+from ..model.answers import Answer
+from ..reporting.note_html import case_html
+from ..safety.floors import NOTHING, review
+from ..schemas import Assessment, Case, Likelihood, Severity, System, Urgency
+from . import verdicts
+
+HELP = (
+    "Keys, in one line, then Enter: <b>a</b> accept · <b>n</b> next · <b>p</b> back · <b>i</b>/<b>o</b> irAE yes/no · "
+    "<b>g0</b>-<b>g4</b> grade · <b>u0</b>-<b>u3</b> urgency · <b>c0</b>-<b>c3</b> causality · "
+    "<b>s</b>+letters organ on or off (<b>shep</b> Hepatic). Example: <b>g3 u2 a n</b>. Tab goes to the next field."
+)
+Asks = Callable[[Case], Answer] | None
+
+
+class ReviewPanel:
+    """Cases, systems that answer them, and a folder for the verdicts of one reviewer.
+
+    Args:
+        cases: labelled ones; their labels are not shown, for a reviewer must not see them.
+        systems: name -> how it answers; None is the rules alone.
+        folder: where `<reviewer>.jsonl` is kept; verdicts given before are shown again.
+        fitted: name of a system -> its calibration.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[LabelledCase],
+        systems: Mapping[str, Asks],
+        *,
+        folder: Path,
+        reviewer: str,
+        fitted: Mapping[str, Calibration | None] | None = None,
+    ):
+        self.cases = {one.case.id: one for one in cases}
+        self.systems, self.fitted = dict(systems), dict(fitted or {})
+        self.path = verdicts.verdict_file(folder, reviewer)
+        self.done = verdicts.read_verdicts(self.path)
+        self._answers: dict[tuple[str, str], Answer | None] = {}
+        self._build()
+        self._wire()
+        self._show()
+
+    # --- what a person does ---
+
+    @property
+    def case(self) -> Case:
+        """The case in view."""
+        return self.cases[self.picker.value].case
+
+    def step(self, by: int) -> None:
+        """To the next case (+1) or the one before (-1); stays at the ends."""
+        names = list(self.cases)
+        self.picker.value = names[min(len(names) - 1, max(0, names.index(self.picker.value) + by))]
+
+    def read_note(self, text: str) -> None:
+        """Take a pasted note as a case and show it."""
+        if not text.strip():
+            self._say("The note is empty: paste one first.", bad=True)
+            return
+        name = f"pasted-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+        self.cases.setdefault(name, LabelledCase(case=Case(id=name, text=text), expected=NOTHING, kind=""))
+        # New options choose the first case by themselves; nobody asked for that one.
+        self.picker.unobserve(self._picked, names="value")
+        self.picker.options = list(self.cases)
+        self.picker.value = name
+        self.picker.observe(self._picked, names="value")
+        self._show()
+
+    def accept(self) -> bool:
+        """Save the five fields as they stand; False, with the reason in view, where they contradict each other."""
+        basis = self._final()
+        said = basis.model_copy(
+            update={
+                "irae_detected": self.irae.value == "yes",
+                "affected_systems": tuple(s for s, box in self.organs.items() if box.value),
+                "overall_severity": Severity(self.grade.value),
+                "urgency": Urgency(self.urgency.value),
+                "causality": basis.causality.model_copy(update={"likelihood": Likelihood(self.likelihood.value)}),
+                "reasoning": self.comment.value.strip()[:600],
+            }
+        )
+        try:
+            one = verdicts.verdict(self.case, said, kind=self.cases[self.case.id].kind)
+            verdicts.save_verdict(self.path, one)
+        except (SchemaError, OSError) as error:
+            why = str(error) if isinstance(error, SchemaError) else f"not saved: {error.strerror}"
+            self._say(why, bad=True)
+            return False
+        self.done[self.case.id] = one
+        self._progress()
+        self._say(f"saved to {self.path.name}")
+        return True
+
+    def type(self, line: str) -> None:
+        """Do what a line of keys says (see `HELP`); stops at the first that means nothing."""
+        for key in line.lower().split():
+            if not self._key(key):
+                self._say(f"{key}: not a key. Nothing after it was done.", bad=True)
+                return
+
+    def _key(self, key: str) -> bool:
+        scales = {"g": (self.grade, Severity), "u": (self.urgency, Urgency), "c": (self.likelihood, Likelihood)}
+        if key == "a":
+            return self.accept()
+        if key in ("n", "p"):
+            self.step(1 if key == "n" else -1)
+        elif key in ("i", "o"):
+            self.irae.value = "yes" if key == "i" else "no"
+        elif key[0] in scales and key[1:].isdigit() and int(key[1:]) < len(scales[key[0]][1]):
+            widget, scale = scales[key[0]]
+            widget.value = list(scale)[int(key[1:])].value
+        elif key[0] == "s" and len(meant := [s for s in System if s.value.lower().startswith(key[1:])]) == 1:
+            self.organs[meant[0]].value = not self.organs[meant[0]].value
+        else:
+            return False
+        return True
+
+    # --- what is shown ---
+
+    def show(self):
+        """The whole panel, as a cell's last value."""
+        return self.box
+
+    def _build(self) -> None:
+        wide, full, label = (
+            w.Layout(width="auto", flex="0 0 auto"),
+            w.Layout(width="100%"),
+            {"description_width": "90px"},
+        )
+        self.picker = w.Dropdown(options=list(self.cases), description="case", style=label)
+        self.system = w.ToggleButtons(
+            options=list(self.systems), description="answer of", style=label | {"button_width": "auto"}
+        )
+        self.bar = w.IntProgress(min=0, max=len(self.cases), description="reviewed", style=label)
+        self.count, self.view, self.said = w.HTML(), w.HTML(), w.HTML()
+        self.paste = w.Textarea(
+            description="note", placeholder="or paste a synthetic or de-identified one", layout=full
+        )
+        self.read = w.Button(description="Read the pasted note", layout=wide)
+        self.irae = w.ToggleButtons(options=["yes", "no"], description="irAE", style=label)
+        self.organs = {s: w.Checkbox(description=s.value, indent=False, layout=w.Layout(width="150px")) for s in System}
+        self.grade = w.Dropdown(options=[one.value for one in Severity], description="CTCAE grade", style=label)
+        self.urgency = w.ToggleButtons(options=[one.value for one in Urgency], description="urgency", style=label)
+        self.likelihood = w.Dropdown(options=[one.value for one in Likelihood], description="causality", style=label)
+        self.comment = w.Text(description="comment", style=label, layout=full)
+        self.keys = w.Text(description="keys", placeholder="g3 u2 a n", continuous_update=False, style=label)
+        self.back, self.accepts, self.ahead = (
+            w.Button(description=name, button_style=look, layout=wide)
+            for name, look in (("Back", ""), ("Accept", "primary"), ("Next", ""))
+        )
+        organs = w.HBox(list(self.organs.values()), layout=w.Layout(flex_flow="row wrap"))
+        self.box = w.VBox(
+            [
+                w.HBox([self.picker, self.bar, self.count], layout=w.Layout(flex_flow="row wrap")),
+                self.system,
+                self.view,
+                *(self.irae, organs, self.grade, self.urgency, self.likelihood, self.comment),
+                w.HBox([self.back, self.accepts, self.ahead, self.said]),
+                w.HBox([self.keys, w.HTML(f'<div style="font-size:12px;line-height:1.4">{HELP}</div>')]),
+                w.HBox([self.paste, self.read]),
+            ]
+        )
+
+    def _wire(self) -> None:
+        self.picker.observe(self._picked, names="value")
+        self.system.observe(self._picked, names="value")
+        self.read.on_click(lambda _: self.read_note(self.paste.value))
+        self.accepts.on_click(lambda _: self.accept())
+        self.back.on_click(lambda _: self.step(-1))
+        self.ahead.on_click(lambda _: self.step(1))
+        self.keys.observe(self._typed, names="value")
+        self.irae.observe(self._no_irae, names="value")
+
+    def _picked(self, change) -> None:
+        self._show()
+
+    def _typed(self, change) -> None:
+        if change["new"]:
+            self.type(change["new"])
+            self.keys.value = ""
+
+    def _no_irae(self, change) -> None:
+        if change["new"] == "no":  # then there is no organ system and no grade either
+            for box in self.organs.values():
+                box.value = False
+            self.grade.value = Severity.UNKNOWN.value
+
+    def _show(self) -> None:
+        name = self.system.value
+        self._say("")
+        if self.systems[name] and (self.case.id, name) not in self._answers:
+            self.view.value = "<p>The model is reading ...</p>"
+        try:
+            answer = self._answer(name)
+        except Exception as error:  # its message may hold note text
+            self.view.value = f"<p>{html.escape(name)} could not answer ({type(error).__name__}).</p>"
+            self._fill(self._final())
+            return
+        result = review(self.case, answer and answer.assessment)
+        sure, unsure = judged(self.fitted.get(name), answer) if answer else ({}, False)
+        heading = "sure, calibrated" if self.fitted.get(name) else "sure, not calibrated"
+        self.view.value = case_html(self.case.text, result, answer, confidence=sure, sure=heading, note_first=True)
+        given = self.done.get(self.case.id)
+        self._fill(given.expected if given else result.final)
+        self._progress()
+        if given:
+            self._say("your verdict from before is filled in")
+        elif unsure:
+            self._say("the model is not sure of this answer", bad=True)
+
+    def _answer(self, name: str) -> Answer | None:
+        key = self.case.id, name
+        if key not in self._answers:
+            ask = self.systems[name]
+            self._answers[key] = ask(self.case) if ask else None
+        return self._answers[key]
+
+    def _final(self) -> Assessment:
+        """What the fields start from: the answer in view under the rules, the rules alone where there is none."""
+        answer = self._answers.get((self.case.id, self.system.value))
+        return review(self.case, answer and answer.assessment).final
+
+    def _fill(self, said: Assessment) -> None:
+        self.irae.value = "yes" if said.irae_detected else "no"
+        for system, box in self.organs.items():
+            box.value = system in said.affected_systems
+        self.grade.value, self.urgency.value = said.overall_severity.value, said.urgency.value
+        self.likelihood.value = said.causality.likelihood.value
+        self.comment.value = self.done[self.case.id].expected.reasoning if self.case.id in self.done else ""
+
+    def _progress(self) -> None:
+        done = sum(name in self.done for name in self.cases)
+        self.bar.max, self.bar.value = len(self.cases), done
+        self.count.value = f"{done} of {len(self.cases)}, kept in {html.escape(self.path.name)}"
+
+    def _say(self, text: str, bad: bool = False) -> None:
+        self.said.value = f'<b style="color:{"#a33b00" if bad else "#005a32"}">{html.escape(text)}</b>' if text else ""

@@ -1,0 +1,152 @@
+"""The safety layer: floors over a model's proposal, or over nothing, with an audit trail.
+
+It may only raise. `review` reads the note, takes the highest floor that any rule demands and records every
+raise with the rule, the quote and the source; causality is never touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..schemas import Assessment, Case, Correction, Evidence, Likelihood, Review, Severity, System, Urgency
+from .chart import Chart, Exposure, exposure
+from .reader import read
+from .rules import fire
+from .rules.base import Advice, Floor
+
+# With nothing proposed and nothing found: no claim of an irAE, and no claim about its cause either.
+NOTHING = Assessment(
+    irae_detected=False,
+    affected_systems=(),
+    overall_severity=Severity.UNKNOWN,
+    urgency=Urgency.ROUTINE,
+    causality={"likelihood": Likelihood.UNCERTAIN},
+)
+POLICY = "project policy: generic floors of the original safety layer"
+_BY_GRADE = {Severity.GRADE_2: Urgency.SOON, Severity.GRADE_3: Urgency.URGENT, Severity.GRADE_4: Urgency.EMERGENCY}
+_URGENT_ORGANS = (System.CARDIAC, System.NEUROLOGIC)
+_EXPOSURE_ADVICE = {
+    "undocumented": "No checkpoint inhibitor is documented: ask for exposure, also past; floors assume one.",
+    "other": "Another cancer drug is named and no checkpoint inhibitor: if one was ever given, read this note again.",
+    "planned": "A checkpoint inhibitor is only planned: no irAE is graded, urgency follows the illness.",
+    "never": "No checkpoint inhibitor so far: no irAE is graded, urgency follows the illness.",
+}
+_LATE = "The last dose is more than 12 months ago: late irAEs occur, other causes are more likely."
+
+
+def review(case: Case, proposed: Assessment | None = None) -> Review:
+    """What may be told to a clinician: the proposal, raised wherever a rule demands it.
+
+    Args:
+        case: the note the rules read.
+        proposed: a model's assessment; None means the rules speak alone.
+    Returns:
+        A `Review` whose `final` is never below `proposed`. Reviewing `final` again changes nothing. `evidence` says
+        where in the note each quote of the proposal stands, or that it was not found.
+    """
+    findings = read(case)
+    contact = exposure(findings)
+    floors, advice = fire(Chart(findings))
+    if not contact.all_rules:
+        # Never on an ICI: what is wrong may still be an emergency, but it is no irAE and has no irAE grade.
+        floors = [f._replace(grade=0, system=None) for f in floors if f.urgency >= Urgency.URGENT]
+    corrections: list[Correction] = []
+    final = _raise(proposed or NOTHING, floors, contact, corrections)
+    return Review(
+        proposed=proposed,
+        final=final,
+        corrections=tuple(corrections),
+        advisories=_advisories(contact, advice, floors),
+        findings=findings,
+        evidence=tuple(_locate(case.text, quote) for quote in (proposed.evidence if proposed else ())),
+    )
+
+
+def _raise(labels: Assessment, floors: list[Floor], contact: Exposure, corrections: list[Correction]) -> Assessment:
+    def lift(field: str, value, before: str, after: str, floor: Floor) -> None:
+        nonlocal labels
+        corrections.append(_correction(field, before, after, floor))
+        labels = labels.model_copy(update={field: value})
+
+    systems = [f for f in floors if f.system is not None]
+    if not labels.irae_detected and (first := _highest(systems, _weight)):
+        lift("irae_detected", True, "false", "true", first)
+    for floor in sorted(systems, key=_weight, reverse=True):
+        if floor.system not in labels.affected_systems:
+            after = (*labels.affected_systems, floor.system)
+            lift("affected_systems", after, _names(labels.affected_systems), _names(after), floor)
+    top = _highest(floors, lambda f: f.grade)
+    if top is not None and (grade := Severity.from_grade(top.grade)) > labels.overall_severity:
+        lift("overall_severity", grade, labels.overall_severity.value, grade.value, top)
+    for generic in (None, _generic_floor(labels, floors, contact)):
+        pool = floors if generic is None else [generic]
+        urgent = _highest(pool, lambda f: f.urgency.level)
+        if urgent is not None and urgent.urgency > labels.urgency:
+            lift("urgency", urgent.urgency, labels.urgency.value, urgent.urgency.value, urgent)
+    return labels
+
+
+def _weight(floor: Floor) -> tuple[int, int]:
+    return floor.grade, floor.urgency.level
+
+
+def _highest(floors: list[Floor], key: Callable) -> Floor | None:
+    return max(floors, key=key, default=None)
+
+
+def _generic_floor(labels: Assessment, floors: list[Floor], contact: Exposure) -> Floor:
+    """The original's floors on the labels themselves: by grade, and urgent for heart and nerve, whoever gave them."""
+    by_grade = _BY_GRADE.get(labels.overall_severity, Urgency.ROUTINE)
+    reason = f"{labels.overall_severity.value} is at least {by_grade.value}"
+    if labels.overall_severity == Severity.GRADE_3:
+        supports = [f for f in floors if f.grade >= 3]
+        if supports and all(f.rule == "F44" and f.urgency == Urgency.SOON for f in supports):
+            by_grade, reason = Urgency.SOON, "Grade 3 rests on an asymptomatic laboratory value alone (F44): soon"
+    rule = "grade-floor"
+    organ = next((s for s in labels.affected_systems if s in _URGENT_ORGANS), None)
+    if organ is not None and by_grade < Urgency.URGENT:
+        rule, by_grade, reason = "organ-floor", Urgency.URGENT, f"{organ.value} involvement is at least urgent"
+    if not contact.all_rules and by_grade < Urgency.URGENT:
+        by_grade = Urgency.ROUTINE
+    return Floor(rule, reason, None, 0, by_grade, None, POLICY, "project policy")
+
+
+def _correction(field: str, before: str, after: str, floor: Floor) -> Correction:
+    f = floor.finding
+    return Correction.model_construct(
+        rule=floor.rule,
+        field=field,
+        before=before,
+        after=after,
+        reason=floor.reason,
+        source=floor.source,
+        scale=floor.scale,
+        quote=f.quote if f else "",
+        start=f.start if f else None,
+        end=f.end if f else None,
+    )
+
+
+def _names(systems: tuple[System, ...]) -> str:
+    return ", ".join(system.value for system in systems) or "none"
+
+
+def _advisories(contact: Exposure, advice: list[Advice], floors: list[Floor]) -> tuple[str, ...]:
+    lines = []
+    if contact.kind in _EXPOSURE_ADVICE and (floors or advice):
+        lines.append(_EXPOSURE_ADVICE[contact.kind])
+    if contact.late and floors:
+        lines.append(_LATE)
+    lines += [f"{item.text} ({item.rule})" for item in advice]
+    return tuple(dict.fromkeys(lines))
+
+
+def _locate(text: str, quote: str) -> Evidence:
+    """Where a quote stands in the note: word for word, else with other spacing or capitals; or not at all."""
+    start = text.find(quote)
+    if start < 0:
+        start = text.lower().find(quote.lower())
+        start = start if len(text.lower()) == len(text) else -1
+    if start < 0:
+        return Evidence(quote=quote, found=False)
+    return Evidence(quote=quote, found=True, start=start, end=start + len(quote))

@@ -1,0 +1,306 @@
+"""The numbers that follow a name: "640 (1 May) -> 210 -> 44 U/L (ULN 40), baseline 28".
+
+`Series` walks the tokens after a laboratory name and sorts every number: a value, an earlier value, the baseline,
+a limit of the reference range, a multiple of ULN, a date - or something that ends the series.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from .lexicon import Analyte
+from .quantities import FOREIGN, TIME_UNITS
+from .tokens import Token
+
+_REACH = 45  # characters between a name, or what belongs to it, and a number
+_LONGEST = 24  # values of one series that are read
+_BASELINE_AFTER = re.compile(r"\s*(?:before|pre-?treatment|at baseline|at the start|at start)")
+_AGO = re.compile(r"\s*(?:ago|before|earlier)\b")
+_LINK = re.compile(r",.*\b(?:then|now|today|and|to|peak|currently)\b|\b(?:then|now|today|and|to|peak|currently)\b.*,")
+_BARE_LINK = re.compile(r"\s*(?:then|now|to|rising to|falling to)\s*")
+_DATED = re.compile(
+    r"\s*(?:(?:\w{1,12} )?(?:days?|weeks?|months?|years?)? ?(?:ago|today|now|before treatment)|"
+    r"on \d|on (?:mon|tues|wednes|thurs|fri|satur|sun)day|in (?:19|20)\d\d|this (?:morning|week)|last (?:week|month)|"
+    r"yesterday|"
+    r"(?:on|in|by) (?:january|february|march|april|may|june|july|august|september|october|november|december)\b)"
+)
+_RECENT = ("yesterday", "last week", "last visit")  # the newest value, unless a newer one is given
+_ORDINAL = re.compile(r"\b(?:week|day|cycle|dose|month|visit|hour) $")
+_CLOCK = re.compile(r"\s?(?:am|a\.m\.|pm|p\.m\.|o'clock)\b")
+_WEAK_BASELINE = ("was", "from", "before")  # a baseline only once there is a value: "2.8 (was 1.1)"
+
+
+class Reading:
+    """One number of a series; `when` is "", "recent", "previous" or "baseline"."""
+
+    __slots__ = ("token", "low", "high", "unit", "sign", "when", "raw")
+
+    def __init__(self, token: Token, when: str = "", *, low=None, high=None, unit: str | None = None, raw: str = ""):
+        self.token, self.when, self.raw, self.sign = token, when, raw, token.sign
+        self.low, self.high = token.low if low is None else low, token.high if high is None else high
+        self.unit = token.unit if unit is None else unit
+
+
+class Series:
+    """What stands after the name at `at`.
+
+    Attributes:
+        readings: the numbers in order. `limits`: the tokens that give uln, lln and baseline. `times_uln`: a stated
+        multiple. `flag`: high, low or normal. `dates`: ordinal by number of the reading. `end`: last offset in use.
+    """
+
+    def __init__(self, norm: str, tokens: list[Token], at: int, analyte: Analyte):
+        self.norm, self.tokens, self.at, self.analyte = norm, tokens, at, analyte
+        self.readings: list[Reading] = []
+        self.limits: dict[str, Token] = {}
+        self.times_uln: Decimal | None = None
+        self.flag = ""
+        self.dates: dict[int, Decimal] = {}
+        self.end = 0
+        self.heading_date = _heading_date(tokens, at)
+        self._depth = 0
+        self._label = _previous_before(norm, tokens, at)
+        self._limit = False  # the next number is a limit
+        self._arrow = False  # the next number replaces the last
+        self._far = False  # a comma stands between the name and its first number
+        self._pinned = False  # a value is said to be today's: what follows is older
+        self._edge = tokens[at].end
+        self._walk()
+        self.flag = self.flag or flag_before(norm, tokens, at) or ("" if self.readings else flag_after(tokens, at))
+
+    def _walk(self) -> None:
+        for j in range(self.at + 1, min(self.at + 20 * _LONGEST, len(self.tokens))):
+            t = self.tokens[j]
+            if t.start - self._edge > _REACH or len(self.readings) > _LONGEST or not self._take(t, j):
+                return
+
+    def _take(self, t: Token, j: int) -> bool:
+        """Use one token; False ends the series."""
+        kind = t.kind
+        if kind == "number" or kind == "pair":
+            going_on = self._take_number(t, j)
+            self._edge = t.end
+            return going_on
+        if kind == "(":
+            self._depth += 1
+        elif kind == ")":
+            self._depth -= 1
+            self._limit = False
+            self.end = t.end
+            return self._depth >= 0
+        elif kind == "date":
+            if t.low is not None:
+                self.dates[len(self.readings)] = t.low
+            self._edge = t.end
+        elif kind == "arrow" or (kind == "=" and self.readings):
+            self._arrow = bool(self.readings)
+        elif kind == ",":
+            if self._depth == 0:
+                self._label = ""
+                self._far = not self.readings  # "cortisol at 08:20, before treatment, 41 nmol/L": only with its unit
+        elif kind in (":", "/", "|", "=", "glue", "?"):
+            pass
+        elif kind == "end":
+            return self._depth > 0 or (self.norm[t.start] == ";" and self._number_follows(j))
+        elif kind in ("ici", "drug") and self.readings and self.readings[-1].when == "baseline":
+            self._edge = t.end  # "88 U/L before the first nivolumab and 182 today"
+        elif t.cues:
+            self._take_cue(t)
+            return kind == "cue" or self._depth > 0
+        else:
+            return self._depth > 0
+        return True
+
+    def _take_number(self, t: Token, j: int) -> bool:
+        if _ORDINAL.search(self.norm, max(0, t.start - 8), t.start) or _CLOCK.match(self.norm, t.end):
+            return True  # "in week 6", "at 8 am": it counts something else
+        if t.unit in FOREIGN and not (t.unit == "mg" and "mg" in self.analyte.units):
+            return self._take_foreign(t)
+        if t.kind == "pair":
+            if self.analyte.name not in ("bp", "temp") or self.readings:
+                return self.analyte.name == "bp"
+            self.readings.append(Reading(t))
+            return True
+        if self._is_limit(t, j):
+            self._set_limit(t)
+            self.end = t.end
+            return True
+        if t.unit == "xuln" and self.readings and not self._arrow:
+            self.times_uln, self.end = t.high, t.end
+            return True
+        if t.unit == "xbaseline":
+            return True
+        if self._far and not t.unit and not self.readings:
+            return False
+        fits = (
+            not t.unit
+            or t.unit in self.analyte.units
+            or t.unit == "xuln"
+            or (t.unit == "g/l" and "g/l_cells" in self.analyte.units)
+        )
+        inside = self._depth and self.readings and not self._arrow and self._label != "baseline"
+        if not fits:
+            if inside:
+                return True
+            if self.readings or self.analyte.units:
+                return False
+        elif inside:
+            if not _BASELINE_AFTER.match(self.norm, t.end):
+                return False
+            self.limits["baseline"] = t
+            return True
+        when = self._label
+        if not when and _BASELINE_AFTER.match(self.norm, t.end):
+            when = "baseline"
+        if self.readings and not self._arrow and not when and not self._goes_on(t):
+            return False
+        if self.analyte.name == "bp" and self.norm[self.tokens[self.at].start : self.tokens[self.at].end] == "pressure":
+            return False  # of the eye, of the airways: a blood pressure has two numbers
+        if t.high > t.low and self.norm.endswith("from ", 0, t.start):  # "rose from 2.2 to 61"
+            self.readings.append(Reading(t, when, low=t.high))
+            return True
+        if self._pinned and not self._arrow and not when:
+            when = "previous"
+        if self._arrow and not when:
+            self._supersede(self.readings)
+        self.readings.append(Reading(t, when))
+        self._label, self._arrow = "", False
+        return True
+
+    def _take_foreign(self, t: Token) -> bool:
+        """A time ("two weeks ago") dates a value; a dose before any value ends the series."""
+        if t.unit in TIME_UNITS:
+            if _AGO.match(self.norm, t.end):
+                when = "recent" if t.unit in ("days", "weeks", "hours") else "previous"
+                if self.readings and not self.readings[-1].when:
+                    self.readings[-1].when = when
+                else:
+                    self._label = when
+            return True
+        return bool(self.readings or self._depth)
+
+    def _take_cue(self, t: Token) -> None:
+        cues, word = t.cues, self.norm[t.start : t.end]
+        if "uln" in cues or (self._depth or (self.readings and word != "up to")) and "reference" in cues:
+            self._limit = True
+        if (
+            "baseline" in cues
+            and not ("previous" in cues and not self._depth)
+            and (self.readings or word not in _WEAK_BASELINE)
+        ):
+            if not (self.readings and self.readings[-1].when == "baseline"):  # "88 before treatment": said and done
+                self._label = "baseline"
+        elif "previous" in cues:
+            if word != "ago":
+                self._label = "recent" if word in _RECENT else "previous"
+            elif self.readings:
+                self.readings[-1].when = self.readings[-1].when or "previous"
+        if "now" in cues and self.readings:
+            # "60 on Monday, now 480": the next number takes over. "412 now, 95 in March": this one stays.
+            gap = self.norm[self.readings[-1].token.end : t.start]
+            self._label = ""
+            if "," in gap or ";" in gap or not self._limit and self._number_follows(self.tokens.index(t, self.at)):
+                self._arrow = True
+            else:
+                self._pinned = True
+                self._supersede(self.readings[:-1])
+        if (self.readings or self._depth) and not self.flag and t.start - self._edge < 14 and (flag := _flag_of(cues)):
+            self.flag, self.end = flag, t.end
+        if self._depth or "now" in cues or self._label:
+            self._edge = max(self._edge, t.end)
+
+    @staticmethod
+    def _supersede(readings: list[Reading]) -> None:
+        for earlier in readings:
+            earlier.when = earlier.when or "previous"
+
+    def _is_limit(self, t: Token, j: int) -> bool:
+        """Is the number at `j` a limit rather than a value?"""
+        if t.unit == "xuln":
+            return False
+        if self._limit and (self.readings or self._depth):
+            return True
+        if not self._depth:
+            return False
+        before = self.tokens[j - 1]
+        if self.readings:
+            return (t.sign in ("<", ">") or t.high != t.low) and (before.kind == "(" or "reference" in before.cues)
+        if before.kind == "(" and j + 2 < len(self.tokens) and self.tokens[j + 1].kind == ")":
+            after = self.tokens[j + 2]  # "pH (7.35-7.45) 7.11": the range comes first
+            return after.kind == "number" and after.start - self.tokens[j + 1].end < 4
+        return False
+
+    def _number_follows(self, j: int) -> bool:
+        """Is the next token a number that can be a value of this analyte?"""
+        t = self.tokens[j + 1] if j + 1 < len(self.tokens) else None
+        return (
+            bool(self.readings)
+            and t is not None
+            and t.kind == "number"
+            and (not t.unit or t.unit in self.analyte.units)
+        )
+
+    def _set_limit(self, t: Token) -> None:
+        if t.low != t.high:
+            self.limits["lln"] = self.limits["uln"] = t
+        else:
+            self.limits["lln" if t.sign == ">" else "uln"] = t
+
+    def _goes_on(self, t: Token) -> bool:
+        """Is the number a further value of the same series (", then 1.9", "60 on Monday, 480 today")?"""
+        last = self.readings[-1]
+        gap = self.norm[last.token.end : t.start]
+        if t.unit and t.unit == last.unit:
+            return len(gap) < 40
+        return bool(_LINK.search(gap) or _BARE_LINK.fullmatch(gap) or _DATED.match(self.norm, t.end, t.end + 26))
+
+
+def flag_before(norm: str, tokens: list[Token], i: int) -> str:
+    """high, low or normal, said right before the name: "raised troponin"."""
+    if not i or not tokens[i - 1].cues or tokens[i].start - tokens[i - 1].end >= 3:
+        return ""
+    word = norm[tokens[i - 1].start : tokens[i - 1].end]
+    return "" if word in ("h", "l", "n", "up") else _flag_of(tokens[i - 1].cues)
+
+
+def flag_after(tokens: list[Token], i: int) -> str:
+    """high, low or normal, said after a name that has no number: "TSH low"."""
+    for t in tokens[i + 1 : i + 4]:
+        if t.kind in ("end", "number", ",", "finding", "lab", "pair") or t.start - tokens[i].end > 22:
+            return ""
+        if word := _flag_of(t.cues):
+            return word
+    return ""
+
+
+def _flag_of(cues: tuple[str, ...]) -> str:
+    return next((name for name in ("normal", "high", "low") if f"flag_{name}" in cues), "") if cues else ""
+
+
+def _heading_date(tokens: list[Token], i: int) -> Decimal | None:
+    """The date that opens the sentence or line of a value: "2026-05-02: ALT 38"."""
+    name = tokens[i]
+    for t in reversed(tokens[max(0, i - 12) : i]):
+        if t.sentence != name.sentence or t.kind == "end":
+            return None
+        if t.kind == "date" and t.low is not None:
+            return t.low
+    return None
+
+
+_HEADING_AGO = re.compile(r" ago(?:\)?:|\))")
+
+
+def _previous_before(norm: str, tokens: list[Token], i: int) -> str:
+    """Is the value announced as an earlier one: "prior TSH 2.1", "Labs (3 weeks ago): ALT 38"?"""
+    name = tokens[i]
+    for t in reversed(tokens[max(0, i - 8) : i]):
+        if t.kind == "end" or "now" in t.cues:
+            return ""
+        if "previous" in t.cues and name.start - t.end < 12:
+            return "recent" if norm[t.start : t.end] in _RECENT else "previous"
+        if t.kind == "number" and t.unit in ("weeks", "months", "years") and norm.startswith(" ago", t.end):
+            # "Labs (3 weeks ago): ALT 38", not "started 3 weeks ago, ALT 600"
+            return "previous" if _HEADING_AGO.match(norm, t.end) else ""
+    return ""

@@ -1,0 +1,195 @@
+"""Laboratory values and vital signs: a name, its number, and what the note prints around it.
+
+Works on the tokens of a note after `context.assign`. A value keeps unit, comparator, reference range, flag,
+baseline and date. Nothing is guessed that could change a grade: a troponin without a unit is graded by its flag
+or not at all, and a dose is never a value.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from ..schemas import Finding
+from .lab_series import Reading, Series, flag_after, flag_before
+from .lexicon import ANALYTES, VITALS, Analyte
+from .tokens import Token, changed, make
+
+_PLAUSIBLE = {  # outside, the number is something else ("T 4", "pH 35", "sat 2")
+    "temp": (Decimal(30), Decimal("43.5")),
+    "spo2": (Decimal(40), Decimal(100)),
+    "hr": (Decimal(20), Decimal(260)),
+    "rr": (Decimal(4), Decimal(80)),
+    "bp": (Decimal(30), Decimal(300)),
+    "ef": (Decimal(5), Decimal(85)),
+    "ph": (Decimal("6.5"), Decimal("7.9")),
+    "inr": (Decimal("0.5"), Decimal(25)),
+    "potassium": (Decimal("1.2"), Decimal(11)),
+    "sodium": (Decimal(90), Decimal(190)),
+    "bicarbonate": (Decimal(1), Decimal(60)),
+    "calcium": (Decimal(3), Decimal(20)),
+    "pao2": (Decimal(20), Decimal(600)),
+}
+
+
+def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
+    """Every lab and vital sign with a number or a flag, in the order of the note."""
+    found: list[Finding] = []
+    together: list[Token] = []  # names that share what follows: "AST/ALT", "Na and K"
+    last: Token | None = None
+    for i, token in enumerate(tokens):
+        if token.kind in ("lab", "vital"):
+            if _shares_what_follows(norm, tokens, i):
+                together.append(token)
+                continue
+            made = _pair(text, norm, tokens, i, together)
+            if made is None:
+                made = _read(text, norm, tokens, i)
+                made += [changed(f, name=other.names[0]) for other in together for f in made]
+            found += made
+            together = []
+            last = token if token.kind == "lab" else last
+        elif token.cues and "now" in token.cues and last is not None and token.sentence != last.sentence:
+            found += _today(text, norm, tokens, i, last)
+    return found
+
+
+def _shares_what_follows(norm: str, tokens: list[Token], i: int) -> bool:
+    following = tokens[i + 1 : i + 3]
+    if not following:
+        return False
+    if following[0].kind == "lab":
+        return norm[tokens[i].end : following[0].start] in (" and ", " & ", "/")
+    return following[0].kind == "/" and len(following) > 1 and following[1].kind == "lab"
+
+
+def _pair(text: str, norm: str, tokens: list[Token], i: int, together: list[Token]) -> list[Finding] | None:
+    """ "AST/ALT 485/612", "Na/K 128/5.6": two names, two numbers; None where there are not two of each."""
+    token = tokens[i]
+    names = [t.names[0] for t in (*together, token)] if together else norm[token.start : token.end].split("/")
+    if len(names) != 2 or token.kind == "vital" or any(name not in ANALYTES for name in names):
+        return None
+    for j in range(i + 1, min(i + 4, len(tokens))):
+        t = tokens[j]
+        numbers, end = (), t.end
+        if t.kind == "pair" and t.start - token.end < 25:
+            numbers = (t.low, t.high)
+        elif t.kind == "number" and _second_number(norm, tokens, j):
+            numbers, end = (t.low, tokens[j + 1].low), tokens[j + 1].end
+        if numbers:
+            start = together[0].start if together else token.start
+            readings = [Reading(t, low=number, high=number, unit="", raw=str(number)) for number in numbers]
+            made = [_finding(text, token, ANALYTES[name], r, None) for name, r in zip(names, readings, strict=True)]
+            return [changed(f, start=start, end=end, quote=text[start:end]) for f in made if f is not None]
+        if t.kind not in (":", "cue"):
+            return None
+    return None
+
+
+def _said_now(tokens: list[Token], i: int) -> bool:
+    """Does the sentence say "today" before the name or right after its value?"""
+    name = tokens[i]
+    around = (*tokens[max(0, i - 12) : i], *tokens[i + 1 : i + 3])
+    return any("now" in t.cues and t.sentence == name.sentence for t in around)
+
+
+def _second_number(norm: str, tokens: list[Token], j: int) -> bool:
+    following = tokens[j + 1] if j + 1 < len(tokens) else None
+    if following is None or following.kind != "number":
+        return False
+    return norm[tokens[j].end : following.start].strip() in ("and", "&", ",")
+
+
+def _read(text: str, norm: str, tokens: list[Token], i: int) -> list[Finding]:
+    """The findings that belong to the name at `i`."""
+    token = tokens[i]
+    analyte = ANALYTES[token.names[0]]
+    series = Series(norm, tokens, i, analyte)
+    if not series.readings:
+        flag = flag_before(norm, tokens, i) or flag_after(tokens, i)
+        if not flag or (token.status == "negated" and flag != "normal"):
+            return []  # "no troponin rise" is no troponin
+        end = max((t.end for t in tokens[i + 1 : i + 4] if t.cues and t.start - token.end <= 22), default=token.end)
+        return [make(text, token, token.kind, analyte.name, flag=flag, end=end)]
+    made: list[Finding] = []
+    for number, reading in enumerate(series.readings, start=1):
+        finding = _finding(text, token, analyte, reading, series)
+        if finding is not None:
+            date = series.dates.get(number, series.heading_date)
+            when = str(date) if date is not None else "now" if _said_now(tokens, i) else ""
+            made.append(changed(finding, when=when) if when and not finding.when else finding)
+    now = [k for k, f in enumerate(made) if not f.when or f.when.isdigit() or f.when == "now"]
+    if now and series.end > made[now[-1]].end:
+        made[now[-1]] = changed(made[now[-1]], end=series.end, quote=text[token.start : series.end])
+    return made
+
+
+def _finding(text: str, token: Token, analyte: Analyte, reading: Reading, series: Series | None) -> Finding | None:
+    low, high, when = reading.low, reading.high, reading.when
+    if low is None:
+        return None
+    if analyte.name == "bp" and reading.token.kind == "pair":
+        high = low  # systolic
+    elif high < low:  # "from 60 to 35"
+        low = high
+    fields: dict = {
+        "value": reading.raw or text[reading.token.start : reading.token.end],
+        "unit": reading.unit,
+        "sign": reading.sign,
+        "when": when,
+        "flag": series.flag if series and not when else "",
+    }
+    if reading.unit == "xuln":
+        fields["times_uln"] = high
+    else:
+        low, high = standard(low, reading.unit, analyte), standard(high, reading.unit, analyte)
+        bounds = _PLAUSIBLE.get(analyte.name)
+        if bounds and low is not None and not (bounds[0] <= low <= bounds[1] or bounds[0] <= high <= bounds[1]):
+            return None
+        if low is None and analyte.missing == "never" and not when and not fields["flag"]:
+            fields["flag"] = "no unit"  # never guessed: ng/L and ng/mL differ a thousandfold
+        fields["low"], fields["high"] = low, high
+        if not when and series is not None:
+            for name, side in (("uln", "high"), ("lln", "low"), ("baseline", "low")):
+                limit = series.limits.get(name)
+                if limit is not None:
+                    fields[name] = standard(getattr(limit, side), limit.unit or reading.unit, analyte)
+            fields["times_uln"] = series.times_uln
+        limit = fields.get("uln") or analyte.uln
+        if not when and fields.get("times_uln") is None and limit and high is not None:
+            fields["times_uln"] = high / limit
+    if when and token.status == "current":
+        fields["status"] = "historical"
+    kind = "vital" if analyte.name in VITALS else "lab"
+    return make(text, token, kind, analyte.name, end=reading.token.end, **fields)
+
+
+def standard(number: Decimal | None, unit: str, analyte: Analyte) -> Decimal | None:
+    """The number in the analyte's standard unit; None where the unit is missing and must not be guessed, or unknown.
+
+    A bare number is taken as standard unless it cannot be: a bilirubin of 88 is in umol/L, a temperature of 101 in F.
+    """
+    if number is None:
+        return None
+    if not unit:
+        if analyte.missing == "never":
+            return None
+        if analyte.over and number > analyte.over[0]:
+            return analyte.convert(number, analyte.over[1])
+        return analyte.convert(number, "f") if analyte.name == "temp" and number > 80 else number
+    if unit == "g/l" and "g/l_cells" in analyte.units:  # G/L of platelets is giga, not gram
+        return number
+    return analyte.convert(number, unit) if analyte.units else number
+
+
+_IS = re.compile(r"\s*(?:it is|it was|is|:|at)?\s*")
+
+
+def _today(text: str, norm: str, tokens: list[Token], i: int, lab: Token) -> list[Finding]:
+    """ "TODAY it is 2.6 mg/dL": a number in the unit of the laboratory value named last."""
+    analyte = ANALYTES[lab.names[0]]
+    for t in tokens[i + 1 : i + 3]:
+        if t.kind == "number" and t.unit and t.unit in analyte.units and _IS.fullmatch(norm, tokens[i].end, t.start):
+            finding = _finding(text, tokens[i], analyte, Reading(t), None)
+            return [changed(finding, when="now")] if finding is not None else []
+    return []

@@ -1,0 +1,161 @@
+"""The words a note is read with: one table from phrase to meaning, and one pattern that finds them all.
+
+Loads `lexicon.json` (findings and cues), `labs.json` (analytes and vitals), `drugs.json` and `diagnoses.json`.
+Phrases are found by their first word, so a note is scanned once however many phrases there are.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import json
+import re
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+from ..files import DATA
+
+
+class Meaning(NamedTuple):
+    """What a phrase stands for: `kind` is finding, lab, vital, ici, drug or cue; `names` are canonical."""
+
+    kind: str
+    names: tuple[str, ...]
+    detail: str = ""  # findings: symptom, sign ...; drugs: their class
+    capitals: bool = False  # only written in capitals ("MG" is myasthenia, "mg" is a dose)
+
+
+class Analyte(NamedTuple):
+    """A laboratory value or vital sign: its standard unit, how to convert to it, and default limits."""
+
+    name: str
+    unit: str
+    units: dict[str, str]
+    uln: Decimal | None
+    lln: Decimal | None
+    system: str
+    missing: str  # "never": a number without a unit is not read as a value
+    over: tuple[Decimal, str] | None  # beyond this bound a bare number must be in the other unit
+
+    def convert(self, number: Decimal, unit: str) -> Decimal | None:
+        """The number in the standard unit; None for a unit that cannot be converted."""
+        rule = self.units.get(unit)
+        if rule is None:
+            return None
+        if rule == "f":
+            return (number - 32) * 5 / 9
+        if rule[0] == "/":
+            return number / Decimal(rule[1:])
+        return number * Decimal(rule[1:]) if rule[0] == "*" else number
+
+
+def _file(name: str) -> dict[str, Any]:
+    return json.loads((DATA / "clinical" / name).read_text(encoding="utf-8"))
+
+
+def _analyte(name: str, row: dict[str, Any]) -> Analyte:
+    limits = [Decimal(row[key]) if row.get(key) else None for key in ("uln", "lln")]
+    over = (Decimal(row["over"][0]), row["over"][1]) if row.get("over") else None
+    return Analyte(name, row["unit"], row["units"], *limits, row.get("system", ""), row.get("missing", ""), over)
+
+
+_LABS = _file("labs.json")
+ANALYTES: dict[str, Analyte] = {
+    name: _analyte(name, row) for group in ("analytes", "vitals") for name, row in _LABS[group].items()
+}
+VITALS = frozenset(_LABS["vitals"])
+DIAGNOSES: dict[str, Any] = _file("diagnoses.json")
+GRADABLE = DIAGNOSES["rows"].keys() | DIAGNOSES["graded"].keys()  # what a grade stated in a note can be about
+DRUGS: dict[str, Any] = _file("drugs.json")
+CYTOTOXIC = frozenset(DRUGS["cytotoxic"])
+DRUG_CLASSES = tuple(name for name in DRUGS if name not in ("source", "checkpoint_inhibitors", "cytotoxic"))
+
+_ALTERNATIVES = re.compile(r"\(([^()]*\|[^()]*)\)")
+
+
+def expand(phrase: str) -> list[str]:
+    """All spellings of "(a|b) c": alternatives may be empty.
+
+    >>> expand("diarrh(o|)ea")
+    ['diarrhoea', 'diarrhea']
+    """
+    pieces = _ALTERNATIVES.split(phrase)
+    choices = [piece.split("|") if i % 2 else [piece] for i, piece in enumerate(pieces)]
+    return [" ".join("".join(words).split()) for words in itertools.product(*choices)]
+
+
+@functools.cache
+def meanings() -> dict[str, tuple[Meaning, ...]]:
+    """Phrase (lower case, single spaces) to everything it may mean."""
+    table: dict[str, list[Meaning]] = {}
+
+    def add(phrase: str, meaning: Meaning) -> None:
+        known = table.setdefault(phrase.replace("-", " "), [])
+        if meaning not in known:
+            known.append(meaning)
+
+    lexicon = _file("lexicon.json")
+    for name, (kind, *phrases) in lexicon["findings"].items():
+        for phrase in phrases:
+            capitals = phrase.startswith("UPPER:")
+            for spelling in expand(phrase.removeprefix("UPPER:").lower()):
+                add(spelling, Meaning("finding", tuple(name.split("+")), kind, capitals))
+    for group, kind in (("analytes", "lab"), ("vitals", "vital")):
+        for name, row in _LABS[group].items():
+            for phrase in row["names"]:
+                add(phrase, Meaning(kind, (name,)))
+    for generic, row in DRUGS["checkpoint_inhibitors"].items():
+        for phrase in (generic, *row["names"]):
+            add(phrase, Meaning("ici", (generic,), row["target"]))
+    for group in DRUG_CLASSES:
+        for phrase in DRUGS[group]:
+            add(phrase, Meaning("drug", (phrase,), group))
+    cues: dict[str, list[str]] = {}
+    for category, phrases in lexicon["cues"].items():
+        for phrase in phrases:
+            for spelling in expand(phrase):
+                cues.setdefault(spelling, []).append(category)
+    for phrase, categories in cues.items():
+        add(phrase, Meaning("cue", tuple(dict.fromkeys(categories))))
+    return {phrase: tuple(found) for phrase, found in table.items()}
+
+
+@functools.cache
+def phrase_patterns() -> tuple[dict[str, re.Pattern[str]], str]:
+    """How to find phrases: by their first word, and one expression for those that start with no letter.
+
+    A word that opens no phrase costs one look-up. Spaces also match a hyphen or a line break.
+    """
+    by_word: dict[str, dict] = {}
+    others: dict[str, dict] = {}
+    for phrase in meanings():
+        word = _WORD.match(phrase)
+        node = by_word.setdefault(word.group(), {}) if word else others
+        for character in phrase[word.end() if word else 0 :]:
+            node = node.setdefault(character, {})
+        node[""] = {}
+    return {word: re.compile(f"{_branch(tree)}(?![a-z0-9])") for word, tree in by_word.items()}, _branch(others)
+
+
+_WORD = re.compile(r"[a-z]+")
+
+
+def _branch(node: dict[str, dict]) -> str:
+    """A prefix tree as a regular expression that takes the longest phrase."""
+    ends = "" in node
+    options = []
+    for character, child in node.items():
+        if character:
+            head = _literal(character)
+            while len(child) == 1 and "" not in child:  # chains need no group
+                character, child = next(iter(child.items()))
+                head += _literal(character)
+            options.append(head + ("" if set(child) == {""} else _branch(child)))
+    if not options:
+        return ""
+    body = options[0] if len(options) == 1 and not ends else f"(?:{'|'.join(options)})"
+    return body + "?" if ends else body
+
+
+def _literal(character: str) -> str:
+    return r"[ \n-]" if character == " " else re.escape(character)

@@ -1,0 +1,274 @@
+"""Read a note: findings with status, value, unit and the exact place they stand in.
+
+`read` is the only entry. It scans once, gives every item its status sentence by sentence, then ties numbers to
+names. The same phrase on the same terms always gives the same finding: no model, no randomness.
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from .context import assign
+from .labs import lab_findings
+from .stated_grades import grade_findings
+from .tokens import Token, changed, make, scan
+from .vitals_and_stools import loose_vitals, stool_findings
+
+if TYPE_CHECKING:
+    from ..schemas import Case, Finding
+
+# A pasted answer of a model is no statement of the note. Only the values of its keys are passed over, each no longer
+# than the schema allows: a brace around a whole note hides nothing.
+_ANSWER = re.compile(
+    r'"(?:irae_detected|affected_systems|overall_severity|urgency|likelihood|causality|evidence|actions|reasoning)"\s{0,5}:\s{0,5}'
+    r'(?:"(?:[^"\\\n]|\\.){0,600}"|\[[^\[\]\n]{0,1200}\]|\{[^{}\n]{0,100}\}|true|false|null)'
+)
+_HEADING = re.compile(r"[\s\-*#\d.]*([A-Za-z][A-Za-z /&'()-]{1,48}):")
+_SECTION = {
+    "historical": re.compile(
+        r"\b(?:pmh\w*|past (?:medical|surgical|history)|medical history|history of past|background|comorbidit\w+|hx|"
+        r"previous history)\b",
+        re.I,
+    ),
+    "family": re.compile(r"\bfamily (?:history|hx)\b|\bfhx?\b|^family$", re.I),
+}
+_SEVERITY = {"severity_mild": "mild", "severity_moderate": "moderate", "severity_severe": "severe"}
+_STABLE = re.compile(
+    r"[^.;\n]{0,40}\b(?:unchanged (?:for|since)|for (?:\d+|many|several|two|three|four|five) years|since childhood|"
+    r"dating back|for years)\b"
+)
+
+
+def read(case: Case) -> tuple[Finding, ...]:
+    """Everything the note says that a rule could need, in the order of the note.
+
+    Returns:
+        Findings whose `quote` is `case.text[start:end]`; `status` tells current from negated, historical, family,
+        hypothetical and planned. Negated and historical findings are returned too, so that a reader sees them.
+    """
+    text = case.text
+    masked = _without_answers(text)
+    norm, tokens = scan(masked)
+    _statuses(masked, norm, tokens)
+    found = lab_findings(text, norm, tokens)
+    found += loose_vitals(text, norm, tokens, _inside(found))
+    found += stool_findings(text, norm, tokens)
+    found += grade_findings(text, norm, tokens)
+    found += _named(text, norm, tokens)
+    found = _completed(_promoted(found))
+    found.sort(key=lambda f: (f.start, f.end, f.name))
+    found = _resolved(found)
+    return tuple(found)
+
+
+def _without_answers(text: str) -> str:
+    """The text with the values of pasted model answers blanked out, character for character."""
+    return _ANSWER.sub(lambda match: " " * len(match.group()), text) if '":' in text or '" :' in text else text
+
+
+def _statuses(text: str, norm: str, tokens: list[Token]) -> None:
+    section, first, line = "", 0, -1
+    for i, token in enumerate(tokens):
+        if token.kind == "end" or i == len(tokens) - 1:
+            start = tokens[first].start
+            newline = text.rfind("\n", line + 1, start)
+            if newline >= 0 or first == 0:  # a heading can only stand at the start of a line
+                line = max(newline, line)
+                section = _section(text, start, section)
+            assign(norm, tokens[first : i + 1], section)
+            first = i + 1
+
+
+def _section(text: str, at: int, section: str) -> str:
+    """The status that the heading of this line gives to what follows: "PMH:", "Family history:"."""
+    line = text.rfind("\n", 0, at) + 1
+    heading = _HEADING.match(text, line)
+    if heading is None:  # a heading speaks for its own line and for the bullets below it
+        return section if text[line : line + 4].lstrip()[:1] in ("-", "*", "•") else ""
+    words = heading[1]
+    if len(words.split()) > 4:
+        return section
+    for status in ("family", "historical"):
+        if _SECTION[status].search(words) and "oncolog" not in words.lower():
+            return status
+    return ""
+
+
+def _named(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
+    """Findings and drugs that are a word: symptoms, diagnoses, devices, medicines."""
+    found = []
+    at_rest = None
+    for i, t in enumerate(tokens):
+        if t.kind == "finding":
+            negated_name = t.detail.removeprefix("negated:") if t.detail.startswith("negated:") else ""
+            names = (negated_name,) if negated_name else t.names
+            kind = "symptom" if negated_name else t.detail
+            fields = {}
+            if t.detail in ("symptom", "sign", "diagnosis"):
+                if severity := _severity(norm, tokens, i):
+                    fields["severity"] = severity
+                if t.detail == "diagnosis" and _suspected(tokens, i):
+                    fields["certainty"] = "suspected"
+            status = t.status
+            if status == "current" and t.detail in ("diagnosis", "background") and _STABLE.match(norm, t.end):
+                status = "historical"
+            if t.resolved:
+                fields["when"] = "resolved"
+            for name in names:
+                if name == "stool" or (name == "infiltrates" and not _is_imaging(norm, t)):
+                    continue
+                found.append(make(text, t, kind, name, status=status, **fields))
+            if t.names == ("dyspnea",) and status == "current":
+                at_rest = t
+            if at_rest is not None and at_rest.sentence == t.sentence and t.names == ("dyspnea",):
+                window = norm[t.end : t.end + 40]
+                match = re.match(r"[^.;\n]{0,30}?\bat rest\b", window)
+                if match and status == "current" and not re.search(r"\bno\b|not", match.group()):
+                    found.append(make(text, t, "symptom", "dyspnea_at_rest", status=status, end=t.end + match.end()))
+        elif t.kind in ("ici", "drug"):
+            when = _interval(norm, t) if t.kind == "ici" and t.status == "historical" else ""
+            found.append(make(text, t, t.kind, t.names[0], when=when, flag=t.detail if t.kind == "drug" else ""))
+    return found
+
+
+_IMAGING = re.compile(
+    r"\b(?:ct|cta|ctpa|cxr|x-?ray|imaging|chest|lungs?|lobes?|lobar|bilateral\w*|scan|radiograph\w*|radiolog\w*|ground|opacit\w*|pulmonary)\b"
+)
+
+
+def _is_imaging(norm: str, token: Token) -> bool:
+    """Consolidation of the lung, not consolidation therapy: only beside a word of imaging."""
+    if not norm.startswith("consolidation", token.start):
+        return True
+    if re.search(r"(?:mab|as|q2w|q3w|q4w|imfinzi|therapy) $", norm[max(0, token.start - 9) : token.start]):
+        return False
+    return bool(_IMAGING.search(norm, max(0, token.start - 110), token.end + 70)) and not norm.startswith(
+        (" therapy", " treatment"), token.end
+    )
+
+
+def _suspected(tokens: list[Token], i: int) -> bool:
+    """Does the note only suspect the diagnosis at `i`?"""
+    return any("suspected" in t.cues and tokens[i].start - t.end < 30 for t in tokens[max(0, i - 4) : i])
+
+
+def _severity(norm: str, tokens: list[Token], i: int) -> str:
+    t = tokens[i]
+    for before in reversed(tokens[max(0, i - 3) : i]):
+        gap = t.start - before.end
+        if before.kind in ("end", ",", "finding", "number", ";") or gap > 24:
+            break
+        for cue in before.cues:
+            if cue in _SEVERITY:
+                return _SEVERITY[cue]
+    for after in tokens[i + 1 : i + 4]:
+        gap = after.start - t.end
+        if after.kind in ("end", "finding") or gap > 18:
+            break
+        if after.kind == ",":
+            if norm.startswith(", the worst", after.start):
+                return "severe"
+            break
+        for cue in after.cues:
+            if cue in _SEVERITY and re.fullmatch(
+                r"[\s(,-]*(?:(?:is|was|are|now|called|grade|and|very|described as|pain)\b[\s(]*)*",
+                norm[t.end : after.start],
+            ):
+                return _SEVERITY[cue]
+    return ""
+
+
+_TIME = r"\b(\d{1,3}|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve) (day|week|month|year)s?\b"
+_INTERVAL = re.compile(
+    rf"(?:last|stopped|until|discontinued|completed|ago|after|earlier|before)[^.;\n]{{0,60}}?{_TIME}|"
+    rf"{_TIME} (?:ago|after (?:the )?last|since (?:the )?last|earlier|before)"
+)
+
+
+def _interval(norm: str, drug: Token) -> str:
+    """Time since a dose, as written ("four months"), from the words right after the drug; "" when not said."""
+    match = _INTERVAL.search(norm, drug.end, drug.end + 90)
+    if match is None or "\n" in norm[drug.end : match.start()]:
+        return ""
+    number, unit = (match[1], match[2]) if match[1] else (match[3], match[4])
+    return f"{number} {unit}s"
+
+
+def _inside(found: list[Finding]) -> Callable[[int], bool]:
+    """A test whether an offset lies in one of the findings (which stand in the order of the note)."""
+    starts = [f.start for f in found]
+
+    def test(offset: int) -> bool:
+        at = bisect.bisect_right(starts, offset)
+        return any(f.start <= offset < f.end for f in found[max(0, at - 3) : at])
+
+    return test
+
+
+def _promoted(found: list[Finding]) -> list[Finding]:
+    """Where the newest value of an analyte is one said to be previous, it counts as current all the same.
+
+    "Creatinine was 2.6 two weeks ago" and nothing newer: the last known value is the one to act on.
+    """
+    labs: dict[str, list[int]] = {}
+    for index, f in enumerate(found):
+        if f.kind == "lab":
+            labs.setdefault(f.name, []).append(index)
+    for indices in labs.values():
+        current = [k for k in indices if found[k].status == "current"]
+        if current:
+            said_now = [k for k in current if found[k].when == "now"]
+            for k in current:  # "at its worst 655 U/L ... Today ALT is 52": what came before today is past
+                if said_now and not found[k].when and k < said_now[0]:
+                    found[k] = changed(found[k], status="historical", when="previous")
+            continue
+        past = [k for k in indices if found[k].when in ("recent", "previous") and found[k].status == "historical"]
+        if past and (found[past[-1]].when == "recent" or len(past) > 1):
+            found[past[-1]] = changed(found[past[-1]], status="current")
+    return found
+
+
+def _resolved(found: list[Finding]) -> list[Finding]:
+    """An illness whose last mention says that it is over is past in its earlier mentions too, with their grades."""
+    last = {f.name: f for f in found if f.kind == "diagnosis"}
+    over = {name for name, f in last.items() if f.when == "resolved"}
+    if not over:
+        return found
+    return [
+        changed(f, status="historical")
+        if f.name in over and f.kind in ("diagnosis", "grade") and f.status == "current"
+        else f
+        for f in found
+    ]
+
+
+def _completed(found: list[Finding]) -> list[Finding]:
+    """Current values get the baseline and the printed limits that the note gives elsewhere for the same analyte."""
+    baselines: dict[str, Decimal] = {}
+    limits: dict[str, Decimal] = {}
+    for f in found:
+        if f.uln is not None:
+            limits.setdefault(f.name, f.uln)
+        if f.high is None:
+            continue
+        if f.when == "baseline":
+            baselines[f.name] = f.high
+        elif f.name == "creatinine" and f.when in ("recent", "previous"):  # the lowest earlier value, as KDIGO takes it
+            baselines[f.name] = min(f.high, baselines.get(f.name, f.high))
+    if not baselines and not limits:
+        return found
+    out = []
+    for f in found:
+        fields: dict = {}
+        if f.status == "current" and f.high is not None and f.kind in ("lab", "vital"):
+            if f.baseline is None and f.name in baselines:
+                fields["baseline"] = baselines[f.name]
+            if f.uln is None and f.name in limits:
+                uln = limits[f.name]
+                fields |= {"uln": uln, "times_uln": f.high / uln if uln else f.times_uln}
+        out.append(changed(f, **fields) if fields else f)
+    return out

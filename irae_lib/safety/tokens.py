@@ -1,0 +1,270 @@
+"""Build findings fast: the one place that makes a `Finding` from a span of the note."""
+
+from __future__ import annotations
+
+import functools
+import re
+from decimal import Decimal
+
+from ..schemas import Finding
+from .lexicon import Meaning, meanings, phrase_patterns
+from .quantities import MONTH, MONTHS, NUMBER, UNITS, WORD_NUMBER, WORD_VALUE, decimal, ordinal
+from .quantities import unit as to_unit
+
+_DEFAULTS = {name: field.default for name, field in Finding.model_fields.items() if not field.is_required()}
+_FIELDS = set(Finding.model_fields)
+_set = object.__setattr__
+
+
+def make(text: str, token: Token, kind: str, name: str, *, end: int = 0, start: int = -1, **fields) -> Finding:
+    """A Finding over the span from `token` (or `start`) to `end`, with the token's status.
+
+    The values come from this package and are of the right types; validating them again would take a third of the
+    time of a whole review.
+    """
+    first = token.start if start < 0 else start
+    last = max(end, token.end)
+    span = {"kind": kind, "name": name, "quote": text[first:last], "start": first, "end": last, "status": token.status}
+    return _built({**_DEFAULTS, **span, **fields})
+
+
+def changed(finding: Finding, **fields) -> Finding:
+    """The finding with some fields replaced."""
+    return _built({**finding.__dict__, **fields})
+
+
+def _built(values: dict) -> Finding:
+    finding = Finding.__new__(Finding)
+    _set(finding, "__dict__", values)
+    _set(finding, "__pydantic_fields_set__", _FIELDS)
+    _set(finding, "__pydantic_extra__", None)
+    _set(finding, "__pydantic_private__", None)
+    return finding
+
+
+_SINGLE = {
+    **dict.fromkeys("–—−‐‑‒", "-"),
+    **dict.fromkeys("\u00a0\u2007\u2009\u200a\u202f\t\r", " "),
+    **dict.fromkeys("µμ", "u"),
+    **dict.fromkeys("≥＞", ">"),
+    **dict.fromkeys("≤＜", "<"),
+    **dict.fromkeys("’‘`", "'"),
+    **dict.fromkeys("“”", '"'),
+    **dict.fromkeys("éèêë", "e"),
+    **dict.fromkeys("öóòô", "o"),
+    **dict.fromkeys("üúùû", "u"),
+    **dict.fromkeys("áàâä", "a"),
+    **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789", strict=True)),
+    **dict(zip("０１２３４５６７８９", "0123456789", strict=True)),
+    "×": "x",
+    "β": "b",
+    "ß": "s",
+    "→": "¬",
+    "⇒": "¬",
+    "➔": "¬",
+    "↑": "h",
+    "↓": "l",
+    "º": "°",
+    "，": ",",
+    "．": ".",
+    "：": ":",
+    "‹": "<",
+}
+_TABLE = str.maketrans(_SINGLE)
+
+
+def normalise(text: str) -> str:
+    """The text in lower case with look-alikes unified, character for character (same length)."""
+    lower = text.lower()
+    if len(lower) != len(text):  # a few capitals become two characters; keep those as they are
+        lower = "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
+    return lower.translate(_TABLE)
+
+
+class Token:
+    """A piece of the note that may matter. `kind`: one of the Meaning kinds, number, pair, date, or a mark."""
+
+    low: Decimal | None = None
+    high: Decimal | None = None
+    sign = unit = ""
+    status = "current"
+    cues: tuple[str, ...] = ()
+    sentence = 0
+    resolved = False  # the note says that it is over
+
+    def __init__(self, kind: str, start: int, end: int, names: tuple[str, ...] = (), detail: str = ""):
+        self.kind, self.start, self.end, self.names, self.detail = kind, start, end, names, detail
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.names or self.low} {self.unit} {self.status}>"
+
+
+@functools.cache
+def _pattern() -> re.Pattern[str]:
+    """Words, numbers, dates and marks; which words open a phrase is a look-up in `scan`."""
+    _, others = phrase_patterns()
+    any_number = rf"(?:{NUMBER}|{WORD_NUMBER})"
+    return re.compile(
+        r"(?P<word>[a-z]+)"
+        rf"|(?=\d)(?:(?P<date>(?<![\d/.-])(?:\d{{4}}-\d\d-\d\d|\d{{1,2}}[/.]\d{{1,2}}[/.](?:\d{{4}}|\d\d)|"
+        rf"\d{{1,2}}(?:st|nd|rd|th)? {MONTH}(?:,? \d{{4}})?|\d{{1,2}}:\d\d(?::\d\d)?)(?![\w/]))"
+        r"|(?P<pair>(?<![\d.])\d{1,4}(?:\.\d+)? ?/ ?\d{1,4}(?:\.\d+)?(?![\d.]*/|\d)))"
+        rf"|(?P<odd>(?<![a-z0-9])(?:{others})(?![a-z0-9]))"
+        r"|(?P<arrow>-{1,3}>|={1,2}>|¬)"
+        rf"|(?P<number>(?<![\d.])(?P<sign>[<>~+=]{{1,2}} ?)?(?P<low>{NUMBER})"
+        rf"(?P<plus>\+)?(?:(?: ?- ?| ?to ?| or )(?P<high>{any_number}))?(?: ?-?(?P<unit>{UNITS})(?![a-z]))?)"
+        r"|(?P<mark>\n|\.(?=\s|$)|[;,:()!?\[\]|/=])"
+    )
+
+
+# What a word can open that is no phrase: "may 5", "since 2018", "t38.2", "four to six a day".
+_WORD_THINGS = re.compile(
+    rf"(?P<month>{MONTH} \d{{1,2}}(?:,? \d{{4}})?(?![\w/]))"
+    r"|(?P<year>(?:in|since|from) (?:19|20)\d\d(?!\d))"
+    r"|(?P<glued>(?:t|hr|rr|k|na|hb|bp|plt|wbc|ef|ck|g|x|alt|ast)(?=\d))"
+    rf"|(?P<number>(?P<sign>(?!))?(?P<low>{WORD_NUMBER})(?P<plus>(?!))?"
+    rf"(?:(?: ?- ?| ?to ?| or )(?P<high>{NUMBER}|{WORD_NUMBER}))?(?: ?-?(?P<unit>{UNITS})(?![a-z]))?)"
+)
+_LONG_MONTHS = "january february march april june july august september october november december"
+_SHORT_NAMES = "in since from t hr rr k na hb bp plt wbc ef ck g x alt ast"
+_OPENERS = frozenset((*MONTHS, *WORD_VALUE, *_LONG_MONTHS.split(), *_SHORT_NAMES.split()))
+
+
+def scan(text: str) -> tuple[str, list[Token]]:
+    """The normalised note and its tokens in order, each with the number of the sentence it stands in."""
+    norm, tokens = normalise(text), []
+    table = meanings()
+    words, _ = phrase_patterns()
+    find = _pattern().finditer
+    matches = find(norm)
+    sentence, depth, glue, after = 0, 0, -1, 0
+    while (match := next(matches, None)) is not None:
+        group = match.lastgroup
+        start, end = match.span()
+        if start < after:  # part of a phrase already taken; what reaches beyond it is looked at again
+            if end > after:
+                matches = find(norm, after)
+            continue
+        if group == "word":
+            word = match.group()
+            opens = words.get(word)
+            found = opens.match(norm, end) if opens is not None else None
+            token = None
+            if found is not None and not (start and norm[start - 1].isdigit()):
+                token = _phrase(norm[start : found.end()], text, start, found.end())
+            if token is not None:
+                after = found.end()
+            elif word in _OPENERS and (other := _WORD_THINGS.match(norm, start)) is not None:
+                group, after = other.lastgroup, other.end()
+                if start and (norm[start - 1].isalnum() or norm[start - 1] in "-_") and group == "number":
+                    continue
+                if group == "number":
+                    token = _number(other)
+                elif group == "glued":
+                    glue = after
+                    known = other.group() in table
+                    token = (
+                        _phrase(other.group(), text, start, after)
+                        if known
+                        else Token("glue", start, after, (other.group(),))
+                    )
+                else:
+                    token = Token("date" if group == "month" else group, start, after)
+                    token.low = ordinal(other.group()) if group == "month" else None
+            else:
+                continue
+        elif group == "mark":
+            mark = match.group()
+            if mark in "([":
+                depth, mark = min(depth + 1, 3), "("
+            elif mark in ")]":
+                depth, mark = max(depth - 1, 0), ")"
+            if (mark == ";" and depth == 0) or (mark in ".!?\n" and _ends(norm, text, start, mark)):
+                mark, depth = "end", 0
+                sentence += 1
+            elif mark in ".\n!?":
+                continue
+            token = Token(mark, start, end)
+        elif group == "number":
+            if start and norm[start - 1].isalpha() and glue != start:
+                continue  # the 4 of "cd4"
+            token = _number(match)
+            after = end
+        elif group == "odd":
+            token = _phrase(match.group(), text, start, end)
+        else:
+            token = Token(group, start, end)
+            if group == "pair":
+                token.low, token.high = (decimal(part.strip()) for part in match.group().split("/"))
+            elif group == "date":
+                token.low = ordinal(match.group())
+        if token is not None:
+            token.sentence = sentence
+            tokens.append(token)
+    return norm, tokens
+
+
+def _number(match: re.Match[str]) -> Token:
+    token = Token("number", *match.span())
+    sign, low, plus, high, unit = match.group("sign", "low", "plus", "high", "unit")
+    token.low = decimal(low)
+    token.high = decimal(high) if high else token.low
+    token.sign = sign.strip() if sign else ""
+    token.detail = plus or ""
+    token.unit = to_unit(unit) if unit else ""
+    return token
+
+
+@functools.cache
+def _resolved() -> dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]]:
+    """Phrase to kind, names, detail and cues, for the phrases whose meaning does not hang on capitals."""
+    return {
+        phrase: _chosen(found, capitals=False)
+        for phrase, found in meanings().items()
+        if not any(meaning.capitals for meaning in found)
+    }
+
+
+def _chosen(found: tuple[Meaning, ...], capitals: bool) -> tuple[str, tuple[str, ...], str, tuple[str, ...]]:
+    kind, names, detail, cues = "", (), "", ()
+    for meaning in found:
+        if meaning.capitals and not capitals:
+            continue
+        if meaning.kind == "cue":
+            cues = meaning.names
+        elif not kind:
+            kind, names, detail = meaning.kind, meaning.names, meaning.detail
+    return kind or ("cue" if cues else ""), names, detail, cues
+
+
+def _phrase(phrase: str, text: str, start: int, end: int) -> Token | None:
+    known = _resolved().get(phrase)
+    if known is None:
+        phrase = phrase.replace("\n", " ").replace("-", " ")
+        known = _resolved().get(phrase) or _chosen(meanings()[phrase], text[start:end].isupper())
+    kind, names, detail, cues = known
+    if not kind:
+        return None
+    token = Token(kind, start, end, names, detail)
+    if cues:
+        token.cues = cues
+    return token
+
+
+def _ends(norm: str, text: str, at: int, mark: str) -> bool:
+    """Does this mark end a sentence? Not after an initial ("C. difficile"), nor at a line wrapped mid-sentence."""
+    if mark == "\n":
+        rest = text[at + 1 : at + 4].lstrip(" ")
+        before = norm[max(0, at - 1) : at]
+        return not (rest[:1].islower() and before not in ".:;!?" and rest[:1].isalpha())
+    if mark == "." and at >= 2 and norm[at - 1].isalpha() and not norm[at - 2].isalnum():
+        # "C. difficile", "E. coli" - but "37 C." and "45 U/L." end a sentence
+        following = norm[at + 1 : at + 3].strip()
+        return not (
+            norm[at - 2] in " \n("
+            and following.isalpha()
+            and not norm[max(0, at - 4) : at - 2].strip().isdigit()
+            and text[at - 1].isupper()
+            and text[at + 2 : at + 3].islower()
+        )
+    return not (mark == "." and norm[max(0, at - 3) : at] in (" vs", "approx", " dr", "i.e", "e.g"))

@@ -1,0 +1,1 @@
+"""Screening on a Slurm or Ray cluster."""

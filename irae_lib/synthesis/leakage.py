@@ -1,0 +1,125 @@
+"""Is the held-out part honestly unseen, and does the set read like many hands? Compares by sentence frame.
+
+A frame is a sentence with its numbers and drug names masked. Two notes built on the same frame are one family,
+however their values differ; a test note that shares a frame with training measures memory.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+from ..cases import LabelledCase
+from ..errors import LeakError
+from .illnesses import COMMON, ICIS, POOLS
+
+_DRUGS = sorted(
+    {drug.split()[0] for name in ("home_drugs", "other_treatment") for pool in POOLS for drug in COMMON[name][pool]}
+    | {drug.lower() for drug in ICIS},
+    key=len,
+    reverse=True,
+)
+_DRUG = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, _DRUGS)) + r")(?!\w)")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_SPLIT = re.compile(r"[.;](?:\s|$)|\n")
+_HEADING = re.compile(r"^(?:medications|labs|vitals|symptoms|notes):\s*")
+# A context line is the heading of a sectioned note: age and tumor, no statement.
+_CONTEXT = re.compile(r"^context:.*")
+_WORD = re.compile(r"(?<![<\w])[a-z][a-z-]*(?![>\w])")
+# Shorter frames ("ALT <n> U/L", "<drug> <n> mg") look alike in every hospital and say nothing about a family:
+# such rows are held out by their values. Units are no words.
+_MIN_WORDS = 4
+# fmt: off
+_UNITS = frozenset((
+    "mg", "dl", "g", "l", "u", "iu", "k", "ul", "ml", "mm", "ug", "mcg", "ng", "pg", "mmol", "umol", "nmol", "pmol",
+    "miu", "meq", "uln", "lln", "ref", "h", "hg", "kg", "home",
+))
+# fmt: on
+_GRAM = 7
+
+
+def sentence_frames(text: str) -> set[str]:
+    """The masked sentences of a note, without headings, laboratory rows and rows of fewer than four words."""
+    frames = set()
+    for sentence in _SPLIT.split(text.lower()):
+        bare = _CONTEXT.sub("", _HEADING.sub("", sentence.strip().removeprefix("- ")))
+        frame = _NUMBER.sub("<n>", _DRUG.sub("<drug>", bare))
+        if _is_wording(frame):
+            frames.add(frame)
+    return frames
+
+
+def _is_wording(frame: str) -> bool:
+    """Whether a masked sentence says something in words; "alt <n> u/l, ast <n> u/l, na <n>" is a laboratory row."""
+    words = sum(word not in _UNITS for word in _WORD.findall(frame))
+    return words >= _MIN_WORDS and words > 1.5 * frame.count("<n>")
+
+
+def frame_shares(cases: Iterable[LabelledCase]) -> list[tuple[str, float]]:
+    """Sentence frames with the share of notes they occur in, commonest first."""
+    cases = list(cases)
+    counts = Counter(frame for case in cases for frame in sentence_frames(case.case.text))
+    return [(frame, n / len(cases)) for frame, n in counts.most_common()]
+
+
+def text_statistics(cases: Iterable[LabelledCase]) -> dict[str, float]:
+    """How varied a set reads: words, distinct words, type-token ratio, distinct sentence frames, the commonest one."""
+    cases = list(cases)
+    words = [word for case in cases for word in re.findall(r"[a-z][a-z-]*", case.case.text.lower())]
+    shares = frame_shares(cases)
+    return {
+        "notes": len(cases),
+        "words": len(words),
+        "distinct_words": len(set(words)),
+        "type_token_ratio": round(len(set(words)) / len(words), 4),
+        "distinct_frames": len(shares),
+        "commonest_frame_share": round(shares[0][1], 4) if shares else 0.0,
+    }
+
+
+def _grams(frames: set[str]) -> set[tuple[str, ...]]:
+    """Runs of masked words; a run of numbers and units is no wording."""
+    lines = (frame.split() for frame in frames)
+    runs = (tuple(line[i : i + _GRAM]) for line in lines for i in range(len(line) - _GRAM + 1))
+    return {run for run in runs if _is_wording(" ".join(run))}
+
+
+def _numbers(text: str) -> tuple[str, ...]:
+    """Numbers of a laboratory's kind (decimals, three digits) in order; fewer than four meet by chance."""
+    found = tuple(number for number in _NUMBER.findall(text) if len(number) >= 3)
+    return found if len(found) >= 4 else ()
+
+
+def check_leaks(train: Iterable[LabelledCase], test: Iterable[LabelledCase]) -> dict[str, int]:
+    """Counts of what was compared, when nothing held out occurs in training.
+
+    Raises:
+        LeakError: a note occurs twice, or a held-out note shares with training a sentence frame, seven masked words
+            in a row, or its whole sequence of numbers; names the ids.
+    """
+    train, test = list(train), list(test)
+    texts = {case.case.text: case.case.id for case in train}
+    framed = {case.case.id: sentence_frames(case.case.text) for case in train}
+    frames = {frame: case_id for case_id, mine in framed.items() for frame in mine}
+    grams = {gram: case_id for case_id, mine in framed.items() for gram in _grams(mine)}
+    numbers = {pattern: case.case.id for case in train if (pattern := _numbers(case.case.text))}
+    held_out: set[str] = set()
+    for case in test:
+        name, mine = case.case.id, sentence_frames(case.case.text)
+        if case.case.text in texts:
+            raise LeakError(f"{name} is the same note as {texts[case.case.text]} in training")
+        for shared in mine & frames.keys():
+            raise LeakError(f"{name} shares a sentence frame with {frames[shared]} in training: {shared!r}")
+        for gram in _grams(mine) & grams.keys():
+            raise LeakError(f"{name} shares {_GRAM} words in a row with {grams[gram]} in training: {' '.join(gram)!r}")
+        if (pattern := _numbers(case.case.text)) in numbers:
+            raise LeakError(f"{name} has the numbers of {numbers[pattern]} in training, all and in order")
+        held_out |= mine
+    return {
+        "train_cases": len(train),
+        "test_cases": len(test),
+        "train_frames": len(frames),
+        "test_frames": len(held_out),
+        "shared_frames": 0,
+    }

@@ -1,0 +1,207 @@
+"""Make synthetic cases whose labels are right by construction.
+
+A case is drawn in three steps: what is wrong (an `Illness`, or nothing), what the note documents about the drug and
+about other causes (the kind), and how the note says it (the pool of phrasings). Labels follow from the first two and
+never from the text, so no reader can be wrong about them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Iterator, Mapping
+
+from ..cases import LabelledCase
+from ..schemas import Assessment, Likelihood, Severity, Urgency
+from .illnesses import COMMON, ICIS, ILLNESSES, KINDS, Fact, Illness
+from .note_styles import Draft, Part, say, write
+
+SEXES = ("man", "woman", "male", "female")
+# What a note on an irAE documents about other causes, and what causality that makes (clinical fact base 4.1).
+WORKUPS = {
+    "excluded": Likelihood.HIGHLY_LIKELY,
+    "pending": Likelihood.POSSIBLE,
+    "confounder": Likelihood.POSSIBLE,
+}
+_WELL = ("well", "resolved")
+
+
+def make_cases(
+    n: int,
+    *,
+    pool: str,
+    seed: int,
+    prefix: str,
+    detail: str = "full",
+    deal: int = 0,
+    shares: Mapping[str, float] | None = None,
+) -> list[LabelledCase]:
+    """`n` cases from one pool of phrasings and numbers, in a fixed order for a seed.
+
+    Kinds, illnesses and work-up are dealt in turn, the same for every seed, so that the balance of labels does not
+    hang on it; the seed decides phrasings, numbers, style, distractors and order. No two cases have the same text.
+
+    Args:
+        pool: "train", "calibration" or "test"; no two share a sentence frame or a graded laboratory value.
+        prefix: start of the case ids ("test-0001").
+        detail: "full" notes of all styles, or "short" ones (fewer distractors) for the rehearsal base.
+        deal: another number deals illnesses and kinds in another order.
+        shares: of the kinds, where they are not to be those of the pool.
+    """
+    hands = list(itertools.islice(_dealer(pool, deal, shares or KINDS[pool]), n))
+    rng = random.Random(f"{seed}-{pool}-{prefix}")
+    rng.shuffle(hands)
+    cases, seen = [], set()
+    for number, (kind, illness, workup) in enumerate(hands, start=1):
+        for _ in range(50):
+            made = _make(rng, pool, kind, illness, workup, f"{prefix}-{number:04d}", detail)
+            if made.case.text not in seen:
+                break
+        seen.add(made.case.text)
+        cases.append(made)
+    return cases
+
+
+def _dealer(pool: str, deal: int, shares: Mapping[str, float]) -> Iterator[tuple[str, Illness, str]]:
+    rng = random.Random(f"deal-{pool}-{deal}")
+    hands = {kind: _by_cell(rng) for kind in shares}
+    deck = [kind for kind, share in shares.items() for _ in range(round(share * 100))]
+    workups = itertools.cycle(("excluded", "pending", "excluded", "confounder"))
+    for kind in _shuffled_forever(rng, deck):
+        # "No chemotherapy for years" excludes a cause for one patient and contradicts the chemotherapy of another.
+        others = ("pending", "") if kind in ("never", "planned") else (*WORKUPS, "")
+        yield kind, next(hands[kind]), next(workups) if kind == "irae" else rng.choice(others)
+
+
+def _by_cell(rng: random.Random) -> Iterator[Illness]:
+    """Illnesses so that every organ at every grade comes up equally often, however many illnesses it has."""
+    cells: dict[tuple, list[Illness]] = {}
+    for illness in ILLNESSES:
+        cells.setdefault((illness.systems, illness.grade), []).append(illness)
+    within = {cell: _shuffled_forever(rng, members) for cell, members in cells.items()}
+    for cell in _shuffled_forever(rng, cells):
+        yield next(within[cell])
+
+
+def _shuffled_forever(rng: random.Random, items) -> Iterator:
+    items = list(items)
+    while True:
+        rng.shuffle(items)
+        yield from items
+
+
+def _make(
+    rng: random.Random, pool: str, kind: str, illness: Illness, workup: str, case_id: str, detail: str
+) -> LabelledCase:
+    draft = make_draft(rng, pool, kind, illness, workup, detail)
+    case, quotes = write(rng, pool, draft, case_id, detail=detail)
+    return LabelledCase(
+        case=case,
+        expected=label(kind, illness, workup, quotes, exposed=draft.drug.role),
+        kind=kind,
+        family=pool,
+        topic=topic(kind, illness),
+    )
+
+
+def topic(kind: str, illness: Illness) -> str:
+    """What a case is about, for counting: the illness at its grade, or "well" and "resolved"."""
+    return kind if kind in _WELL else f"{illness.term}, Grade {illness.grade}"
+
+
+def make_draft(
+    rng: random.Random, pool: str, kind: str, illness: Illness, workup: str, detail: str, *, lean: bool = False
+) -> Draft:
+    """What the note of one case states. `lean` leaves out the facts that only go along."""
+    plain = detail == "short"
+    parts: list[Part] = []
+    if kind in _WELL:
+        parts.append(say(rng, pool, Fact("feels_well"), is_key=True))
+        if kind == "resolved":
+            past = rng.choice(("past", "past", "family"))
+            parts.append(say(rng, pool, Fact(f"{illness.cause}_{past}"), is_key=True))
+        parts.append(say(rng, pool, Fact(f"{illness.cause}_no")))
+        parts.append(say(rng, pool, Fact("stable", 2, 9)))
+    else:
+        parts += [say(rng, pool, fact, is_key=True, role="key", plain=plain) for fact in illness.key]
+        also = () if lean else illness.also
+        parts += [say(rng, pool, fact, plain=plain) for fact in also if rng.random() < 0.85]
+        if kind == "mimic":
+            parts.append(rival(rng, pool, illness))
+        elif workup:
+            parts.append(say(rng, pool, Fact(f"{illness.cause}_{workup}"), role="cause"))
+    age = rng.randint(34, 86)
+    parts += distractors(rng, pool, illness, kind, age, plain)
+    cancer = rng.choice(COMMON["cancers"][pool])
+    return Draft(age, rng.choice(SEXES), cancer, exposure(rng, pool, kind), tuple(parts))
+
+
+def rival(rng: random.Random, pool: str, illness: Illness) -> Part:
+    """The sentence on another cause that explains the picture, and that is no more urgent than the picture."""
+    fact = Fact(illness.rival or f"{illness.cause}_rival")
+    return say(rng, pool, fact, is_key=True, role="cause", grave=illness.urgency >= Urgency.URGENT)
+
+
+def exposure(rng: random.Random, pool: str, kind: str) -> Part:
+    """The sentence on the drug: on it now, days to months after the last dose, planned, never, or not known."""
+    drug = rng.choice(COMMON["other_treatment"][pool] if kind == "never" else ICIS)
+    idea = kind
+    if kind in ("irae", "mimic", "well", "resolved"):
+        idea = "past" if kind == "irae" and rng.random() < 0.25 else "current"
+    elif kind == "undocumented" and rng.random() < 0.3:
+        idea = "conflict"
+    return say(rng, pool, Fact(idea, 2, 11), drug=drug, role=idea)
+
+
+def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...], *, exposed: str = "") -> Assessment:
+    """The label of a case by the contracts of the design: it follows from the kind, the illness and the work-up.
+
+    `exposed` is the exposure the note states; where the ICI has ended there is nothing left to hold.
+    """
+    detected = kind in ("irae", "undocumented")
+    reasons = {
+        "irae": "ICI given; " + ("other causes excluded." if workup == "excluded" else "other causes not excluded."),
+        "mimic": "ICI given, but another cause explains it.",
+        "never": "Never on an ICI.",
+        "planned": "ICI only planned.",
+        "undocumented": "ICI exposure not documented.",
+        "well": "Well on an ICI.",
+        "resolved": "Well on an ICI; the other illness is not current.",
+    }
+    finding = f"{illness.why[0].upper()}{illness.why[1:]}: {illness.term}"
+    finding = f"{finding}, CTCAE Grade {illness.grade}. " if detected else "" if kind in _WELL else f"{finding}. "
+    likelihood = {"irae": WORKUPS.get(workup, Likelihood.POSSIBLE), "undocumented": Likelihood.UNCERTAIN}
+    actions = illness.actions if detected else ("Treat the other cause",) if kind == "mimic" else ()
+    if exposed == "past":
+        actions = tuple(action for action in actions if not action.startswith(("Hold", "Continue")))
+    if kind == "undocumented":
+        actions = ("Ask for ICI exposure", *actions[:2])
+    return Assessment(
+        evidence=quotes,
+        reasoning=finding + reasons[kind],
+        irae_detected=detected,
+        affected_systems=illness.systems if detected else (),
+        overall_severity=Severity.from_grade(illness.grade if detected else None),
+        urgency=Urgency.ROUTINE if kind in _WELL else illness.urgency,
+        causality={"likelihood": likelihood.get(kind, Likelihood.UNLIKELY)},
+        actions=actions,
+    )
+
+
+def distractors(rng: random.Random, pool: str, illness: Illness, kind: str, age: int, plain: bool) -> list[Part]:
+    """True things that change nothing: home drugs, normal values of other organs, history, calm vital signs."""
+    most = 1 if plain else 4
+    home = rng.sample(COMMON["home_drugs"][pool], rng.randint(0, min(most + 1, 3)))
+    taken = {fact.lab for fact in (*illness.key, *illness.also)}
+    # A normal value that would argue with the illness is left out.
+    argue = {lab for lab, organs in COMMON["normal_unless"].items() if set(organs) & set(illness.systems)}
+    normal = [row for row in COMMON["normal_labs"] if row["lab"] not in taken | argue]
+    labs = rng.sample(normal, rng.randint(0, most)) if rng.random() < 0.7 else []
+    parts = [Part("medications", drug) for drug in home]
+    parts += [say(rng, pool, Fact(**row), plain=plain) for row in labs]
+    if rng.random() < (0.35 if plain else 0.7):
+        parts.append(say(rng, pool, Fact("history"), age=age)._replace(section="history"))
+    if kind in _WELL and rng.random() < 0.5:
+        line = rng.choice(COMMON["vitals"][pool])
+        parts.append(Part("vitals", line.format(d=rng.randint(0, 9))))
+    return parts

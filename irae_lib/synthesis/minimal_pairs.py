@@ -1,0 +1,151 @@
+"""Minimal pairs: two notes that differ in one fact, and labels that differ exactly where that fact matters.
+
+Half of the pairs come from the organ files (a value on either side of a CTCAE border, room air against oxygen, "no
+blood" against "blood"); the others change what every illness shares: the drug, its timing, the cause, the work-up.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+from collections.abc import Callable
+
+from ..cases import LabelledCase
+from .illnesses import COMMON, CONTRASTS, ICIS, ILLNESSES, Contrast, Fact, Illness
+from .make_cases import SEXES, distractors, exposure, label, make_draft, rival, topic
+from .note_styles import Draft, Part, say, write
+
+Side = tuple[str, Illness, str, Draft]
+
+
+def make_contrasts(
+    n_pairs: int, *, pool: str = "test", seed: int, prefix: str = "contrast", detail: str = "full", deal: int = 0
+) -> list[LabelledCase]:
+    """`2 * n_pairs` cases; two neighbours share `pair` ("contrast-001: what changes") and differ in one fact.
+
+    The order of changes and illnesses is the same for every seed; another `deal` is another order.
+    """
+    rng = random.Random(f"{seed}-{pool}-{prefix}")
+    order = random.Random(f"deal-contrast-{deal}")
+    borders = itertools.cycle(order.sample(CONTRASTS, len(CONTRASTS)))
+    changes = itertools.cycle(order.sample(list(CHANGES), len(CHANGES)))
+    hand = order.sample(ILLNESSES, len(ILLNESSES))
+    hands = {name: itertools.cycle([i for i in hand if fits(name, i)]) for name in CHANGES}
+    cases: list[LabelledCase] = []
+    for number in range(1, n_pairs + 1):
+        if number % 2:
+            contrast = next(borders)
+            workup = ("excluded", "pending")[number // 2 % 2]
+            name, sides = contrast.name, _border(rng, pool, contrast, workup, detail)
+        else:
+            name = next(changes)
+            sides = CHANGES[name](rng, pool, next(hands[name]), detail)
+        state = rng.getrandbits(64)
+        for letter, (kind, illness, workup, draft) in zip("ab", sides, strict=True):
+            case, quotes = write(
+                random.Random(state), pool, draft, f"{prefix}-{number:03d}{letter}", detail=detail, slips=False
+            )
+            made = LabelledCase(
+                case=case,
+                expected=label(kind, illness, workup, quotes, exposed=draft.drug.role),
+                kind=kind,
+                family=pool,
+                topic=topic(kind, illness),
+                pair=f"{prefix}-{number:03d}: {name}",
+            )
+            cases.append(made)
+    return cases
+
+
+def pairs(cases: list[LabelledCase]) -> list[tuple[LabelledCase, LabelledCase]]:
+    """The two sides of every pair, in the order of the file."""
+    by_pair: dict[str, list[LabelledCase]] = {}
+    for case in cases:
+        by_pair.setdefault(case.pair, []).append(case)
+    return [(a, b) for a, b in by_pair.values()]
+
+
+def fits(change: str, illness: Illness) -> bool:
+    """Whether `change` is one fact for this illness."""
+    single = len(illness.key) == 1 and bool(illness.key[0].idea) and illness.grade < 4
+    return change not in _ONE_SENTENCE or single
+
+
+def _border(rng: random.Random, pool: str, contrast: Contrast, workup: str, detail: str) -> tuple[Side, Side]:
+    plain = detail == "short"
+    shared = tuple(say(rng, pool, fact, plain=plain) for fact in contrast.shared)
+    line, state = rng.randrange(1000), rng.getrandbits(64)
+    cause = say(rng, pool, Fact(f"{contrast.cause}_{workup}"))
+    age = rng.randint(34, 86)
+    extra = tuple(distractors(rng, pool, _merged(contrast), "irae", age, plain))
+    who = (age, rng.choice(SEXES), rng.choice(COMMON["cancers"][pool]), exposure(rng, pool, "irae"))
+    sides = []
+    for side in contrast.sides:
+        # The same generator state on both sides: the same name, unit and template, another value.
+        key = say(random.Random(state), pool, side.key[0], is_key=True, plain=plain, line=line)
+        sides.append(("irae", side, workup, Draft(*who, (key, *shared, cause, *extra))))
+    return sides[0], sides[1]
+
+
+def _merged(contrast: Contrast) -> Illness:
+    a, b = contrast.sides
+    return a._replace(key=(*a.key, *b.key), also=contrast.shared)
+
+
+def _drug(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
+    draft = make_draft(rng, pool, "irae", illness, "pending", detail)
+    line, state = rng.randrange(1000), rng.getrandbits(64)
+    a, b = (
+        say(random.Random(state), pool, Fact("current", 2, 9), drug=drug, line=line)
+        for drug in (rng.choice(ICIS), rng.choice(COMMON["other_treatment"][pool]))
+    )
+    return ("irae", illness, "pending", draft._replace(drug=a)), ("never", illness, "", draft._replace(drug=b))
+
+
+def _timing(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
+    draft = make_draft(rng, pool, "irae", illness, "pending", detail)
+    drug = rng.choice(ICIS)
+    a, b = (say(rng, pool, Fact(idea, 2, 9), drug=drug) for idea in ("current", "planned"))
+    return ("irae", illness, "pending", draft._replace(drug=a)), ("planned", illness, "", draft._replace(drug=b))
+
+
+def _cause(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
+    draft = make_draft(rng, pool, "irae", illness, "excluded", detail)
+    other = _swap(draft, "cause", rival(rng, pool, illness))
+    return ("irae", illness, "excluded", draft), ("mimic", illness, "", other)
+
+
+def _workup(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
+    draft = make_draft(rng, pool, "irae", illness, "excluded", detail)
+    pending = say(rng, pool, Fact(f"{illness.cause}_pending"), role="cause")
+    return ("irae", illness, "excluded", draft), ("irae", illness, "pending", _swap(draft, "cause", pending))
+
+
+def _resolved(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
+    return _not_current(rng, pool, illness, detail, "past")
+
+
+def _family(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
+    return _not_current(rng, pool, illness, detail, "family")
+
+
+def _not_current(rng: random.Random, pool: str, illness: Illness, detail: str, idea: str) -> tuple[Side, Side]:
+    draft = make_draft(rng, pool, "irae", illness, "", detail, lean=True)
+    then = say(rng, pool, Fact(f"{illness.cause}_{idea}"), is_key=True, role="key")
+    return ("irae", illness, "", draft), ("resolved", illness, "", _swap(draft, "key", then))
+
+
+def _swap(draft: Draft, role: str, part: Part) -> Draft:
+    return draft._replace(parts=tuple(part if p.role == role else p for p in draft.parts))
+
+
+CHANGES: dict[str, Callable[[random.Random, str, Illness, str], tuple[Side, Side]]] = {
+    "ICI to another cancer drug": _drug,
+    "other causes excluded to another cause found": _cause,
+    "current to resolved": _resolved,
+    "ICI given to only planned": _timing,
+    "other causes excluded to pending": _workup,
+    "the patient's to a relative's": _family,
+}
+# One sentence must carry the whole illness where it is turned into history.
+_ONE_SENTENCE = ("current to resolved", "the patient's to a relative's")

@@ -1,0 +1,1 @@
+"""Notebook 02: fine-tuning with LoRA, with training rows, the trainer and a memory estimate."""

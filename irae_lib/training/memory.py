@@ -1,0 +1,164 @@
+"""Will it fit, and how long will it take? An estimate before training, against what the device has.
+
+Formulas follow the parts of a QLoRA step on Gemma 3: weights, adapter, gradients, optimizer, kept activations, one
+layer's recomputation, the loss head in tiles. Constants with a source say so; nothing here has been measured on a T4.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..model.adapters import adapter_parameters
+from ..workspace.profiles import Profile
+
+GIB = 2**30
+# NF4 with double quantisation: 4 bits, 8-bit scales of 64-blocks, float32 scales of those.
+_NF4_BYTES = 4.127 / 8
+# What PyTorch reserves beyond what it hands out, and the CUDA context.
+_FRAGMENTATION, _CONTEXT = 1.10, 0.4 * GIB
+# TRL 1.16 projects scored positions in tiles of 4,096 x 32,768 and recomputes them in the backward pass.
+_HEAD_TILE = (4096, 32768)
+# Seconds for 1,000 tokens through MedGemma-4B on a T4: from another project's published run (4.45 s a sequence of up to
+# 2,048 tokens), not from ours.
+_T4_SECONDS_PER_1000 = (3.0, 6.0)
+
+
+class Part(NamedTuple):
+    """One part of the memory that training needs."""
+
+    name: str
+    bytes: float
+
+
+class Estimate(NamedTuple):
+    """Memory for one training step at `length` tokens, by part; `total` includes fragmentation and context."""
+
+    length: int
+    parts: tuple[Part, ...]
+
+    @property
+    def total(self) -> float:
+        """Bytes on the device."""
+        return sum(part.bytes for part in self.parts) * _FRAGMENTATION + _CONTEXT
+
+
+def estimate_memory(
+    config: Any, profile: Profile, *, length: int, rank: int = 16, vision: int = 416_900_000
+) -> Estimate:
+    """Device memory of one step of a profile on a Gemma 3 configuration.
+
+    Args:
+        config: the model's configuration (text part is used). length: tokens of the longest row, times the batch.
+        rank: of the adapter. vision: parameters of the vision tower, kept and frozen so that adapters load everywhere.
+    """
+    text = config.get_text_config()
+    width = {"float32": 4, "float16": 2, "bfloat16": 2}[profile.dtype]
+    step = {"float32": 4, "float16": 2, "bfloat16": 2}[profile.compute_dtype]
+    hidden, inner, layers = text.hidden_size, text.intermediate_size, text.num_hidden_layers
+    queries, keys = text.num_attention_heads * text.head_dim, text.num_key_value_heads * text.head_dim
+    linear = layers * (hidden * (2 * queries + 2 * keys) + 3 * hidden * inner)
+    embeddings = text.vocab_size * hidden
+    adapter = adapter_parameters(config, rank)
+    tokens = length * profile.batch_size
+    per_token = 6 * hidden + 3 * (queries + keys) + 5 * inner  # values one layer keeps for its own backward pass
+    head = min(tokens, _HEAD_TILE[0]) * min(text.vocab_size, _HEAD_TILE[1])
+    kept = layers if profile.four_bit else layers * per_token / hidden  # checkpointing keeps each layer's input only
+    return Estimate(
+        length,
+        (
+            Part("language weights", linear * (_NF4_BYTES if profile.four_bit else width)),
+            Part("vision weights (frozen)", vision * (_NF4_BYTES if profile.four_bit else width)),
+            Part("embeddings", embeddings * width),
+            Part("adapter and its gradients, float32", adapter * 8),
+            Part("optimizer", adapter * (2 if profile.four_bit else 8)),
+            Part("activations kept", tokens * hidden * 4 * kept),
+            Part("one layer, recomputed, and its gradients", 2 * tokens * per_token * step if profile.four_bit else 0),
+            Part("loss head, one tile", head * (step + 4)),
+        ),
+    )
+
+
+class Verdict(NamedTuple):
+    """Whether training fits on the device: `fits`, and one line why, with the remedy where it does not."""
+
+    fits: bool
+    reason: str
+
+
+def check_fit(estimates: list[Estimate], profile: Profile, *, available: float, disk: Path, keep: int = 2) -> Verdict:
+    """Compare the longest estimate with `available` bytes of the device and the free bytes of `disk`.
+
+    A checkpoint holds adapter and optimizer; `keep` of them and one being written must fit on the disk.
+    """
+    worst = max(estimates, key=lambda one: one.length)
+    needs, has = worst.total / GIB, available / GIB
+    parts = {part.name: part.bytes for part in worst.parts}
+    checkpoint = parts["adapter and its gradients, float32"] / 2 + parts["optimizer"]
+    free = shutil.disk_usage(_existing(disk)).free
+    if needs > has:
+        remedy = (
+            "batch_size 1" if profile.batch_size > 1 else "a lower rank, shorter notes, or a device with more memory"
+        )
+        return Verdict(
+            False, f"needs about {needs:.1f} GiB at {worst.length} tokens, the device has {has:.1f}: {remedy}"
+        )
+    if free < checkpoint * (keep + 1):
+        return Verdict(
+            False,
+            f"needs {checkpoint * (keep + 1) / GIB:.2f} GiB of disk for checkpoints, {free / GIB:.2f} are free: "
+            "remove old runs",
+        )
+    return Verdict(
+        True, f"about {needs:.1f} of {has:.1f} GiB at {worst.length} tokens, {free / GIB:.0f} GiB of disk free"
+    )
+
+
+def estimate_minutes(tokens: int, *, epochs: int) -> tuple[float, float]:
+    """Minutes on a T4 with MedGemma-4B for rows of `tokens` tokens together, as a range; never measured here."""
+    low, high = (tokens * epochs / 1000 * seconds / 60 for seconds in _T4_SECONDS_PER_1000)
+    return low, high
+
+
+def available_memory() -> tuple[float, str]:
+    """Bytes free on the device and its name: CUDA memory, else the machine's RAM."""
+    import torch
+
+    if torch.cuda.is_available():
+        return float(torch.cuda.mem_get_info()[0]), torch.cuda.get_device_name()
+    return _free_ram(), "RAM"
+
+
+def _free_ram() -> float:
+    meminfo = Path("/proc/meminfo")
+    if meminfo.exists():
+        for line in meminfo.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return float(line.split()[1]) * 1024
+    return 8.0 * GIB  # macOS: no such file; a number small enough to warn early
+
+
+def _existing(path: Path) -> Path:
+    path = Path(path).absolute()
+    return path if path.exists() else _existing(path.parent)
+
+
+def t4_checklist(profile: Profile, facts: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Rows (claim, state, seen) of what only a real T4 can prove; a run on one ticks them by itself.
+
+    Args:
+        facts: `capability`, `lora_dtypes`, `losses`, `peak_bytes`, `estimate_bytes`, `seconds`, `tokens` of this run.
+    """
+    on_t4 = profile.name == "t4" and facts["capability"] == (7, 5)
+    per_1000 = facts["seconds"] / facts["tokens"] * 1000 if facts["tokens"] else 0.0
+    apart = facts["peak_bytes"] / facts["estimate_bytes"] - 1 if facts["peak_bytes"] else 0.0
+    finite = all(loss == loss and abs(loss) != float("inf") for loss in facts["losses"])
+    claims = [
+        ("trains in float16 without NaN", finite, f"{len(facts['losses'])} updates"),
+        ("LoRA weights stay float32", facts["lora_dtypes"] == {"float32"}, ", ".join(sorted(facts["lora_dtypes"]))),
+        ("peak memory within 20 % of the estimate", abs(apart) <= 0.2, f"{apart:+.0%}" if facts["peak_bytes"] else "-"),
+        ("peak memory under 14.7 GiB", facts["peak_bytes"] < 14.7 * GIB, f"{facts['peak_bytes'] / GIB:.1f} GiB"),
+        ("3 to 6 s for 1,000 tokens", per_1000 <= 6, f"{per_1000:.2f} s"),
+    ]
+    return [(claim, ("yes" if holds else "NO") if on_t4 else "not on a T4", seen) for claim, holds, seen in claims]

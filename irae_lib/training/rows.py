@@ -1,0 +1,110 @@
+"""Training rows: build them from cases, read them from files, measure their length in tokens."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from .. import prompts
+from ..cases import LabelledCase
+from ..errors import SchemaError, explain
+from ..files import read_lines
+from ..schemas import Assessment
+
+# --- records for training -------------------------------------------------------------------------------
+
+
+def to_prompt_completion(case: LabelledCase, prompt: prompts.Prompt = prompts.COMPACT) -> dict[str, Any]:
+    """A row in TRL's conversational prompt/completion form, so that the loss sees the answer only."""
+    return {
+        "id": case.case.id,
+        "prompt": prompts.messages(case.case, prompt),
+        "completion": prompts.target(case.expected),
+    }
+
+
+def to_messages(case: LabelledCase, prompt: prompts.Prompt = prompts.COMPACT) -> dict[str, Any]:
+    """A row in `messages` form, the instruction-tuning format most trainers read."""
+    return {"id": case.case.id, "messages": prompts.messages(case.case, prompt) + prompts.target(case.expected)}
+
+
+def read_training_file(path: Path) -> list[dict[str, Any]]:
+    """Rows of a training file as `{"id", "prompt", "completion"}`, whichever of the two forms the file has.
+
+    Every completion must parse as an `Assessment`: a model is never taught an answer the library would refuse.
+
+    Raises:
+        SchemaError: with file, line, field and what is allowed there.
+    """
+    return [_training_row(row, f"{Path(path).name} line {number}") for number, row in read_lines(Path(path))]
+
+
+def _training_row(row: dict[str, Any], where: str) -> dict[str, Any]:
+    if "messages" in row:
+        turns = row["messages"]
+        prompt, completion = (turns[:-1], turns[-1:]) if isinstance(turns, list) else (turns, None)
+    else:
+        missing = [key for key in ("prompt", "completion") if key not in row]
+        if missing:
+            raise SchemaError(f"{where}: field {missing[0]} is missing; expected prompt and completion, or messages")
+        prompt, completion = row["prompt"], row["completion"]
+    _check_turns(prompt, f"{where}: prompt", last="user")
+    _check_turns(completion, f"{where}: completion", last="assistant")
+    try:
+        Assessment.model_validate(json.loads(completion[-1]["content"]))
+    except json.JSONDecodeError as error:
+        raise SchemaError(f"{where}: completion is not JSON: {error.msg} at character {error.pos}") from None
+    except ValidationError as error:
+        raise SchemaError(f"{where}: completion.{explain(error)}") from None
+    return {"id": str(row.get("id", where)), "prompt": prompt, "completion": completion}
+
+
+def _check_turns(turns: Any, where: str, *, last: str) -> None:
+    good = (
+        isinstance(turns, list)
+        and turns
+        and all(
+            isinstance(turn, dict)
+            and isinstance(turn.get("content"), str)
+            and turn.get("role") in ("user", "assistant")
+            for turn in turns
+        )
+    )
+    if not good:
+        raise SchemaError(f"{where} must be a list of turns, each with role (user or assistant) and content")
+    if turns[-1]["role"] != last:
+        raise SchemaError(f"{where} must end with the role {last}, found {turns[-1]['role']}")
+
+
+def token_lengths(tokenizer, rows: list[dict[str, Any]]) -> dict[str, int]:
+    """Tokens of prompt and answer together, per case id."""
+    lengths = {}
+    for row in rows:
+        whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False)
+        lengths[row["id"]] = len(tokenizer(whole, add_special_tokens=False)["input_ids"])
+    return lengths
+
+
+def fitting_length(lengths: dict[str, int], limit: int = 2048) -> int:
+    """The `max_length` the data needs, rounded up to 64 tokens.
+
+    Raises:
+        SchemaError: a case is longer than `limit`: its answer would be cut and the model taught half a JSON.
+    """
+    too_long = [case_id for case_id, length in lengths.items() if length > limit]
+    if too_long:
+        raise SchemaError(
+            f"{len(too_long)} cases are longer than {limit} tokens and would lose their answer: "
+            + ", ".join(too_long[:5])
+        )
+    return -(-max(lengths.values()) // 64) * 64
+
+
+def dataset(rows: list[dict[str, Any]]):
+    """Training rows as TRL wants them, a `datasets.Dataset` of prompt and completion."""
+    from datasets import Dataset
+
+    return Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows])

@@ -1,0 +1,254 @@
+"""Fine-tune with TRL: the settings that matter, the guards around them, and what the loss sees.
+
+The trainer itself is TRL's. What is added here is refusal (of data whose answers would be cut, of adapters in the
+wrong dtype, of a loss that is no longer a number) and survival: sealed checkpoints every few minutes, a time budget.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm.auto import tqdm
+from transformers import PrinterCallback, TrainerCallback
+from trl import SFTConfig, SFTTrainer
+
+from ..errors import IraeError, RunError
+from ..model.adapters import check_language_only
+from ..workspace import checkpoints, sealed
+from ..workspace.profiles import Profile
+
+
+def sft_config(
+    profile: Profile,
+    output_dir: Path,
+    *,
+    epochs: int,
+    learning_rate: float,
+    max_length: int,
+    seed: int,
+    sharded: bool = False,
+) -> SFTConfig:
+    """TRL's settings for a profile. Both precision flags are always given: TRL would otherwise switch bf16 on.
+
+    `sharded` is for FSDP: it checkpoints activations itself, and paged 8-bit states cannot be sharded.
+    """
+    return SFTConfig(
+        output_dir=str(output_dir),
+        num_train_epochs=epochs,
+        learning_rate=learning_rate,
+        per_device_train_batch_size=profile.batch_size,
+        gradient_accumulation_steps=profile.accumulation,
+        lr_scheduler_type="linear",
+        warmup_steps=0.03,
+        max_length=max_length,
+        # The loss reads the answer only; the prompt is context.
+        completion_only_loss=True,
+        packing=False,
+        fp16=profile.compute_dtype == "float16",
+        bf16=profile.compute_dtype == "bfloat16",
+        use_cpu=not torch.cuda.is_available(),
+        gradient_checkpointing=profile.four_bit and not sharded,
+        optim="paged_adamw_8bit" if profile.four_bit and not sharded else "adamw_torch",
+        logging_steps=1,
+        # TRL's default hides a NaN loss behind the mean of the others.
+        logging_nan_inf_filter=False,
+        save_strategy="steps" if sharded else "no",  # by the clock, see `Survival`
+        save_steps=50,
+        save_total_limit=2,
+        seed=seed,
+        data_seed=seed,
+        report_to="none",
+        disable_tqdm=True,
+        dataloader_pin_memory=profile.four_bit,
+    )
+
+
+class ResumableTrainer(SFTTrainer):
+    """TRL's trainer whose checkpoints are written aside, sealed and moved into place.
+
+    `belongs` (set before training) says what a checkpoint belongs to; `copies` are further places to keep it, each
+    with `keep(folder)` and `find(belongs)` (see `keeping.Place.checkpoints`).
+    """
+
+    belongs: Mapping[str, Any] = {}
+    copies: tuple[Any, ...] = ()
+    _writing: Path | None = None
+
+    def _get_output_dir(self, trial) -> str:
+        return str(self._writing) if self._writing else super()._get_output_dir(trial)
+
+    def _save_checkpoint(self, model, trial) -> None:
+        root = Path(self.args.output_dir)
+        self._writing = sealed.aside(root)
+        try:
+            super()._save_checkpoint(model, trial)
+            (made,) = self._writing.iterdir()
+            sealed.seal(made, self.belongs)
+            whole = checkpoints.move_in(made, root)
+        finally:
+            shutil.rmtree(self._writing, ignore_errors=True)
+            self._writing = None
+        for place in self.copies:
+            try:
+                place.keep(whole)
+            except IraeError as error:  # Drive may be full, the Hub away; the run need not die of it
+                tqdm.write(f"checkpoint not copied: {error}")
+
+    def find_checkpoint(self) -> checkpoints.Found:
+        """The furthest whole checkpoint of this very run, here or among the copies.
+
+        Raises:
+            RunError: the newest one belongs to other data, base, prompt or settings.
+            AccessError: the Hub keeps a copy and cannot be asked.
+        """
+        found = [checkpoints.find(Path(self.args.output_dir), self.belongs)]
+        found += [place.find(self.belongs) for place in self.copies]
+        best = max(found, key=lambda one: one.step)
+        return best._replace(passed_over=tuple(line for one in found for line in one.passed_over))
+
+
+class Survival(TrainerCallback):
+    """Save every `every_minutes` and at the end; stop with a checkpoint when `max_minutes` are over (0: no limit)."""
+
+    def __init__(self, *, every_minutes: float = 5.0, max_minutes: float = 0.0):
+        self.every, self.most = every_minutes * 60, max_minutes * 60
+        self.ran_out = False
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.began = self.saved = time.monotonic()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        now = time.monotonic()
+        if self.most and now - self.began >= self.most and state.global_step < state.max_steps:
+            self.ran_out = control.should_training_stop = control.should_save = True
+        elif now - self.saved >= self.every or state.global_step == state.max_steps:
+            # The last one, too: a machine that dies after training and before saving the adapter loses nothing.
+            control.should_save = True
+            self.saved = now
+        return control
+
+
+def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0, sharded: bool = False) -> tuple[int, int]:
+    """Call between building the trainer and training: (trainable, all) parameters after the checks.
+
+    Checkpoints are written every `every_minutes` by a `ResumableTrainer`; after `max_minutes` training stops with one.
+    `sharded` saves by updates instead: each process has a clock of its own, and all have to save together.
+
+    TRL casts LoRA weights of a 4-bit model to bfloat16 whatever the flags say, and a float16 GradScaler refuses
+    them; so every trainable weight is float32 from here on. Raises AdapterError if anything but LoRA trains.
+    """
+    for parameter in trainer.model.parameters():
+        if parameter.requires_grad:
+            parameter.data = parameter.data.float()
+    trainer.remove_callback(PrinterCallback)  # a line per update is a wall; the bar and the curve say the same
+    trainer.add_callback(_Watch())
+    if not sharded:
+        trainer.add_callback(Survival(every_minutes=every_minutes, max_minutes=max_minutes))
+    return check_language_only(trainer.model)
+
+
+def full_weights(model) -> dict[str, Any]:
+    """The trained weights of a model that FSDP has sharded, whole and on the CPU; every process has to call this.
+
+    The model is of no further use for training: activation checkpointing put a word into its parameter names, under
+    which PEFT would save weights that nobody finds again, and is taken off here.
+    """
+    from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
+
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, CheckpointWrapper):
+                setattr(module, name, child._checkpoint_wrapped_module)
+    return {
+        name: (weight.full_tensor() if hasattr(weight, "full_tensor") else weight).detach().cpu()
+        for name, weight in model.named_parameters()
+        if weight.requires_grad
+    }
+
+
+def ran_out_of_time(trainer) -> bool:
+    """Whether training stopped at its time budget, with a checkpoint to go on from."""
+    return any(isinstance(one, Survival) and one.ran_out for one in trainer.callback_handler.callbacks)
+
+
+def what_the_loss_sees(trainer, tokenizer, row: int = 0) -> tuple[str, str]:
+    """One training row as (masked, scored) text, read back from the trainer's own batch."""
+    batch = trainer.data_collator([trainer.train_dataset[row]])
+    ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
+    masked = [
+        token for token, label in zip(ids, labels, strict=True) if label == -100 and token != tokenizer.pad_token_id
+    ]
+    scored = [label for label in labels if label != -100]
+    return tokenizer.decode(masked), tokenizer.decode(scored)
+
+
+class _Watch(TrainerCallback):
+    """One progress bar over updates, and an end to a run whose loss is no longer a number."""
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.bar = tqdm(
+            total=state.max_steps,
+            initial=state.global_step,
+            desc="training",
+            unit="update",
+            mininterval=1.0,
+            disable=not state.is_world_process_zero,  # one bar for all processes
+        )
+        self.began, self.first = time.monotonic(), state.global_step
+        self.tokens_before: float | None = None
+        self.per_update = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
+
+    def on_log(self, args, state, control, logs=None, **kwargs):
+        loss = (logs or {}).get("loss")
+        if loss is None:
+            return
+        if not math.isfinite(loss):
+            raise RunError(
+                f"the loss is {loss} at update {state.global_step}; the adapter is not usable. "
+                "Lower the learning rate; on a GPU below compute capability 8 check that the profile is t4"
+            )
+        examples = (state.global_step - self.first) * self.per_update
+        shown = {"loss": f"{loss:.3f}"}
+        if examples > 0:
+            shown["s/example"] = f"{(time.monotonic() - self.began) / examples:.2f}"
+        if tokens := (logs or {}).get("num_tokens"):
+            # Counted from the first log of this life: a resumed run has seen tokens that cost it no time.
+            if self.tokens_before is None:
+                self.tokens_before, self.tokens_from = tokens, time.monotonic()
+            elif tokens > self.tokens_before:
+                shown["tokens/s"] = f"{(tokens - self.tokens_before) / (time.monotonic() - self.tokens_from):.0f}"
+        if memory := _gpu_gib():
+            shown["GiB"] = f"{memory:.1f}"
+        self.bar.set_postfix(shown, refresh=False)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.bar.update(1)
+
+    def on_train_end(self, args, state, control, **kwargs):
+        self.bar.close()
+
+
+def _gpu_gib() -> float:
+    """Peak memory that CUDA has handed out, GiB; 0 without CUDA."""
+    return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
+
+
+def loss_curve(trainer) -> list[dict[str, float]]:
+    """Loss per update: `{"update", "epoch", "loss"}` (nats per answer token)."""
+    return [
+        {"update": entry["step"], "epoch": round(entry["epoch"], 3), "loss": round(entry["loss"], 4)}
+        for entry in trainer.state.log_history
+        if "loss" in entry
+    ]
+
+
+def read_curve(path: Path) -> list[dict[str, float]]:
+    """A loss curve written by 02_fine_tune."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -1,0 +1,63 @@
+"""The GitHub address of this repository: `python -m irae_lib.workspace.address owner/name` sets it everywhere.
+
+`data/repository.txt` holds it. Badges and setup cells of the notebooks, README.md and the cards of adapters repeat it:
+a notebook that is opened alone in Colab has nothing else to go by.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import IraeError, RunError
+from ..files import ROOT, portable_name, write_text
+
+UNSET = "OWNER/REPO"
+_PLACE = Path("data") / "repository.txt"
+
+
+def repository(root: Path = ROOT) -> str:
+    """`owner/name` on GitHub, or OWNER/REPO while nobody has set it."""
+    return (root / _PLACE).read_text(encoding="utf-8").strip()
+
+
+def set_repository(new: str, root: Path = ROOT) -> list[Path]:
+    """Write a new address (owner/name, or as pasted from a browser) wherever the present one stands.
+
+    Returns:
+        The files that changed.
+    Raises:
+        RunError: it is no address of a GitHub repository.
+    """
+    new = re.sub(r"^https?://(www\.)?github\.com/|(\.git)?/?$", "", new)
+    if new != UNSET and not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[\w.-]{1,100}", new):
+        raise RunError(f"{new!r} is no address of a GitHub repository; give owner/name")
+    old, changed = repository(root), []
+    # Only where it is an address, and whole: another repository's name may begin with it.
+    spot = re.compile(rf'(\A|github\.com/|/github/|repository = \\?"){re.escape(old)}(?![\w-]|\.\w)')
+    for path in (*sorted((root / "notebooks").glob("*.ipynb")), root / "README.md", root / _PLACE):
+        text = path.read_text(encoding="utf-8")
+        written = spot.sub(rf"\g<1>{new}", text)
+        if written != text:
+            changed.append(write_text(path, written))
+    return changed
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Set the address given on the command line, or say which one is set; returns the exit status."""
+    if len(arguments) != 1 or arguments[0].startswith("-"):
+        print(f"the address is {repository()}; to set it: python -m irae_lib.workspace.address owner/name")
+        return 0 if not arguments else 2
+    try:
+        changed = set_repository(arguments[0])
+    except IraeError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    print(*(portable_name(path) for path in changed) if changed else ["nothing to change"], sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

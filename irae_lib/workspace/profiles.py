@@ -1,0 +1,134 @@
+"""Where am I running, and what follows from it: folders, profile, precision, token.
+
+Every choice comes back with its reason, so that a notebook can print why, not only what. Standard library at
+import; torch is asked only when a device matters.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass, replace
+
+from ..errors import RunError
+
+REHEARSAL_BASE = "data/rehearsal_base"
+MEDGEMMA = "google/medgemma-4b-it"
+
+# On a CPU with AVX512-BF16 bitsandbytes would like to fetch native code from the Hub. It works
+# without, and says so on import, which transformers and PEFT may bring about before any module of ours.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """One way to run everything: base model, precision, amounts of data, training schedule.
+
+    `revision` is the commit of a Hub repository that is read, "" for its newest (`pinned` says which that is).
+    `note_detail` is "full", or "short" for notes a very small model can read. A sixth of `train_cases` are sides of
+    minimal pairs. `contrast_pairs` counts pairs, so twice as many notes.
+    `dtype` is the dtype weights are loaded in; `four_bit` says whether the linear layers are NF4. `eleven_copies`
+    says how often the full training file holds the eleven validated cases. Units: learning rates per update,
+    `max_new_tokens` in tokens, batch sizes in cases.
+    """
+
+    name: str
+    base_model: str
+    revision: str = ""
+    reason: str = ""
+    dtype: str = "float32"
+    compute_dtype: str = "float32"
+    four_bit: bool = False
+    note_detail: str = "full"
+    train_cases: int = 1000
+    eleven_copies: int = 1
+    calibration_cases: int = 150
+    test_cases: int = 300
+    contrast_pairs: int = 100
+    epochs: int = 3
+    batch_size: int = 1
+    accumulation: int = 4
+    learning_rate: float = 2e-4
+    decode_batch: int = 16
+    max_new_tokens: int = 512
+
+    @property
+    def is_rehearsal(self) -> bool:
+        """True on the rehearsal base: numbers prove the pipeline, not a model."""
+        return self.base_model == REHEARSAL_BASE
+
+
+# The rehearsal base is 3,000 times smaller than MedGemma and wants short notes and a larger learning rate. It has met
+# few words outside the generator's, so it needs the eleven hand-written notes many times an epoch to hold them.
+_REHEARSAL = Profile(
+    "rehearsal",
+    REHEARSAL_BASE,
+    note_detail="short",
+    eleven_copies=12,
+    batch_size=8,
+    accumulation=1,
+    learning_rate=1.5e-3,
+    decode_batch=64,
+    max_new_tokens=320,
+)
+_SMOKE = {
+    "train_cases": 24,
+    "eleven_copies": 1,
+    "calibration_cases": 12,
+    "test_cases": 12,
+    "contrast_pairs": 6,
+    "epochs": 1,
+}
+_PROFILES = {
+    "rehearsal": _REHEARSAL,
+    "smoke": replace(_REHEARSAL, name="smoke", **_SMOKE),
+    # Below compute capability 8 there is no bfloat16: fp16 matmuls, everything else (residual stream) float32.
+    "t4": Profile("t4", MEDGEMMA, dtype="float32", compute_dtype="float16", four_bit=True),
+    "gpu": Profile("gpu", MEDGEMMA, dtype="bfloat16", compute_dtype="bfloat16", four_bit=True),
+}
+
+
+def choose_profile(name: str = "auto", base_model: str = "") -> Profile:
+    """The profile called `name`, with the reason for it; `auto` looks at what is there.
+
+    IRAE_PROFILE in the environment decides what `auto` means (tests and CI use it). A given `base_model`
+    replaces the profile's own and nothing else.
+
+    Raises:
+        RunError: no such profile; a GPU profile on a machine without CUDA.
+    """
+    asked = name
+    if name == "auto":
+        name = os.environ.get("IRAE_PROFILE") or "auto"
+    capability, device = _cuda()
+    if name == "auto":
+        if capability is None:
+            name, reason = "rehearsal", "no CUDA device here: float32 on the CPU"
+        elif capability < (8, 0):
+            name, reason = (
+                "t4",
+                f"{device} has compute capability {capability[0]}.{capability[1]}, below 8: no bfloat16",
+            )
+        else:
+            name, reason = "gpu", f"{device} has compute capability {capability[0]}.{capability[1]}: bfloat16"
+    elif name not in _PROFILES:
+        raise RunError(f"profile {name!r} is not known; choose auto, {', '.join(_PROFILES)}")
+    else:
+        reason = "asked for" if asked != "auto" else "IRAE_PROFILE asks for it"
+    if name in ("t4", "gpu") and capability is None:
+        raise RunError(
+            f"profile {name!r} needs a CUDA device and there is none; use rehearsal, or a machine with a GPU"
+        )
+    profile = replace(_PROFILES[name], reason=reason)
+    return replace(profile, base_model=base_model) if base_model else profile
+
+
+def _cuda() -> tuple[tuple[int, int] | None, str]:
+    try:
+        import torch
+    except ImportError:
+        return None, ""
+    if not torch.cuda.is_available():
+        return None, ""
+    # Never is_bf16_supported(): it answers True on a T4, where bfloat16 is emulated.
+    return torch.cuda.get_device_capability(), torch.cuda.get_device_name()

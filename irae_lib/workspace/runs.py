@@ -1,0 +1,52 @@
+"""Run folders: where the notebooks of one run write, and how a later notebook finds them."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+from ..errors import RunError
+from ..files import ROOT
+
+# --- run folders ----------------------------------------------------------------------------------------
+
+
+def runs_root() -> Path:
+    """Folder that holds the runs: IRAE_RUNS in the environment, else `runs/` in the checkout."""
+    return Path(os.environ.get("IRAE_RUNS") or ROOT / "runs")
+
+
+def new_run(run_dir: str = "") -> Path:
+    """A run folder to write into: the one given, or a fresh `runs/<time>`. Exists on return."""
+    if run_dir:
+        folder = Path(run_dir)
+    else:
+        root, stamp = runs_root(), datetime.now().strftime("%Y%m%d-%H%M%S")
+        folder = root / stamp
+        for again in range(2, 100):  # two runs within one second
+            if not folder.exists():
+                break
+            folder = root / f"{stamp}-{again}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def find_run(run_dir: str = "", *, needs: str, made_by: str) -> Path:
+    """The run folder given, or the newest that holds `needs` (a path inside the folder).
+
+    Raises:
+        RunError: there is none; says which notebook makes it.
+    """
+    if run_dir:
+        folder = Path(run_dir)
+        if not (folder / needs).exists():
+            raise RunError(
+                f"{needs} is not in the run folder {folder.name!r}; run {made_by} with the same run_dir first"
+            )
+        return folder
+    root = runs_root()
+    runs = [path for path in root.iterdir() if (path / needs).exists()] if root.is_dir() else []
+    if not runs:
+        raise RunError(f"no run under {root.name}/ holds {needs}; run {made_by} first, or give run_dir")
+    return max(runs, key=lambda path: ((path / needs).stat().st_mtime_ns, path.name))

@@ -1,0 +1,191 @@
+"""Make a notebook's machine ready: packages that are missing, the library on the path, a word about the token.
+
+The setup cell of every notebook runs this file by its path, before anything of the project can be imported, so it uses
+the standard library only. It installs what is missing and nothing else, and never moves what a machine came with
+(torch above all: Colab's own build is on no package index). Run twice, it finds nothing to do.
+"""
+
+import importlib
+import importlib.metadata as metadata
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+# For tests and headless runs only; a notebook that somebody steps through needs none of them.
+NOT_HERE = {"jupyter", "nbval", "pytest", "hypothesis", "ruff"}
+# What a package that has to be newer takes along (datasets needs a newer pyarrow); all else stays as it is.
+MOVES_WITH = {"datasets": {"pyarrow"}}
+# PEFT refuses to adapt unquantized layers beside a torchao older than this; nothing of ours uses torchao.
+IN_THE_WAY = ("torchao", "0.16")
+
+
+def make_ready(root):
+    """Install what is missing, put `root` on the path; returns one line that says what was done.
+
+    With IRAE_NO_INSTALL in the environment nothing is installed, only named: for machines that others look after.
+
+    Raises:
+        RuntimeError: pip could not install (no network?), or the kernel must be restarted by hand.
+    """
+    if str(root) not in sys.path:
+        sys.path.insert(0, str(root))
+    missing = unmet(Path(root) / "requirements.txt")
+    done = []
+    if missing and os.environ.get("IRAE_NO_INSTALL"):
+        done.append(f"missing and left so (IRAE_NO_INSTALL): {', '.join(sorted(named(missing)))}")
+        missing = []
+    if missing:
+        before = versions()
+        install(missing, before)
+        importlib.invalidate_caches()
+        left = unmet(Path(root) / "requirements.txt")
+        if left:
+            raise RuntimeError(
+                f"pip ended well, and yet {left[0]} is not met; run `pip install '{left[0]}'` to see why"
+            )
+        after = versions()
+        new = sorted(name for name in after if after[name] != before.get(name))
+        done.append("installed " + ", ".join(f"{name} {after[name]}" for name in new if name in named(missing)))
+    if removed := clear_the_way():
+        done.append(removed)
+    say_errors_plainly()
+    if missing and (stale := loaded_and_changed(before, after)):
+        restart(stale)
+    return " | ".join([*(done or ["ready, nothing to install"]), token()])
+
+
+def say_errors_plainly():
+    """From here on a notebook shows the project's own errors as the one sentence they are, without a traceback."""
+    try:
+        shell = get_ipython()  # noqa: F821 - there in a kernel only
+        from ..errors import IraeError
+    except (NameError, ImportError):  # a script; or pydantic is missing, and then nothing of ours will raise
+        return
+    shell.set_custom_exc((IraeError,), _plainly)
+
+
+def _plainly(shell, kind, error, trace, tb_offset=None):
+    lines = [f"{kind.__name__}: {error}"]
+    shell._showtraceback(kind, error, lines)  # an error output all the same: papermill and nbval look for one
+    return lines
+
+
+def unmet(requirements):
+    """The lines of a requirements file that this environment does not meet, as pip wants them."""
+    lines = (line.partition("#")[0].strip() for line in Path(requirements).read_text(encoding="utf-8").splitlines())
+    return [line for line in lines if line and canonical(name_of(line)) not in NOT_HERE and not met(line)]
+
+
+def met(line):
+    """Whether the installed version of a requirement like `torch>=2.6,<2.14` fits."""
+    try:
+        found = release(metadata.version(name_of(line)))
+    except metadata.PackageNotFoundError:
+        return False
+    bounds = re.findall(r"(>=|<)\s*([\w.]+)", line)
+    return all((found < release(bound)) is (sign == "<") for sign, bound in bounds)
+
+
+def install(missing, before):
+    """Let pip install `missing` while everything that is installed stays as it is; where that cannot be, while torch,
+    numpy, pandas, the kernel and the widgets stay."""
+    moving = named(missing).union(*(MOVES_WITH.get(name, set()) for name in named(missing)))
+    never = {"torch", "torchvision", "torchaudio", "numpy", "pandas", "ipykernel", "ipython", "ipywidgets", "tornado"}
+    never |= {"jupyter-client", "jupyter-server", "traitlets", "pyzmq"}
+    everything = {name for name in before if name not in moving}
+    for fixed in (everything, never & everything):
+        done = pip(missing, {name: before[name] for name in sorted(fixed)})
+        if done.returncode == 0:
+            return
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    raise RuntimeError(
+        f"pip could not install {', '.join(sorted(named(missing)))}: {said[-1] if said else 'no word why'}. Check the "
+        "network; to try by hand: pip install -r requirements.txt"
+    )
+
+
+def pip(missing, fixed):
+    """Run pip quietly with `fixed` (name -> version) as constraints."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        constraints = Path(folder) / "constraints.txt"
+        constraints.write_text("".join(f"{name}=={version}\n" for name, version in fixed.items()), encoding="utf-8")
+        command = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", str(constraints)]
+        return subprocess.run([*command, *missing], capture_output=True, text=True)
+
+
+def versions():
+    """Installed distributions: canonical name -> version."""
+    return {canonical(d.metadata["Name"]): d.version for d in metadata.distributions() if d.metadata["Name"]}
+
+
+def loaded_and_changed(before, after):
+    """Distributions whose modules this kernel has loaded in a version that is no longer the installed one."""
+    changed = {name for name in before if after.get(name) != before[name]}
+    loaded = {module.partition(".")[0] for module in sys.modules}
+    owners = metadata.packages_distributions()
+    return sorted(changed & {canonical(owner) for module in loaded for owner in owners.get(module, ())})
+
+
+def restart(stale):
+    """Colab: end the kernel, which starts again by itself; elsewhere ask for it. Nothing was computed yet."""
+    what = f"{', '.join(stale)} changed while this kernel had it loaded"
+    if "google.colab" not in sys.modules:
+        raise RuntimeError(f"{what}: restart the kernel (menu Kernel) and run the notebook again")
+    print(f"{what}: the kernel restarts once. Wait a moment, then choose Run all again", flush=True)
+    time.sleep(1)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def clear_the_way():
+    """On Colab remove a package that keeps PEFT from working; elsewhere say so. Empty where there is nothing to do."""
+    name, needed = IN_THE_WAY
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return ""
+    if release(found) >= release(needed):
+        return ""
+    if "COLAB_RELEASE_TAG" not in os.environ:
+        return f"note: {name} {found} keeps PEFT from adapting a model in full precision; remove it, or update it"
+    subprocess.run([sys.executable, "-m", "pip", "uninstall", "-q", "-y", name], capture_output=True)
+    return f"removed {name} {found}, which PEFT does not work beside"
+
+
+def token():
+    """Where the Hugging Face token is; one from Colab's vault is put into the environment, for child processes."""
+    from .hub_access import find_token
+
+    found = find_token()
+    if found.value is None:
+        return "no token: the rehearsal needs none, MedGemma does (README, MedGemma)"
+    os.environ.setdefault("HF_TOKEN", found.value)
+    return f"token: {found.where}"
+
+
+def named(requirements):
+    """Canonical names of requirement lines."""
+    return {canonical(name_of(line)) for line in requirements}
+
+
+def name_of(line):
+    """The name at the beginning of a requirement line."""
+    return re.match(r"[A-Za-z0-9][\w.-]*", line)[0]
+
+
+def canonical(name):
+    """A name as package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def release(version):
+    """The release numbers of a version, for comparing: "2.11.0+cu128" gives (2, 11, 0)."""
+    numbers = [int(part) for part in re.match(r"\d+(?:\.\d+)*", version)[0].split(".")]
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)

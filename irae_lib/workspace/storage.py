@@ -1,0 +1,320 @@
+"""Where finished work outlives this machine: a mounted folder (Drive) or a private repository on the Hub.
+
+Every Colab page is a machine of its own and loses its disk. So a notebook hands what it has made to a *place*, and the
+next notebook, on another machine, finds it there. What is kept is sealed and read back whole, or it is passed over
+with a line that says why. What Drive does behind its mounted folder cannot be seen from here: it uploads in the
+background, so leave the page open for a minute.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from .. import files
+from ..errors import AccessError, RunError
+from ..files import DATA
+from . import checkpoints, runs, sealed
+from .hub_access import find_token
+from .profiles import Profile
+
+# What a run holds, by the notebook that makes it; checkpoints are kept while they come.
+PARTS = {
+    "data": ("data",),
+    "adapters": ("adapters/eleven", "adapters/full", "loss.json", "figures/loss.png"),
+    "report": ("report.json", "report.html", "answers.jsonl", "figures"),
+}
+DRIVE = Path("/", "content", "drive")  # in parts: the scan before a publication takes it for somebody's folder
+_HINT = "On Colab every page is a machine of its own: give keep_in the place where the notebook before kept its work"
+
+
+class Place:
+    """Nowhere: the place of a machine that keeps its own disk. `Folder` and `Repo` are the others.
+
+    `name` is what messages call it, "" for nowhere.
+    """
+
+    name = ""
+
+    def keep(self, run: Path, part: str, *, own_notes: int = 0) -> str:
+        """Keep a part of a run (see `PARTS`); returns one line that says what happened.
+
+        `own_notes` counts cases of the user's own that can be read in it. Raises RunError or AccessError: it could not
+        be kept; the run folder still has it.
+        """
+        return "kept in the run folder only"
+
+    def checkpoints(self, run: Path, name: str, *, own_notes: int = 0) -> tuple[Any, ...]:
+        """Further places for a trainer's checkpoints, each with `keep(folder)` and `find(belongs)`."""
+        return ()
+
+    def folder(self, name: str) -> Path:
+        """A folder to write small files into as they come: at the place where that is a folder, else among the runs."""
+        return runs.runs_root() / name
+
+    def bring(self, needs: str, run_dir: str = "") -> tuple[Path | None, list[str]]:
+        """The newest kept run that holds `needs`, copied to this machine; or the one named like `run_dir`, to there.
+
+        Returns:
+            The run folder, None where there is none; and a line for each one that was passed over.
+        """
+        passed_over = []
+        for run, parts in self._newest_first():
+            holding = [part for part, files in parts.items() if needs in files]
+            if not holding or (run_dir and run != Path(run_dir).name):
+                continue
+            folders = {part: self._fetch(run, part) for part in parts}
+            if problem := sealed.broken(folders[holding[0]]):
+                passed_over.append(f"the kept run {run} is passed over: {problem}")
+                continue
+            whole = [folder for folder in folders.values() if not sealed.broken(folder)]
+            return _unpack(whole, Path(run_dir) if run_dir else runs.runs_root() / run), passed_over
+        return None, passed_over
+
+    def _newest_first(self) -> Iterator[tuple[str, dict[str, list[str]]]]:
+        """Names of kept runs, each with the files of its parts."""
+        runs: dict[str, dict[str, list[str]]] = {}
+        newest: dict[str, str] = {}
+        for path in self._seals():
+            try:
+                files, about = sealed.files(path.parent), sealed.belongs(path.parent)
+            except (ValueError, KeyError):  # cut while it was written: `bring` would pass it over as well
+                continue
+            runs.setdefault(about["run"], {})[about["part"]] = files
+            newest[about["run"]] = max(newest.get(about["run"], ""), about["kept"])
+        for run in sorted(runs, key=newest.__getitem__, reverse=True):
+            yield run, runs[run]
+
+    def _seals(self) -> list[Path]:
+        return []
+
+    def _fetch(self, run: str, part: str) -> Path:
+        raise NotImplementedError
+
+
+class Folder(Place):
+    """A folder that outlives this machine: a mounted Drive, or any other disk."""
+
+    def __init__(self, root: Path):
+        self.root = Path(root)
+        self.name = f"{self.root.name}/"
+
+    def keep(self, run: Path, part: str, *, own_notes: int = 0) -> str:
+        packed = _pack(run, part)
+        try:
+            sealed.copy_to(packed, self.root / run.name)
+        finally:
+            shutil.rmtree(packed.parent, ignore_errors=True)
+        return f"kept and read back: {part} of {run.name} in {self.name}"
+
+    def folder(self, name: str) -> Path:
+        return self.root / name
+
+    def checkpoints(self, run: Path, name: str, *, own_notes: int = 0) -> tuple[Any, ...]:
+        return (checkpoints.Folder(self.root / run.name / "checkpoints" / name),)
+
+    def _seals(self) -> list[Path]:
+        return sorted(self.root.glob(f"*/*/{sealed.SEAL}"))
+
+    def _fetch(self, run: str, part: str) -> Path:
+        return self.root / run / part
+
+
+class Repo(Place):
+    """A private repository on the Hub, and a folder `scratch` of this machine to download into.
+
+    Its history keeps what was replaced (a checkpoint of MedGemma-4B at rank 16 has about 180 MB): delete the
+    repository when the work is over.
+    """
+
+    def __init__(self, repo_id: str, *, token: str, scratch: Path):
+        from huggingface_hub import HfApi
+
+        self.repo_id, self.scratch, self.api = repo_id, Path(scratch), HfApi(token=token)
+        self.name = repo_id
+        self._made = False
+
+    def keep(self, run: Path, part: str, *, own_notes: int = 0) -> str:
+        _refuse_own(own_notes, part)
+        packed = _pack(run, part)
+        try:
+            self.upload(packed, run.name, replaces="*")
+        finally:
+            shutil.rmtree(packed.parent, ignore_errors=True)
+        return f"kept: {part} of {run.name} in {self.name}"
+
+    def checkpoints(self, run: Path, name: str, *, own_notes: int = 0) -> tuple[Any, ...]:
+        _refuse_own(own_notes, "checkpoints")
+        return (RepoCheckpoints(self, f"{run.name}/checkpoints/{name}"),)
+
+    def upload(self, folder: Path, where: str, *, replaces: str) -> None:
+        """Upload a sealed folder under `where` in place of what matches `replaces` there, in one commit.
+
+        Raises:
+            AccessError: the Hub refuses, cannot be reached, or the repository is public; what was there before stays.
+        """
+        from ..publishing.hub import make_repo, said_clearly
+
+        with said_clearly(f"{folder.name} was not copied to {self.repo_id}"):
+            if not self._made:
+                make_repo(self.api, self.repo_id, private=True)
+                self._made = True
+            # A part replaces its own folder, a checkpoint its siblings: the pattern is read below `path_in_repo`.
+            inside = replaces == "*"
+            self.api.upload_folder(
+                repo_id=self.repo_id,
+                folder_path=folder if inside else folder.parent,
+                path_in_repo=f"{where}/{folder.name}" if inside else where,
+                allow_patterns=None if inside else f"{folder.name}/*",
+                delete_patterns=replaces,
+                commit_message=f"{where}: {folder.name}",
+            )
+
+    def download(self, pattern: str) -> Path:
+        """What matches `pattern`, in the scratch folder; a repository that is not there yet holds nothing."""
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import RepositoryNotFoundError
+
+        from ..publishing.hub import said_clearly
+
+        with said_clearly(f"what is kept in {self.repo_id} could not be fetched"), suppress(RepositoryNotFoundError):
+            snapshot_download(self.repo_id, token=self.api.token, local_dir=self.scratch, allow_patterns=pattern)
+        return self.scratch
+
+    def _seals(self) -> list[Path]:
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        return sorted(self.download(f"*/*/{sealed.SEAL}").glob(f"*/*/{sealed.SEAL}"))
+
+    def _fetch(self, run: str, part: str) -> Path:
+        return self.download(f"{run}/{part}/*") / run / part
+
+
+class RepoCheckpoints:
+    """The newest checkpoint of one training, kept in a `Repo`."""
+
+    def __init__(self, repo: Repo, where: str):
+        self.repo, self.where = repo, where
+
+    def keep(self, folder: Path) -> None:
+        """Upload a sealed checkpoint in place of the one before. Raises AccessError: the one before stays."""
+        self.repo.upload(folder, self.where, replaces="checkpoint-*")
+
+    def find(self, belongs: Mapping[str, Any]) -> checkpoints.Found:
+        """Download the newest checkpoint and check it. Raises RunError: it belongs to another run."""
+        shutil.rmtree(self.repo.scratch, ignore_errors=True)
+        return checkpoints.find(self.repo.download(f"{self.where}/checkpoint-*") / self.where, belongs)
+
+
+def place_at(where: str) -> Place:
+    """The place called `where`: "" nowhere, "drive" (the folder irae of Google Drive), a folder, or "hub:owner/name".
+
+    Raises:
+        AccessError: the Hub is asked for and there is no token. RunError: Drive is asked for and cannot be mounted.
+    """
+    if not where:
+        return Place()
+    if where.startswith("hub:"):
+        token = find_token()
+        if token.value is None:
+            raise AccessError(
+                f"keeping work on the Hub needs a token with write access ({token.where}); make one at "
+                "https://huggingface.co/settings/tokens and set it as HF_TOKEN"
+            )
+        scratch = runs.runs_root() / ".fetched"
+        return Repo(where.removeprefix("hub:"), token=token.value, scratch=scratch)
+    folder = DRIVE / "MyDrive" / "irae" if where == "drive" else Path(where)
+    if folder.is_relative_to(DRIVE) and not (DRIVE / "MyDrive").is_dir():
+        _mount()
+    return Folder(folder)
+
+
+def find_run(run_dir: str, *, needs: str, made_by: str, place: Place, profile: Profile) -> Path:
+    """The run that holds `needs`: on this machine, among what is kept, or made now if that takes seconds.
+
+    Made now are the data of 01, and for the rehearsal a run with the shipped adapter, each only where this machine has
+    no run at all. Prints where the run came from unless it was simply here.
+
+    Raises:
+        RunError: there is none; says which notebook makes it and how to bring it here.
+    """
+    try:
+        return runs.find_run(run_dir, needs=needs, made_by=made_by)
+    except RunError as error:
+        missing = error
+    run, passed_over = place.bring(needs, run_dir)
+    print(*passed_over, sep="\n", end="\n" if passed_over else "")
+    if run:
+        print(f"brought {run.name} here from {place.name}")
+        return run
+    root = runs.runs_root()
+    fresh = not run_dir and not (root.is_dir() and any(root.glob("*/data/data.json")))
+    adapter = made_by == "02_fine_tune" and profile.is_rehearsal
+    if not fresh or not (adapter or made_by == "01_build_data"):
+        raise RunError(
+            f"{missing}. {f'Nothing of the kind is kept in {place.name}' if place.name else _HINT}"
+        ) from None
+    print("no run here yet: making the data with 01_build_data, about 20 s")
+    command = [sys.executable, "-m", "irae_lib.run", "--only", "01", "--profile", profile.name]
+    done = subprocess.run(command, cwd=files.ROOT, capture_output=True, text=True)
+    if done.returncode:
+        raise RunError(f"01_build_data could not be run: {done.stderr.strip().splitlines()[-1]}")
+    run = runs.find_run(needs="data/data.json", made_by="01_build_data")
+    if adapter:
+        print("no adapter of your own yet: the shipped rehearsal adapter stands in")
+        shutil.copytree(DATA / "rehearsal_adapter", run / "adapters" / "full")
+    return run
+
+
+def _pack(run: Path, part: str) -> Path:
+    """A sealed copy of a part of a run, in a scratch folder of its own."""
+    folder = sealed.aside(run / ".kept" / part) / part
+    folder.mkdir()
+    for name in PARTS[part]:
+        source, target = run / name, folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.is_dir():
+            shutil.copytree(source, target)
+        elif source.is_file():
+            shutil.copyfile(source, target)
+    kept = datetime.now(UTC).isoformat(timespec="seconds")
+    sealed.seal(folder, {"run": run.name, "part": part, "kept": kept})
+    return folder
+
+
+def _unpack(folders: list[Path], run: Path) -> Path:
+    """Parts of a kept run put into a run folder; what is there already stays."""
+    for folder in folders:
+        for name in sealed.files(folder):
+            target = run / name
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                part = target.with_name(f".{target.name}.part")
+                shutil.copyfile(folder / name, part)
+                part.replace(target)
+    return run
+
+
+def _refuse_own(own_notes: int, what: str) -> None:
+    if own_notes:
+        raise RunError(
+            f"{own_notes} cases of your own are in these {what}, and notes can be read back out of weights: they do "
+            "not go to the Hub. Give keep_in a folder that you control"
+        )
+
+
+def _mount() -> None:
+    try:
+        from google.colab import drive
+
+        drive.mount(str(DRIVE))
+    except Exception as error:  # not Colab's page, or the person said no
+        raise RunError(
+            f"Drive is not mounted here ({type(error).__name__}): it can be on Colab's own page only, where it asks "
+            "for your consent. Give keep_in a folder, or hub:owner/name"
+        ) from None

@@ -1,0 +1,49 @@
+"""Tables and figures: aligned, complete, and drawn from plain report data."""
+
+import pytest
+
+from irae_lib.cases import validated_cases
+from irae_lib.errors import SchemaError
+from irae_lib.evaluation.scoring import grade_answers, report_section
+from irae_lib.model.answers import Answer, parse_answer
+from irae_lib.reporting.figures import accuracy_figure, grid_figure
+from irae_lib.reporting.tables import case_grid, label_counts, results_table, shows_error, table
+
+CASES = validated_cases()
+ANSWERS = [parse_answer(case.expected.to_json()) for case in CASES[:-1]] + [Answer(text="", unscored="empty")]
+GRADED = grade_answers(CASES, ANSWERS)
+REPORT = {"results": {"validated": {name: report_section(CASES, GRADED) for name in ("base", "full")}}}
+
+
+def test_table_is_aligned():
+    assert table([["a", 1], ["bbb", 22]], ["x", "n"]).splitlines() == ["x     n", "---  --", "a     1", "bbb  22"]
+
+
+def test_grid_shows_right_wrong_and_unscored():
+    lines = case_grid(GRADED, "raw").splitlines()
+    assert lines[2].split() == ["GI-001", "x", "x", "x", "x", "x", "5/5", "pass"]
+    assert lines[-1].split() == ["NEURO-002", ".", ".", ".", ".", ".", "0/5", "unscored"]
+
+
+def test_results_carry_n_unscored_and_both_stages():
+    rows = results_table(REPORT, "validated").splitlines()
+    assert "base + safety" in rows[3] and " 11 " in rows[2] and "10/11" in rows[2] and len(rows) == 6
+
+
+def test_label_counts_add_up():
+    assert sum(int(line.split()[-1]) for line in label_counts(CASES).splitlines()[2:]) == 11
+
+
+def test_figures_have_labels_for_every_system():
+    figure = accuracy_figure(REPORT, "validated", "Test")
+    assert "n = 11" in figure.axes[0].get_title()
+    assert {"base + safety", "tuned (full) + safety"} <= {t.get_text() for t in figure.axes[0].get_legend().get_texts()}
+    assert grid_figure({"only one": GRADED}, "raw", "Test").axes[0].get_title() == "only one"
+
+
+def test_shows_error_prints_one_line_and_fails_when_nothing_is_raised(capsys):
+    with shows_error(SchemaError):
+        raise SchemaError("n17: grade 6")
+    assert capsys.readouterr().out == "SchemaError: n17: grade 6\n"
+    with pytest.raises(AssertionError, match="nothing was raised"), shows_error(SchemaError):
+        pass

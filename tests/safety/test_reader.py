@@ -1,0 +1,230 @@
+"""The reader: what a sentence says, about whom, when, in which unit - each line a sentence a clinician can check."""
+
+from decimal import Decimal
+
+import pytest
+
+from irae_lib import Case, read
+from irae_lib.safety.chart import exposure
+from irae_lib.safety.lexicon import ANALYTES, DRUGS, meanings
+from irae_lib.safety.tokens import normalise
+
+
+def named(text: str, name: str) -> list:
+    return [f for f in read(Case(text=text)) if f.name == name]
+
+
+# text, finding, status
+STATUSES = [
+    ("Denies fever, chest pain or dyspnea but has a rash.", "dyspnea", "negated"),
+    ("Denies fever, chest pain or dyspnea but has a rash.", "rash", "current"),
+    ("No fever, cough or rash.", "rash", "negated"),
+    ("No fever, new rash on the trunk.", "rash", "current"),
+    ("No fever, 8 watery stools a day.", "diarrhea", "current"),
+    ("Fever, confusion and heart failure are not described.", "confusion", "negated"),
+    ("Dyspnea, chest pain, rash: not described.", "chest_pain", "negated"),
+    ("Chest pain absent, no palpitations.", "chest_pain", "negated"),
+    ("AChR antibodies negative.", "achr_antibodies", "negated"),
+    ("Pneumonitis cannot be excluded.", "pneumonitis", "current"),
+    ("Diarrhea not improving on loperamide.", "diarrhea", "current"),
+    ("Mother has myasthenia gravis.", "myasthenia", "family"),
+    ("Wife has diarrhea, patient has none.", "diarrhea", "family"),
+    ("Daughter noticed that he is confused.", "confusion", "current"),
+    ("Wife says he has diarrhea.", "diarrhea", "current"),
+    ("Ptosis in his brother.", "ptosis", "family"),
+    ("History of colitis.", "colitis", "historical"),
+    ("PMH: colitis, asthma\nSymptoms: rash", "colitis", "historical"),
+    ("PMH: colitis, asthma\nSymptoms: rash", "rash", "current"),
+    ("Colitis in 2019, resolved.", "colitis", "historical"),
+    ("Colitis over the past five days.", "colitis", "current"),
+    ("History of asthma, presents with colitis.", "colitis", "current"),
+    ("Hypothyroidism (long-standing).", "hypothyroidism", "historical"),
+    ("Return if colitis or rash should develop.", "colitis", "hypothetical"),
+    ("Counselled about myocarditis.", "myocarditis", "hypothetical"),
+    ("Suspected myocarditis.", "myocarditis", "current"),
+    ("Radiation pneumonitis in 2020.", "pneumonitis", None),
+    ("Consolidation therapy with durvalumab.", "infiltrates", None),
+    ("Prednisone 10 MG daily.", "myasthenia", None),
+    ("Known MG on pyridostigmine.", "myasthenia", "historical"),
+    ("New MG.", "myasthenia", "current"),
+]
+
+
+@pytest.mark.parametrize("text, name, status", STATUSES)
+def test_status_of_a_finding(text, name, status):
+    found = [f.status for f in named(text, name)]
+    assert (found[0] if found else None) == status, found
+
+
+# text, analyte, value in the standard unit, limit in force or None, multiple of ULN or None
+VALUES = [
+    ("ALT 312 U/L (ref 7-56)", "alt", "312", "56", "5.57"),
+    ("ALT 45 (10-40)", "alt", "45", "40", "1.12"),
+    ("AST/ALT 485/612", "alt", "612", None, "15.3"),
+    ("AST and ALT 485 and 612 U/L", "ast", "485", None, "12.12"),
+    ("ALT 7x ULN", "alt", None, None, "7"),
+    ("ALT 12 times the upper limit of normal", "alt", None, None, "12"),
+    ("bilirubin 55 µmol/L", "bilirubin", "3.22", None, "2.68"),
+    ("bilirubin 88", "bilirubin", "5.15", None, "4.29"),
+    ("creatinine 310 umol/L", "creatinine", "3.51", None, "2.92"),
+    ("troponin 0,08 ng/mL", "troponin", "80", None, "2"),
+    ("troponin T 2.8 ng/L", "troponin_t", "2.8", None, "0.2"),
+    ("Hb 68 g/L", "hemoglobin", "6.8", None, None),
+    ("platelets 24,000/mm3", "platelets", "24", None, None),
+    ("platelets 12 x10⁹/L", "platelets", "12", None, None),
+    ("Plt 35 K/uL", "platelets", "35", None, None),
+    ("ANC 400/mm3", "anc", "0.4", None, None),
+    ("K 3.2, Na 136", "potassium", "3.2", None, None),
+    ("glucose (3.9-6.1) 31 mmol/L", "glucose", "558.56", "109.91", "5.08"),
+    ("venous pH (7.35-7.45) 7.11", "ph", "7.11", "7.45", None),
+    ("cortisol 55 nmol/L", "cortisol", "1.99", None, None),
+    ("free T4 5.2 pmol/l (9.0-19.0)", "ft4", "0.4", "1.48", None),
+    ("T 101.3 F", "temp", "38.5", None, None),
+    ("Temp 101.3", "temp", "38.5", None, None),
+    ("SpO2 94 % on room air", "spo2", "94", None, None),
+    ("93% on 2 L", "spo2", "93", None, None),
+    ("BP 88/54", "bp", "88", None, None),
+    ("EF 35-40 % (was 60 %)", "ef", "35", None, None),
+    ("PaO2 8.0 kPa", "pao2", "60", None, None),
+    ("rash on 40 % of the body surface", "bsa", "40", None, None),
+]
+
+
+@pytest.mark.parametrize("text, name, value, uln, times", VALUES)
+def test_value_unit_and_limits(text, name, value, uln, times):
+    found = [f for f in named(text, name) if f.status == "current"]
+    assert found, text
+    finding = found[0]
+    for number, expected in ((finding.low, value), (finding.uln, uln), (finding.times_uln, times)):
+        if expected is not None:
+            assert round(number, 2) == Decimal(expected), finding
+    if uln is None:
+        assert finding.uln is None
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        ("Prednisone 60 mg, T4 stage", "temp"),
+        ("CD4 210, T 4 N 1", "temp"),
+        ("HFNC 50 L/min FiO2 60%", "spo2"),
+        ("paracentesis of 4 L", "oxygen"),
+        ("ALT pending, next visit in 2 weeks", "alt"),
+        ("K2 mg, 20 mg daily", "potassium"),
+    ],
+)
+def test_what_is_no_value_is_not_read_as_one(text, name):
+    assert not [f for f in named(text, name) if f.low is not None]
+
+
+SERIES = [  # text, analyte, current value, earlier values
+    ("AST 640 (1 May) → 210 (15 May) → 44 U/L (2 June; ULN 40)", "ast", "44", {"640", "210"}),
+    ("ALT 38 on 2 June, 96 on 16 June and 414 IU/L this morning", "alt", "414", set()),
+    ("Creatinine 412 now, 95 in March", "creatinine", "4.66", {"1.07"}),
+    ("ALT 60 on Monday, now 480", "alt", "480", {"60"}),
+    ("At its worst in April ALT was 655 U/L. Today ALT is 52 U/L.", "alt", "52", {"655"}),
+    ("Labs (today): ALT 195\nLabs (3 weeks ago): ALT 38", "alt", "195", {"38"}),
+    ("Prior TSH 2.1. TSH 45.2 mIU/L", "tsh", "45.2", {"2.1"}),
+]
+
+
+@pytest.mark.parametrize("text, name, value, earlier", SERIES)
+def test_series_keep_what_is_current(text, name, value, earlier):
+    found = named(text, name)
+    current = [round(f.high, 2) for f in found if f.status == "current"]
+    assert Decimal(value) in current, found
+    assert {round(f.high, 2) for f in found if f.status == "historical"} >= {Decimal(v) for v in earlier}
+
+
+STOOLS = [  # text, stools a day over baseline
+    ("8 watery stools a day above her usual", "8"),
+    ("Stools: baseline 4/day, now 6/day", "2"),
+    ("5-6 loose stools per day, normally one", "5"),
+    ("7–8 watery BMs/day (usual 1)", "7"),
+    ("loose stools, four to six more per day than what is normal for him", "6"),
+    ("ten watery motions yesterday, where two a day is her lifelong habit", "8"),
+    ("Six watery stools daily; usual pattern is two a day", "4"),
+    ("diarrhea x8/day", "7"),
+    ("stool frequency increased by 7 per day", "7"),
+    ("bowels opening seven times a day instead of once", "6"),
+]
+
+
+@pytest.mark.parametrize("text, over", STOOLS)
+def test_stools_over_baseline(text, over):
+    found = named(text, "stools_over_baseline")
+    assert found and max(f.high for f in found) == Decimal(over), found
+
+
+EXPOSURES = [
+    ("On Keytruda q3w.", "exposed"),
+    ("Nivolumab stopped four months ago.", "exposed"),
+    ("Started ipi/nivo last week.", "exposed"),
+    ("On an anti-PD-1 drug (brand not given).", "exposed"),
+    ("pt on pembrolizumb q3wk", "exposed"),
+    ("Opdivo Qvantig 600 mg", "exposed"),
+    ("Cycle 4 of nivolumab planned next week.", "exposed"),
+    ("To start pembrolizumab next month.", "planned"),
+    ("Durvalumab planned, first dose in 3 weeks.", "planned"),
+    ("The board decides for carboplatin with pembrolizumab, to START next week; no dose has been given.", "planned"),
+    ("She has not had immunotherapy.", "never"),
+    ("Trastuzumab cycle 8, no immunotherapy so far.", "never"),
+    ("ICI-naive patient.", "never"),
+    ("Trastuzumab cycle 8.", "other"),
+    ("On adalimumab and vedolizumab.", "undocumented"),
+    ("PD-L1 positive tumour, on observation.", "undocumented"),
+    ("Opsumit and Imbruvica.", "other"),
+]
+
+
+@pytest.mark.parametrize("text, kind", EXPOSURES)
+def test_exposure(text, kind):
+    assert exposure(read(Case(text=text))).kind == kind
+
+
+def test_an_exposure_more_than_a_year_ago_is_late_but_counts():
+    contact = exposure(read(Case(text="Nivolumab was stopped 14 months ago.")))
+    assert contact.kind == "exposed" and contact.late
+
+
+def test_every_drug_is_found_under_every_name():
+    for generic, row in DRUGS["checkpoint_inhibitors"].items():
+        for name in (generic, *row["names"]):
+            found = [f for f in read(Case(text=f"Receives {name} every three weeks.")) if f.kind == "ici"]
+            assert found and found[0].name == generic, name
+
+
+@pytest.mark.parametrize(
+    "name", ["adalimumab", "tocilizumab", "spesolimab", "abatacept", "Yescarta", "Imdelltra", "Opsumit", "Keppra"]
+)
+def test_look_alikes_are_no_checkpoint_inhibitors(name):
+    assert not [f for f in read(Case(text=f"Receives {name}.")) if f.kind == "ici"]
+
+
+@pytest.mark.parametrize(
+    "text, name, grade",
+    [
+        ("Grade 3 colitis", "colitis", "3"),
+        ("pneumonitis graded 3 by his oncologist", "pneumonitis", "3"),
+        ("Itchy rash on both arms. Biopsy done. The dermatologist grades it 2.", "rash", "2"),
+        ("hepatitis, grade 2-3", "hepatitis", "3"),
+        ("Colitis (grade II)", "colitis", "2"),
+        ("Bilirubin has climbed to CTCAE grade 3.", "bilirubin", "3"),
+        ("Grade 3 follicular lymphoma with rash", "rash", None),
+        ("High-grade 3 urothelial carcinoma", "rash", None),
+    ],
+)
+def test_stated_grades(text, name, grade):
+    found = [f for f in named(text, name) if f.kind == "grade"]
+    assert (found[0].value if found else None) == grade
+
+
+def test_normalising_never_moves_a_character():
+    text = "İstanbul – µmol/L ≥ 5 × 10⁹ “x” ﬁ ẞ\u2028 ALT"
+    assert len(normalise(text)) == len(text)
+
+
+def test_tables_hold_together():
+    for name, analyte in ANALYTES.items():
+        assert not analyte.unit or analyte.convert(Decimal(1), analyte.unit.lower()) in (Decimal(1), None), name
+    assert all(phrase == phrase.lower() and phrase.rstrip() == phrase for phrase in meanings())

@@ -1,0 +1,500 @@
+"""Screening: each row answered or in the dead letters, shards whole or not there, the rules whatever happens."""
+
+import asyncio
+import json
+import math
+import subprocess
+import sys
+
+import pytest
+from stub_server import StubServer, tuned
+
+from irae_lib import files
+from irae_lib.cases import validated_cases
+from irae_lib.errors import AccessError, RunError, SchemaError
+from irae_lib.files import ROOT
+from irae_lib.schemas import FIELDS
+from irae_lib.screening.__main__ import main
+from irae_lib.screening.notes import read_notes
+from irae_lib.screening.rows import rules_hash
+from irae_lib.screening.screen import apply_rules, ask_model
+from irae_lib.screening.server import Server
+from irae_lib.screening.shards import Part
+from irae_lib.screening.token_confidence import read_chances
+
+GRAVE = "Nivolumab, cycle 3. ALT 640 U/L (ref 7-56)."
+WELL = "Nivolumab, cycle 3. Feels well."
+
+
+def write(path, texts):
+    path.write_text("".join(json.dumps({"id": f"n{i}", "text": text}) + "\n" for i, text in enumerate(texts)))
+    return path
+
+
+def ask(path, out, url, *, structured=True, **how):
+    settings = {"concurrency": 4, "timeout": 0.5, "tries": 3, "pause": 0.01, "outage": 0.0, "structured": structured}
+    server = Server(url, "irae", **settings | how.pop("server", {}))
+    return asyncio.run(ask_model(path, out, server, told=lambda line: None, **how))
+
+
+def rows(out, stage):
+    return [json.loads(line) for path in sorted((out / stage).glob("*.jsonl")) for line in path.open()]
+
+
+def dead(out, stage):
+    return {row["id"]: row["reason"] for row in map(json.loads, (out / f"dead_letters_{stage}.jsonl").open())}
+
+
+# --- reading --------------------------------------------------------------------------------------------
+
+
+def test_three_forms_give_the_same_notes(tmp_path):
+    import pyarrow
+    import pyarrow.parquet
+
+    table = [{"id": "a", "text": "Note, one.", "ward": "7"}, {"id": "b", "text": "Two", "ward": "8"}]
+    (tmp_path / "n.jsonl").write_text("".join(json.dumps(row) + "\n" for row in table))
+    (tmp_path / "n.csv").write_text('id,text,ward\na,"Note, one.",7\nb,Two,8\n')
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(table), tmp_path / "n.parquet")
+    found = [list(read_notes(tmp_path / f"n.{form}", site="ward")) for form in ("jsonl", "csv", "parquet")]
+    assert found[0] == found[1] == found[2]
+    assert [(n.place, n.id, n.case.text, n.site) for n in found[0]] == [
+        (0, "a", "Note, one.", "7"),
+        (1, "b", "Two", "8"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "not JSON"),
+        ("[1]", "found list"),
+        (
+            '{"id": "x", "Note": "a"}',
+            "no note in it: expected text, or medications, labs, vitals, symptoms, notes; 2 columns are there",
+        ),
+        ('{"text": "a", "age": 300}', "age"),
+        (json.dumps({"text": "x" * 20_001}), "20,001 characters"),
+        ('{"text": "a", "notes": "b"}', "not both"),
+        ("[" * 100_000, "not JSON (RecursionError)"),
+        (f'{{"text": "a", "age": {"9" * 5000}}}', "not JSON (ValueError)"),
+        (r'{"text": "half a pair \ud83d"}', "text"),
+    ],
+)
+def test_a_bad_row_has_its_place_and_its_reason(tmp_path, line, reason):
+    (tmp_path / "n.jsonl").write_text(f'{{"text": "good"}}\n{line}\n{{"text": "good too"}}\n')
+    good, bad, last = read_notes(tmp_path / "n.jsonl")
+    assert (bad.place, bad.case) == (1, None) and reason in bad.problem
+    assert (good.id, last.id, last.place) == ("n-1", "n-3", 2) and bad.id == ("x" if '"x"' in line else "n-2")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("n.txt", "x", "the form is told by the ending"),
+        ("absent.jsonl", None, "absent.jsonl not found"),
+        ("n.parquet", "PAR1 and then nothing", "no Parquet, or a broken one"),
+        ("n.csv", "Nivolumab and no header, cycle 3\nwell,", "no column holds a note"),
+        ("n.csv", 'id,text\n5,"abc\n6,"def"\n7,"g"\n', "no CSV after line"),
+        ("n.csv", f'id,text\n1,"{"never closed " * 800_000}', "no CSV after line 1"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_and_no_note_text_is_told(tmp_path, name, content, reason):
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(SchemaError, match=reason) as told:
+        list(read_notes(tmp_path / name))
+    assert "Nivolumab" not in str(told.value)
+
+
+def test_a_misspelt_column_is_refused_and_an_empty_cell_is_no_word(tmp_path):
+    (tmp_path / "n.jsonl").write_text('{"text": "a", "ward": null}\n{"text": "b", "ward": "\\ud800"}\n')
+    assert [note.site for note in read_notes(tmp_path / "n.jsonl", site="ward")] == ["", "?"]
+    with pytest.raises(SchemaError, match="no column 'wrad' to count by"):
+        read_notes(tmp_path / "n.jsonl", site="wrad")
+
+
+def test_a_cell_that_is_too_long_a_note_ends_nothing(tmp_path):
+    (tmp_path / "n.csv").write_text(f'id,text\n1,"{"x" * 200_000}"\n2,well\n')
+    long, good = read_notes(tmp_path / "n.csv")
+    assert "200,000 characters" in long.problem and good.case.text == "well"
+
+
+# --- the rules alone ------------------------------------------------------------------------------------
+
+
+def test_rules_read_every_note_in_order_and_bad_rows_have_a_reason(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE, WELL] * 5)
+    path.write_text(path.read_text() + "{\n")
+    one = apply_rules(path, tmp_path / "out", workers=2, shard=3)
+    assert (one.rows, one.skipped, one.bad, one.failed, one.alerts) == (11, 0, 1, 0, 5) and not one.clean
+    found = rows(tmp_path / "out", "rules")
+    assert [row["place"] for row in found] == list(range(11))
+    assert [row["final"]["alert"] for row in found[:4]] == [True, False, True, False]
+    assert found[0]["final"]["overall_severity"] == "Grade 3 - Severe" and "F06" in found[0]["rules"]
+    assert dead(tmp_path / "out", "rules") == {"n-11": "not JSON (JSONDecodeError)"}
+    assert "Nivolumab" not in "".join(p.read_text() for p in (tmp_path / "out").rglob("*") if p.is_file())
+
+
+def test_what_is_done_is_skipped_and_other_input_is_refused(tmp_path):
+    path, out = write(tmp_path / "n.jsonl", [GRAVE] * 7), tmp_path / "out"
+    apply_rules(path, out, workers=1, shard=3)
+    before = {p.name: p.read_bytes() for p in (out / "rules").iterdir()}
+    (out / "rules" / "0000001.jsonl").unlink()
+    again = apply_rules(path, out, workers=1, shard=3)
+    assert again.skipped == 4 and {p.name: p.read_bytes() for p in (out / "rules").iterdir()} == before
+    with pytest.raises(RunError, match="shard differ"):
+        apply_rules(path, out, shard=2)
+    with pytest.raises(RunError, match="sha256 differ"):
+        apply_rules(write(path, [WELL]), out, shard=3)
+
+
+# --- a model --------------------------------------------------------------------------------------------
+
+
+def test_two_passes_ask_the_whole_question_only_for_what_is_flagged(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE, WELL])
+    with StubServer() as server:
+        one = ask(path, tmp_path / "out", server.url)
+        assert one.clean and one.alerts == 2 and sum(server.asked.values()) == 4
+    first, second = rows(tmp_path / "out", "model")
+    assert first["asked"] == "full" and first["final"]["urgency"] == "urgent", "the rules raise what the model says"
+    assert first["disagrees"] == ["overall_severity", "urgency", "likelihood"]
+    manifest = json.loads((tmp_path / "out" / "model" / "manifest.json").read_text())
+    assert manifest["prompt"] == "compact-1" and manifest["two_passes"] and len(manifest["rules"]) == 64
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("429", "HTTP 429"),
+        ("500", "HTTP 500"),
+        ("401", "HTTP 401"),
+        ("malformed", "unreadable: not JSON"),
+        ("schema", "unreadable: urgency"),
+        ("nonsense", "not that of a chat completion"),
+        ("hang", "no answer in 0 s"),
+        ("close", "the connection broke"),
+        ("half", "the connection broke"),
+    ],
+)
+def test_whatever_a_server_does_the_row_ends_somewhere_and_the_rules_stand(tmp_path, how, reason):
+    texts = [f"{GRAVE} [[{how}]]", f"{GRAVE} a [[{how} 1]]", GRAVE]
+    path, out = write(tmp_path / "n.jsonl", texts), tmp_path / "out"
+    with StubServer(hang=1.0) as server:
+        one = ask(path, out, server.url, two_passes=False)
+        asked = dict(server.asked)
+    final = [row["final"] for row in rows(out, "model")]
+    assert [one["overall_severity"] for one in final] == ["Grade 3 - Severe"] * 3, "the rules' verdict stands"
+    lost = dead(out, "model")
+    assert reason in lost["n0"] and "n2" not in lost and not one.clean
+    if how == "401":  # will not be otherwise the second time
+        assert one.failed == 2 and set(asked.values()) == {1}
+    else:
+        assert one.failed == 1 and sorted(asked.values()) == [1, 2, 3]
+
+
+def test_a_server_that_ignores_the_schema_is_found_out_before_a_note_is_sent(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE])
+    with StubServer(schemas=False) as server:
+        with pytest.raises(AccessError, match="ignores response_format"):
+            ask(path, tmp_path / "out", server.url)
+        assert not server.asked
+        assert ask(path, tmp_path / "out2", server.url, structured=False).clean
+
+
+def test_a_server_that_is_not_there_is_one_clear_error(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE])
+    with pytest.raises(AccessError, match=r"does not answer for model 'irae' \(ConnectError\)"):
+        ask(path, tmp_path / "out", "http://127.0.0.1:9/v1")
+
+
+def test_a_server_that_is_restarted_costs_no_note(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(60)])
+
+    async def restarted() -> tuple:
+        with StubServer(delay=0.05) as first:
+            port = first.server.server_port
+            how = {"concurrency": 4, "timeout": 2.0, "tries": 3, "pause": 0.05, "outage": 20.0}
+            server = Server(first.url, "irae", **how)
+            asking = asyncio.create_task(
+                ask_model(path, tmp_path / "out", server, two_passes=False, told=lambda _: None)
+            )
+            await asyncio.sleep(0.4)
+        await asyncio.sleep(0.5)
+        with StubServer(port=port) as second:
+            return await asking, sum(second.asked.values())
+
+    one, later = asyncio.run(restarted())
+    assert one.clean and one.rows == 60 and 0 < later <= 60
+
+
+def test_no_more_requests_at_once_than_asked_for_and_the_key_goes_along(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(40)])
+    with StubServer(delay=0.1) as server:
+        ask(
+            path,
+            tmp_path / "out",
+            server.url,
+            two_passes=False,
+            server={"concurrency": 7, "key": "secret", "timeout": 5},
+        )
+    assert 1 < server.most_at_once <= 7 and server.authorization == {"Bearer secret"}
+    assert "secret" not in "".join(p.read_text() for p in (tmp_path / "out").rglob("*.json*"))
+
+
+def test_an_interrupted_run_goes_on_and_ends_like_an_undisturbed_one(tmp_path, monkeypatch):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(30)] + [WELL] * 5)
+    with StubServer() as server:
+        ask(path, tmp_path / "whole", server.url, shard=4, two_passes=False)
+        count, real = iter(range(4)), files.write_lines
+
+        def failing(path, found):
+            if next(count, None) is None:
+                raise OSError(28, "No space left on device")
+            real(path, found)
+
+        monkeypatch.setattr(files, "write_lines", failing)
+        with pytest.raises(RunError, match="results could not be written: No space left"):
+            ask(path, tmp_path / "broken", server.url, shard=4, two_passes=False)
+        monkeypatch.setattr(files, "write_lines", real)
+        again = ask(path, tmp_path / "broken", server.url, shard=4, two_passes=False)
+    assert again.skipped == 16
+
+    def plain(out):
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in rows(out, "model")]
+
+    assert plain(tmp_path / "broken") == plain(tmp_path / "whole")
+
+
+def test_what_has_no_answer_is_asked_again_on_request(tmp_path):
+    path, out = (
+        write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(6)] + [f"{GRAVE} [[401 1]]"]),
+        tmp_path / "out",
+    )
+    with StubServer() as server:
+        assert ask(path, out, server.url, shard=4, two_passes=False).failed == 1
+        assert ask(path, out, server.url, shard=4, two_passes=False).failed == 1, "not by itself"
+        again = ask(path, out, server.url, shard=4, two_passes=False, retry=True)
+        assert server.asked.total() == 8, "7 notes, one of them twice: the others stay"
+    assert again.clean and again.skipped == 6 and dead(out, "model") == {}
+
+
+def test_a_short_answer_stays_where_the_whole_one_fails(tmp_path):
+    path, out = write(tmp_path / "n.jsonl", [WELL]), tmp_path / "out"
+    with StubServer(whole="[[401]]") as server:
+        one = ask(path, out, server.url)
+    (row,) = rows(out, "model")
+    assert one.failed == one.alerts == 1 and row["problem"] == "HTTP 401" and row["asked"] == "short"
+    assert row["model"]["affected_systems"] == ["Hepatic"]
+    with StubServer(answers={WELL: "{"}) as server:
+        assert ask(path, out, server.url, retry=True).failed == 1
+    assert rows(out, "model") == [row], "a retry that fails takes nothing away"
+
+
+def test_a_server_that_refuses_everybody_ends_the_run_and_not_the_notes(tmp_path):
+    path, out = write(tmp_path / "n.jsonl", [f"{GRAVE} {i} [[401]]" for i in range(40)]), tmp_path / "out"
+    with StubServer() as server:
+        with pytest.raises(AccessError, match="8 notes failed one after the other.*HTTP 401"):
+            ask(path, out, server.url, shard=4, server={"give_up": 8})
+        assert server.asked.total() < 20
+    assert len(rows(out, "model")) <= 9, "what is finished stays, with its reasons"
+
+
+def test_a_model_that_writes_nothing_readable_ends_the_run(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i} [[malformed]]" for i in range(40)])
+    with StubServer() as server, pytest.raises(AccessError, match="8 notes failed.*unreadable: not JSON"):
+        ask(path, tmp_path / "out", server.url, structured=False, server={"give_up": 8})
+
+
+def test_a_note_that_a_proxy_never_serves_is_a_dead_letter_while_others_are_answered(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} [[503]]", *(f"{GRAVE} {i}" for i in range(60))])
+    with StubServer(delay=0.03) as server:
+        one = ask(path, tmp_path / "out", server.url, two_passes=False, server={"outage": 60.0, "timeout": 5})
+    assert one.failed == 1 and one.rows == 61 and dead(tmp_path / "out", "model") == {"n0": "HTTP 503"}
+
+
+def test_notes_that_are_too_long_end_no_run(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i} [[400]]" for i in range(20)])
+    with StubServer() as server:
+        assert ask(path, tmp_path / "out", server.url, server={"give_up": 8}).failed == 20
+
+
+def test_a_server_that_is_gone_for_good_ends_the_run(tmp_path):
+    path, out = write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(60)]), tmp_path / "out"
+
+    async def stopped():
+        with StubServer(delay=0.05) as first:
+            server = Server(first.url, "irae", concurrency=4, tries=4, pause=0.05, outage=1.0)
+            asking = asyncio.create_task(ask_model(path, out, server, two_passes=False, shard=4, told=lambda _: None))
+            await asyncio.sleep(0.5)
+        await asking
+
+    with pytest.raises(AccessError, match="has been gone for 1 s"):
+        asyncio.run(stopped())
+    assert 0 < len(rows(out, "model")) < 60 and not any("problem" in row for row in rows(out, "model"))
+
+
+def test_a_proxy_that_says_the_server_is_away_costs_no_try(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} [[503 6]]"])
+    with StubServer() as server:
+        assert ask(path, tmp_path / "out", server.url, two_passes=False, server={"outage": 20.0}).clean
+
+
+@pytest.mark.parametrize("left", [b"", b'{"place": 0, "final": {}}\n{"pla'])
+def test_a_shard_that_a_dying_disk_left_is_done_again(tmp_path, left):
+    path, out = write(tmp_path / "n.jsonl", [GRAVE] * 6), tmp_path / "out"
+    apply_rules(path, out, workers=1, shard=3)
+    whole = rows(out, "rules")
+    (out / "rules" / "0000001.jsonl").write_bytes(left)
+    assert apply_rules(path, out, workers=1, shard=3).skipped == 3 and rows(out, "rules") == whole
+
+
+def test_the_manifest_tells_one_adapter_and_one_state_of_the_rules_from_another(tmp_path, monkeypatch):
+    path, out, adapter = write(tmp_path / "n.jsonl", [GRAVE]), tmp_path / "out", tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_model.safetensors").write_bytes(b"one")
+    with StubServer() as server:
+        ask(path, out, server.url, adapter=str(adapter))
+        (adapter / "adapter_model.safetensors").write_bytes(b"two")
+        with pytest.raises(RunError, match="adapter differ"):
+            ask(path, out, server.url, adapter=str(adapter))
+    real, seen = files.file_sha256, []
+    monkeypatch.setattr(files, "file_sha256", lambda path: seen.append(path.name) or real(path))
+    rules_hash()
+    assert {"reader.py", "gut_liver.py", "floors.py", "schemas.py", "rows.py", "labs.json"} <= set(seen)
+
+
+# --- several machines -----------------------------------------------------------------------------------
+
+
+def test_parts_fill_one_folder_and_are_the_whole(tmp_path, capsys):
+    path, whole, out = write(tmp_path / "n.jsonl", [GRAVE, WELL] * 10 + [""]), tmp_path / "whole", tmp_path / "out"
+    with StubServer() as server:
+        apply_rules(path, whole, workers=1, shard=3)
+        ask(path, whole, server.url, shard=3)
+        for text in ("1/3", "3/3", "2/3"):
+            part = Part.read(text)
+            mine = apply_rules(path, out, workers=1, shard=3, part=part)
+            assert mine.rows < 21 and mine.dead_letters == f"dead_letters_rules_{part.number}of3.jsonl"
+            assert ask(path, out, server.url, shard=3, part=part).rows == mine.rows
+    for stage in ("rules", "model"):
+        a, b = ([{k: v for k, v in r.items() if k != "seconds"} for r in rows(f, stage)] for f in (whole, out))
+        assert a == b and [row["place"] for row in b] == list(range(21))
+    bad = [line for number in (1, 2, 3) for line in (out / f"dead_letters_rules_{number}of3.jsonl").open()]
+    assert [json.loads(line)["place"] for line in bad] == [20]
+    assert main([str(path), "--gather", "--out", str(out)]) == 3, "one row is no note"
+    assert "model: 21 rows, 21 done before, 20 alerts, 1 bad rows" in capsys.readouterr().out
+    assert [json.loads(line)["place"] for line in (out / "dead_letters_model.jsonl").open()] == [20]
+    (out / "model" / "0000002.jsonl").unlink()
+    (out / "rules" / "0000006.jsonl").unlink()
+    assert main([str(path), "--gather", "--out", str(out)]) == 3
+    said = capsys.readouterr().out
+    assert "rules: 3 of 21 rows are missing" in said and "model: 3 of 21 rows are missing" in said
+    assert main([str(path), "--gather", "--out", str(tmp_path / "none")]) == 1
+
+
+@pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/0", "-1/3"])
+def test_a_part_that_is_none_is_refused(text):
+    with pytest.raises(RunError, match="written 3/8"):
+        Part.read(text)
+
+
+# --- how sure the model was -----------------------------------------------------------------------------
+
+
+def tokens(text, sure=(), size=3):
+    """A reply's `logprobs`, in pieces of a few bytes; those that touch a text in `sure` have its probability."""
+    raw, sent = text.encode(), []
+    for start in range(0, len(raw), size):
+        chance = 1.0
+        for what, value in dict(sure).items():
+            begins = raw.index(what.encode())
+            if start < begins + len(what.encode()) and start + size > begins:
+                chance *= value
+        piece = raw[start : start + size]
+        sent.append({"token": piece.decode(errors="replace"), "bytes": list(piece), "logprob": math.log(chance)})
+    return {"content": sent}
+
+
+@pytest.mark.parametrize("short", [True, False])
+def test_probabilities_of_a_server_become_those_of_the_fields(short):
+    text = validated_cases()[0].expected.to_json()
+    if short:
+        text = "{" + text[text.index('"irae_detected"') : text.index(',"actions"')] + "}"
+    found = read_chances(text, tokens(text, size=1), constrained=False)
+    assert set(found["confidence"].values()) == {1.0} and found["certainty"] == found["legal_mass"] == 1.0
+    unsure = read_chances(text, tokens(text, {"Grade 2 -": 0.5}, size=7 if short else 1), constrained=True)
+    assert unsure["confidence"]["overall_severity"] < 1.0 and unsure["certainty"] <= 0.5
+    fighting = read_chances(text, tokens(text, {"urgency": 0.5}, size=1), constrained=False)
+    assert fighting["legal_mass"] < 1.0 and fighting["confidence"]["urgency"] == 1.0
+    if not short:
+        assert read_chances(text, tokens(text, {"CTCAE": 0.5}, size=5), constrained=True)["certainty"] <= 0.5, (
+            "the reasoning counts"
+        )
+
+
+def test_an_umlaut_between_two_tokens_is_no_obstacle():
+    text = validated_cases()[0].expected.model_copy(update={"reasoning": "Müller, 38 °C"}).to_json()
+    assert read_chances(text, tokens(text, size=1), constrained=True)["certainty"] == 1.0
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [None, {}, {"content": None}, {"content": []}, {"content": [{"token": "{"}]}, tokens("another answer")]
+    + [{"content": [one]} for one in ("x", ["x"], {"token": "{", "logprob": "nan"}, {"bytes": [300], "logprob": 0})],
+)
+def test_probabilities_that_are_not_there_or_not_of_this_answer_are_none(sent):
+    assert read_chances(validated_cases()[0].expected.to_json(), sent, constrained=False) == {}
+
+
+def test_rows_keep_probabilities_where_the_server_sends_them(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE])
+    with StubServer(logprobs=True) as server:
+        ask(path, tmp_path / "asked", server.url, two_passes=False)
+        ask(path, tmp_path / "free", server.url, structured=False)
+        ask(path, tmp_path / "not", server.url, two_passes=False, server={"logprobs": False})
+    (row,), (free,), (other,) = (rows(tmp_path / out, "model") for out in ("asked", "free", "not"))
+    assert set(row["confidence"]) == set(FIELDS) and row["certainty"] < 1
+    assert "legal_mass" not in row, "vLLM sends probabilities among what the schema allows"
+    assert free["legal_mass"] == pytest.approx(0.9) and "certainty" not in other
+
+
+# --- the command line -----------------------------------------------------------------------------------
+
+
+def test_command_line_says_what_it_did_and_its_status_tells_of_dead_letters(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE, WELL, f"{GRAVE} [[401]]"])
+    command = [sys.executable, "-m", "irae_lib.screening", path, "--out", tmp_path / "out"]
+    with StubServer() as server:
+        model = ["--server", server.url, "--one-pass", "--timeout", "5"]
+        done = subprocess.run([*command, *model], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 3, done.stderr
+    assert "rules: 3 rows, 0 done before, 2 alerts, 0 bad rows" in done.stdout
+    assert (
+        "model: 3 rows, 0 done before, 3 alerts, 0 bad rows, 1 without an answer, see dead_letters_model" in done.stdout
+    )
+    assert "Nivolumab" not in done.stdout + done.stderr
+    rules_only = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True)
+    assert rules_only.returncode == 0 and "3 done before" in rules_only.stdout
+
+
+def test_a_server_is_tried_with_the_validated_cases(capsys):
+    known = tuned()
+    with StubServer(answers=known) as server:
+        assert main(["--try", "--server", server.url]) == 0
+    assert "11 of 11 pass, 0 without an answer" in capsys.readouterr().out
+    first, second, *_ = known
+    with StubServer(answers=known | {first: "{", second: known[first]}) as server:
+        assert main(["--try", "--server", server.url, "--tries", "1"]) == 3, "one unreadable, one wrong"
+    said = capsys.readouterr()
+    assert "9 of 11 pass, 1 without an answer" in said.out and "foreign names" in said.err
+
+
+def test_command_line_refusals(tmp_path, capsys):
+    assert main([str(tmp_path / "absent.jsonl"), "--out", str(tmp_path / "out")]) == 1
+    assert "SchemaError: absent.jsonl not found" in capsys.readouterr().err
+    for command in (["--try"], [str(tmp_path / "a.jsonl")], ["--out", "x"]):
+        with pytest.raises(SystemExit):
+            main(command)
+    assert main([str(tmp_path / "absent.jsonl"), "--out", str(tmp_path / "out"), "--part", "9/8"]) == 1

@@ -1,0 +1,119 @@
+"""Run every notebook at its defaults and keep the outputs, so that nbval has something true to compare.
+
+    python tests/tools/refresh_outputs.py [--runs FOLDER] [NN ...]
+
+Same environment as the tests, one shared folder for runs, notebooks in their order. With `--runs` that folder is an
+existing one: 03 alone then validates the adapter of its newest run instead of asking for 01 and 02 first. Counts stay
+(nbval skips cells without them); timings, widget state and injected parameters go. Run it in the environment of the
+README after changing a notebook, the library or the shipped base, and read the difference.
+"""
+
+import argparse
+import base64
+import io
+import os
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+import papermill
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+
+import conftest  # noqa: E402, F401 - sets the environment before a kernel starts
+
+NOTEBOOKS, PICTURE = ROOT / "notebooks", ROOT / "data" / "pictures" / "annotated_note.png"
+
+
+# What differs from run to run, in cells that the tests do not compare: folders named by the clock, seconds, memory.
+VARYING = (
+    (r"\b20\d{6}-\d{6}(?:-\d+)?\b", "20260101-120000"),
+    (r"\d+\.\d+ minutes, \d+\.\d+ s each", "... minutes, ... s each"),
+    (r"(\| hardware \| .*, )\d+\.\d+ minutes", r"\1... minutes"),
+    (r"(about [\d.]+) of [\d.]+ GiB (at \d+ tokens), \d+ GiB", r"\1 of ... GiB \2, ... GiB"),
+    (r"(for 1,000 tokens +not on a T4 +)[\d.]+ s", r"\1... s"),
+    (r"\b[\d.]+ (notes a second)$", r"... \1"),
+)
+
+
+def steady(text: str) -> str:
+    """Text of an output as it is the same in every run."""
+    for pattern, instead in VARYING:
+        text = re.sub(pattern, instead, text, flags=re.MULTILINE)
+    return text
+
+
+def joined(outputs: list) -> list:
+    """Outputs with what was printed in one piece: where a kernel flushes in between is chance."""
+    whole = []
+    for output in outputs:
+        before = whole[-1] if whole else {}
+        if output["output_type"] == "stream" and before.get("name") == output["name"]:
+            before["text"] += output["text"]
+        else:
+            whole.append(output)
+    return whole
+
+
+def smaller(png: str) -> str:
+    """A base64 PNG in 32 colours: charts look the same and a notebook stays under 200 kB."""
+    out = io.BytesIO()
+    Image.open(io.BytesIO(base64.b64decode(png))).convert("RGB").quantize(32).save(out, "PNG", optimize=True)
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def refresh(path: Path) -> None:
+    """Execute one notebook in place and drop everything that differs from run to run."""
+    notebook = papermill.execute_notebook(
+        str(path),
+        None,
+        cwd=str(path.parent),
+        kernel_name="python3",
+        progress_bar=False,
+        extra_arguments=["--log-level=CRITICAL"],
+    )
+    for name in ("papermill", "widgets"):
+        notebook.metadata.pop(name, None)
+    for cell in notebook.cells:
+        for name in ("papermill", "execution"):
+            cell.metadata.pop(name, None)
+        if "outputs" in cell:
+            cell.outputs = joined(cell.outputs)
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if output["output_type"] == "stream" and "nbval-ignore-output" in cell.metadata.get("tags", []):
+                output["text"] = steady(output["text"])
+            data.pop("application/vnd.jupyter.widget-view+json", None)
+            if "image/png" in data:
+                data["image/png"] = smaller(data["image/png"])
+            output.pop("metadata", None) if not output.get("metadata") and output["output_type"] == "stream" else None
+    notebook.metadata["language_info"] = {"name": "python"}  # the version of Python is not part of the result
+    aside = path.with_suffix(".part")
+    nbformat.write(notebook, aside)
+    aside.replace(path)
+    for cell in notebook.cells:
+        if cell.get("id") == "note-figure":  # the picture of README.md is the one of 05
+            PICTURE.write_bytes(base64.b64decode(cell.outputs[0].data["image/png"]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("notebooks", nargs="*", metavar="NN")
+    parser.add_argument("--runs", default="")
+    wanted = parser.parse_args()
+    # Pictures where readers look: the tests draw nowhere, the saved notebooks show what Jupyter and Colab show.
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    with tempfile.TemporaryDirectory() as aside:
+        os.environ["IRAE_RUNS"] = str(Path(wanted.runs or Path(aside) / "runs").resolve())
+        for path in sorted(NOTEBOOKS.glob("*.ipynb")):
+            if not wanted.notebooks or path.name[:2] in wanted.notebooks:
+                print("running", path.name, flush=True)
+                refresh(path)
+
+
+if __name__ == "__main__":
+    main()

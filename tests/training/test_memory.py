@@ -1,0 +1,89 @@
+"""The estimate: near published facts for MedGemma on a T4, right in its parts, and a refusal that names the remedy."""
+
+from dataclasses import replace
+
+import pytest
+
+from irae_lib.training.memory import GIB, available_memory, check_fit, estimate_memory, estimate_minutes, t4_checklist
+from irae_lib.workspace.profiles import _PROFILES
+
+T4 = _PROFILES["t4"]
+
+
+@pytest.fixture(scope="module")
+def medgemma():
+    from transformers import Gemma3TextConfig
+
+    return Gemma3TextConfig(
+        vocab_size=262_208,
+        num_hidden_layers=34,
+        hidden_size=2560,
+        intermediate_size=10240,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        head_dim=256,
+    )
+
+
+def test_parts_equal_the_published_sizes(medgemma):
+    """training.md 5.1: NF4 language 1.655 GB, embeddings 2.685 GB in float32, LoRA and gradients 0.119 GB each."""
+    parts = {part.name: part.bytes / 1e9 for part in estimate_memory(medgemma, T4, length=1024).parts}
+    assert parts["language weights"] == pytest.approx(1.655, rel=0.01)
+    assert parts["embeddings"] == pytest.approx(2.685, rel=0.01)
+    assert parts["adapter and its gradients, float32"] == pytest.approx(0.238, rel=0.01)
+    assert parts["optimizer"] == pytest.approx(0.06, rel=0.02)
+
+
+@pytest.mark.parametrize(("length", "low", "high"), [(1024, 5.7, 6.8), (1536, 6.0, 7.2), (2048, 6.5, 8.0)])
+def test_total_is_near_the_published_estimate_and_under_eight_gib(medgemma, length, low, high):
+    assert low <= estimate_memory(medgemma, T4, length=length).total / GIB <= high
+
+
+def test_more_tokens_rank_or_batch_need_more(medgemma):
+    base = estimate_memory(medgemma, T4, length=1024).total
+    assert estimate_memory(medgemma, T4, length=2048).total > base
+    assert estimate_memory(medgemma, T4, length=1024, rank=64).total > base
+    assert estimate_memory(medgemma, replace(T4, batch_size=4), length=1024).total > base
+    assert estimate_memory(medgemma, replace(T4, four_bit=False), length=1024).total > 14.7 * GIB
+
+
+def test_what_does_not_fit_is_refused_with_a_remedy(medgemma, tmp_path):
+    estimates = [estimate_memory(medgemma, T4, length=n) for n in (1024, 2048)]
+    fits = check_fit(estimates, T4, available=14.7 * GIB, disk=tmp_path / "not" / "yet")
+    assert fits.fits and "at 2048 tokens" in fits.reason
+    small = check_fit(estimates, T4, available=4 * GIB, disk=tmp_path)
+    assert not small.fits and "the device has 4.0: a lower rank" in small.reason
+    assert "batch_size 1" in check_fit(estimates, replace(T4, batch_size=4), available=GIB, disk=tmp_path).reason
+
+
+def test_a_full_disk_is_refused(medgemma, tmp_path, monkeypatch):
+    from collections import namedtuple
+
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10, 10, 1_000_000))
+    verdict = check_fit([estimate_memory(medgemma, T4, length=1024)], T4, available=14 * GIB, disk=tmp_path)
+    assert not verdict.fits and "GiB of disk for checkpoints" in verdict.reason
+
+
+def test_time_and_memory_of_this_machine():
+    low, high = estimate_minutes(1_000_000, epochs=3)
+    assert (low, high) == (150, 300)
+    free, name = available_memory()
+    assert free > 1e8 and name
+
+
+def test_the_checklist_claims_nothing_off_a_t4():
+    facts = {
+        "capability": None,
+        "lora_dtypes": {"float32"},
+        "losses": [1.0, 0.5],
+        "peak_bytes": 0,
+        "estimate_bytes": 7 * GIB,
+        "seconds": 10.0,
+        "tokens": 1000,
+    }
+    assert {state for _, state, _ in t4_checklist(T4, facts)} == {"not on a T4"}
+    measured = facts | {"capability": (7, 5), "peak_bytes": 7.2 * GIB, "losses": [float("nan")]}
+    states = {claim: state for claim, state, _ in t4_checklist(T4, measured)}
+    assert states["trains in float16 without NaN"] == "NO" and states["LoRA weights stay float32"] == "yes"
+    assert states["peak memory within 20 % of the estimate"] == "yes" and states["3 to 6 s for 1,000 tokens"] == "NO"

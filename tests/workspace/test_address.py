@@ -1,0 +1,71 @@
+"""The repository's address: one command writes it everywhere, and back again byte for byte."""
+
+import json
+import shutil
+
+import pytest
+
+from irae_lib.errors import RunError
+from irae_lib.files import ROOT
+from irae_lib.publishing import model_card
+from irae_lib.workspace import address
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    for name in ("notebooks", "README.md", "data/repository.txt"):
+        target = tmp_path / name
+        target.parent.mkdir(exist_ok=True)
+        (shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile)(ROOT / name, target)
+    return tmp_path
+
+
+def contents(root):
+    return {path.name: path.read_text() for path in (*root.glob("notebooks/*.ipynb"), root / "README.md")}
+
+
+def test_it_is_written_to_badges_setup_cells_and_commands_and_back(checkout):
+    before, present = contents(checkout), address.repository(checkout)
+    changed = address.set_repository("some-body/irae.triage_2", checkout)
+    assert len(changed) == len(before) + 1 and address.repository(checkout) == "some-body/irae.triage_2"
+    for name, text in contents(checkout).items():
+        assert present not in text, name
+        assert f"/github/some-body/irae.triage_2/blob/main/notebooks/{'0' if name == 'README.md' else name}" in text
+    for path in checkout.glob("notebooks/*.ipynb"):
+        cells = json.loads(path.read_text())["cells"]
+        assert any('repository = "some-body/irae.triage_2"' in "".join(cell["source"]) for cell in cells)
+    assert "https://github.com/some-body/irae.triage_2 irae" in (checkout / "README.md").read_text()
+    assert address.set_repository("some-body/irae.triage_2", checkout) == []
+    address.set_repository(present, checkout)
+    assert contents(checkout) == before
+
+
+def test_an_address_as_pasted_from_a_browser_is_taken(checkout):
+    address.set_repository("https://github.com/me/copy.git", checkout)
+    assert address.repository(checkout) == "me/copy"
+
+
+def test_a_longer_name_that_begins_the_same_is_left_alone(checkout):
+    address.set_repository("me/irae", checkout)
+    readme = checkout / "README.md"
+    readme.write_text(
+        readme.read_text() + "\nSee https://github.com/me/irae-data, github.com/me/irae.old, you/me/irae.\n"
+    )
+    address.set_repository("me/other", checkout)
+    last = readme.read_text().splitlines()[-1]
+    assert last == "See https://github.com/me/irae-data, github.com/me/irae.old, you/me/irae."
+
+
+@pytest.mark.parametrize("wrong", ["irae", "https://example.org/a/b", "a/b/c", "a b/c", "a/", "-a/b", "a/b\n"])
+def test_what_is_no_address_is_refused(checkout, wrong):
+    before = contents(checkout)
+    with pytest.raises(RunError, match="give owner/name"):
+        address.set_repository(wrong, checkout)
+    assert contents(checkout) == before
+
+
+def test_the_card_points_to_it(monkeypatch):
+    monkeypatch.setattr(address, "repository", lambda: "some-body/irae")
+    report = json.loads((ROOT / "data/reports/rehearsal.json").read_text())
+    record = json.loads((ROOT / "data/rehearsal_adapter/irae_adapter.json").read_text())
+    assert "(https://github.com/some-body/irae)" in model_card.model_card(record, report, "tester/irae")
