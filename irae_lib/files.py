@@ -75,6 +75,11 @@ def write_text(path: Path, text: str) -> Path:
     return Path(path)
 
 
+def save_json(path: Path, data: object) -> Path:
+    """Write JSON atomically, keys in the order given."""
+    return write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
 def write_first(path: Path, text: str) -> Path:
     """As `write_text`, but leave what is there already: of machines that start in one moment, one has written it."""
     with _aside(path, replace=False) as file:
