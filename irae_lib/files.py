@@ -1,4 +1,4 @@
-"""Files of the project: the data folder, atomic writes, JSON lines, checksums and source hashes."""
+"""Files of the project: the data folder, atomic writes, JSON lines, checksums, source hashes, settings of a run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
 
-from .errors import SchemaError
+from .errors import RunError, SchemaError
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
@@ -89,15 +90,24 @@ def write_first(path: Path, text: str) -> Path:
 
 @contextlib.contextmanager
 def _aside(path: Path, *, replace: bool = True) -> Iterator[TextIO]:
-    """A file that takes the place of `path` once all of it is written."""
+    """A text file that takes the place of `path` when the block ends."""
+    with replace_file(path, replace=replace) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())  # or the name may outlive the bytes where the power goes
+
+
+@contextlib.contextmanager
+def replace_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
+    """A name to write a file under, which takes the place of `path` when the block ends; an error leaves `path` alone.
+
+    `replace=False` keeps a file that exists already.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")  # machines that share a folder share pids
     try:
-        with aside.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # or the name may outlive the bytes where the power goes
+        yield aside
         if replace or not _linked(aside, path):
             os.replace(aside, path)
     finally:
@@ -113,6 +123,54 @@ def _linked(aside: Path, path: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+@contextlib.contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """An empty folder for the length of a block; the leftovers of an interrupted writer are removed first."""
+    path = Path(path)
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def replace_folder(target: Path) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of `target` when the block ends; an error leaves `target` alone.
+
+    `target` is complete or absent, whenever the process is killed.
+    """
+    target = Path(target)
+    with scratch_folder(target.with_name(f".{target.name}.part")) as aside:
+        yield aside
+        move_folder(aside, target)
+
+
+def move_folder(folder: Path, target: Path) -> Path:
+    """Rename a folder to `target`; an earlier one is renamed first and removed last, so that one always exists."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    folder.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def require_same_run(stored: Mapping[str, Any], wanted: Mapping[str, Any], what: str, remedy: str) -> None:
+    """Refuse to resume from the results of another run.
+
+    Args:
+        what: the beginning of the sentence: "checkpoint-5 belongs to", "out/ holds the shards of".
+    Raises:
+        RunError: names the settings that differ, then the remedy.
+    """
+    different = sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
+    if different:
+        raise RunError(f"{what} another run: {', '.join(different)} differ. {remedy}")
 
 
 def file_sha256(path: Path) -> str:
