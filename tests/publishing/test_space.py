@@ -54,7 +54,7 @@ def test_nothing_goes_up_but_library_tables_and_the_page(staged):
     assert {path.name for path in staged.iterdir()} == {
         "irae_lib",
         "data",
-        "demo_page.py",
+        "app.py",
         "README.md",
         "requirements.txt",
     }
