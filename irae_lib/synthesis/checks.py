@@ -24,7 +24,7 @@ BUDGET = 1024
 CHARACTERS_PER_TOKEN = 3.5  # of Gemma's tokenizer on clinical English, where the tokenizer is not at hand
 
 
-class Agreement(NamedTuple):
+class RuleAgreement(NamedTuple):
     """What the rules alone say about labelled notes.
 
     `irae` are notes labelled as an irAE, `fired` those where a rule spoke, `above` the ones where it asks for more than
@@ -45,7 +45,7 @@ class Agreement(NamedTuple):
         return 1 - len(self.above) / self.fired if self.fired else 1.0
 
 
-def rule_agreement(cases: Iterable[LabelledCase]) -> Agreement:
+def rule_agreement(cases: Iterable[LabelledCase]) -> RuleAgreement:
     """Ask the rules about every note, without a model. A rule on a mimic is right to fire and is only counted."""
     irae = fired = exact = 0
     above: list[tuple[str, str, str]] = []
@@ -68,7 +68,7 @@ def rule_agreement(cases: Iterable[LabelledCase]) -> Agreement:
             above.append(
                 (case.case.id, case.topic, f"{rules}: {said}" + (f", also {', '.join(extra)}" if extra else ""))
             )
-    return Agreement(irae, fired, exact, tuple(above), dict(negatives), dict(raised))
+    return RuleAgreement(irae, fired, exact, tuple(above), dict(negatives), dict(raised))
 
 
 def check_cases(
