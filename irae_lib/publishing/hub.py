@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from ..errors import AccessError, AdapterError
+from ..evaluation.report import Report
 from ..files import file_sha256, replace_folder, write_text
 from ..model.adapters import RECORD, read_record
 from ..schemas import Record
@@ -38,7 +39,7 @@ class Pushed(Record):
 
 def stage(
     adapter_dir: Path,
-    report: dict[str, Any],
+    report: Report,
     out_dir: Path,
     repo_id: str,
     *,
@@ -62,7 +63,7 @@ def stage(
     config = json.loads((adapter_dir / CONFIG).read_text(encoding="utf-8")) | _portable_base(record)
     with replace_folder(out_dir) as aside:
         shutil.copyfile(adapter_dir / WEIGHTS, aside / WEIGHTS)
-        for name, data in ((CONFIG, config), (RECORD, record), ("report.json", report)):
+        for name, data in ((CONFIG, config), (RECORD, record), ("report.json", report.model_dump(mode="json"))):
             write_text(aside / name, json.dumps(data, indent=1) + "\n")
         write_text(aside / "README.md", model_card(record, report, repo_id))
         write_text(aside / "NOTICE", NOTICE)

@@ -114,7 +114,7 @@ def _start(seed: int, go_on_from: Path | None) -> tuple[Any, Any, dict[str, list
     """Model, tokenizer and the record so far: of random weights, or of an earlier base."""
     if go_on_from is None:
         tokenizer = make_tokenizer(corpus(seed))
-        return make_model(tokenizer, seed), tokenizer, {"legs": [], "curve": []}
+        return make_model(seed), tokenizer, {"legs": [], "curve": []}
     from transformers import AutoModelForImageTextToText, AutoTokenizer
 
     record = json.loads((go_on_from / "training.json").read_text(encoding="utf-8"))
