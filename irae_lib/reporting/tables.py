@@ -258,6 +258,8 @@ def calibration_table(calibrated: CalibrationReport) -> pd.DataFrame:
 
 def gate_table(lines: Sequence[GateLine]) -> pd.DataFrame:
     """The gate, threshold by threshold."""
-    return table(
-        [[g.claim, g.found, g.wanted, "yes" if g.holds else "NO"] for g in lines], ["gate", "found", "wanted", "holds"]
-    )
+    rows = [
+        [line.claim, "-" if line.found is None else f"{line.found:g}", line.wanted, "yes" if line.holds else "NO"]
+        for line in lines
+    ]
+    return table(rows, ["gate", "found", "wanted", "holds"])
