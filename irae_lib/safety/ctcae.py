@@ -18,7 +18,7 @@ VERSIONS = ("5.0", "6.0")
 _OPERATORS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
-class Graded(NamedTuple):
+class CtcaeGrade(NamedTuple):
     """A CTCAE grade (0 is none), the term and version it was read from, and the comparison in words."""
 
     grade: int
@@ -56,7 +56,7 @@ def grade(
     baseline: Decimal | None = None,
     symptomatic: bool = False,
     version: str = "5.0",
-) -> Graded | None:
+) -> CtcaeGrade | None:
     """The highest CTCAE grade that any row for `analyte` gives; None when the version has no row for it.
 
     Args:
@@ -84,7 +84,7 @@ def grade(
         "drop": (baseline - value if baseline is not None and value is not None else None, "points below baseline"),
         "over_baseline": (value, "a day over baseline"),
     }
-    best = Graded(0, rows[0].term, version, "within normal limits", _SOURCES[version])
+    best = CtcaeGrade(0, rows[0].term, version, "within normal limits", _SOURCES[version])
     for row in rows:
         number, words = numbers.get(row.scale, (value, ""))
         if number is None:
@@ -94,7 +94,7 @@ def grade(
             if limit is not None and _OPERATORS[sign](number, limit):
                 if level > best.grade:
                     reason = f"{_short(number)} {words} is {sign} {bound.upper()}".replace("  ", " ")
-                    best = Graded(level, row.term, version, reason, f"{_SOURCES[version]}, {row.term}")
+                    best = CtcaeGrade(level, row.term, version, reason, f"{_SOURCES[version]}, {row.term}")
                 break
     return best
 
