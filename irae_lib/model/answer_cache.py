@@ -69,10 +69,11 @@ class AnswerBook:
 
 
 def _code() -> str:
-    """The modules that decide on an answer, apart from the weights."""
+    """The modules and prompt files that decide on an answer, apart from the weights."""
     from . import adapters, base, generate  # above this module, so not at import
 
-    return source_hash(adapters, answers, base, generate, grammar, prompts, schemas, profiles)
+    words = prompts.FOLDER.iterdir()
+    return source_hash(adapters, answers, base, generate, grammar, prompts, schemas, profiles, data=words)
 
 
 def _sha(data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from irae_lib import prompts
 from irae_lib.files import DATA
 from irae_lib.model import answer_cache
 from irae_lib.model.adapters import load_adapters
@@ -56,6 +57,13 @@ def test_other_code_that_asks_starts_a_new_book(path, monkeypatch):
     filled(path, 3)
     monkeypatch.setattr(answer_cache, "_code", lambda: "changed")
     assert book(path).known == {}
+
+
+def test_the_wording_of_a_prompt_is_part_of_the_code(tmp_path, monkeypatch):
+    before = answer_cache._code()
+    (tmp_path / "compact.txt").write_text("Other words.")
+    monkeypatch.setattr(prompts, "FOLDER", tmp_path)
+    assert answer_cache._code() != before
 
 
 @pytest.mark.parametrize("tail", ['{"place": 7, "text": "half', "\0\0\0\0\n", '{"place": 7}\n'])
