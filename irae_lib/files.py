@@ -75,6 +75,11 @@ def write_text(path: Path, text: str) -> Path:
     return Path(path)
 
 
+def save_json(path: Path, data: object) -> Path:
+    """Write JSON atomically, keys in the order given."""
+    return write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
 def write_first(path: Path, text: str) -> Path:
     """As `write_text`, but leave what is there already: of machines that start in one moment, one has written it."""
     with _aside(path, replace=False) as file:
@@ -114,6 +119,24 @@ def file_sha256(path: Path) -> str:
     """SHA-256 of a file, as 64 hex digits."""
     with Path(path).open("rb") as file:  # block by block: a file of notes may be larger than memory
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def render(template: str, **values: Any) -> str:
+    """A jinja2 template of the data folder, filled; HTML is escaped.
+
+    Raises:
+        jinja2.UndefinedError: the template names a value that is not there; a missing number must not become nothing.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(DATA),
+        undefined=jinja2.StrictUndefined,
+        autoescape=jinja2.select_autoescape(["html"]),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**values)
 
 
 def source_hash(*modules: ModuleType, data: Iterable[Path] = ()) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.calibration import Calibration, CalibrationReport
+from ..evaluation.calibration import Calibration
+from ..evaluation.report import Report
 from ..evaluation.statistics import Interval, Rate, rate, rounded
 from ..schemas import Record
 from .shards import Shards
@@ -88,25 +89,23 @@ class Drift(Record):
         return self.interval is not None and not self.interval.low <= 0 <= self.interval.high
 
 
-def drift(out: Path, stage: str, report: Mapping[str, Any]) -> list[Drift]:
+def drift(out: Path, stage: str, report: Report) -> list[Drift]:
     """How far a run is from the cases its adapter was validated on.
 
     Those are no sample of anybody's notes (half of them are irAEs by construction), so the shares will differ; what
     counts is a difference that grows from one month to the next.
     """
-    fitted = CalibrationReport.model_validate(report["calibration"]) if report.get("calibration") else None
-    everyone = groups(out, stage, calibration=fitted.calibration if fitted else None)
+    everyone = groups(out, stage, calibration=report.calibration.calibration)
     if not everyone:
         return []
     (seen,) = everyone
-    validated = report["results"]["test"]["full" if stage == "model" else "rules"]["safety"]
-    alerts = validated["triage"]["alerts"]
+    validated = report.results["test"]["full" if stage == "model" else "rules"].safety
     pairs = [
-        ("alerts", seen.alerts, rate(alerts["hits"], alerts["n"])),
-        ("no answer", seen.unanswered, rate(validated["unscored"], validated["n"])),
+        ("alerts", seen.alerts, validated.triage.alerts),
+        ("no answer", seen.unanswered, rate(validated.unscored, validated.n)),
     ]
-    if fitted and seen.abstains:
-        answered = fitted.answered
+    if seen.abstains:
+        answered = report.calibration.answered
         pairs.append(("abstains", seen.abstains, rate(answered.n - answered.hits, answered.n)))
     return [_drift(*pair) for pair in pairs]
 

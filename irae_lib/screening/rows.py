@@ -18,6 +18,9 @@ from ..schemas import FIELDS, Assessment, Urgency, differing
 from .notes import Note
 from .server import Reply
 
+# Everything that decides what a row says, apart from the clinical tables.
+RULES_CODE = (safety, schemas, answers, sys.modules[__name__])
+
 
 def rules_row(note: Note) -> dict[str, Any]:
     """A note as the safety layer alone reads it; a row that is no note keeps its reason as `problem`."""
@@ -58,7 +61,7 @@ def is_alert(said: Assessment) -> bool:
 def rules_hash() -> str:
     """One hash over the code and the tables that decide what becomes of a note: reader, rules, schemas, rows."""
     tables = sorted((DATA / "clinical").rglob("*.json"))
-    return source_hash(safety, schemas, answers, sys.modules[__name__], data=tables)
+    return source_hash(*RULES_CODE, data=tables)
 
 
 def sha256(text: str) -> str:
