@@ -1,7 +1,7 @@
 """The demonstration page as a private Space: stage its files, create or update it.
 
-The Space holds this library, the clinical tables and three lines that start `app.py`; base and adapter come from the
-Hub at the commits it is given, with a read-only token of its own. ZeroGPU itself has not been tried from here.
+The Space holds this library, the clinical tables, the prompts and three lines that start `app.py`; base and adapter
+come from the Hub at the commits it is given, with a read-only token of its own. ZeroGPU itself has not been tried.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def stage_space(out: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", ".*", "cluster", "sharded")
     with replace_folder(out) as aside:
         shutil.copytree(ROOT / "irae_lib", aside / "irae_lib", ignore=ignore)
-        shutil.copytree(DATA / "clinical", aside / "data" / "clinical", ignore=ignore)
+        for folder in ("clinical", "prompts"):
+            shutil.copytree(DATA / folder, aside / "data" / folder, ignore=ignore)
         for name, text in (("app.py", _APP), ("README.md", _README), ("requirements.txt", _REQUIREMENTS)):
             write_text(aside / name, text)
         names = [path.relative_to(aside).as_posix() for path in aside.rglob("*") if path.is_file()]
