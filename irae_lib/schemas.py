@@ -8,11 +8,18 @@ left to right has read the note before it commits to a grade.
 from __future__ import annotations
 
 import json
+import operator
+from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+
+def _by_level(compare: Callable[[int, int], bool]) -> Callable:
+    """A comparison of two labels of one scale by their levels."""
+    return lambda a, b: compare(a.level, b.level) if isinstance(b, type(a)) else NotImplemented
 
 
 class OrderedLabel(StrEnum):
@@ -21,29 +28,11 @@ class OrderedLabel(StrEnum):
     def __new__(cls, value: str):
         label = str.__new__(cls, value)
         label._value_ = value
-        label._level = len(cls.__members__)
+        label.level = len(cls.__members__)  # position on the scale, 0 for the mildest
         return label
 
-    @property
-    def level(self) -> int:
-        """Position on the scale, 0 for the mildest."""
-        return self._level
-
-    def _same_scale(self, other: object) -> bool:
-        return isinstance(other, type(self))
-
     # str would compare alphabetically ("emergency" < "routine"), which is exactly the wrong way round.
-    def __lt__(self, other):
-        return self.level < other.level if self._same_scale(other) else NotImplemented
-
-    def __le__(self, other):
-        return self.level <= other.level if self._same_scale(other) else NotImplemented
-
-    def __gt__(self, other):
-        return self.level > other.level if self._same_scale(other) else NotImplemented
-
-    def __ge__(self, other):
-        return self.level >= other.level if self._same_scale(other) else NotImplemented
+    __lt__, __le__, __gt__, __ge__ = map(_by_level, (operator.lt, operator.le, operator.gt, operator.ge))
 
 
 class Severity(OrderedLabel):
@@ -146,8 +135,7 @@ def _joined(case: Case) -> str:
     return "\n".join(lines)
 
 
-Quote = Annotated[str, Field(min_length=1, max_length=200)]
-Action = Annotated[str, Field(min_length=1, max_length=200)]
+Quote = Action = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Causality(Record):
@@ -178,6 +166,11 @@ class Assessment(Record):
             raise ValueError("an organ system is listed twice")
         # A set on paper: always in the order of `System`, so that one set is one text.
         return tuple(sorted(systems, key=list(System).index))
+
+    @property
+    def is_alert(self) -> bool:
+        """Whether a person must look at it the same day: an irAE is called, or the urgency is urgent or above."""
+        return self.irae_detected or self.urgency >= Urgency.URGENT
 
     def scored(self) -> dict[str, Any]:
         """The five scored fields by name (`FIELDS`), as they are compared: organ systems as a set."""
@@ -271,7 +264,14 @@ class Review(Record):
     evidence: tuple[Evidence, ...] = ()
 
 
-FIELDS = ("irae_detected", "affected_systems", "overall_severity", "urgency", "likelihood")
+FIELD_NAMES = {  # as tables, figures and pages show them
+    "irae_detected": "irAE",
+    "affected_systems": "organ",
+    "overall_severity": "grade",
+    "urgency": "urgency",
+    "likelihood": "causality",
+}
+FIELDS = tuple(FIELD_NAMES)
 
 
 def differing(a: Assessment, b: Assessment) -> tuple[str, ...]:

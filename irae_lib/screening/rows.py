@@ -14,7 +14,7 @@ from .. import safety, schemas
 from ..files import DATA, source_hash
 from ..model import answers
 from ..safety.floors import review
-from ..schemas import FIELDS, Assessment, Urgency, differing
+from ..schemas import FIELDS, Assessment, differing
 from .notes import Note
 from .server import Reply
 
@@ -50,11 +50,6 @@ def model_row(note: Note, reply: Reply, *, asked: str = "full") -> dict[str, Any
     }
 
 
-def is_alert(said: Assessment) -> bool:
-    """Calls an irAE, or asks for the same day: what a person is told of."""
-    return said.irae_detected or said.urgency >= Urgency.URGENT
-
-
 def rules_hash() -> str:
     """One hash over the code and the tables that decide what becomes of a note: reader, rules, schemas, rows."""
     tables = sorted((DATA / "clinical").rglob("*.json"))
@@ -76,4 +71,4 @@ def _fields(said: Assessment) -> dict[str, Any]:
     """The five fields as plain JSON, and whether a person is told."""
     plain = said.model_dump(mode="json")
     found = {name: plain[name] for name in FIELDS if name in plain}
-    return found | {"likelihood": plain["causality"]["likelihood"], "alert": is_alert(said)}
+    return found | {"likelihood": plain["causality"]["likelihood"], "alert": said.is_alert}

@@ -24,7 +24,7 @@ from ..files import file_sha256, write_lines
 from ..safety.floors import review
 from ..schemas import Record
 from .notes import Note, hash_of, read_notes
-from .rows import is_alert, model_row, rules_hash, rules_row, sha256
+from .rows import model_row, rules_hash, rules_row, sha256
 from .server import FULL, Server
 from .shards import WHOLE, Part, Shards
 
@@ -223,7 +223,7 @@ async def _ask(note: Note, server: Server, two_passes: bool) -> dict[str, Any]:
     reply = await server.assess(note.case, short=two_passes)
     if not two_passes:
         return model_row(note, reply)
-    flagged = reply.assessment and (is_alert(reply.assessment) or is_alert(review(note.case).final))
+    flagged = reply.assessment and (reply.assessment.is_alert or review(note.case).final.is_alert)
     if not flagged:
         return model_row(note, reply, asked="short")
     whole = await server.assess(note.case)
