@@ -1,8 +1,7 @@
 """The nouns of the project: a case, an assessment of it, what the safety layer did to it, and how it scored.
 
-Everything here is immutable. Field names of `Assessment` are those of the project this one continues; key
-order is part of the contract: evidence and reasoning come before the labels, so that a model that writes
-left to right has read the note before it commits to a grade.
+All are immutable. `Assessment` keeps the field names of the project this one continues. Its key order is part of the
+contract: evidence and reasoning come before the labels, so that a model has read the note before it commits to a grade.
 """
 
 from __future__ import annotations
