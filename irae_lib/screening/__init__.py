@@ -1,14 +1,25 @@
-"""Screening many notes: `notes` reads them, `server` asks a model, `rows` says what is kept, `shards` keeps it,
-`screen` runs both stages, `trial` asks whether the adapter is served, `monitor` looks at a run, `capacity` says what a
-million notes cost.
+"""Notebook 06: screen many notes with the rules and a model server.
 
-`python -m irae_lib.screening NOTES --out FOLDER` (`__main__`) is the whole of it on the command line.
+`notes` reads them, `server` asks a model, `rows` defines the result of a note, `shards` stores results, `stage` ties a
+run together, `screen` runs both stages. `adapter_check` verifies the served adapter, `monitor` watches a run, `cost`
+estimates one. The command line is `python -m irae_lib.screening NOTES --out FOLDER`.
 """
 
-from .adapter_check import try_server
+from .adapter_check import check_adapter
 from .notes import Note, read_notes
-from .screen import Summary, apply_rules, ask_model
+from .screen import apply_rules, ask_model
 from .server import Server
-from .shards import Part
+from .shards import ShardPart
+from .stage import ScreeningRun, StageSummary
 
-__all__ = ["Note", "Part", "Server", "Summary", "apply_rules", "ask_model", "read_notes", "try_server"]
+__all__ = [
+    "Note",
+    "ScreeningRun",
+    "Server",
+    "ShardPart",
+    "StageSummary",
+    "apply_rules",
+    "ask_model",
+    "check_adapter",
+    "read_notes",
+]
