@@ -122,6 +122,24 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def render(template: str, **values: Any) -> str:
+    """A jinja2 template of the data folder, filled; HTML is escaped.
+
+    Raises:
+        jinja2.UndefinedError: the template names a value that is not there; a missing number must not become nothing.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(DATA),
+        undefined=jinja2.StrictUndefined,
+        autoescape=jinja2.select_autoescape(["html"]),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**values)
+
+
 def source_hash(*modules: ModuleType, data: Iterable[Path] = ()) -> str:
     """One SHA-256 over the source of `modules` (all modules inside a package) and the `data` files.
 

@@ -79,7 +79,7 @@ def answer_all(
         short: the five labels alone, without evidence and reasoning: some ten forward passes instead of a hundred, for
             screening. What a model says without having quoted the note may differ from what it says after.
         fast: read the common start of the prompts once, and several forced tokens in one pass. Same answers either way.
-        choose: how tokens are picked, see `write`; `sampler` draws them.
+        choose: how tokens are picked, see `decode`; `sampler` draws them.
         cache: saves the answers batch by batch; answers that it already holds are not generated again.
     """
     prompts = prompt_ids(tokenizer, cases, prompt)
@@ -104,7 +104,7 @@ def answer_all(
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             asked = [prompts[i] for i in rows]
-            written = write(model, asked, [writer() for _ in rows], shared, together=fast, choose=choose)
+            written = decode(model, asked, [writer() for _ in rows], shared, together=fast, choose=choose)
             batch = {
                 i: _constrained(tokenizer, words, one) if constrained else _free(tokenizer, one.ids, stops)
                 for i, one in zip(rows, written, strict=True)
@@ -161,7 +161,7 @@ class Written:
         self._masses.append(mass)
 
 
-def write(
+def decode(
     model,
     prompts: Sequence[Sequence[int]],
     writers: Sequence[Writer | FreeWriter],

@@ -16,6 +16,8 @@ from pathlib import Path
 
 from .. import Case, review
 from ..evaluation.calibration import judged
+from ..evaluation.report import read_calibration
+from ..files import DATA
 from ..reporting.note_html import case_html
 
 LONGEST = 12_000  # characters; a discharge letter is about 4,000

@@ -12,9 +12,9 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import Any
 
 from ..errors import AccessError, AdapterError
+from ..evaluation.report import Report
 from ..files import file_sha256, write_text
 from ..model.adapters import RECORD, read_record
 from ..schemas import Record
@@ -38,7 +38,7 @@ class Pushed(Record):
 
 def stage(
     adapter_dir: Path,
-    report: dict[str, Any],
+    report: Report,
     out_dir: Path,
     repo_id: str,
     *,
@@ -84,7 +84,7 @@ def stage(
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     shutil.copyfile(adapter_dir / WEIGHTS, aside / WEIGHTS)
-    for name, data in ((CONFIG, config), (RECORD, record), ("report.json", report)):
+    for name, data in ((CONFIG, config), (RECORD, record), ("report.json", report.model_dump(mode="json"))):
         write_text(aside / name, json.dumps(data, indent=1) + "\n")
     write_text(aside / "README.md", model_card(record, report, repo_id))
     write_text(aside / "NOTICE", NOTICE)

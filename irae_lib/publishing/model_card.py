@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import AdapterError
 from ..evaluation.report import Report
 from ..evaluation.robustness import INJECTION, INVARIANCE
-from ..files import DATA
+from ..files import render
 from ..reporting.tables import (
     LEFT_OUT,
     behaviour_table,
@@ -35,15 +35,14 @@ def model_card(record: Mapping[str, Any], report: Report, repo_id: str) -> str:
     Raises:
         AdapterError: the record or the report lacks a value that the card states; names it.
     """
-    import jinja2
     from huggingface_hub import ModelCard
+    from jinja2 import UndefinedError
 
     title = f"{repo_id.split('/')[-1]}{' (rehearsal)' if report.rehearsal else ''}"
-    environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True)
-    template = environment.from_string((DATA / "model_card.md").read_text(encoding="utf-8"))
     tuned = report.results["test"]["full"]
     try:
-        text = template.render(
+        text = render(
+            "model_card.md",
             record=record,
             report=report,
             title=title,
@@ -63,7 +62,7 @@ def model_card(record: Mapping[str, Any], report: Report, repo_id: str) -> str:
             counted=counted,
             **_tables(report),
         )
-    except jinja2.UndefinedError as error:
+    except UndefinedError as error:
         raise AdapterError(f"the card cannot be written: {error.message}; run 02_fine_tune and 03_validate") from None
     return str(ModelCard(text))
 

@@ -84,7 +84,7 @@ def build(
     """
     if go_on_from is None:
         tokenizer = make_tokenizer(corpus(seed))
-        model, legs = make_model(tokenizer, seed), []
+        model, legs = make_model(seed), []
     else:
         from transformers import AutoModelForImageTextToText, AutoTokenizer
 

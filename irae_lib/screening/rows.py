@@ -19,6 +19,9 @@ from ..schemas import FIELDS, Assessment, differing
 from .notes import Note
 from .server import Reply
 
+# Everything that decides what a row says, apart from the clinical tables.
+RULES_CODE = (safety, schemas, answers, sys.modules[__name__])
+
 
 def rules_row(note: Note) -> dict[str, Any]:
     """A note as the safety layer alone reads it; a bad row carries its reason as `problem`."""
@@ -59,7 +62,7 @@ def without_answer(row: Mapping[str, Any]) -> bool:
 def rules_hash() -> str:
     """One hash over the code and tables that decide a row: reader, rules, schemas, rows."""
     tables = sorted((DATA / "clinical").rglob("*.json"))
-    return source_hash(safety, schemas, answers, sys.modules[__name__], data=tables)
+    return source_hash(*RULES_CODE, data=tables)
 
 
 def sha256(text: str) -> str:
