@@ -10,14 +10,14 @@ from .notes import Note, read_notes
 from .screen import apply_rules, ask_model
 from .server import Server
 from .shards import ShardPart
-from .stage import ScreeningRun, StageSummary
+from .stage import ScreeningRun, ScreeningSummary
 
 __all__ = [
     "Note",
     "ScreeningRun",
     "Server",
     "ShardPart",
-    "StageSummary",
+    "ScreeningSummary",
     "apply_rules",
     "ask_model",
     "check_adapter",

@@ -21,10 +21,10 @@ from ..safety.floors import review
 from .notes import Note
 from .rows import model_row, rules_hash, rules_row, sha256
 from .server import FULL, Server
-from .stage import ScreeningRun, Stage, StageSummary
+from .stage import ScreeningRun, ScreeningSummary, Stage
 
 
-def apply_rules(run: ScreeningRun, *, workers: int = 0) -> StageSummary:
+def apply_rules(run: ScreeningRun, *, workers: int = 0) -> ScreeningSummary:
     """The safety layer over every note, in so many processes (0: one a core), into `out/rules/`.
 
     Raises:
@@ -61,7 +61,7 @@ async def ask_model(
     two_passes: bool = True,
     retry: bool = False,
     log: Callable[[str], None] = print,
-) -> StageSummary:
+) -> ScreeningSummary:
     """Ask a server about every note, into `out/model/`; finished shards are skipped.
 
     Args:

@@ -47,7 +47,7 @@ class ScreeningRun(NamedTuple):
         return Shards(Path(self.out) / stage, self.part)
 
 
-class StageSummary(Record):
+class ScreeningSummary(Record):
     """Counts of a stage: `rows` of the input (or of one part of it), of which `skipped` were done before.
 
     `bad` rows are not notes, `failed` notes have no model's answer, `alerts` call an irAE or ask for the same day.
@@ -84,7 +84,7 @@ class StageSummary(Record):
         )
 
 
-def summarize(shards: Shards, skipped: int, seconds: float = 0.0) -> StageSummary:
+def summarize(shards: Shards, skipped: int, seconds: float = 0.0) -> ScreeningSummary:
     """Count the finished shards, and write the dead letters to one file next to the folder of the stage."""
     counts = dict.fromkeys(("rows", "bad", "failed", "alerts"), 0)
 
@@ -99,7 +99,7 @@ def summarize(shards: Shards, skipped: int, seconds: float = 0.0) -> StageSummar
     stage = shards.folder.name
     name = "_".join(filter(None, ("dead_letters", stage, str(shards.part)))) + ".jsonl"
     write_lines(shards.folder.parent / name, dead_letters())
-    return StageSummary(stage=stage, skipped=skipped, seconds=round(seconds, 2), dead_letters=name, **counts)
+    return ScreeningSummary(stage=stage, skipped=skipped, seconds=round(seconds, 2), dead_letters=name, **counts)
 
 
 class _OpenShard(NamedTuple):
@@ -171,6 +171,6 @@ class Stage:
         """How many rows of how many shards have not come back."""
         return sum(shard.size - len(shard.rows) for shard in self._open.values()), len(self._open)
 
-    def summary(self) -> StageSummary:
+    def summary(self) -> ScreeningSummary:
         """Count what is on disk by now."""
         return summarize(self.shards, self.skipped, time.monotonic() - self._started)

@@ -31,7 +31,7 @@ from ..notes import Note
 from ..rows import model_row
 from ..screen import about_model, apply_rules
 from ..server import FULL, Reply
-from ..stage import ScreeningRun, Stage, StageSummary
+from ..stage import ScreeningRun, ScreeningSummary, Stage
 
 MAX_TOKENS = 512  # of an answer
 
@@ -98,7 +98,7 @@ def _check_adapter(answered: Callable[[Any], Any], adapter: str) -> None:
 
 def screen(
     run: ScreeningRun, answered: Callable[[Any], Any], *, base: str = MEDGEMMA, adapter: str = "", retry: bool = False
-) -> StageSummary:
+) -> ScreeningSummary:
     """Fill `out/model/` with the answers to every note; `answered` adds `generated_text` to a Ray dataset.
 
     Raises:
