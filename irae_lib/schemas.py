@@ -1,24 +1,18 @@
 """The nouns of the project: a case, an assessment of it, what the safety layer did to it, and how it scored.
 
-All are immutable. `Assessment` keeps the field names of the project this one continues. Its key order is part of the
-contract: evidence and reasoning come before the labels, so that a model has read the note before it commits to a grade.
+Everything here is immutable. Field names of `Assessment` are those of the project this one continues; key
+order is part of the contract: evidence and reasoning come before the labels, so that a model that writes
+left to right has read the note before it commits to a grade.
 """
 
 from __future__ import annotations
 
 import json
-import operator
-from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-
-
-def _by_level(compare: Callable[[int, int], bool]) -> Callable:
-    """A comparison of two labels of one scale by their levels."""
-    return lambda a, b: compare(a.level, b.level) if isinstance(b, type(a)) else NotImplemented
 
 
 class OrderedLabel(StrEnum):
@@ -27,11 +21,29 @@ class OrderedLabel(StrEnum):
     def __new__(cls, value: str):
         label = str.__new__(cls, value)
         label._value_ = value
-        label.level = len(cls.__members__)  # position on the scale, 0 for the mildest
+        label._level = len(cls.__members__)
         return label
 
+    @property
+    def level(self) -> int:
+        """Position on the scale, 0 for the mildest."""
+        return self._level
+
+    def _same_scale(self, other: object) -> bool:
+        return isinstance(other, type(self))
+
     # str would compare alphabetically ("emergency" < "routine"), which is exactly the wrong way round.
-    __lt__, __le__, __gt__, __ge__ = map(_by_level, (operator.lt, operator.le, operator.gt, operator.ge))
+    def __lt__(self, other):
+        return self.level < other.level if self._same_scale(other) else NotImplemented
+
+    def __le__(self, other):
+        return self.level <= other.level if self._same_scale(other) else NotImplemented
+
+    def __gt__(self, other):
+        return self.level > other.level if self._same_scale(other) else NotImplemented
+
+    def __ge__(self, other):
+        return self.level >= other.level if self._same_scale(other) else NotImplemented
 
 
 class Severity(OrderedLabel):
@@ -134,7 +146,8 @@ def _joined(case: Case) -> str:
     return "\n".join(lines)
 
 
-Quote = Action = Annotated[str, Field(min_length=1, max_length=200)]
+Quote = Annotated[str, Field(min_length=1, max_length=200)]
+Action = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Causality(Record):
