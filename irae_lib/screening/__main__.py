@@ -46,9 +46,8 @@ def _screen(options: argparse.Namespace) -> int:
     stages = [apply_rules(run, workers=options.workers)]
     print(stages[0].sentence, flush=True)
     if options.server:
-        served = {"adapter": options.adapter, "base": options.base}
-        passes = {"two_passes": not options.one_pass, "retry": options.retry}
-        stages.append(asyncio.run(ask_model(run, _server(options), **served, **passes)))
+        settings = {name: getattr(options, name) for name in ("adapter", "base", "two_passes", "retry")}
+        stages.append(asyncio.run(ask_model(run, _server(options), **settings)))
         print(stages[1].sentence, flush=True)
     return 0 if all(stage.clean for stage in stages) else 3
 
@@ -79,17 +78,9 @@ def _check_adapter(options: argparse.Namespace) -> int:
 
 
 def _server(options: argparse.Namespace) -> Server:
-    return Server(
-        options.server,
-        options.model,
-        key=os.environ.get(options.key_variable, ""),
-        concurrency=options.concurrency,
-        timeout=options.timeout,
-        tries=options.tries,
-        structured=not options.no_schema,
-        logprobs=not options.no_logprobs,
-        max_tokens=options.max_tokens,
-    )
+    names = ("concurrency", "timeout", "tries", "max_tokens", "structured", "logprobs")
+    settings = {name: getattr(options, name) for name in names}
+    return Server(options.server, options.model, key=os.environ.get(options.key_variable, ""), **settings)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,9 +100,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--timeout", type=float, default=120.0, help="seconds per request")
     add("--tries", type=int, default=5, help="requests per note")
     add("--max-tokens", type=int, default=512, help="tokens per answer")
-    add("--no-schema", action="store_true", help="for a server without structured outputs")
-    add("--no-logprobs", action="store_true", help="for a server that refuses requests for probabilities")
-    add("--one-pass", action="store_true", help="ask the full question about every note")
+    add("--no-schema", dest="structured", action="store_false", help="for a server without structured outputs")
+    add("--no-logprobs", dest="logprobs", action="store_false", help="for a server that refuses to send them")
+    add("--one-pass", dest="two_passes", action="store_false", help="ask the full question about every note")
     add("--retry", action="store_true", help="ask again about notes that have no answer")
     add("--gather", action="store_true", help="only count all parts, and write their dead letters")
     add("--workers", type=int, default=0, help="processes for the rules; default: all cores")

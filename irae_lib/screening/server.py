@@ -7,7 +7,6 @@ out before the first note is sent. Notes go to the address given and nowhere els
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass, field
@@ -15,11 +14,12 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import httpx
+from pydantic import create_model
 
 from ..errors import AccessError
 from ..model.answers import parse_answer
 from ..prompts import COMPACT, Prompt, messages
-from ..schemas import Assessment, Case, Causality, Likelihood, Severity, System, Urgency
+from ..schemas import Assessment, Case, Record
 from .token_confidence import read_confidence
 
 RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}
@@ -29,7 +29,7 @@ SHORT_ANSWER_TOKENS = 96
 
 
 class Reply(NamedTuple):
-    """An assessment, or the `problem` why there is none; `seconds` and `tries` it took; `confidence` as the server's
+    """An assessment, or the `problem` why there is none, with `seconds` and `tries`; `confidence` as the server's
     probabilities give it, empty where it sent none."""
 
     assessment: Assessment | None
@@ -58,14 +58,11 @@ class Server:
     """A server at `url` (".../v1") that serves `model`.
 
     Args:
-        key: sent as bearer token; "" for none.
-        concurrency: requests at a time, at most. timeout: seconds a request.
-        tries: requests for one note before it becomes a dead letter.
-        outage: seconds to wait for a server that is gone (being restarted); they do not count as tries.
-        give_up: failed notes in a row after which the fault is the server's, not the notes'.
-        structured: ask for the schema by `response_format`.
-        logprobs: ask for the probability of each token, for `monitor`; most servers that have none ignore it.
-        max_tokens: of an answer. pause: seconds before the first retry.
+        key: sent as bearer token. concurrency: requests at a time. timeout: seconds per request. tries: requests for
+        one note before it becomes a dead letter; pause: seconds before the first retry. outage: seconds to wait for a
+        server that is being restarted; they do not count as tries. give_up: failed notes in a row after which the
+        fault is the server's. structured: ask for the schema by `response_format`. logprobs: ask for the probability
+        of each token, for `monitor`; most servers that have none ignore it.
     """
 
     url: str
@@ -107,10 +104,9 @@ class Server:
                 was asked for: its answers could then be anything.
         """
         schema = {"type": "object", "properties": {"kept": {"const": "yes"}}, "required": ["kept"]}
-        schema["additionalProperties"] = False
-        question = [{"role": "user", "content": "Say no."}]
+        schema = schema | {"additionalProperties": False} if self.structured else None
         try:
-            text, _ = await self._post(question, schema if self.structured else None, max_tokens=24)
+            text, _ = await self._post([{"role": "user", "content": "Say no."}], schema, max_tokens=24)
         except (httpx.HTTPError, TimeoutError, _Refused) as error:
             reason = str(error) if isinstance(error, _Refused) else type(error).__name__
             raise AccessError(
@@ -119,11 +115,7 @@ class Server:
             ) from None
         if not self.structured:
             return "the server answers; without a schema, unreadable answers go to the dead letters"
-        try:
-            applies_schema = json.loads(text) == {"kept": "yes"}
-        except ValueError:
-            applies_schema = False
-        if not applies_schema:
+        if "".join(text.split()) != '{"kept":"yes"}':
             raise AccessError(
                 f"the server at {self.url} ignores response_format: its answers would follow no schema. Start it with "
                 "structured outputs (vLLM: --structured-outputs-config.backend guidance), or run without a schema "
@@ -235,21 +227,6 @@ class _Refused(Exception):
 
 
 FULL = Assessment.model_json_schema()
-# The labels alone, in the order of `Assessment`; evidence and reasoning have defaults when they are read.
-SHORT = {
-    "type": "object",
-    "properties": {
-        "irae_detected": {"type": "boolean"},
-        "affected_systems": {"type": "array", "items": {"enum": [s.value for s in System]}, "maxItems": len(System)},
-        "overall_severity": {"enum": [s.value for s in Severity]},
-        "urgency": {"enum": [u.value for u in Urgency]},
-        "causality": {
-            "type": "object",
-            "properties": {"likelihood": {"enum": [value.value for value in Likelihood]}},
-            "required": list(Causality.model_fields),
-            "additionalProperties": False,
-        },
-    },
-    "required": ["irae_detected", "affected_systems", "overall_severity", "urgency", "causality"],
-    "additionalProperties": False,
-}
+# The labels alone, which are the fields without a default.
+_LABELS = {name: (field.annotation, field) for name, field in Assessment.model_fields.items() if field.is_required()}
+SHORT = create_model("Labels", __base__=Record, **_LABELS).model_json_schema()
