@@ -6,7 +6,6 @@ Several machines may fill one folder, each its own `ShardPart`.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -52,8 +51,8 @@ class Shards:
 
     def __init__(self, folder: Path, part: ShardPart = WHOLE):
         self.folder, self.part = Path(folder), part
-        paths = {int(path.stem): path for path in self.folder.glob("[0-9]*.jsonl")}
-        self._finished = {number for number, path in paths.items() if part.has(number) and _is_complete(path)}
+        paths = [path for path in self.folder.glob("[0-9]*.jsonl") if part.has(int(path.stem))]
+        self._finished = {int(path.stem) for path in paths if _is_complete(path)}
         self._reopened: set[int] = set()
 
     def belong_to(self, run: Mapping[str, Any]) -> None:
@@ -124,7 +123,5 @@ class Shards:
 def _is_complete(path: Path) -> bool:
     """Whether a file ends with the end of a line."""
     with path.open("rb") as file:
-        if not file.seek(0, os.SEEK_END):
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+        file.seek(max(0, path.stat().st_size - 1))
+        return file.read() == b"\n"

@@ -38,9 +38,8 @@ class ScreeningRun(NamedTuple):
 
     def manifest(self) -> dict[str, Any]:
         """The input, and how it is cut into shards."""
-        path = Path(self.notes)
-        columns = {"shard": self.shard, "site": self.site, "date": self.date}
-        return {"input": path.name, "sha256": hash_of(path)} | columns
+        settings = {"shard": self.shard, "site": self.site, "date": self.date}
+        return {"input": Path(self.notes).name, "sha256": hash_of(self.notes)} | settings
 
     def shards(self, stage: str) -> Shards:
         """The shards of a stage ("rules" or "model") in this run's part."""
@@ -150,9 +149,9 @@ class Stage:
             notes, before = list(group), self.shards.before(number)
             answered = {place: row for place, row in before.items() if not without_answer(row)}
             self._open[number] = _OpenShard(len(notes), answered, before)
-            bad = [rules_row(note) for note in notes if note.case is None and note.place not in answered]
-            self.add(*bad)
-            yield [note for note in notes if note.case and note.place not in answered]
+            waiting = [note for note in notes if note.place not in answered]
+            self.add(*(rules_row(note) for note in waiting if note.case is None))
+            yield [note for note in waiting if note.case]
 
     def add(self, *rows: Mapping[str, Any]) -> None:
         """Take rows of open shards, and write each shard whose last row this is; rows of written shards are ignored."""
