@@ -21,7 +21,7 @@ from .answer_cache import AnswerCache
 from .answers import Answer
 from .base import base_sha256, load_base, load_tokenizer
 
-# Everything that decides an answer, apart from weights and settings.
+# The modules that decide an answer; with them the wording of the prompts, the weights and the settings.
 ANSWERING = (adapter_code, answers, base, generate, grammar, prefix, profiles, prompts, schemas)
 
 
@@ -82,5 +82,5 @@ class LoadedModel:
         profile = self.profile
         precision = [profile.revision, profile.dtype, profile.compute_dtype, profile.four_bit]
         weights = file_sha256(self.adapters[arm] / "adapter_model.safetensors") if arm != "base" else None
-        code = source_hash(*ANSWERING)
+        code = source_hash(*ANSWERING, data=prompts.FOLDER.iterdir())
         return {"base": [base_sha256(profile.base_model), *precision], "adapter": weights, "code": code}

@@ -1,7 +1,7 @@
 """The demonstration page as a private Space: what goes up, and how it is created and brought up to date.
 
-The Space holds this library, the clinical tables and three lines that start `app.py`; base and adapter come from the
-Hub at the commits it is given, with a read-only token of its own. ZeroGPU itself has not been tried from here.
+The Space holds this library, the clinical tables, the prompts and three lines that start `app.py`; base and adapter
+come from the Hub at the commits it is given, with a read-only token of its own. ZeroGPU itself has not been tried.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def stage_space(out: Path) -> Path:
     shutil.rmtree(out, ignore_errors=True)
     ignore = shutil.ignore_patterns("__pycache__", ".*", "cluster")
     shutil.copytree(ROOT / "irae_lib", out / "irae_lib", ignore=ignore)
-    shutil.copytree(DATA / "clinical", out / "data" / "clinical", ignore=ignore)
+    for folder in ("clinical", "prompts"):
+        shutil.copytree(DATA / folder, out / "data" / folder, ignore=ignore)
     for name, text in (("app.py", _APP), ("README.md", _README), ("requirements.txt", _REQUIREMENTS)):
         write_text(out / name, text)
     names = [path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()]

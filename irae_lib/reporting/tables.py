@@ -25,9 +25,9 @@ LEFT_OUT = "left out"  # each of the eleven answered by a model that has seen th
 SYSTEM_NAMES = {
     "base": "base",
     "guided": "base, guided prompt",
-    "eleven": "tuned on the eleven",
+    "eleven": "tuned (eleven)",
     "full": "tuned (full)",
-    LEFT_OUT: "tuned on the other ten",
+    LEFT_OUT: "tuned (other ten)",
 }
 
 # The rules have no model: their raw stage is the always-negative baseline.
@@ -135,17 +135,16 @@ def results_table(report: Report, split: str, without: Collection[str] = ()) -> 
             rows.append(
                 [
                     system_name(arm, stage),
-                    rates.n,
-                    rates.unscored,
                     f"{rates.field_accuracy:.3f}",
                     spread(rates.field_accuracy_interval, ".2f"),
                     f"{rates.passed}/{rates.n}",
+                    rates.unscored,
                     *(f"{rates.fields[field]:.2f}" for field in FIELDS),
                     rates.triage.under.hits,
                     rates.triage.over.hits,
                 ]
             )
-    return table(rows, ["arm", "n", "unscored", "fields", "95 % CI", "passed", *FIELD_NAMES.values(), "under", "over"])
+    return table(rows, ["arm", "fields", "95 % CI", "passed", "unscored", *FIELD_NAMES.values(), "under", "over"])
 
 
 TRIAGE_ROWS = {
@@ -252,6 +251,8 @@ def calibration_table(calibrated: CalibrationReport) -> pd.DataFrame:
 
 def gate_table(lines: Sequence[GateLine]) -> pd.DataFrame:
     """The gate, threshold by threshold."""
-    return table(
-        [[g.claim, g.found, g.wanted, "yes" if g.holds else "NO"] for g in lines], ["gate", "found", "wanted", "holds"]
-    )
+    rows = [
+        [line.claim, "-" if line.found is None else f"{line.found:g}", line.wanted, "yes" if line.holds else "NO"]
+        for line in lines
+    ]
+    return table(rows, ["gate", "found", "wanted", "holds"])

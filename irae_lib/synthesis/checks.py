@@ -14,6 +14,7 @@ from ..cases import LabelledCase
 from ..errors import SchemaError
 from ..prompts import COMPACT, messages
 from ..safety.floors import review
+from ..safety.rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS
 from ..schemas import Severity, Urgency
 from .illnesses import ILLNESSES
 from .leakage import frame_shares
@@ -160,10 +161,9 @@ def check_urgency() -> None:
     Raises:
         SchemaError: names the illness.
     """
-    by_grade = {1: Urgency.ROUTINE, 2: Urgency.SOON, 3: Urgency.URGENT, 4: Urgency.EMERGENCY}
     for illness in ILLNESSES:
-        floor = by_grade[illness.grade]
-        if {"Cardiac", "Neurologic"} & set(illness.systems):
+        floor = URGENCY_BY_GRADE[illness.grade]
+        if not URGENT_SYSTEMS.isdisjoint(illness.systems):
             floor = max(floor, Urgency.URGENT)
         if illness.urgency < floor and not (illness.grade == 3 and illness.urgency is Urgency.SOON):
             raise SchemaError(f"{illness.term}, Grade {illness.grade} is labelled {illness.urgency}, below {floor}")

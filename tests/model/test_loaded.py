@@ -65,6 +65,13 @@ def test_a_changed_parser_makes_cached_answers_stale(model, tmp_path, monkeypatc
     assert path.read_text().splitlines()[0] != lines.splitlines()[0], "another version of the code starts a new file"
 
 
+def test_a_changed_wording_of_a_prompt_makes_cached_answers_stale(model, tmp_path, monkeypatch):
+    before = model._identity("full")
+    (tmp_path / "compact.txt").write_text("Other words.")
+    monkeypatch.setattr(loaded.prompts, "FOLDER", tmp_path)
+    assert model._identity("full") != before
+
+
 def test_the_base_arm_answers_without_the_adapter(model):
     assert model.answer(NOTES) != model.answer(NOTES, "full")
     assert model.answer(NOTES, "full") == model.answer(NOTES, "full")

@@ -100,5 +100,5 @@ def test_leave_one_out_has_a_section_of_its_own_or_says_that_it_was_not_measured
     card = model_card(ADAPTER, REPORT.model_copy(update={"results": results}), "tester/irae")
     fitting, rest = card.split("**Leave one case out.**")
     left_out = rest.split("**Held-out**")[0]
-    assert "tuned on the other ten" in left_out and "tuned on the eleven" not in left_out
-    assert "tuned on the other ten" not in fitting
+    assert "tuned (other ten)" in left_out and "tuned (eleven)" not in left_out
+    assert "tuned (other ten)" not in fitting

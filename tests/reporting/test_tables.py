@@ -35,7 +35,7 @@ def test_grid_shows_right_wrong_and_unscored():
 def test_results_carry_n_unscored_and_both_stages():
     frame = results_table(REPORT, "validated")
     assert list(frame.index) == ["base", "base + safety", "tuned (full)", "tuned (full) + safety"]
-    assert frame.loc["base", ["n", "unscored", "passed"]].tolist() == [11, 1, "10/11"]
+    assert frame.loc["base", ["unscored", "passed"]].tolist() == [1, "10/11"]
 
 
 def test_label_counts_add_up():
