@@ -17,11 +17,11 @@ from irae_lib.schemas import FIELDS
 from irae_lib.screening import shards
 from irae_lib.screening.__main__ import main
 from irae_lib.screening.notes import read_notes
-from irae_lib.screening.rows import rules_hash
+from irae_lib.screening.rows import rules_hash, rules_row
 from irae_lib.screening.screen import apply_rules, ask_model
 from irae_lib.screening.server import Server
 from irae_lib.screening.shards import WHOLE, ShardPart
-from irae_lib.screening.stage import SHARD, ScreeningRun
+from irae_lib.screening.stage import SHARD, ScreeningRun, Stage
 from irae_lib.screening.token_confidence import read_confidence
 
 GRAVE = "Nivolumab, cycle 3. ALT 640 U/L (ref 7-56)."
@@ -370,6 +370,20 @@ def test_the_manifest_tells_one_adapter_and_one_state_of_the_rules_from_another(
     monkeypatch.setattr(files, "file_sha256", lambda path: seen.append(path.name) or real(path))
     rules_hash()
     assert {"reader.py", "gut_liver.py", "floors.py", "schemas.py", "rows.py", "labs.json"} <= set(seen)
+
+
+def test_a_stage_writes_a_shard_with_its_last_row_and_ignores_rows_that_come_twice(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE, "", WELL, GRAVE])
+    stage = Stage(ScreeningRun(path, tmp_path / "out", shard=2), "rules", {})
+    with stage:
+        first, second = map(list, stage.unfinished())
+        assert [[note.place for note in notes] for notes in (first, second)] == [[0], [2, 3]], "the bad row has its row"
+        for note in (*first, *first, second[0]):
+            stage.add(rules_row(note))
+    assert [row["place"] for row in rows(tmp_path / "out", "rules")] == [0, 1]
+    assert stage.missing() == (1, 1)
+    one = stage.summary()
+    assert (one.rows, one.bad, one.alerts) == (2, 1, 1)
 
 
 # --- several machines -----------------------------------------------------------------------------------
