@@ -34,9 +34,9 @@ class AdapterCheck(Record):
     def of_answers(cls, answers: Sequence[Answer]) -> AdapterCheck:
         """Count answers to the validated cases, in their order."""
         cases = validated_cases()
-        scores = [score(a.assessment, case.expected) for case, a in zip(cases, answers, strict=True)]
-        unanswered = sum(answer.assessment is None for answer in answers)
-        return cls(n=len(cases), passed=sum(one.passed for one in scores), unanswered=unanswered)
+        pairs = zip(cases, answers, strict=True)
+        passed = sum(score(answer.assessment, case.expected).passed for case, answer in pairs)
+        return cls(n=len(cases), passed=passed, unanswered=sum(answer.assessment is None for answer in answers))
 
 
 async def check_adapter(server: Server) -> AdapterCheck:
