@@ -35,7 +35,7 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
         SchemaError: missing or empty file, bad encoding, or a line that is not one JSON object.
     """
     path = Path(path)
-    lines = _read_text(path, "a JSON-lines file").split("\n")  # not splitlines(): U+2028 is legal inside JSON
+    lines = read_text(path, "a JSON-lines file").split("\n")  # not splitlines(): U+2028 is legal inside JSON
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -52,7 +52,8 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     return rows
 
 
-def _read_text(path: Path, expected: str) -> str:
+def read_text(path: Path, expected: str) -> str:
+    """The text of a UTF-8 file. Raises SchemaError: it is missing (`expected` says what it should be) or not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark before UTF-8
     except FileNotFoundError:

@@ -179,6 +179,11 @@ class Assessment(Record):
         # A set on paper: always in the order of `System`, so that one set is one text.
         return tuple(sorted(systems, key=list(System).index))
 
+    @property
+    def is_alert(self) -> bool:
+        """Whether a person must look at it the same day: an irAE is called, or the urgency is urgent or above."""
+        return self.irae_detected or self.urgency >= Urgency.URGENT
+
     def scored(self) -> dict[str, Any]:
         """The five scored fields by name (`FIELDS`), as they are compared: organ systems as a set."""
         return {
@@ -271,7 +276,14 @@ class Review(Record):
     evidence: tuple[Evidence, ...] = ()
 
 
-FIELDS = ("irae_detected", "affected_systems", "overall_severity", "urgency", "likelihood")
+FIELD_NAMES = {  # as tables, figures and pages show them
+    "irae_detected": "irAE",
+    "affected_systems": "organ",
+    "overall_severity": "grade",
+    "urgency": "urgency",
+    "likelihood": "causality",
+}
+FIELDS = tuple(FIELD_NAMES)
 
 
 def differing(a: Assessment, b: Assessment) -> tuple[str, ...]:

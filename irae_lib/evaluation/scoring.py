@@ -26,9 +26,6 @@ from .statistics import (
     wilson,
 )
 
-# An alert asks a person to look: an irAE is called, or somebody is to be seen the same day.
-_ALERT = Urgency.URGENT
-
 
 def score(final: Assessment | None, expected: Assessment, *, unscored: str = "") -> Score:
     """Compare an assessment with its label: five fields exactly, organ systems as sets.
@@ -184,7 +181,7 @@ def triage_of(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) 
         specificity_unexposed=clear_of("never", "planned"),
         specificity_mimics=clear_of("mimic"),
         specificity_well=clear_of("well", "resolved"),
-        alerts=rate(sum(answer.irae_detected or answer.urgency >= _ALERT for _, answer in told), len(told)),
+        alerts=rate(sum(answer.is_alert for _, answer in told), len(told)),
         quotes_found=rate(sum(quotes), len(quotes)),
         organs=multilabel_f1(
             [{system.value for system in answer.affected_systems} for _, answer in told],

@@ -12,8 +12,8 @@ from pathlib import Path
 from ..cases import LabelledCase
 from ..evaluation.report import Report
 from ..evaluation.scoring import Graded
-from ..schemas import FIELDS, Severity, System
-from .tables import SHORT, system_name
+from ..schemas import FIELD_NAMES, FIELDS, Severity, System
+from .tables import system_name
 
 # Okabe-Ito; matplotlib 3.10 (Colab) does not know it by name.
 BLUE, ORANGE, GREEN, AMBER, SKY, PINK = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
@@ -105,7 +105,7 @@ def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
                 fontsize=9,
                 weight="bold" if mine.passed else "normal",
             )
-        one.set_xticks(range(len(FIELDS)), SHORT.values(), rotation=60, ha="right", fontsize=9)
+        one.set_xticks(range(len(FIELDS)), FIELD_NAMES.values(), rotation=60, ha="right", fontsize=9)
         one.set_yticks(range(len(graded)), [row.id for row in graded] if i == 0 else [], fontsize=9)
         one.set(title=name, xlim=(-0.6, len(FIELDS) + 0.7))
         one.title.set_fontsize(10)
@@ -141,7 +141,7 @@ def accuracy_figure(report: Report, split: str, title: str):
             axes.scatter(x, values("raw"), marker="_", s=90, color="black", zorder=3)
     axes.set_xticks(
         [position + 0.4 - width / 2 for position in range(len(names))],
-        [SHORT.get(name, name) for name in names],
+        [FIELD_NAMES.get(name, name) for name in names],
         fontsize=9,
     )
     n = next(iter(systems.values())).raw.n

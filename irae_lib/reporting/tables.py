@@ -19,15 +19,8 @@ from ..evaluation.report import STAGES, Report
 from ..evaluation.robustness import INJECTION, KINDS
 from ..evaluation.scoring import Graded
 from ..evaluation.statistics import Interval, Rate
-from ..schemas import FIELDS, Finding, Severity, System, Urgency
+from ..schemas import FIELD_NAMES, FIELDS, Finding, Severity, System, Urgency
 
-SHORT = {
-    "irae_detected": "irAE",
-    "affected_systems": "organ",
-    "overall_severity": "grade",
-    "urgency": "urgency",
-    "likelihood": "causality",
-}
 LEFT_OUT = "left out"  # each of the eleven answered by a model that has seen the other ten
 SYSTEM_NAMES = {
     "base": "base",
@@ -127,7 +120,7 @@ def case_grid(graded: Sequence[Graded], stage: str) -> pd.DataFrame:
         verdict = "unscored" if score.unscored else "pass" if score.passed else "FAIL"
         marks = ("x" if getattr(score, name) else "." for name in FIELDS)
         rows.append([answer.id, *marks, f"{score.total}/5", verdict])
-    return table(rows, ["case", *SHORT.values(), "right", "verdict"])
+    return table(rows, ["case", *FIELD_NAMES.values(), "right", "verdict"])
 
 
 # --- the report -----------------------------------------------------------------------------------------
@@ -151,7 +144,7 @@ def results_table(report: Report, split: str, without: Collection[str] = ()) -> 
                     rates.triage.over.hits,
                 ]
             )
-    return table(rows, ["arm", "fields", "95 % CI", "passed", "unscored", *SHORT.values(), "under", "over"])
+    return table(rows, ["arm", "fields", "95 % CI", "passed", "unscored", *FIELD_NAMES.values(), "under", "over"])
 
 
 TRIAGE_ROWS = {

@@ -1,20 +1,21 @@
-"""What is written down about one note: what the rules say, what a model says, and what becomes of both.
+"""The stored row of one note: what the rules say, what a model says, and the final answer.
 
-Rows hold no note text but what a model's answer repeats of it: its quotes, and its reasoning. Every runner writes the
-same rows: `screen` on one machine, `cluster/ray_job.py` on many.
+Rows hold no note text except what a model's answer repeats of it: its quotes and its reasoning. `screen` on one machine
+and `cluster/ray_job.py` on many write the same rows.
 """
 
 from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from .. import safety, schemas
 from ..files import DATA, source_hash
 from ..model import answers
 from ..safety.floors import review
-from ..schemas import FIELDS, Assessment, Urgency, differing
+from ..schemas import FIELDS, Assessment, differing
 from .notes import Note
 from .server import Reply
 
@@ -23,7 +24,7 @@ RULES_CODE = (safety, schemas, answers, sys.modules[__name__])
 
 
 def rules_row(note: Note) -> dict[str, Any]:
-    """A note as the safety layer alone reads it; a row that is no note keeps its reason as `problem`."""
+    """A note as the safety layer alone reads it; a bad row carries its reason as `problem`."""
     row = _about(note)
     if note.case is None:
         return row | {"problem": note.problem}
@@ -32,34 +33,34 @@ def rules_row(note: Note) -> dict[str, Any]:
 
 
 def model_row(note: Note, reply: Reply, *, asked: str = "full") -> dict[str, Any]:
-    """A note with a model's reply under the safety layer. Where there is none, the rules' verdict stands; a reply with
-    a problem, too, is a short answer whose note has no whole one.
+    """A note with a model's reply under the safety layer; without a reply the rules' verdict stands.
 
-    `disagrees` names the fields in which the model differs from the rules alone; `confidence`, `certainty` and
-    `legal_mass` are there where the server sent probabilities.
+    A reply with a problem is a short answer whose note has no full one. `disagrees` names the fields in which the model
+    differs from the rules alone. `confidence`, `certainty` and `legal_mass` are there where the server sent
+    probabilities.
     """
     row = _about(note) | {"asked": asked, "seconds": round(reply.seconds, 3), "tries": reply.tries}
-    alone = review(note.case).final
+    rules_alone = review(note.case).final
     if reply.assessment is None:
-        return row | {"problem": reply.problem, "final": _fields(alone)}
+        return row | {"problem": reply.problem, "final": _fields(rules_alone)}
     result = review(note.case, reply.assessment)
     return row | {
-        **reply.chances,
+        **reply.confidence,
         "model": reply.assessment.model_dump(mode="json"),
         "final": _fields(result.final),
         "rules": sorted({c.rule for c in result.corrections}),
-        "disagrees": list(differing(alone, reply.assessment)),
+        "disagrees": list(differing(rules_alone, reply.assessment)),
         **({"problem": reply.problem} if reply.problem else {}),
     }
 
 
-def is_alert(said: Assessment) -> bool:
-    """Calls an irAE, or asks for the same day: what a person is told of."""
-    return said.irae_detected or said.urgency >= Urgency.URGENT
+def without_answer(row: Mapping[str, Any]) -> bool:
+    """Whether a note has no answer, or only a short one; a bad row is not a note and can get none."""
+    return "problem" in row and "final" in row
 
 
 def rules_hash() -> str:
-    """One hash over the code and the tables that decide what becomes of a note: reader, rules, schemas, rows."""
+    """One hash over the code and tables that decide a row: reader, rules, schemas, rows."""
     tables = sorted((DATA / "clinical").rglob("*.json"))
     return source_hash(*RULES_CODE, data=tables)
 
@@ -75,8 +76,8 @@ def _about(note: Note) -> dict[str, Any]:
     return row | ({"note_sha256": sha256(note.case.text)} if note.case else {})
 
 
-def _fields(said: Assessment) -> dict[str, Any]:
-    """The five fields as plain JSON, and whether a person is told."""
-    plain = said.model_dump(mode="json")
-    found = {name: plain[name] for name in FIELDS if name in plain}
-    return found | {"likelihood": plain["causality"]["likelihood"], "alert": is_alert(said)}
+def _fields(answer: Assessment) -> dict[str, Any]:
+    """The five fields as plain JSON, and whether it is an alert."""
+    plain = answer.model_dump(mode="json")
+    plain["likelihood"] = plain["causality"]["likelihood"]
+    return {name: plain[name] for name in FIELDS} | {"alert": answer.is_alert}

@@ -14,6 +14,7 @@ from irae_lib.cases import validated_cases
 from irae_lib.errors import AccessError, RunError
 from irae_lib.files import ROOT, write_lines
 from irae_lib.screening.cluster import ray_job
+from irae_lib.screening.stage import ScreeningRun
 
 CLUSTER = ROOT / "irae_lib" / "screening" / "cluster"
 CPU = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
@@ -204,7 +205,8 @@ def test_the_ray_job_writes_the_shards_that_one_machine_would(cluster, tmp_path)
         return dataset.map(one)
 
     out, failing = tmp_path / "out", partial(answered, wrong=(3,))
-    done = ray_job.screen(notes, out, failing, adapter="adapters/full", shard=4)
+    run = ScreeningRun(notes, out, shard=4)
+    done = ray_job.screen(run, failing, adapter="adapters/full")
     assert (done.rows, done.bad, done.failed, done.skipped) == (14, 3, 2, 0)
     found = [json.loads(line) for path in sorted((out / "model").glob("[0-9]*.jsonl")) for line in path.open()]
     assert [row["place"] for row in found] == list(range(14))
@@ -212,22 +214,22 @@ def test_the_ray_job_writes_the_shards_that_one_machine_would(cluster, tmp_path)
     assert found[3]["final"]["overall_severity"] == "Grade 3 - Severe", "the rules stand"
     assert found[0]["model"]["affected_systems"] == ["Gastrointestinal"] and found[0]["seconds"] == 0.25
     assert found[5]["seconds"] == 0
-    again = ray_job.screen(notes, out, answered, adapter="adapters/full", shard=4, retry=True)
+    again = ray_job.screen(run, answered, adapter="adapters/full", retry=True)
     assert (again.rows, again.failed, again.skipped) == (14, 0, 12)
     (out / "model" / "0000001.jsonl").unlink()
-    again = ray_job.screen(notes, out, answered, adapter="adapters/full", shard=4)
+    again = ray_job.screen(run, answered, adapter="adapters/full")
     assert (again.rows, again.skipped) == (14, 10)
     (out / "model" / "0000001.jsonl").unlink()
 
     def _three_of(rows):
         return answered(rows) if rows.count() == 11 else answered(rows).limit(3)
 
-    with pytest.raises(RunError, match="1 notes of 1 shards not back"):
-        ray_job.screen(notes, out, _three_of, adapter="adapters/full", shard=4)
+    with pytest.raises(RunError, match="did not return 1 notes in 1 shards"):
+        ray_job.screen(run, _three_of, adapter="adapters/full")
     with pytest.raises(AccessError, match="passes 0 of the 11"):
-        ray_job.screen(notes, tmp_path / "base", lambda rows: rows, adapter="adapters/full", shard=4)
+        ray_job.screen(run._replace(out=tmp_path / "base"), lambda rows: rows, adapter="adapters/full")
     with pytest.raises(RunError, match="adapter differ"):
-        ray_job.screen(notes, out, answered, adapter="another", shard=4)
+        ray_job.screen(run, answered, adapter="another")
 
 
 def test_ray_takes_our_engine(cluster):
