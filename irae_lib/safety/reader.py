@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from .context import assign
 from .labs import lab_findings
 from .stated_grades import grade_findings
+from .text import View
 from .tokens import Token, changed, make, scan
 from .vitals_and_stools import loose_vitals, stool_findings
 
@@ -50,7 +51,8 @@ def read(case: Case) -> tuple[Finding, ...]:
         Findings whose `quote` is `case.text[start:end]`; `status` tells current from negated, historical, family,
         hypothetical and planned. Negated and historical findings are returned too, so that a reader sees them.
     """
-    text = case.text
+    view = View.of(case.text)
+    text = view.text
     masked = _without_answers(text)
     norm, tokens = scan(masked)
     _statuses(masked, norm, tokens)
@@ -62,7 +64,13 @@ def read(case: Case) -> tuple[Finding, ...]:
     found = _completed(_promoted(found))
     found.sort(key=lambda f: (f.start, f.end, f.name))
     found = _resolved(found)
-    return tuple(found)
+    return tuple(found) if view.is_original else tuple(_in_original(case.text, view, f) for f in found)
+
+
+def _in_original(text: str, view: View, finding: Finding) -> Finding:
+    """The finding at its place in the note as it was given."""
+    start, end = view.span(finding.start, finding.end)
+    return changed(finding, start=start, end=end, quote=text[start:end])
 
 
 def _without_answers(text: str) -> str:

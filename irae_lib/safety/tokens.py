@@ -10,6 +10,7 @@ from ..schemas import Finding
 from .lexicon import Meaning, meanings, phrase_patterns
 from .quantities import MONTH, MONTHS, NUMBER, UNITS, WORD_NUMBER, WORD_VALUE, decimal, ordinal
 from .quantities import unit as to_unit
+from .text import normalise
 
 _DEFAULTS = {name: field.default for name, field in Finding.model_fields.items() if not field.is_required()}
 _FIELDS = set(Finding.model_fields)
@@ -40,45 +41,6 @@ def _built(values: dict) -> Finding:
     _set(finding, "__pydantic_extra__", None)
     _set(finding, "__pydantic_private__", None)
     return finding
-
-
-_SINGLE = {
-    **dict.fromkeys("–—−‐‑‒", "-"),
-    **dict.fromkeys("\u00a0\u2007\u2009\u200a\u202f\t\r", " "),
-    **dict.fromkeys("µμ", "u"),
-    **dict.fromkeys("≥＞", ">"),
-    **dict.fromkeys("≤＜", "<"),
-    **dict.fromkeys("’‘`", "'"),
-    **dict.fromkeys("“”", '"'),
-    **dict.fromkeys("éèêë", "e"),
-    **dict.fromkeys("öóòô", "o"),
-    **dict.fromkeys("üúùû", "u"),
-    **dict.fromkeys("áàâä", "a"),
-    **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789", strict=True)),
-    **dict(zip("０１２３４５６７８９", "0123456789", strict=True)),
-    "×": "x",
-    "β": "b",
-    "ß": "s",
-    "→": "¬",
-    "⇒": "¬",
-    "➔": "¬",
-    "↑": "h",
-    "↓": "l",
-    "º": "°",
-    "，": ",",
-    "．": ".",
-    "：": ":",
-    "‹": "<",
-}
-_TABLE = str.maketrans(_SINGLE)
-
-
-def normalise(text: str) -> str:
-    """The text in lower case with look-alikes unified, character for character (same length)."""
-    lower = text.lower()
-    if len(lower) != len(text):  # a few capitals become two characters; keep those as they are
-        lower = "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
-    return lower.translate(_TABLE)
 
 
 class Token:

@@ -7,7 +7,7 @@ import pytest
 from irae_lib import Case, read
 from irae_lib.safety.chart import exposure
 from irae_lib.safety.lexicon import ANALYTES, DRUGS, meanings
-from irae_lib.safety.tokens import normalise
+from irae_lib.safety.text import normalise
 
 
 def named(text: str, name: str) -> list:
