@@ -107,11 +107,6 @@ class View:
         self.text = "".join(pieces)
         self._layers.append((starts, origins))
 
-    @property
-    def is_original(self) -> bool:
-        """True where every offset is the same in the original."""
-        return not self._layers
-
     def span(self, start: int, end: int) -> tuple[int, int]:
         """The span of the original text that a span of the view was made from."""
         for starts, origins in reversed(self._layers):
