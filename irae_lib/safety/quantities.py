@@ -155,3 +155,36 @@ def ordinal(text: str) -> Decimal | None:
     else:
         return None
     return Decimal(year * 372 + month * 31 + day)
+
+
+_NUMERIC_DATE = re.compile(r"(\d{1,2})[/.](\d{1,2})(?:[/.](\d{2,4}))?")
+
+
+def order(dates: list[str]) -> list[Decimal] | None:
+    """Dates as days on a common scale; None where the order cannot be known.
+
+    "12/05" may be in May or in December: the reading counts that all the dates allow. Where both are possible, the order
+    is known only if both give the same one.
+    """
+    parts = [_NUMERIC_DATE.fullmatch(date) for date in dates]
+    if not all(parts):
+        days = [ordinal(date) for date in dates]
+        return None if None in days else days
+    readings = [
+        [_day(int(match[day]), int(match[month]), match[3]) for match in parts] for month, day in ((1, 2), (2, 1))
+    ]
+    known = [reading for reading in readings if None not in reading]
+    if len(known) == 2 and _ranks(known[0]) != _ranks(known[1]):
+        known = [reading for reading in known if reading == sorted(reading)]  # columns run from left to right
+    return known[0] if len(known) == 1 or len(known) == 2 and _ranks(known[0]) == _ranks(known[1]) else None
+
+
+def _day(day: int, month: int, year: str | None) -> Decimal | None:
+    if not (1 <= day <= 31 and 1 <= month <= 12):
+        return None
+    full = int(year) if year else 0
+    return Decimal((full + 2000 if 0 < full < 100 else full) * 372 + month * 31 + day)
+
+
+def _ranks(days: list[Decimal]) -> list[int]:
+    return sorted(range(len(days)), key=days.__getitem__)

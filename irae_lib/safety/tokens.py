@@ -148,7 +148,7 @@ def scan(text: str) -> tuple[str, list[Token]]:
                 continue
             token = Token(mark, start, end)
         elif group == "number":
-            if start and norm[start - 1].isalpha() and glue != start:
+            if start and norm[start - 1].isalpha() and glue != start and norm[start].isdigit():
                 continue  # the 4 of "cd4"
             token = _number(match)
             after = end
