@@ -23,8 +23,9 @@ _REFERENCE = (
 _CELL = re.compile(
     rf"(?P<date>\d{{4}}-\d\d-\d\d|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}}|\d{{1,2}}/\d{{1,2}}(?=[ :,)]{{1,3}}[<>]?\d|\)|$)"
     rf"|\d{{1,2}}(?:st|nd|rd|th)?[ -]{MONTH}(?:[ ,-]{{1,2}}\d{{4}})?|{MONTH} \d{{1,2}}(?:, ?\d{{4}})?)(?![\w/])"
-    rf"|(?P<number>(?:(?P<sign>[<>~]=?|=) ?)?(?P<low>{NUMBER})(?P<plus>\+)?(?: ?(?P<inner>{_UNIT}))?"
-    rf"(?: ?(?:-{{1,2}}|to|up to) ?(?P<high>{NUMBER}))?(?: ?-?(?P<unit>{_UNIT}))?)(?![\w^])"
+    r"|(?P<time>\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]\.?m\b\.?)?)"
+    rf"|(?P<number>(?:(?P<sign>[<>~]=?|=) ?)?(?P<low>{NUMBER})(?P<plus>\+)?(?: {{0,3}}(?P<inner>{_UNIT}))?"
+    rf"(?: ?(?:-{{1,2}}|to|up to) ?(?P<high>{NUMBER}))?(?: {{0,3}}-?(?P<unit>{_UNIT}))?)(?![\w^])"
     r"|(?P<flag>(?:hh|ll|h|l|high|low|critical(?:ly)?(?: high| low)?|crit|abnormal|abn|\*+ ?[hl]?|!+|normal(?! range))(?![a-z0-9])[*!]*)"
     rf"|(?P<reference>{_REFERENCE})(?![a-z0-9])"
     rf"|(?P<bare>{_UNIT})"

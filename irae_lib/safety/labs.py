@@ -121,16 +121,23 @@ def _from_record(text: str, token: Token, analyte: Analyte, record: Record) -> l
     return made
 
 
+def _record(text: str, norm: str, tokens: list[Token], i: int, tables: Tables) -> Record | None:
+    """The row that the name at `i` stands in, or that follows it; None for prose."""
+    token, analyte = tokens[i], ANALYTES[tokens[i].names[0]]
+    if analyte.name == "bp" and not norm.startswith((" syst", ", syst"), token.end):
+        return None  # two numbers are one pressure
+    return tables.record(token, analyte) or record_behind(text, norm, tokens, i, analyte)
+
+
 def _read(text: str, norm: str, tokens: list[Token], i: int, tables: Tables) -> list[Finding]:
     """The findings that belong to the name at `i`."""
     token = tokens[i]
     analyte = ANALYTES[token.names[0]]
-    if analyte.name != "bp":  # two numbers are one pressure
-        record = tables.record(token, analyte) or record_behind(text, norm, tokens, i, analyte)
-        if record is not None and (made := _from_record(text, token, analyte, record)):
-            return made
-    series = Series(norm, tokens, i, analyte)
-    if not series.readings:
+    record = _record(text, norm, tokens, i, tables)
+    if record is not None and (made := _from_record(text, token, analyte, record)):
+        return made
+    series = Series(norm, tokens, i, analyte) if record is None else None
+    if series is None or not series.readings:
         flag = flag_before(norm, tokens, i) or flag_after(tokens, i)
         if not flag or (token.status == "negated" and flag != "normal"):
             return []  # "no troponin rise" is no troponin

@@ -26,7 +26,7 @@ UNITS = (
     r"the (?:uln|upper limit(?: of normal)?|upper normal limit)|"
     r"(?:x|times)[ -]?(?:the )?(?:uln|upper limit(?: of normal)?|upper normal limit|normal)|x[ -]?baseline|"
     r"times baseline|(?:per|a|each|every|/) ?(?:day|24 ?h(?:ours)?)|daily|"
-    r"(?:x ?)?10 ?[\^e*]? ?(?:9 ?/ ?l|3 ?/ ?(?:ul|mcl|mm3)|6 ?/ ?l|12 ?/ ?l)|"
+    r"(?:x ?)?10 ?[\^e*x]? ?(?:9 ?(?:cells)? ?/ ?l|3 ?/ ?(?:ul|mcl|mm3)|6 ?/ ?l|12 ?/ ?l)|"
     r"giga/l|k ?/ ?(?:ul|mcl|mm3)|thousand(?:/(?:ul|mcl|mm3))?|cells/(?:ul|mcl|mm3)|/ ?(?:mm3|mm\^3|ul|mcl|cmm)|"
     r"(?:iu|units?|u|mu|miu|uiu|uu|mciu|mcui|mui|mcu|uui)/(?:ml|l)|ukat/l|"
     r"(?:mg|ug|mcg|ng|pg|g|gm)/(?:dl|ml|l|g|kg(?:/day)?|24 ?h)|(?:mmol|umol|nmol|pmol|meq)/l|mosm/kg|"
@@ -38,7 +38,7 @@ UNITS = (
     r"mg|mcg|gm?|kg|lbs?|pounds|ml|cm|mm|cycles?|doses?|infusions?|courses?|k(?=[ .,;)/\n]|$)"
 )
 _UNIT_OF = {
-    "x10^9/l": ("10^9/l", "109/l", "10e9/l", "10*9/l", "giga/l"),
+    "x10^9/l": ("10^9/l", "109/l", "10e9/l", "10*9/l", "10x9/l", "10x9cells/l", "giga/l"),
     "k/ul": (
         "10^3/ul",
         "103/ul",

@@ -24,8 +24,9 @@ _ROLES = tuple(
         ("unit", r"(?:units?|uom)"),
         ("flag", r"(?:flags?|abn\w*|interp\w*|ind(?:icator)?|h/l|status|severity)"),
         ("value", r"(?:results?|values?|your (?:value|result)|reading|measured|findings?|current|today|latest|outcome|level)"),
-        ("name", r"(?:test|analyte|component|name|lab\w*|parameter|investigation|observation|exam\w*|item|description|procedure|type|marker|vital)"),
+        ("name", r"(?:tests?|analyte|component|name|lab\w*|parameter|investigation|observation|exam\w*|item|description|procedure|type|marker|vital)"),
         ("date", r"(?:date|time|collected|drawn|performed|day|visit)"),
+        ("other", r"(?:code|loinc|cpt|id|no\.?|number|method|specimen|comments?|notes?|details|site|facility|ordered|provider)"),
     )
 )
 _DATE = re.compile(
@@ -104,7 +105,7 @@ class Tables:
             if token.start >= box.end:
                 return None
             if token.kind in ("lab", "vital"):
-                return token
+                return token if not re.search(r"\d", self.norm[box.start : token.start]) else None
         return None
 
     def row_of(self, at: int) -> Row | None:
@@ -124,12 +125,11 @@ class Tables:
         if own is None or len(names) != 1:
             return None
         header = self._header.get(row.start)
-        record = self._dated(row, header, own, analyte) if header is not None else None
-        if record is None and header is not None:
-            record = self._by_role(row, header, own, token, analyte)
-        if record is None:
-            record = self._any_order(row, own, token, analyte)
-        return record
+        record = None
+        if header is not None:
+            above = _columns(row, header, own)
+            record = self._dated(row, above, own, analyte) or self._by_role(row, above, own, analyte)
+        return record or self._any_order(row, own, token, analyte)
 
     def _cells(self, box: Box) -> list[Cell]:
         found, at = cells(self.norm, box.start, box.end)
@@ -143,33 +143,30 @@ class Tables:
                 found += self._cells(box)
         return assigned(found, analyte, max((cell.end for cell in found), default=token.end))
 
-    def _by_role(self, row: Row, header: Row, own: Box, token: Token, analyte: Analyte) -> Record | None:
-        """The record by the roles that the header names; None where it names no value."""
-        roles = {}
-        for box in row.boxes:
-            above = _above(box, row, header)
-            if above is not None and box is not own:
-                roles.setdefault(_role(above.text), box)
-        value = roles.get("value")
-        if value is None or not value.text:
+    def _by_role(self, row: Row, above: list[Box | None], own: Box, analyte: Analyte) -> Record | None:
+        """The record by the roles that the header names: without values where the cell of the value holds none."""
+        roles: dict[str, Box] = {}
+        for box, over in zip(row.boxes, above, strict=True):
+            if over is not None and box is not own:
+                roles.setdefault(_role(over.text), box)
+        if "value" not in roles:
             return None
-        found = self._cells(value)
-        if not any(cell.kind in ("number", "interval") for cell in found):
-            return None
-        numbers = [cell for cell in found if cell.kind in ("number", "interval")]
-        for role in ("unit", "flag", "range"):
+        found = self._cells(roles["value"])
+        for role in ("unit", "flag", "range", "other"):
             if role in roles:
                 extra = self._cells(roles[role])
-                found += [cell._replace(limit=True) for cell in extra] if role == "range" else extra
-        return assigned(found, analyte, max(cell.end for cell in (*found, *numbers)))
+                if role in ("range", "other"):
+                    extra = [cell._replace(limit=True) for cell in extra if role == "range" or cell.kind == "interval"]
+                found += extra
+        end = max((cell.end for cell in found), default=own.end)
+        return assigned(found, analyte, end) or Record([], own.end)
 
-    def _dated(self, row: Row, header: Row, own: Box, analyte: Analyte) -> Record | None:
+    def _dated(self, row: Row, above: list[Box | None], own: Box, analyte: Analyte) -> Record | None:
         """The record of a row whose columns are dates: the newest value, or all where the order cannot be known."""
         columns = []
         rest: list[Cell] = []
-        for box in row.boxes:
-            above = _above(box, row, header)
-            date = _DATE.fullmatch(above.text.lower()) if above is not None else None
+        for box, over in zip(row.boxes, above, strict=True):
+            date = _DATE.fullmatch(over.text.lower()) if over is not None else None
             if box is own or not box.text:
                 continue
             if date is None:
@@ -196,7 +193,8 @@ class Tables:
         dates: list[str] = []
         box = next(b for b in header.boxes if b.start <= token.start < b.end)
         for row in self._below[header.start]:
-            below = next((b for b in row.boxes if _above(b, row, header) is box), None)
+            above = _columns(row, header, None)
+            below = next((b for b, over in zip(row.boxes, above, strict=True) if over is box), None)
             numbers = [c for c in self._cells(below) if c.kind == "number"] if below is not None else []
             if numbers:
                 found.append(numbers[0])
@@ -212,11 +210,21 @@ def _role(text: str) -> str:
     return next((role for role, pattern in _ROLES if pattern.fullmatch(text)), "") if len(text) < 40 else ""
 
 
-def _above(box: Box, row: Row, header: Row) -> Box | None:
-    """The header cell over a cell: by number where borders show empty cells, by position in aligned columns."""
-    if row.style == header.style != "spaces":
-        k = row.boxes.index(box)
-        return header.boxes[k] if k < len(header.boxes) else None
+def _columns(row: Row, header: Row, name: Box | None) -> list[Box | None]:
+    """The header cell over each cell: by number where borders show empty cells, by position in aligned columns.
+
+    A row with fewer cells (a date that spans several rows) is shifted so that its name stands under a column of names.
+    """
+    if row.style != header.style or row.style == "spaces":
+        return [_nearest(box, row, header) for box in row.boxes]
+    shift, missing = 0, len(header.boxes) - len(row.boxes)
+    if missing > 0 and name is not None:
+        k = row.boxes.index(name)
+        shift = next((d for d in range(missing + 1) if _role(header.boxes[k + d].text) == "name"), 0)
+    return [header.boxes[k + shift] if k + shift < len(header.boxes) else None for k in range(len(row.boxes))]
+
+
+def _nearest(box: Box, row: Row, header: Row) -> Box:
     middle = (box.start + box.end) / 2 - row.start
     return min(header.boxes, key=lambda b: abs((b.start + b.end) / 2 - header.start - middle))
 

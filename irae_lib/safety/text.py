@@ -71,7 +71,7 @@ class View:
         """The view of a note."""
         view = cls(text)
         if "<" in text or "&" in text or "\\" in text:
-            view.replace(_MARKUP, _Decoder(text))
+            view.replace(_MARKUP, _Decoder())
         if not text.isascii() or not view.text.isascii():
             view.replace(_special_characters(), _character)
         view.text = view.text.translate(_BREAKS)
@@ -142,12 +142,10 @@ _MARKUP = re.compile(
 
 
 class _Decoder:
-    """What a tag, an entity or an escape stands for; line breaks inside a table row are only spaces."""
+    """What a tag, an entity or an escape stands for; line breaks inside a table are only spaces."""
 
-    def __init__(self, text: str):
-        self._in_row = 0
-        self._rows = "<tr" in text.lower()
-        self._last = "\n"
+    def __init__(self) -> None:
+        self._in_table = False
 
     def __call__(self, match: re.Match[str]) -> str | None:
         written = match.group()
@@ -160,16 +158,14 @@ class _Decoder:
             return _escape(written)
         if first == "<":
             return "" if written == "<![CDATA[" else " "
-        return " " if self._in_row else None  # a line break
+        return " " if self._in_table else None  # a line break
 
     def _tag(self, match: re.Match[str]) -> str | None:
         name, attributes = match["tag"].lower(), match["attributes"]
         if name not in _KNOWN and "=" not in attributes and not match["close"] and not match["alone"]:
             return None  # "<uln", "<redacted>": no markup
-        if name == "tr":
-            self._in_row = 0 if match["close"] else 1
-        elif name == "table":
-            self._in_row = 0
+        if name in ("table", "tr"):
+            self._in_table = name == "tr" or not match["close"]
         if name == "input":
             return "[x] " if "checked" in attributes.lower().replace('="checkbox"', "") else "[ ] "
         if name in _CELLS:
@@ -177,7 +173,7 @@ class _Decoder:
         if name in _ITEMS:
             return "" if match["close"] else "\n- "
         if name in _BLOCKS:
-            return " " if self._in_row and name != "tr" else "\n"
+            return " " if self._in_table and name not in ("tr", "table") else "\n"
         return "" if name in _INLINE else " "
 
 

@@ -74,7 +74,7 @@ def _pattern() -> re.Pattern[str]:
         rf"|(?P<odd>(?<![a-z0-9])(?:{others})(?![a-z0-9]))"
         r"|(?P<arrow>-{1,3}>|={1,2}>|¬)"
         rf"|(?P<number>(?<![\d.])(?P<sign>[<>~+=]{{1,2}} ?)?(?P<low>{NUMBER})"
-        rf"(?P<plus>\+)?(?:(?: ?- ?| ?to ?| or )(?P<high>{any_number}))?(?: ?-?(?P<unit>{UNITS})(?![a-z]))?)"
+        rf"(?P<plus>\+)?(?:(?: ?- ?| ?to ?| or )(?P<high>{any_number}))?(?: {{0,3}}-?(?P<unit>{UNITS})(?![a-z]))?)"
         r"|(?P<mark>\n|\.(?=\s|$)|[;,:()!?\[\]|/=])"
     )
 
@@ -85,7 +85,7 @@ _WORD_THINGS = re.compile(
     r"|(?P<year>(?:in|since|from) (?:19|20)\d\d(?!\d))"
     r"|(?P<glued>(?:t|hr|rr|k|na|hb|bp|plt|wbc|ef|ck|g|x|alt|ast)(?=\d))"
     rf"|(?P<number>(?P<sign>(?!))?(?P<low>{WORD_NUMBER})(?P<plus>(?!))?"
-    rf"(?:(?: ?- ?| ?to ?| or )(?P<high>{NUMBER}|{WORD_NUMBER}))?(?: ?-?(?P<unit>{UNITS})(?![a-z]))?)"
+    rf"(?:(?: ?- ?| ?to ?| or )(?P<high>{NUMBER}|{WORD_NUMBER}))?(?: {{0,3}}-?(?P<unit>{UNITS})(?![a-z]))?)"
 )
 _LONG_MONTHS = "january february march april june july august september october november december"
 _SHORT_NAMES = "in since from t hr rr k na hb bp plt wbc ef ck g x alt ast"
