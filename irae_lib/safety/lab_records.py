@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from .lexicon import Analyte
-from .quantities import FOREIGN, MONTH, NUMBER, UNITS, decimal, order
+from .quantities import FOREIGN, MONTH, NUMBER, UNITS, concentration, decimal, order
 from .quantities import unit as to_unit
 from .tokens import Token
 
@@ -101,7 +101,7 @@ def cells(norm: str, start: int, end: int) -> tuple[list[Cell], int]:
 def _number(match: re.Match[str], depth: int, limit: bool) -> Cell:
     low, high = decimal(match["low"]), decimal(match["high"]) if match["high"] else None
     written = match["unit"] or match["inner"] or ""
-    unit = "" if written in _LETTER_UNITS and written not in ("k", "c", "f") else to_unit(written) if written else ""
+    unit = "" if written in _LETTER_UNITS and written not in ("k", "c", "f") else concentration(to_unit(written), match["low"]) if written else ""
     interval = high is not None and high > low
     sign = (match["sign"] or "").strip("=~ ")
     return Cell(
@@ -212,6 +212,8 @@ _ENDS = frozenset(("lab", "vital", "finding", "ici", "drug", "arrow", "end"))
 
 def record_behind(text: str, norm: str, tokens: list[Token], i: int, analyte: Analyte) -> Record | None:
     """The record that follows the name at `i` on its line; None where what follows is prose or a plain value."""
+    if _PLAIN.match(norm, tokens[i].end):
+        return None
     boundary = next((t for t in tokens[i + 1 : i + 60] if t.kind in _ENDS), None)
     if boundary is not None and boundary.kind == "arrow":
         return None
@@ -230,6 +232,10 @@ def record_behind(text: str, norm: str, tokens: list[Token], i: int, analyte: An
     return record if flagged or record.limits or start > tokens[i].end else None
 
 
+_PLAIN = re.compile(  # a value with no flag and no range beside it
+    rf"[ :=]{{0,3}}{NUMBER}(?: ?(?!h\b|l\b){_UNIT})?(?:[,;]|\.?\s?$|\.?\s(?!(?:hh?|ll?|high|low|crit\w*|abn\w*|{_REFERENCE})\b)[a-z])",
+    re.M,
+)
 _ALIAS = re.compile(r"\s*\([a-z][a-z -]{0,24}\)")
 
 

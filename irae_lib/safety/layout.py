@@ -190,6 +190,8 @@ _BOX = re.compile(r"\[(?P<empty>[ _]{0,3})\]|\[(?P<tick>[xX*✓])\]|(?<![A-Za-z]
 _OPTION = re.compile(r"\s*(?P<no>no|none|n|absent|never)\b|\s*(?P<yes>yes|y|present)\b", re.I)
 _SIGN = re.compile(r"(?<![\w)])\(\s?(?:(?P<minus>[-−–])|(?P<plus>\+))\s?\)")
 _GRADE_0 = re.compile(r"\b(?:grade|gr\.?|g)[ :=]{0,2}0\b(?!\.?\d|/|-\d)", re.I)
+_LETTER_FOLLOWS = re.compile(r" ?[A-Za-z]")
+_BEHIND_ITEM = re.compile(r"[A-Za-z)] ?$")
 _STOP = re.compile(r"[.;\n|\t](?:\s|$)|\n|\t|\|")
 _ITEM_STOP = re.compile(r"[;\n|\t]|\.(?:\s|$)")
 _LIST_STOP = re.compile(r"[.;,\n|]")
@@ -265,10 +267,22 @@ def _boxes(text: str) -> Iterator[Mark]:
                 start = _back(text, boxes[first].start(), ".;\n|\t]")
                 yield Mark(start, boxes[first].start(), "negated" if option["no"] else "current")
         elif not ticked:
-            if text[box.end() : end].strip():
-                yield Mark(box.end(), end, "negated")
-            elif not (i and _same_line(text, boxes[i - 1], box) and not text[boxes[i - 1].end() : box.start()].strip()):
+            if _box_is_behind(text, boxes, i):
                 yield Mark(_back(text, box.start(), ".;\n|\t],"), box.start(), "negated")
+            elif text[box.end() : end].strip():
+                yield Mark(box.end(), end, "negated")
+
+
+def _box_is_behind(text: str, boxes: list[re.Match[str]], i: int) -> bool:
+    """Do the boxes of this line stand behind what they speak of? Then a word precedes the first and none follows the last."""
+    first = last = i
+    while first and _same_line(text, boxes[first - 1], boxes[i]):
+        first -= 1
+    while last + 1 < len(boxes) and _same_line(text, boxes[i], boxes[last + 1]):
+        last += 1
+    line_end = text.find("\n", boxes[last].end())
+    behind = text[boxes[last].end() : line_end if line_end >= 0 else len(text)].strip(" .|\t")
+    return not behind and _BEHIND_ITEM.search(text, max(0, boxes[first].start() - 3), boxes[first].start()) is not None
 
 
 def _same_line(text: str, first: re.Match[str], second: re.Match[str]) -> bool:
@@ -276,13 +290,13 @@ def _same_line(text: str, first: re.Match[str], second: re.Match[str]) -> bool:
 
 
 def _signs(text: str) -> Iterator[Mark]:
-    """(+) and (-), before a list ("(-) jaundice, diplopia") or behind one item ("jaundice (-)")."""
+    """(+) and (-), before a list ("(-) jaundice, diplopia") or behind one item ("jaundice (-), rash (+)")."""
     signs = list(_SIGN.finditer(text))
     for i, sign in enumerate(signs):
         following = signs[i + 1].start() if i + 1 < len(signs) else len(text)
         end = _until(text, sign.end(), following)
         status = "negated" if sign["minus"] else "current"
-        if text[sign.end() : end].strip(" ,"):
+        if _LETTER_FOLLOWS.match(text, sign.end()):
             yield Mark(sign.end(), end, status)
         else:
             yield Mark(_back(text, sign.start(), ".;,\n|\t:)"), sign.start(), status)

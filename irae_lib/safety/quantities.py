@@ -35,7 +35,7 @@ UNITS = (
     r"(?:degrees? ?|° ?|deg ?)?(?:celsius|fahrenheit|c|f)(?=[ .,;)/\n]|$)|bpm|/min|breaths/min|"
     r"days?|d(?=[ .,;)\n]|$)|weeks?|wks?|w(?=[ .,;)\n]|$)|months?|mos?|years?(?:-old| old)?|yrs?|y/?o|hours?|hrs?|"
     r"h(?=[ .,;)\n]|$)|minutes?|"
-    r"mg|mcg|gm?|kg|lbs?|pounds|ml|cm|mm|cycles?|doses?|infusions?|courses?|k(?=[ .,;)/\n]|$)"
+    r"mg|mcg|meq|gm?|kg|lbs?|pounds|ml|cm|mm|cycles?|doses?|infusions?|courses?|k(?=[ .,;)/\n]|$)"
 )
 _UNIT_OF = {
     "x10^9/l": ("10^9/l", "109/l", "10e9/l", "10*9/l", "10x9/l", "10x9cells/l", "giga/l"),
@@ -110,7 +110,7 @@ TIME_UNITS = frozenset(("days", "weeks", "months", "years", "hours"))
 # Units that make a number something else than a laboratory value.
 FOREIGN = (
     TIME_UNITS
-    | {"age", "mg", "mcg", "mg/kg", "mg/kg/day", "ml", "kg", "lb", "lbs", "pounds", "cm", "mm"}
+    | {"age", "mg", "mcg", "meq", "mg/kg", "mg/kg/day", "ml", "kg", "lb", "lbs", "pounds", "cm", "mm"}
     | {f"{word}{s}" for word in ("cycle", "dose", "infusion", "course") for s in ("", "s")}
 )
 
@@ -126,6 +126,11 @@ def unit(text: str) -> str:
     if "baseline" in plain:
         return "xbaseline"
     return _UNIT.get(plain, plain)
+
+
+def concentration(unit: str, number: str) -> str:
+    """mEq beside a fraction is the sloppy form of mEq/L; beside a whole number it is a dose."""
+    return "meq/l" if unit == "meq" and "." in number else unit
 
 
 def decimal(text: str) -> Decimal:

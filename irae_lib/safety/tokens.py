@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from ..schemas import Finding
 from .lexicon import Meaning, meanings, phrase_patterns
-from .quantities import MONTH, MONTHS, NUMBER, UNITS, WORD_NUMBER, WORD_VALUE, decimal, ordinal
+from .quantities import MONTH, MONTHS, NUMBER, UNITS, WORD_NUMBER, WORD_VALUE, concentration, decimal, ordinal
 from .quantities import unit as to_unit
 from .text import normalise
 
@@ -114,6 +114,8 @@ def scan(text: str) -> tuple[str, list[Token]]:
             token = None
             if found is not None and not (start and norm[start - 1].isdigit()):
                 token = _phrase(norm[start : found.end()], text, start, found.end())
+            if token is not None and token.kind == "lab" and _in_compound(norm, start, found.end()):
+                continue  # the K of "K-Dur"
             if token is not None:
                 after = found.end()
             elif word in _OPENERS and (other := _WORD_THINGS.match(norm, start)) is not None:
@@ -173,7 +175,7 @@ def _number(match: re.Match[str]) -> Token:
     token.high = decimal(high) if high else token.low
     token.sign = sign.strip() if sign else ""
     token.detail = plus or ""
-    token.unit = to_unit(unit) if unit else ""
+    token.unit = concentration(to_unit(unit), low) if unit else ""
     return token
 
 
@@ -211,6 +213,11 @@ def _phrase(phrase: str, text: str, start: int, end: int) -> Token | None:
     if cues:
         token.cues = cues
     return token
+
+
+def _in_compound(norm: str, start: int, end: int) -> bool:
+    """Is a short name only the first part of another word ("K-Dur", "Na-docusate")?"""
+    return end - start <= 2 and norm[end : end + 1] == "-" and norm[end + 1 : end + 2].isalpha()
 
 
 def _ends(norm: str, text: str, at: int, mark: str) -> bool:
