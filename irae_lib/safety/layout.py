@@ -64,6 +64,7 @@ _SENTENCE_END = re.compile(r"[.!?]\s")
 _HEADING = re.compile(r"[\s\-*•·#\d.)]*([A-Za-z][^:\n]{0,90}?)\s*:")
 _TITLE = re.compile(r"[\s*#=_-]*([A-Za-z][A-Za-z /&'()-]{1,60}?)[\s*#=_-]*")
 _BULLET = re.compile(r"\s*(?:[-*•·▪◦‣–—o]\s|[-*•·▪◦‣]|\d{1,2}[.)]\s|\[[ xX_]?\])")
+_SIGNED = re.compile(r"\s*(?:electronically|digitally) signed\b", re.I)
 _LONGEST_NAME = 4  # words of a heading
 _SENTENCES = ("copied", "hypothetical", "signature")  # what these headings say may be a sentence
 _LONGEST_SENTENCE = 14
@@ -145,6 +146,8 @@ def _is_updated(sections: list[str]) -> bool:
 
 def _heading(line: str) -> tuple[str, str]:
     """The name of a heading and the text behind it; no name where the line is no heading."""
+    if _SIGNED.match(line):
+        return "signed", line
     match = _HEADING.match(line)
     if match is not None:
         name = match[1].strip(" *#_")

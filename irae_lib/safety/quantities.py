@@ -179,9 +179,7 @@ def order(dates: list[str]) -> list[Decimal] | None:
         [_day(int(match[day]), int(match[month]), match[3]) for match in parts] for month, day in ((1, 2), (2, 1))
     ]
     known = [reading for reading in readings if None not in reading]
-    if len(known) == 2 and _ranks(known[0]) != _ranks(known[1]):
-        known = [reading for reading in known if reading == sorted(reading)]  # columns run from left to right
-    return known[0] if len(known) == 1 or len(known) == 2 and _ranks(known[0]) == _ranks(known[1]) else None
+    return known[0] if known and all(_ranks(reading) == _ranks(known[0]) for reading in known) else None
 
 
 def _day(day: int, month: int, year: str | None) -> Decimal | None:

@@ -145,19 +145,15 @@ class Tables:
 
     def _by_role(self, row: Row, above: list[Box | None], own: Box, analyte: Analyte) -> Record | None:
         """The record by the roles that the header names: without values where the cell of the value holds none."""
-        roles: dict[str, Box] = {}
-        for box, over in zip(row.boxes, above, strict=True):
-            if over is not None and box is not own:
-                roles.setdefault(_role(over.text), box)
-        if "value" not in roles:
+        boxes = [(_role(over.text), box) for box, over in zip(row.boxes, above, strict=True) if over and box is not own]
+        if not any(role == "value" for role, _ in boxes):
             return None
-        found = self._cells(roles["value"])
-        for role in ("unit", "flag", "range", "other"):
-            if role in roles:
-                extra = self._cells(roles[role])
-                if role in ("range", "other"):
-                    extra = [cell._replace(limit=True) for cell in extra if role == "range" or cell.kind == "interval"]
-                found += extra
+        found: list[Cell] = []
+        for role, box in boxes:
+            if role in ("value", "unit", "flag"):
+                found += self._cells(box)
+            elif role in ("range", "other"):
+                found += [c._replace(limit=True) for c in self._cells(box) if role == "range" or c.kind == "interval"]
         end = max((cell.end for cell in found), default=own.end)
         return assigned(found, analyte, end) or Record([], own.end)
 

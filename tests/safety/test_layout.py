@@ -1,0 +1,133 @@
+"""Forms, sections, tables and laboratory rows: each line is a note whose right answer a clinician can check."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from irae_lib import Case, read, review
+from irae_lib.safety.layout import Layout
+from irae_lib.safety.quantities import order
+from irae_lib.schemas import Urgency
+
+FIELD = [
+    json.loads(line)
+    for line in (Path(__file__).parents[1] / "cases" / "field.jsonl").read_text(encoding="utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize("row", FIELD, ids=lambda row: row["id"])
+def test_notes_from_the_field(row):
+    final = review(Case(text=row["text"])).final
+    systems = {system.value for system in final.affected_systems}
+    if row.get("nothing"):
+        assert (final.irae_detected, systems, final.urgency) == (False, set(), Urgency.ROUTINE)
+    else:
+        assert set(row["systems"]) <= systems
+        assert final.overall_severity.level >= row["min_grade"]
+        assert final.urgency >= Urgency(row["min_urgency"])
+
+
+SECTIONS = [  # note, a word, section of the word
+    ("PMH: colitis\nToday: rash", "colitis", "historical"),
+    ("PMH: colitis\nToday: rash", "rash", ""),
+    ("Past Medical History\n- colitis\n\nrash", "colitis", "historical"),
+    ("Past Medical History\n- colitis\n\nrash", "rash", ""),
+    ("FAMILY HISTORY:\nmother: colitis", "colitis", ""),
+    ("FAMILY HISTORY:\n- mother: colitis", "colitis", "family"),
+    ("Return precautions: rash, fever", "rash", "hypothetical"),
+    ("Seen today. Return precautions: rash. Has fever.", "fever", ""),
+    ("Call us if you have any of these:\n* rash\n* fever\n\nHas colitis.", "fever", "hypothetical"),
+    ("Call us if you have any of these:\n* rash\n* fever\n\nHas colitis.", "colitis", ""),
+    ("ROS: rash\nPlan: start steroids", "rash", "review"),
+    ("ROS: rash\nPlan: start steroids", "steroids", "plan"),
+    ("HPI (copied from 01/05): rash. Interval history: fever.", "rash", "copied"),
+    ("HPI (copied from 01/05): rash.", "rash", ""),
+    ("History of present illness: rash", "rash", ""),
+    ("Electronically signed by Dr. Rash", "Rash", "signature"),
+]
+
+
+@pytest.mark.parametrize("note, word, section", SECTIONS)
+def test_section_of_a_word(note, word, section):
+    assert Layout(note).section(note.index(word)) == section
+
+
+ANSWERS = [  # note, finding, status
+    ("Fever: no, rash: yes, cough: no", "rash", "current"),
+    ("Fever: No Chills: No Cough: Yes Rash: No", "cough", "current"),
+    ("Fever: No Chills: No Cough: Yes Rash: No", "rash", "negated"),
+    ("Diarrhea: no improvement", "diarrhea", "current"),
+    ("Jaundice: [ ] Yes [x] No", "jaundice", "negated"),
+    ("Jaundice: [x] Yes [ ] No", "jaundice", "current"),
+    ("Seizure [ ]  Jaundice [x]", "jaundice", "current"),
+    ("Seizure [ ]  Jaundice [x]", "seizure", "negated"),
+    ("(-) jaundice, diplopia (+) rash", "diplopia", "negated"),
+    ("(-) jaundice, diplopia (+) rash", "rash", "current"),
+    ("Rash (-), diarrhea (+)", "rash", "negated"),
+    ("Any rash? Not really.", "rash", "negated"),
+    ("Any rash? No, but there was one on Monday.", "rash", "current"),
+    ("Grade 0 rash, Grade 2 diarrhea", "diarrhea", "current"),
+    ("Side effects may include colitis.", "colitis", "hypothetical"),
+    ("Adverse events included grade 3 colitis.", "colitis", "current"),
+    ("Call if temp > 38.0 C. Seizure today.", "seizure", "current"),
+]
+
+
+@pytest.mark.parametrize("note, name, status", ANSWERS)
+def test_answers_of_a_form(note, name, status):
+    assert [f.status for f in read(Case(text=note)) if f.name == name][-1] == status
+
+
+ROWS = [  # note, analyte, current values
+    ("ALT 980 H", "alt", {"980"}),
+    ("Platelets 7 L", "platelets", {"7"}),
+    ("Sodium 112 L 135-145", "sodium", {"112"}),
+    ("ALT\t0-41\tU/L\t640\tH", "alt", {"640"}),
+    ("640\tU/L\tALT\t0-41", "alt", {"640"}),
+    ("ALT <5 U/L (7-56)", "alt", {"5"}),
+    ("ALT trend 33 / 410 / 980", "alt", {"33", "410", "980"}),
+    ("ALT trend: 12/05 33, 12/12 410, 12/19 980", "alt", {"980"}),
+    ("|Test|Result|Previous|\n|ALT|640|33|", "alt", {"640"}),
+    ("|Test|Value 1|Value 2|\n|ALT|33|640|", "alt", {"33", "640"}),
+    ("|Date|ALT|\n|2026-05-15|640|\n|2026-05-01|33|", "alt", {"640"}),
+    ("Test      05/06  06/06\nALT       640    33", "alt", {"33"}),
+    ("Code\tTest\tResult\n83036\tALT\t\n", "alt", set()),
+    ("Glucose 2 h post meal 180 mg/dL", "glucose", {"180"}),
+    ("INR\t2.4\tH\t0.9 - 1.1", "inr", {"2.4"}),
+    ("BP 120/80, PT/INR 14/1.2", "inr", set()),
+]
+
+
+@pytest.mark.parametrize("note, name, values", ROWS)
+def test_rows_are_records(note, name, values):
+    found = [f for f in read(Case(text=note)) if f.name == name and f.status == "current" and f.high is not None]
+    assert {f.high for f in found} == {Decimal(value) for value in values}
+
+
+def test_a_troponin_without_a_unit_is_graded_by_its_printed_range():
+    (finding,) = [f for f in read(Case(text="Troponin T 0.85 H 0.00 - 0.01")) if f.name == "troponin_t"]
+    assert finding.times_uln == 85 and finding.low is None and finding.flag == "high"
+
+
+@pytest.mark.parametrize(
+    "dates, last",
+    [
+        (["12/05", "12/12", "12/19"], 2),
+        (["19/12", "05/12"], 0),
+        (["2026-05-15", "2026-05-01"], 0),
+        (["05/06", "06/05"], None),
+        (["3 may 2026", "1 june 2026"], 1),
+    ],
+)
+def test_order_of_dates(dates, last):
+    days = order(dates)
+    assert (days.index(max(days)) if days else None) == last
+
+
+def test_order_of_sections_and_items_changes_nothing():
+    parts = ["Seizures: No", "[ ] colitis", "PMH: asthma", "ALT\t640\tH\t7-56", "Return precautions: rash", "Nivolumab cycle 4"]
+    first = review(Case(text="\n".join(parts))).final
+    for k in range(1, len(parts)):
+        assert review(Case(text="\n".join(parts[k:] + parts[:k]))).final == first
