@@ -8,8 +8,10 @@ Nothing here knows a disease.
 from __future__ import annotations
 
 import bisect
+import functools
 import re
 from collections.abc import Iterator
+from itertools import groupby, zip_longest
 from typing import NamedTuple
 
 from .context import ITEMS
@@ -160,6 +162,7 @@ def _heading(line: str) -> tuple[str, str]:
     return "", ""
 
 
+@functools.lru_cache(maxsize=2048)
 def _value(name: str) -> str | None:
     """The section a heading opens; None for a name that is not listed."""
     words = len(name.split())
@@ -193,8 +196,9 @@ _BOX = re.compile(r"\[(?P<empty>[ _]{0,3})\]|\[(?P<tick>[xX*✓])\]|(?<![A-Za-z]
 _OPTION = re.compile(r"\s*(?P<no>no|none|n|absent|never)\b|\s*(?P<yes>yes|y|present)\b", re.I)
 _SIGN = re.compile(r"(?<![\w)])\(\s?(?:(?P<minus>[-−–])|(?P<plus>\+))\s?\)")
 _GRADE_0 = re.compile(r"\b(?:grade|gr\.?|g)[ :=]{0,2}0\b(?!\.?\d|/|-\d)", re.I)
+_LONGEST_ITEM = 160  # characters
 _LETTER_FOLLOWS = re.compile(r" ?[A-Za-z]")
-_BEHIND_ITEM = re.compile(r"[A-Za-z)] ?$")
+_BEHIND_ITEM = re.compile(r"(?<=[A-Za-z)]) ?$")
 _STOP = re.compile(r"[.;\n|\t](?:\s|$)|\n|\t|\|")
 _ITEM_STOP = re.compile(r"[;\n|\t]|\.(?:\s|$)")
 _LIST_STOP = re.compile(r"[.;,\n|]")
@@ -216,8 +220,8 @@ def _before(text: str, match: re.Match[str]) -> str:
 
 
 def _back(text: str, at: int, stops: str) -> int:
-    """The start of the segment that ends at `at`: behind the last of `stops`, at most 160 characters back."""
-    lowest = max(0, at - 160)
+    """The start of the segment that ends at `at`: behind the last of `stops`, or the farthest an item reaches."""
+    lowest = max(0, at - _LONGEST_ITEM)
     return max((text.rfind(stop, lowest, at) + 1 for stop in stops), default=0) or lowest
 
 
@@ -255,41 +259,40 @@ def _until(text: str, at: int, limit: int, stop: re.Pattern[str] = _STOP) -> int
 
 def _boxes(text: str) -> Iterator[Mark]:
     """Ticked and unticked boxes, before what they speak of or behind it, and "[ ] yes [x] no" behind a question."""
-    boxes = list(_BOX.finditer(text))
-    for i, box in enumerate(boxes):
-        following = boxes[i + 1].start() if i + 1 < len(boxes) else len(text)
-        end = _until(text, box.end(), following, _ITEM_STOP)
-        ticked = box["tick"] is not None or (box["round"] or " ") != " "
-        option = _OPTION.match(text, box.end(), end)
-        if option is not None:
-            first = i
-            while first and _same_line(text, boxes[first - 1], box) and _OPTION.match(text, boxes[first - 1].end()):
-                first -= 1
-            yield Mark(box.start(), end, "")
-            if ticked:
-                start = _back(text, boxes[first].start(), ".;\n|\t]")
-                yield Mark(start, boxes[first].start(), "negated" if option["no"] else "current")
-        elif not ticked:
-            if _box_is_behind(text, boxes, i):
+    for _, group in groupby(_BOX.finditer(text), key=_LineCounter(text)):
+        boxes = list(group)
+        line_end = text.find("\n", boxes[-1].end())
+        line_end = line_end if line_end >= 0 else len(text)
+        behind = not text[boxes[-1].end() : line_end].strip(" .|\t") and _BEHIND_ITEM.search(text, max(0, boxes[0].start() - 2), boxes[0].start())
+        label = None  # the first box of the options being read
+        for box, following in zip_longest(boxes, boxes[1:]):
+            end = _until(text, box.end(), following.start() if following else line_end, _ITEM_STOP)
+            ticked = (box["tick"] or box["round"] or " ").strip() != ""
+            option = _OPTION.match(text, box.end(), end)
+            if option is not None:
+                label = label or box
+                yield Mark(box.start(), end, "")
+                if ticked:
+                    start = _back(text, label.start(), ".;\n|\t]")
+                    yield Mark(start, label.start(), "negated" if option["no"] else "current")
+                continue
+            label = None
+            if not ticked and behind:
                 yield Mark(_back(text, box.start(), ".;\n|\t],"), box.start(), "negated")
-            elif text[box.end() : end].strip():
+            elif not ticked:
                 yield Mark(box.end(), end, "negated")
 
 
-def _box_is_behind(text: str, boxes: list[re.Match[str]], i: int) -> bool:
-    """Do the boxes of this line stand behind what they speak of? Then a word precedes the first and none follows the last."""
-    first = last = i
-    while first and _same_line(text, boxes[first - 1], boxes[i]):
-        first -= 1
-    while last + 1 < len(boxes) and _same_line(text, boxes[i], boxes[last + 1]):
-        last += 1
-    line_end = text.find("\n", boxes[last].end())
-    behind = text[boxes[last].end() : line_end if line_end >= 0 else len(text)].strip(" .|\t")
-    return not behind and _BEHIND_ITEM.search(text, max(0, boxes[first].start() - 3), boxes[first].start()) is not None
+class _LineCounter:
+    """The number of the line of each match, for matches in order."""
 
+    def __init__(self, text: str):
+        self.text, self.at, self.line = text, 0, 0
 
-def _same_line(text: str, first: re.Match[str], second: re.Match[str]) -> bool:
-    return "\n" not in text[first.end() : second.start()]
+    def __call__(self, match: re.Match[str]) -> int:
+        self.line += self.text.count("\n", self.at, match.start())
+        self.at = match.start()
+        return self.line
 
 
 def _signs(text: str) -> Iterator[Mark]:
@@ -312,7 +315,7 @@ def _zero_grades(text: str) -> Iterator[Mark]:
         if text[start : match.start()].strip(" \t:(-"):
             yield Mark(start, match.end(), "negated")
         else:
-            yield Mark(match.start(), _until(text, match.end(), len(text), _LIST_STOP), "negated")
+            yield Mark(match.start(), _until(text, match.end(), match.end() + _LONGEST_ITEM, _LIST_STOP), "negated")
 
 
 # --- what the layout says of tokens -------------------------------------------------------------------------

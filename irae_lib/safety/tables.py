@@ -34,7 +34,7 @@ _DATE = re.compile(
     r"(?:[ ,-]{1,2}\d{4})?|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d{1,2}(?:, ?\d{4})?)"
     r"(?:[ T,]+\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]m)?)?"
 )
-_GAP = re.compile(r" {2,}|\t")
+_MOST_CELLS = 60  # of one row
 _RULE = re.compile(r"[\s|:+=_-]+")
 
 
@@ -80,7 +80,7 @@ class Tables:
         self._add(block)
 
     def _add(self, block: list[Row]) -> None:
-        block = [row for row in block if len(row.boxes) > 1]
+        block = [row for row in block if 1 < len(row.boxes) <= _MOST_CELLS]
         if not block:
             return
         header = None

@@ -132,8 +132,8 @@ _ITEMS = frozenset(("li", "item"))
 _KNOWN = _INLINE | _CELLS | _BLOCKS | _ITEMS | {"col", "colgroup", "img", "input", "label", "option", "select"}
 _ATTRIBUTES = r"(?:\s+[\w:.-]+(?:\s*=\s*(?:\"[^\"<]{0,2000}\"|'[^'<]{0,2000}'|[^\s\"'<>&]{1,200}))?){0,40}"
 _MARKUP = re.compile(
-    r"<!--(?s:.{0,20000}?)-->|<!\[CDATA\[|<[!?][^<>]{0,2000}>"
-    r"|<(?P<silent>script|style)\b[^<>]{0,500}>(?s:.{0,20000}?)</(?P=silent)\s*>"
+    r"<!--(?:[^<]|<(?!!--)){0,20000}?-->|<!\[CDATA\[|<[!?][^<>]{0,2000}>"
+    r"|<(?P<silent>script|style)\b[^<>]{0,500}>(?:[^<]|<(?!script|style)){0,20000}?</(?P=silent)\s*>"
     rf"|(?:<|&lt;)(?P<close>/?)(?P<tag>[A-Za-z][\w:.-]{{0,40}})(?P<attributes>{_ATTRIBUTES})\s*(?P<alone>/?)(?:>|&gt;)"
     r"|&(?:amp;){0,2}(?:[A-Za-z]{2,8}|#\d{1,6}|#[xX][0-9A-Fa-f]{1,5});"
     r"|\\\.br\\|\\r\\n|\\(?:par|line|tab)(?![a-z])|\\u[0-9A-Fa-f]{4}|\\[nrt\"]"
@@ -295,6 +295,7 @@ _OPEN_END = re.compile(
     r"which|that|but|as|than|per|after|before|since|grade|about|up)|[,(/])\s*$",
     re.I,
 )
+_CELLS_IN_LINE = re.compile(r"\S {3,}\S|\|")
 _OWN_LINE = re.compile(r"\s*(?:[-*•·>|#\[(]|\d{1,2}[.)]\s|[A-Za-z][^:.\n]{0,40}:|$)|.*(?:\t|\||\S {3,}\S)")
 
 
@@ -322,7 +323,7 @@ def _continues(lines: list[str], widths: list[int], first: int, i: int) -> bool:
     if not _NARROWEST <= width <= _WIDEST or not widths[i] or _OWN_LINE.match(lines[i]) or "\t" in lines[i - 1]:
         return False
     before = lines[i - 1].rstrip()
-    if before[-1] in ".:;!?|" or re.search(r"\S {3,}\S|\|", before):
+    if before[-1] in ".:;!?|" or _CELLS_IN_LINE.search(before):
         return False
     if _OPEN_END.search(before):
         return True
