@@ -26,7 +26,8 @@ _CELL = re.compile(
     r"|(?P<time>\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]\.?m\b\.?)?)"
     rf"|(?P<number>(?:(?P<sign>[<>~]=?|=) ?)?(?P<low>{NUMBER})(?P<plus>\+)?(?: {{0,3}}(?P<inner>{_UNIT}))?"
     rf"(?: ?(?:-{{1,2}}|to|up to) ?(?P<high>{NUMBER}))?(?: {{0,3}}-?(?P<unit>{_UNIT}))?)(?![\w^])"
-    r"|(?P<flag>(?:hh|ll|h|l|high|low|critical(?:ly)?(?: high| low)?|crit|abnormal|abn|\*+ ?[hl]?|!+|normal(?! range))(?![a-z0-9])[*!]*)"
+    r"|(?P<flag>(?:hh|ll|h|l|high|low|critical(?:ly)?(?: high| low)?|crit|abnormal|abn|"
+    r"\*+ ?[hl]?|!+|normal(?! range))(?![a-z0-9])[*!]*)"
     rf"|(?P<reference>{_REFERENCE})(?![a-z0-9])"
     rf"|(?P<bare>{_UNIT})"
     r"|(?P<word>(?:trend(?:ed|ing)?|results?|levels?|values?|counts?|final)(?![a-z0-9]))"
@@ -86,14 +87,26 @@ def cells(norm: str, start: int, end: int) -> tuple[list[Cell], int]:
             found.append(Cell("flag", first, last, depth, False, text=match["flag"]))
         elif kind == "bare":
             letter = match["bare"] in ("h", "l")
-            found.append(Cell("flag" if letter else "unit", first, last, depth, False, unit=to_unit(match["bare"]), text=match["bare"]))
+            found.append(
+                Cell(
+                    "flag" if letter else "unit",
+                    first,
+                    last,
+                    depth,
+                    False,
+                    unit=to_unit(match["bare"]),
+                    text=match["bare"],
+                )
+            )
         elif kind == "slash":
             found.append(Cell("slash", first, last, depth, False))
         elif kind == "open":
             depth += 1
         elif kind == "close":
             depth, limit = max(0, depth - 1), False
-        limit = kind == "reference" or (limit and kind in ("mark", "word", "number", "unit", "bare") and (depth > 0 or kind == "mark"))
+        limit = kind == "reference" or (
+            limit and kind in ("mark", "word", "number", "unit", "bare") and (depth > 0 or kind == "mark")
+        )
         at = last
     return found, at
 
@@ -101,7 +114,13 @@ def cells(norm: str, start: int, end: int) -> tuple[list[Cell], int]:
 def _number(match: re.Match[str], depth: int, limit: bool) -> Cell:
     low, high = decimal(match["low"]), decimal(match["high"]) if match["high"] else None
     written = match["unit"] or match["inner"] or ""
-    unit = "" if written in _LETTER_UNITS and written not in ("k", "c", "f") else concentration(to_unit(written), match["low"]) if written else ""
+    unit = (
+        ""
+        if written in _LETTER_UNITS and written not in ("k", "c", "f")
+        else concentration(to_unit(written), match["low"])
+        if written
+        else ""
+    )
     interval = high is not None and high > low
     sign = (match["sign"] or "").strip("=~ ")
     return Cell(
@@ -148,13 +167,15 @@ def _fits(cell: Cell, analyte: Analyte) -> bool:
 
 
 def _best(values: list[Cell], row: list[Cell], analyte: Analyte) -> list[Cell]:
-    """The values that fit best: one with its unit or flag beside it before a bare one; several where nothing decides."""
+    """The values that fit best: one beside its unit or flag before a bare one; several where nothing decides."""
     if len(values) == 1 or any(cell.kind in ("date", "slash") for cell in row):
         return values
     scores = []
     for cell in values:
         behind = row[row.index(cell) + 1] if row.index(cell) + 1 < len(row) else None
-        scores.append((cell.unit in analyte.units and bool(cell.unit)) + 2 * (behind is not None and behind.kind == "flag"))
+        scores.append(
+            (cell.unit in analyte.units and bool(cell.unit)) + 2 * (behind is not None and behind.kind == "flag")
+        )
     top = max(scores)
     return [cell for cell, score in zip(values, scores, strict=True) if score == top]
 
@@ -233,7 +254,8 @@ def record_behind(text: str, norm: str, tokens: list[Token], i: int, analyte: An
 
 
 _PLAIN = re.compile(  # a value with no flag and no range beside it
-    rf"[ :=]{{0,3}}{NUMBER}(?: ?(?!h\b|l\b){_UNIT})?(?:[,;]|\.?\s?$|\.?\s(?!(?:hh?|ll?|high|low|crit\w*|abn\w*|{_REFERENCE})\b)[a-z])",
+    rf"[ :=]{{0,3}}{NUMBER}(?: ?(?!h\b|l\b){_UNIT})?(?:[,;]|\.?\s?$|"
+    rf"\.?\s(?!(?:hh?|ll?|high|low|crit\w*|abn\w*|{_REFERENCE})\b)[a-z])",
     re.M,
 )
 _ALIAS = re.compile(r"\s*\([a-z][a-z -]{0,24}\)")
@@ -246,4 +268,6 @@ def _past_alias(norm: str, start: int, end: int) -> int:
 
 
 def _in_capitals(text: str, row: list[Cell]) -> bool:
-    return all(text[cell.start : cell.end].strip().isupper() or len(cell.text) > 1 for cell in row if cell.kind == "flag")
+    return all(
+        text[cell.start : cell.end].strip().isupper() or len(cell.text) > 1 for cell in row if cell.kind == "flag"
+    )

@@ -156,7 +156,9 @@ def _read(text: str, norm: str, tokens: list[Token], i: int, tables: Tables) -> 
     return made
 
 
-def _finding(text: str, token: Token, analyte: Analyte, reading: Reading, series: Series | Record | None) -> Finding | None:
+def _finding(
+    text: str, token: Token, analyte: Analyte, reading: Reading, series: Series | Record | None
+) -> Finding | None:
     low, high, when = reading.low, reading.high, reading.when
     if low is None:
         return None

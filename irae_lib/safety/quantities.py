@@ -168,8 +168,8 @@ _NUMERIC_DATE = re.compile(r"(\d{1,2})[/.](\d{1,2})(?:[/.](\d{2,4}))?")
 def order(dates: list[str]) -> list[Decimal] | None:
     """Dates as days on a common scale; None where the order cannot be known.
 
-    "12/05" may be in May or in December: the reading counts that all the dates allow. Where both are possible, the order
-    is known only if both give the same one.
+    "12/05" may be in May or in December: the reading counts that all the dates allow. Where both are possible, the
+    order is known only if both give the same one.
     """
     parts = [_NUMERIC_DATE.fullmatch(date) for date in dates]
     if not all(parts):

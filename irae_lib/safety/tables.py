@@ -1,19 +1,20 @@
 """Tables of results: rows of cells under a header, found by pipes, tabs or aligned columns.
 
-A header names roles ("Result", "Flag", "Reference range"), dates or analytes. `Tables.record` gives the record of a name
-that stands in a table; without a header the row is read as a record whose cells may come in any order.
+A header names roles ("Result", "Flag", "Reference range"), dates or analytes. `Tables.record` gives the record of a
+name that stands in a table; without a header the row is read as a record whose cells may come in any order.
 """
 
 from __future__ import annotations
 
 import bisect
+import functools
 import re
 from itertools import pairwise
 from typing import NamedTuple
 
 from .lab_records import Cell, Record, assigned, cells
 from .lexicon import Analyte
-from .quantities import order
+from .quantities import MONTH, order
 from .tokens import Token
 
 _ROLES = tuple(
@@ -23,18 +24,27 @@ _ROLES = tuple(
         ("range", r"(?:ref\.?|reference|normal|range|limits?|interval|expected|biological ref)"),
         ("unit", r"(?:units?|uom)"),
         ("flag", r"(?:flags?|abn\w*|interp\w*|ind(?:icator)?|h/l|status|severity)"),
-        ("value", r"(?:results?|values?|your (?:value|result)|reading|measured|findings?|current|today|latest|outcome|level)"),
-        ("name", r"(?:tests?|analyte|component|name|lab\w*|parameter|investigation|observation|exam\w*|item|description|procedure|type|marker|vital)"),
+        (
+            "value",
+            r"(?:results?|values?|your (?:value|result)|reading|measured|findings?|current|today|latest|outcome|level)",
+        ),
+        (
+            "name",
+            r"(?:tests?|analyte|component|name|lab\w*|parameter|investigation|observation|exam\w*|item|description|procedure|type|marker|vital)",
+        ),
         ("date", r"(?:date|time|collected|drawn|performed|day|visit)"),
-        ("other", r"(?:code|loinc|cpt|id|no\.?|number|method|specimen|comments?|notes?|details|site|facility|ordered|provider)"),
+        (
+            "other",
+            r"(?:code|loinc|cpt|id|no\.?|number|method|specimen|comments?|notes?|details|site|facility|ordered|provider)",
+        ),
     )
 )
 _DATE = re.compile(
-    r"(\d{4}-\d\d-\d\d|\d{1,2}[/.]\d{1,2}(?:[/.]\d{2,4})?|\d{1,2}[ -](?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-    r"(?:[ ,-]{1,2}\d{4})?|(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d{1,2}(?:, ?\d{4})?)"
-    r"(?:[ T,]+\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]m)?)?"
+    rf"(\d{{4}}-\d\d-\d\d|\d{{1,2}}[/.]\d{{1,2}}(?:[/.]\d{{2,4}})?|\d{{1,2}}[ -]{MONTH}(?:[ ,-]{{1,2}}\d{{4}})?|"
+    rf"{MONTH} \d{{1,2}}(?:, ?\d{{4}})?)(?:[ t,]+\d{{1,2}}:\d\d(?::\d\d)?(?: ?[ap]m)?)?"
 )
-_MOST_CELLS = 60  # of one row
+_MOST_CELLS, _MOST_ROWS = 60, 400  # of one row; under one header
+_PLAIN_NUMBER = re.compile(r"[<>]?\d+(?:\.\d+)?")
 _RULE = re.compile(r"[\s|:+=_-]+")
 
 
@@ -60,6 +70,7 @@ class Tables:
 
     def __init__(self, text: str, norm: str, tokens: list[Token]):
         self.norm, self.tokens = norm, tokens
+        self._token_starts = [token.start for token in tokens]
         self._rows: list[Row] = []
         self._header: dict[int, Row] = {}  # by start of the row
         self._below: dict[int, list[Row]] = {}  # rows under a header, by the header's start
@@ -90,17 +101,23 @@ class Tables:
                 header = row
             elif header is not None:
                 self._header[row.start] = header
-                self._below.setdefault(header.start, []).append(row)
+                below = self._below.setdefault(header.start, [])
+                if len(below) < _MOST_ROWS:
+                    below.append(row)
 
     def _is_header(self, row: Row) -> bool:
         """Does a row only name what stands below it: roles, dates or analytes, and no value?"""
+        if any(_PLAIN_NUMBER.fullmatch(box.text) for box in row.boxes):
+            return False
         named = [box for box in row.boxes if box.text]
         known = [box for box in named if _role(box.text) or _DATE.fullmatch(box.text.lower()) or self._lab(box)]
-        return len(known) >= 2 and len(known) >= len(named) - 1 and not any(re.fullmatch(r"[<>]?\d+(?:\.\d+)?", b.text) for b in named)
+        return len(known) >= 2 and len(known) >= len(named) - 1
 
     def _lab(self, box: Box) -> Token | None:
         """The laboratory name that a cell holds."""
-        at = bisect.bisect_left(self.tokens, box.start, key=lambda t: t.start)
+        if not box.text:
+            return None
+        at = bisect.bisect_left(self._token_starts, box.start)
         for token in self.tokens[at : at + 3]:
             if token.start >= box.end:
                 return None
@@ -118,7 +135,7 @@ class Tables:
         row = self.row_of(token.start) if self._rows else None
         if row is None:
             return None
-        if row.start in self._below and self._is_header(row):
+        if row.start in self._below:
             return self._column(row, token, analyte)
         own = next((box for box in row.boxes if box.start <= token.start < box.end), None)
         names = [box for box in row.boxes if self._lab(box)]
@@ -179,7 +196,9 @@ class Tables:
         first = assigned([found[0], *rest], analyte, found[0].end)
         if first is None:
             return None
-        record = Record([cell if cell.unit else cell._replace(unit=first.values[0].unit) for cell in found], found[-1].end)
+        record = Record(
+            [cell if cell.unit else cell._replace(unit=first.values[0].unit) for cell in found], found[-1].end
+        )
         record.limits, record.days = first.limits, order(dates) if dates else None
         return record
 
@@ -202,6 +221,7 @@ class Tables:
         return self._ordered(found, dates if all(dates) else [], unit, analyte)
 
 
+@functools.lru_cache(maxsize=2048)
 def _role(text: str) -> str:
     return next((role for role, pattern in _ROLES if pattern.fullmatch(text)), "") if len(text) < 40 else ""
 

@@ -14,6 +14,8 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from .written_numbers import WORDING, WORDING_HINT, wording
+
 _SINGLE = {
     **dict.fromkeys("–—−‐‑‒", "-"),
     **dict.fromkeys("\u00a0\u2007\u2009\u200a\u202f\t\r", " "),
@@ -75,8 +77,8 @@ class View:
         if not text.isascii() or not view.text.isascii():
             view.replace(_special_characters(), _character)
         view.text = view.text.translate(_BREAKS)
-        if _WORDING_HINT.search(view.text):
-            view.replace(_WORDING, _wording)
+        if WORDING_HINT.search(view.text):
+            view.replace(WORDING, wording)
         view.text = _unwrapped(view.text)
         return view
 
@@ -122,12 +124,14 @@ class View:
 
 # --- markup: tags, entities, typed escapes ------------------------------------------------------------------
 
-_INLINE = frozenset("a abbr b big code content em font i ins mark o:p s small span strong sub sup tt u".split())
+_INLINE_TAGS = "a abbr b big code content em font i ins mark o:p s small span strong sub sup tt u"
+_INLINE = frozenset(_INLINE_TAGS.split())
 _CELLS = frozenset(("td", "th"))
-_BLOCKS = frozenset(
+_BLOCK_TAGS = (
     "address article aside blockquote body br caption center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 head "
-    "header hr html list main ol p paragraph pre section table tbody text tfoot thead title tr ul".split()
+    "header hr html list main ol p paragraph pre section table tbody text tfoot thead title tr ul"
 )
+_BLOCKS = frozenset(_BLOCK_TAGS.split())
 _ITEMS = frozenset(("li", "item"))
 _KNOWN = _INLINE | _CELLS | _BLOCKS | _ITEMS | {"col", "colgroup", "img", "input", "label", "option", "select"}
 _ATTRIBUTES = r"(?:\s+[\w:.-]+(?:\s*=\s*(?:\"[^\"<]{0,2000}\"|'[^'<]{0,2000}'|[^\s\"'<>&]{1,200}))?){0,40}"
@@ -199,7 +203,13 @@ _FRACTIONS = "¼½¾" + "".join(chr(code) for code in range(0x2150, 0x215F))
 def _special_characters() -> re.Pattern[str]:
     compatible = "".join(
         chr(code)
-        for code in (*range(0xFB00, 0xFB07), *range(0x2100, 0x214A), *range(0x3371, 0x33E0), 0x2026, *range(0xFF21, 0xFF5B))
+        for code in (
+            *range(0xFB00, 0xFB07),
+            *range(0x2100, 0x214A),
+            *range(0x3371, 0x33E0),
+            0x2026,
+            *range(0xFF21, 0xFF5B),
+        )
         if unicodedata.normalize("NFKC", chr(code)) != chr(code)
     )
     return re.compile(rf" ?[{_FRACTIONS}]|[{_INVISIBLE}{_UNTICKED}{_TICKED}⁄∕{compatible}]")
@@ -221,70 +231,6 @@ def _character(match: re.Match[str]) -> str:
             return part.removeprefix("0")  # "1 1/2" in one character after a digit: 1.5
         return " " * (len(match.group()) - 1) + part
     return unicodedata.normalize("NFKC", character)
-
-
-# --- numbers and wording ------------------------------------------------------------------------------------
-
-_UNITS_BELOW_TEN = "one two three four five six seven eight nine".split()
-_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
-_VALUES = {word: i for i, word in enumerate(_UNITS_BELOW_TEN + _TEENS, 1)} | {
-    word: 20 + 10 * i for i, word in enumerate(_TENS)
-}
-_DIGITS = _VALUES | {"zero": 0, "oh": 0, "a": 1}
-_U, _TEEN, _TEN = ("|".join(words) for words in (_UNITS_BELOW_TEN, _TEENS, _TENS))
-_BELOW_100 = rf"(?:(?:{_TEN})(?:[ -](?:{_U})\b)?|{_TEEN}|{_U})"
-_HUNDREDS = rf"(?:a|{_TEEN}|{_U})[ -]hundred(?:(?: and)?[ -]{_BELOW_100})?"
-_THOUSANDS = rf"(?:a|{_HUNDREDS}|{_BELOW_100})[ -]thousand(?:(?: and)?[ -](?:{_HUNDREDS}|{_BELOW_100}))?"
-_POINT = rf" point (?:(?:{_U}|zero|oh)(?:[ -](?=(?:{_U}|zero|oh)\b)|\b))+"
-_ENZYME_OR_COUNT = r"\s?(?:/\s?(?:mm|ul|mcl|µl|μl|cmm)|cells|iu/l|u/l)"
-_CONCENTRATION = r"\s?(?:iu/l|u/l|units/l|[nµμu]g/l|mcg/l|pg/ml|ng/ml|[nµμup]mol/l|/\s?(?:mm|ul|mcl|µl|μl|cmm)|cells)"
-_WORDING_HINT = re.compile(r"(?i)ty\b|hundred|thousand|point|\b\d{2,3} over|\d['’´ \u00a0\u2009\u202f.]\d{3}| n['’]t|[-−–+]ve\b|\*\*")
-_WORDING = re.compile(
-    rf"(?i:\b(?P<spoken>(?:one|two) (?:{_TEN})(?:[ -](?:{_U}))?|(?:{_TEN})(?:[ -](?:{_U}))?|{_HUNDREDS}|[6-9]\d|[12]\d\d) over "
-    rf"(?P<under>(?:{_TEN})(?:[ -](?:{_U}))?|[3-9]\d|1[0-3]\d)\b(?! (?:second|minute|hour|day|week|month|year)))"
-    rf"|(?i:\b(?P<words>{_THOUSANDS}|{_HUNDREDS}(?:{_POINT})?|(?:{_TEN})(?:[ -](?:{_U})\b)?(?:{_POINT})?|(?:{_TEEN}|{_U}){_POINT})\b)"
-    r"|(?<![\w.,/'’-])(?P<thousands>[1-9]\d{0,2}(?:['’´\u2009\u202f]\d{3})+(?![\d'’]|[.,]\d)"
-    rf"|[1-9]\d{{0,2}}(?:\.\d{{3}})+(?=(?i:{_ENZYME_OR_COUNT}))|[1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}}(?![\d.])"
-    rf"|[1-9](?:[ \u00a0]\d{{3}}){{1,2}}(?=(?i:{_CONCENTRATION}))"
-    rf"|[1-9]\d{{0,2}}(?:[ \u00a0]\d{{3}})*[ \u00a0]000(?=(?i:{_CONCENTRATION}))"
-    rf"|[1-9]\d{{0,2}}[ \u00a0]\d{{3}}(?=(?i:\s?(?:/\s?(?:mm|ul|mcl|µl|μl|cmm)|cells))))"
-    r"|(?P<space> )(?=n['’]t\b)|(?<!\w)(?P<sign>[-−–+])ve\b"
-    r"|(?P<bold>(?<![\d*])\*\*(?=[A-Za-z])|(?<=[A-Za-z:.)])\*\*(?!\*))"
-)
-
-
-def _wording(match: re.Match[str]) -> str | None:
-    kind = match.lastgroup
-    if kind == "under":
-        return f"{_number(match['spoken'])}/{_number(match['under'])}"
-    if kind == "words":
-        return _number(match["words"])
-    if kind == "thousands":
-        return re.sub(r"\D", "", match.group())
-    if kind == "sign":
-        return "positive" if match["sign"] == "+" else "negative"
-    return ""  # the space of "do n't", the stars of bold print
-
-
-def _number(words: str) -> str:
-    """The digits of a number in words: "one hundred and twenty", "ninety eight point six"."""
-    if words.isdigit():
-        return words
-    words, _, decimals = words.lower().replace("-", " ").replace(" and ", " ").partition(" point ")
-    parts = words.split()
-    if len(parts) > 1 and parts[0] in ("one", "two") and parts[1] in _TENS:  # "one thirty over eighty"
-        parts.insert(1, "hundred")
-    total = group = 0
-    for part in parts:
-        if part == "hundred":
-            group *= 100
-        elif part == "thousand":
-            total, group = group * 1000, 0
-        else:
-            group += _DIGITS[part]
-    digits = "".join(str(_DIGITS[word]) for word in decimals.split())
-    return f"{total + group}.{digits}" if digits else str(total + group)
 
 
 # --- hard-wrapped lines -------------------------------------------------------------------------------------

@@ -127,7 +127,14 @@ def test_order_of_dates(dates, last):
 
 
 def test_order_of_sections_and_items_changes_nothing():
-    parts = ["Seizures: No", "[ ] colitis", "PMH: asthma", "ALT\t640\tH\t7-56", "Return precautions: rash", "Nivolumab cycle 4"]
+    parts = [
+        "Seizures: No",
+        "[ ] colitis",
+        "PMH: asthma",
+        "ALT\t640\tH\t7-56",
+        "Return precautions: rash",
+        "Nivolumab cycle 4",
+    ]
     first = review(Case(text="\n".join(parts))).final
     for k in range(1, len(parts)):
         assert review(Case(text="\n".join(parts[k:] + parts[:k]))).final == first

@@ -60,10 +60,63 @@ def test_normalising_never_moves_a_character():
 
 
 PIECES = st.sampled_from(
-    ["<p>", "</p>", "<tr><td>", "</td><td>", "</td></tr>", "<br/>", "<b>", "</b>", "&nbsp;", "&lt;", "&#37;", "\\n", "\\t"]
-    + ["\u200b", "\u00a0", "½", "☐", "ﬁ", "é", "e\u0301", "1'250", "1 250 U/L", "fifty five percent", "do n't", "\n", "\t"]
-    + [" | ", ": ", "No", "ALT 640 U/L (ref 7-56)", "no fever", "diarrhea 8 times a day", "Grade 3 colitis", "nivolumab"]
-    + ["SpO2 85%", "T 38.5 C", "2 L oxygen", "H", "7-56", ". ", ", ", " ", "İ", "\u2028", "[ ]", "(-)", "troponin", "<", "&"]
+    [
+        "<p>",
+        "</p>",
+        "<tr><td>",
+        "</td><td>",
+        "</td></tr>",
+        "<br/>",
+        "<b>",
+        "</b>",
+        "&nbsp;",
+        "&lt;",
+        "&#37;",
+        "\\n",
+        "\\t",
+    ]
+    + [
+        "\u200b",
+        "\u00a0",
+        "½",
+        "☐",
+        "ﬁ",
+        "é",
+        "e\u0301",
+        "1'250",
+        "1 250 U/L",
+        "fifty five percent",
+        "do n't",
+        "\n",
+        "\t",
+    ]
+    + [
+        " | ",
+        ": ",
+        "No",
+        "ALT 640 U/L (ref 7-56)",
+        "no fever",
+        "diarrhea 8 times a day",
+        "Grade 3 colitis",
+        "nivolumab",
+    ]
+    + [
+        "SpO2 85%",
+        "T 38.5 C",
+        "2 L oxygen",
+        "H",
+        "7-56",
+        ". ",
+        ", ",
+        " ",
+        "İ",
+        "\u2028",
+        "[ ]",
+        "(-)",
+        "troponin",
+        "<",
+        "&",
+    ]
 )
 
 
@@ -74,7 +127,12 @@ def test_quotes_are_exact_in_the_note_as_given(note):
         assert note[f.start : f.end] == f.quote and f.quote, f
 
 
-SENTENCES = ["Nivolumab, cycle 4.", "ALT 640 U/L (ref 7-56) & rising.", "Diarrhea 9 times a day.", "Rash <10% of the skin."]
+SENTENCES = [
+    "Nivolumab, cycle 4.",
+    "ALT 640 U/L (ref 7-56) & rising.",
+    "Diarrhea 9 times a day.",
+    "Rash <10% of the skin.",
+]
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)
