@@ -38,12 +38,20 @@ _ANSWER = re.compile(
     rf"(?:(?P<mark>[:=|\t])|(?<=\s)[-–—](?=\s))[ \t|]*"
     rf"(?:(?i:(?P<no>{_NO})|(?P<yes>{_YES}))|(?P<n>[N0])|(?P<y>Y)){_BEHIND}"
 )
-_SPEAKER = r"(?:\[?(?:patient|pt|doctor|dr|guest\w*|nurse|clinician|provider|caregiver)\]?\s*[:-]\s*)?"
-_REPLY = re.compile(
-    rf"\?\s*(?i:{_SPEAKER}(?:(?:um|uh|oh|well|hmm|ah)\b[\s,.]*)*"
-    r"(?:(?P<no>(?:no|nope|nah|none|never|not (?:really|at all|that i)|denie[sd]|negative|neg|absent|"
-    r"i (?:have not|haven't|don't|do not|did not|didn't))\b)|(?P<yes>(?:yes|yeah|yep|yup|correct|i do|i have)\b)))"
+_SPEAKER = (
+    r"(?:\[(?:patient|doctor|guest\w*|nurse|clinician)\]|(?:patient|pt|doctor|dr|guest\w*|nurse|clinician|provider|"
+    r"caregiver)\s*[:-])\s*"
 )
+_REPLY = re.compile(
+    rf"(?:\?\s*(?i:{_SPEAKER})?|\n(?=(?i:{_SPEAKER}))(?i:{_SPEAKER}))(?i:(?:(?:um|uh|oh|well|hmm|ah)\b[\s,.]*)*"
+    r"(?:(?P<no>(?:no|nope|nah|none|never|not (?:really|at all|that i|in|for|since|recently|lately)|denie[sd]|negative|"
+    r"neg|absent|i (?:have not|haven't|don't|do not|did not|didn't))\b)"
+    r"|(?P<yes>(?:yes|yeah|yep|yup|correct|i do|i have)\b)))"
+)
+_OPENER = re.compile(
+    r"(?i:\b(?:any|have you|do you|did you|are you|were you|has (?:he|she|there)|is there|does (?:he|she)|how about)\b)"
+)
+_BARE = re.compile(r"\s*(?:[.,;\n]|$)")
 _NO_DENIAL = re.compile(
     r"\s*,?\s*(?:longer|improvement|change|better|resolution|but|just|except|doubt|response|more than|less than|worse)",
     re.I,
@@ -103,13 +111,16 @@ def _answers(text: str) -> Iterator[Mark]:
 
 
 def _replies(text: str) -> Iterator[Mark]:
-    """A question and its answer: "Any recent seizures? No, I have not."."""
+    """A question and its answer: "Any recent seizures? No, I have not.", or the next turn of a conversation."""
     for match in _REPLY.finditer(text):
         if match["no"] and _NO_DENIAL.match(text, match.end()):
             continue
         start = _back(text, match.start(), ".;?!\n")
-        yield Mark(start, match.start(), "negated" if match["no"] else "current")
-        yield Mark(match.start(), match.end(), "")
+        opener = _OPENER.search(text, start, match.start())
+        asked = text[match.start()] == "?"
+        if opener is not None or (asked and _BARE.match(text, match.end())):
+            yield Mark(start if asked else opener.start(), match.start(), "negated" if match["no"] else "current")
+            yield Mark(match.start(), match.end(), "")
 
 
 def _until(text: str, at: int, limit: int, stop: re.Pattern[str] = _STOP) -> int:
