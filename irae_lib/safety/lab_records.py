@@ -26,7 +26,7 @@ _CELL = re.compile(
     r"|(?P<time>\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]\.?m\b\.?)?)"
     rf"|(?P<number>(?:(?P<sign>[<>~]=?|=) ?)?(?P<low>{NUMBER})(?P<plus>\+)?(?: {{0,3}}(?P<inner>{_UNIT}))?"
     rf"(?: ?(?:-{{1,2}}|to|up to) ?(?P<high>{NUMBER}))?(?: {{0,3}}-?(?P<unit>{_UNIT}))?)(?![\w^])"
-    r"|(?P<flag>(?:hh|ll|h|l|high|low|critical(?:ly)?(?: high| low)?|crit|abnormal|abn|"
+    r"|(?P<flag>(?:hh|ll|h|l|high|low|critical(?:ly)?(?: high| low)?|crit|a(?=\s+[(<]?\d+(?:\.\d+)? ?-)|abnormal|abn|"
     r"\*+ ?[hl]?|!+|normal(?! range))(?![a-z0-9])[*!]*)"
     rf"|(?P<reference>{_REFERENCE})(?![a-z0-9])"
     rf"|(?P<bare>{_UNIT})"
@@ -235,11 +235,11 @@ def record_behind(text: str, norm: str, tokens: list[Token], i: int, analyte: An
     """The record that follows the name at `i` on its line; None where what follows is prose or a plain value."""
     if _PLAIN.match(norm, tokens[i].end):
         return None
-    boundary = next((t for t in tokens[i + 1 : i + 60] if t.kind in _ENDS), None)
+    start = _past_alias(norm, tokens[i].end)
+    boundary = next((t for t in tokens[i + 1 : i + 60] if t.kind in _ENDS and t.start >= start), None)
     if boundary is not None and boundary.kind == "arrow":
         return None
-    end = min(boundary.start if boundary is not None else len(norm), tokens[i].end + 400)
-    start = _past_alias(norm, tokens[i].end, end)
+    end = min(boundary.start if boundary is not None else len(norm), start + 400)
     row, at = cells(norm, start, end)
     flagged = any(cell.kind == "flag" for cell in row)
     if norm[at:end].strip(" ,;.|)]") and not (flagged and _in_capitals(text, row)):
@@ -258,12 +258,13 @@ _PLAIN = re.compile(  # a value with no flag and no range beside it
     rf"\.?\s(?!(?:hh?|ll?|high|low|crit\w*|abn\w*|{_REFERENCE})\b)[a-z])",
     re.M,
 )
-_ALIAS = re.compile(r"\s*\([a-z][a-z -]{0,24}\)")
+_QUALIFIER = r"(?:whole blood|serum|plasma|blood|ser/plas|venous|arterial|total|random|fasting|level)"
+_ALIAS = re.compile(rf"(?:,? {_QUALIFIER}\b){{1,2}}|\s*\([a-z][a-z -]{{0,24}}\)")
 
 
-def _past_alias(norm: str, start: int, end: int) -> int:
+def _past_alias(norm: str, start: int) -> int:
     """Behind a second name in brackets: "ALT (SGPT) 412"."""
-    match = _ALIAS.match(norm, start, end)
+    match = _ALIAS.match(norm, start)
     return match.end() if match else start
 
 

@@ -42,6 +42,8 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
     last: Token | None = None
     for i, token in enumerate(tokens):
         if token.kind in ("lab", "vital"):
+            if last is not None and _repeats(norm, last, token):
+                continue  # "AST (SGOT)"
             if _shares_what_follows(norm, tokens, i):
                 together.append(token)
                 continue
@@ -55,6 +57,11 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
         elif token.cues and "now" in token.cues and last is not None and token.sentence != last.sentence:
             found += _today(text, norm, tokens, i, last)
     return found
+
+
+def _repeats(norm: str, last: Token, token: Token) -> bool:
+    """Is it a second name of the last one, in brackets behind it?"""
+    return last.names == token.names and norm[last.end : token.start].strip() == "(" and norm.startswith(")", token.end)
 
 
 def _shares_what_follows(norm: str, tokens: list[Token], i: int) -> bool:

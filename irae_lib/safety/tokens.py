@@ -87,6 +87,7 @@ _WORD_THINGS = re.compile(
     rf"|(?P<number>(?P<sign>(?!))?(?P<low>{WORD_NUMBER})(?P<plus>(?!))?"
     rf"(?:(?: ?- ?| ?to ?| or )(?P<high>{NUMBER}|{WORD_NUMBER}))?(?: {{0,3}}-?(?P<unit>{UNITS})(?![a-z]))?)"
 )
+_RATIO = re.compile(rf"(?=[a-z]{{1,2}}/)(?:{UNITS})(?![a-z])")
 _LONG_MONTHS = "january february march april june july august september october november december"
 _SHORT_NAMES = "in since from t hr rr k na hb bp plt wbc ef ck g x alt ast"
 _OPENERS = frozenset((*MONTHS, *WORD_VALUE, *_LONG_MONTHS.split(), *_SHORT_NAMES.split()))
@@ -216,8 +217,10 @@ def _phrase(phrase: str, text: str, start: int, end: int) -> Token | None:
 
 
 def _in_compound(norm: str, start: int, end: int) -> bool:
-    """Is a short name only the first part of another word ("K-Dur", "Na-docusate")?"""
-    return end - start <= 2 and norm[end : end + 1] == "-" and norm[end + 1 : end + 2].isalpha()
+    """Is a short name only the first part of a longer word or of a unit ("K-Dur", "mg/dL", "K/uL")?"""
+    if end - start > 2 or norm[end : end + 1] not in ("-", "/"):
+        return False
+    return norm[end + 1 : end + 2].isalpha() if norm[end] == "-" else _RATIO.match(norm, start) is not None
 
 
 def _ends(norm: str, text: str, at: int, mark: str) -> bool:

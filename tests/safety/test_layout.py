@@ -1,6 +1,7 @@
 """Forms, sections, tables and laboratory rows: each line is a note whose right answer a clinician can check."""
 
 import json
+import random
 from decimal import Decimal
 from pathlib import Path
 
@@ -142,3 +143,51 @@ def test_order_of_sections_and_items_changes_nothing():
     first = review(Case(text="\n".join(parts))).final
     for k in range(1, len(parts)):
         assert review(Case(text="\n".join(parts[k:] + parts[:k]))).final == first
+
+
+LABS = [  # name as printed, analyte, value, unit, ranges
+    ("ALT", "alt", "640", "U/L", ("7-56", "7 - 56", "(7-56)", "<56", "[7-56]")),
+    ("AST (SGOT)", "ast", "1120", "U/L", ("10-40", "ref 10-40")),
+    ("Potassium", "potassium", "6.9", "mmol/L", ("3.5-5.1", "(3.5 - 5.1)")),
+    ("Creatinine, Serum", "creatinine", "5.6", "mg/dL", ("0.7-1.3", "(0.70 - 1.30)")),
+    ("Platelets", "platelets", "7", "x10^9/L", ("150-400",)),
+    ("Troponin T", "troponin_t", "850", "ng/L", ("<14", "0-14")),
+]
+FLAGS = ("H", "L", "(H)", "HH", "*", "**", "↑", "H*", "Critical", "")
+
+
+@pytest.mark.parametrize("separator", ["\t", " | ", "   "])
+def test_cells_of_a_row_in_any_order(separator):
+    rng = random.Random(0)
+    for _ in range(150):
+        name, analyte, value, unit, ranges = rng.choice(LABS)
+        cells = [name, *filter(None, (value, unit, rng.choice(ranges), rng.choice(FLAGS)))]
+        rng.shuffle(cells)
+        note = f"Nivolumab.\n{separator.join(cells)}\nFeels tired."
+        found = [f for f in read(Case(text=note)) if f.name == analyte and f.status == "current"]
+        assert [f.value for f in found] == [value], note
+
+
+DATES = ["{d:02}.{m:02}.2026", "2026-{m:02}-{d:02}", "{d} {name} 2026", "{m}/{d}"]
+
+
+@pytest.mark.parametrize("style", ["pipes", "tabs", "spaces", "html"])
+@pytest.mark.parametrize("written", DATES)
+def test_columns_by_date_count_from_the_newest(style, written):
+    rng = random.Random(1)
+    months = {3: "mar", 4: "apr", 5: "may"}
+    for _ in range(20):
+        days = [(3, 17), (4, 14), (5, 22)]
+        values = [str(rng.randrange(30, 1200)) for _ in days]
+        columns = list(zip(days, values, strict=True))
+        rng.shuffle(columns)
+        dates = [written.format(m=m, d=d, name=months[m]) for (m, d), _ in columns]
+        rows = [["Test", *dates], ["ALT", *(value for _, value in columns)], ["AST", *("20" for _ in columns)]]
+        if style == "html":
+            note = "".join("<tr>" + "".join(f"<td>{cell}</td>\n" for cell in row) + "</tr>" for row in rows)
+        elif style == "spaces":
+            note = "\n".join("".join(cell.ljust(14) for cell in row) for row in rows)
+        else:
+            note = "\n".join((" | " if style == "pipes" else "\t").join(row) for row in rows)
+        found = [f.value for f in read(Case(text=f"Nivolumab.\n{note}")) if f.name == "alt" and f.status == "current"]
+        assert found == [values[2]], note
