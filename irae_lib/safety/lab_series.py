@@ -217,12 +217,8 @@ class Series:
         if not self._depth:
             return False
         before = self.tokens[j - 1]
-        if self.readings:
-            return (t.sign in ("<", ">") or t.high != t.low) and (before.kind == "(" or "reference" in before.cues)
-        if before.kind == "(" and j + 2 < len(self.tokens) and self.tokens[j + 1].kind == ")":
-            after = self.tokens[j + 2]  # "pH (7.35-7.45) 7.11": the range comes first
-            return after.kind == "number" and after.start - self.tokens[j + 1].end < 4
-        return False
+        bound = t.sign in ("<", ">") or t.high != t.low
+        return bool(self.readings) and bound and (before.kind == "(" or "reference" in before.cues)
 
     def _number_follows(self, j: int) -> bool:
         """Is the next token a number that can be a value of this analyte?"""

@@ -11,8 +11,10 @@ import re
 from decimal import Decimal
 
 from ..schemas import Finding
+from .lab_records import Record, record_behind, token_of
 from .lab_series import Reading, Series, flag_after, flag_before
 from .lexicon import ANALYTES, VITALS, Analyte
+from .tables import Tables
 from .tokens import Token, changed, make
 
 _PLAUSIBLE = {  # outside, the number is something else ("T 4", "pH 35", "sat 2")
@@ -35,16 +37,19 @@ _PLAUSIBLE = {  # outside, the number is something else ("T 4", "pH 35", "sat 2"
 def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
     """Every lab and vital sign with a number or a flag, in the order of the note."""
     found: list[Finding] = []
+    tables = Tables(text, norm, tokens)
     together: list[Token] = []  # names that share what follows: "AST/ALT", "Na and K"
     last: Token | None = None
     for i, token in enumerate(tokens):
         if token.kind in ("lab", "vital"):
+            if last is not None and _repeats(norm, last, token):
+                continue  # "AST (SGOT)"
             if _shares_what_follows(norm, tokens, i):
                 together.append(token)
                 continue
             made = _pair(text, norm, tokens, i, together)
             if made is None:
-                made = _read(text, norm, tokens, i)
+                made = _read(text, norm, tokens, i, tables)
                 made += [changed(f, name=other.names[0]) for other in together for f in made]
             found += made
             together = []
@@ -52,6 +57,11 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
         elif token.cues and "now" in token.cues and last is not None and token.sentence != last.sentence:
             found += _today(text, norm, tokens, i, last)
     return found
+
+
+def _repeats(norm: str, last: Token, token: Token) -> bool:
+    """Is it a second name of the last one, in brackets behind it?"""
+    return last.names == token.names and norm[last.end : token.start].strip() == "(" and norm.startswith(")", token.end)
 
 
 def _shares_what_follows(norm: str, tokens: list[Token], i: int) -> bool:
@@ -100,12 +110,41 @@ def _second_number(norm: str, tokens: list[Token], j: int) -> bool:
     return norm[tokens[j].end : following.start].strip() in ("and", "&", ",")
 
 
-def _read(text: str, norm: str, tokens: list[Token], i: int) -> list[Finding]:
+def _from_record(text: str, token: Token, analyte: Analyte, record: Record) -> list[Finding]:
+    """One finding for each value of a row; all but those of the newest day are past."""
+    made = []
+    last = max(record.days) if record.days else None
+    for k, cell in enumerate(record.values):
+        when = "" if last is None or record.days[k] == last else "previous"
+        finding = _finding(text, token, analyte, Reading(token_of(cell), when), record)
+        if finding is None:
+            continue
+        start, end = min(token.start, cell.start), max(token.end, cell.end)
+        if "\n" in text[start:end]:  # named in the header of its column
+            start, end = cell.start, cell.end
+        elif not when and len(record.values) == 1:
+            end = max(end, record.end)
+        made.append(changed(finding, start=start, end=end, quote=text[start:end]))
+    return made
+
+
+def _record(text: str, norm: str, tokens: list[Token], i: int, tables: Tables) -> Record | None:
+    """The row that the name at `i` stands in, or that follows it; None for prose."""
+    token, analyte = tokens[i], ANALYTES[tokens[i].names[0]]
+    if analyte.name == "bp" and not norm.startswith((" syst", ", syst"), token.end):
+        return None  # two numbers are one pressure
+    return tables.record(token, analyte) or record_behind(text, norm, tokens, i, analyte)
+
+
+def _read(text: str, norm: str, tokens: list[Token], i: int, tables: Tables) -> list[Finding]:
     """The findings that belong to the name at `i`."""
     token = tokens[i]
     analyte = ANALYTES[token.names[0]]
-    series = Series(norm, tokens, i, analyte)
-    if not series.readings:
+    record = _record(text, norm, tokens, i, tables)
+    if record is not None and (made := _from_record(text, token, analyte, record)):
+        return made
+    series = Series(norm, tokens, i, analyte) if record is None else None
+    if series is None or not series.readings:
         flag = flag_before(norm, tokens, i) or flag_after(tokens, i)
         if not flag or (token.status == "negated" and flag != "normal"):
             return []  # "no troponin rise" is no troponin
@@ -124,7 +163,9 @@ def _read(text: str, norm: str, tokens: list[Token], i: int) -> list[Finding]:
     return made
 
 
-def _finding(text: str, token: Token, analyte: Analyte, reading: Reading, series: Series | None) -> Finding | None:
+def _finding(
+    text: str, token: Token, analyte: Analyte, reading: Reading, series: Series | Record | None
+) -> Finding | None:
     low, high, when = reading.low, reading.high, reading.when
     if low is None:
         return None
@@ -146,7 +187,10 @@ def _finding(text: str, token: Token, analyte: Analyte, reading: Reading, series
         bounds = _PLAUSIBLE.get(analyte.name)
         if bounds and low is not None and not (bounds[0] <= low <= bounds[1] or bounds[0] <= high <= bounds[1]):
             return None
-        if low is None and analyte.missing == "never" and not when and not fields["flag"]:
+        printed = series.limits.get("uln") if series and not when else None
+        if low is None and printed is not None and printed.high and printed.unit == reading.unit:
+            fields["times_uln"] = reading.high / printed.high  # value and limit in one unit, whichever it is
+        elif low is None and analyte.missing == "never" and not when and not fields["flag"]:
             fields["flag"] = "no unit"  # never guessed: ng/L and ng/mL differ a thousandfold
         fields["low"], fields["high"] = low, high
         if not when and series is not None:
@@ -154,7 +198,7 @@ def _finding(text: str, token: Token, analyte: Analyte, reading: Reading, series
                 limit = series.limits.get(name)
                 if limit is not None:
                     fields[name] = standard(getattr(limit, side), limit.unit or reading.unit, analyte)
-            fields["times_uln"] = series.times_uln
+            fields["times_uln"] = series.times_uln or fields.get("times_uln")
         limit = fields.get("uln") or analyte.uln
         if not when and fields.get("times_uln") is None and limit and high is not None:
             fields["times_uln"] = high / limit

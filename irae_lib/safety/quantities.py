@@ -26,7 +26,7 @@ UNITS = (
     r"the (?:uln|upper limit(?: of normal)?|upper normal limit)|"
     r"(?:x|times)[ -]?(?:the )?(?:uln|upper limit(?: of normal)?|upper normal limit|normal)|x[ -]?baseline|"
     r"times baseline|(?:per|a|each|every|/) ?(?:day|24 ?h(?:ours)?)|daily|"
-    r"(?:x ?)?10 ?[\^e*]? ?(?:9 ?/ ?l|3 ?/ ?(?:ul|mcl|mm3)|6 ?/ ?l|12 ?/ ?l)|"
+    r"(?:x ?)?10 ?[\^e*x]? ?(?:9 ?(?:cells)? ?/ ?l|3 ?/ ?(?:ul|mcl|mm3)|6 ?/ ?l|12 ?/ ?l)|"
     r"giga/l|k ?/ ?(?:ul|mcl|mm3)|thousand(?:/(?:ul|mcl|mm3))?|cells/(?:ul|mcl|mm3)|/ ?(?:mm3|mm\^3|ul|mcl|cmm)|"
     r"(?:iu|units?|u|mu|miu|uiu|uu|mciu|mcui|mui|mcu|uui)/(?:ml|l)|ukat/l|"
     r"(?:mg|ug|mcg|ng|pg|g|gm)/(?:dl|ml|l|g|kg(?:/day)?|24 ?h)|(?:mmol|umol|nmol|pmol|meq)/l|mosm/kg|"
@@ -35,10 +35,10 @@ UNITS = (
     r"(?:degrees? ?|° ?|deg ?)?(?:celsius|fahrenheit|c|f)(?=[ .,;)/\n]|$)|bpm|/min|breaths/min|"
     r"days?|d(?=[ .,;)\n]|$)|weeks?|wks?|w(?=[ .,;)\n]|$)|months?|mos?|years?(?:-old| old)?|yrs?|y/?o|hours?|hrs?|"
     r"h(?=[ .,;)\n]|$)|minutes?|"
-    r"mg|mcg|gm?|kg|lbs?|pounds|ml|cm|mm|cycles?|doses?|infusions?|courses?|k(?=[ .,;)/\n]|$)"
+    r"mg|mcg|meq|gm?|kg|lbs?|pounds|ml|cm|mm|cycles?|doses?|infusions?|courses?|k(?=[ .,;)/\n]|$)"
 )
 _UNIT_OF = {
-    "x10^9/l": ("10^9/l", "109/l", "10e9/l", "10*9/l", "giga/l"),
+    "x10^9/l": ("10^9/l", "109/l", "10e9/l", "10*9/l", "10x9/l", "10x9cells/l", "giga/l"),
     "k/ul": (
         "10^3/ul",
         "103/ul",
@@ -110,7 +110,7 @@ TIME_UNITS = frozenset(("days", "weeks", "months", "years", "hours"))
 # Units that make a number something else than a laboratory value.
 FOREIGN = (
     TIME_UNITS
-    | {"age", "mg", "mcg", "mg/kg", "mg/kg/day", "ml", "kg", "lb", "lbs", "pounds", "cm", "mm"}
+    | {"age", "mg", "mcg", "meq", "mg/kg", "mg/kg/day", "ml", "kg", "lb", "lbs", "pounds", "cm", "mm"}
     | {f"{word}{s}" for word in ("cycle", "dose", "infusion", "course") for s in ("", "s")}
 )
 
@@ -126,6 +126,11 @@ def unit(text: str) -> str:
     if "baseline" in plain:
         return "xbaseline"
     return _UNIT.get(plain, plain)
+
+
+def concentration(unit: str, number: str) -> str:
+    """mEq beside a fraction is the sloppy form of mEq/L; beside a whole number it is a dose."""
+    return "meq/l" if unit == "meq" and "." in number else unit
 
 
 def decimal(text: str) -> Decimal:
@@ -155,3 +160,34 @@ def ordinal(text: str) -> Decimal | None:
     else:
         return None
     return Decimal(year * 372 + month * 31 + day)
+
+
+_NUMERIC_DATE = re.compile(r"(\d{1,2})[/.](\d{1,2})(?:[/.](\d{2,4}))?")
+
+
+def order(dates: list[str]) -> list[Decimal] | None:
+    """Dates as days on a common scale; None where the order cannot be known.
+
+    "12/05" may be in May or in December: the reading counts that all the dates allow. Where both are possible, the
+    order is known only if both give the same one.
+    """
+    parts = [_NUMERIC_DATE.fullmatch(date) for date in dates]
+    if not all(parts):
+        days = [ordinal(date) for date in dates]
+        return None if None in days else days
+    readings = [
+        [_day(int(match[day]), int(match[month]), match[3]) for match in parts] for month, day in ((1, 2), (2, 1))
+    ]
+    known = [reading for reading in readings if None not in reading]
+    return known[0] if known and all(_ranks(reading) == _ranks(known[0]) for reading in known) else None
+
+
+def _day(day: int, month: int, year: str | None) -> Decimal | None:
+    if not (1 <= day <= 31 and 1 <= month <= 12):
+        return None
+    full = int(year) if year else 0
+    return Decimal((full + 2000 if 0 < full < 100 else full) * 372 + month * 31 + day)
+
+
+def _ranks(days: list[Decimal]) -> list[int]:
+    return sorted(range(len(days)), key=days.__getitem__)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from .context import assign
 from .labs import lab_findings
+from .layout import Layout, impose, mute_answers
 from .stated_grades import grade_findings
+from .text import View
 from .tokens import Token, changed, make, scan
 from .vitals_and_stools import loose_vitals, stool_findings
 
@@ -27,15 +29,6 @@ _ANSWER = re.compile(
     r'"(?:irae_detected|affected_systems|overall_severity|urgency|likelihood|causality|evidence|actions|reasoning)"\s{0,5}:\s{0,5}'
     r'(?:"(?:[^"\\\n]|\\.){0,600}"|\[[^\[\]\n]{0,1200}\]|\{[^{}\n]{0,100}\}|true|false|null)'
 )
-_HEADING = re.compile(r"[\s\-*#\d.]*([A-Za-z][A-Za-z /&'()-]{1,48}):")
-_SECTION = {
-    "historical": re.compile(
-        r"\b(?:pmh\w*|past (?:medical|surgical|history)|medical history|history of past|background|comorbidit\w+|hx|"
-        r"previous history)\b",
-        re.I,
-    ),
-    "family": re.compile(r"\bfamily (?:history|hx)\b|\bfhx?\b|^family$", re.I),
-}
 _SEVERITY = {"severity_mild": "mild", "severity_moderate": "moderate", "severity_severe": "severe"}
 _STABLE = re.compile(
     r"[^.;\n]{0,40}\b(?:unchanged (?:for|since)|for (?:\d+|many|several|two|three|four|five) years|since childhood|"
@@ -50,7 +43,8 @@ def read(case: Case) -> tuple[Finding, ...]:
         Findings whose `quote` is `case.text[start:end]`; `status` tells current from negated, historical, family,
         hypothetical and planned. Negated and historical findings are returned too, so that a reader sees them.
     """
-    text = case.text
+    view = View.of(case.text)
+    text = view.text
     masked = _without_answers(text)
     norm, tokens = scan(masked)
     _statuses(masked, norm, tokens)
@@ -62,7 +56,13 @@ def read(case: Case) -> tuple[Finding, ...]:
     found = _completed(_promoted(found))
     found.sort(key=lambda f: (f.start, f.end, f.name))
     found = _resolved(found)
-    return tuple(found)
+    return tuple(found) if text == case.text else tuple(_in_original(case.text, view, f) for f in found)
+
+
+def _in_original(text: str, view: View, finding: Finding) -> Finding:
+    """The finding at its place in the note as it was given."""
+    start, end = view.span(finding.start, finding.end)
+    return changed(finding, start=start, end=end, quote=text[start:end])
 
 
 def _without_answers(text: str) -> str:
@@ -71,31 +71,15 @@ def _without_answers(text: str) -> str:
 
 
 def _statuses(text: str, norm: str, tokens: list[Token]) -> None:
-    section, first, line = "", 0, -1
+    """The status of every token: from the words of its sentence, then from its section and its form."""
+    layout = Layout(text)
+    mute_answers(tokens, layout.marks)
+    first = 0
     for i, token in enumerate(tokens):
         if token.kind == "end" or i == len(tokens) - 1:
-            start = tokens[first].start
-            newline = text.rfind("\n", line + 1, start)
-            if newline >= 0 or first == 0:  # a heading can only stand at the start of a line
-                line = max(newline, line)
-                section = _section(text, start, section)
-            assign(norm, tokens[first : i + 1], section)
+            assign(norm, tokens[first : i + 1], layout.section(tokens[first].start))
             first = i + 1
-
-
-def _section(text: str, at: int, section: str) -> str:
-    """The status that the heading of this line gives to what follows: "PMH:", "Family history:"."""
-    line = text.rfind("\n", 0, at) + 1
-    heading = _HEADING.match(text, line)
-    if heading is None:  # a heading speaks for its own line and for the bullets below it
-        return section if text[line : line + 4].lstrip()[:1] in ("-", "*", "•") else ""
-    words = heading[1]
-    if len(words.split()) > 4:
-        return section
-    for status in ("family", "historical"):
-        if _SECTION[status].search(words) and "oncolog" not in words.lower():
-            return status
-    return ""
+    impose(norm, tokens, layout)
 
 
 def _named(text: str, norm: str, tokens: list[Token]) -> list[Finding]:

@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from ..schemas import Finding
 from .lexicon import Meaning, meanings, phrase_patterns
-from .quantities import MONTH, MONTHS, NUMBER, UNITS, WORD_NUMBER, WORD_VALUE, decimal, ordinal
+from .quantities import MONTH, MONTHS, NUMBER, UNITS, WORD_NUMBER, WORD_VALUE, concentration, decimal, ordinal
 from .quantities import unit as to_unit
+from .text import normalise
 
 _DEFAULTS = {name: field.default for name, field in Finding.model_fields.items() if not field.is_required()}
 _FIELDS = set(Finding.model_fields)
@@ -40,45 +41,6 @@ def _built(values: dict) -> Finding:
     _set(finding, "__pydantic_extra__", None)
     _set(finding, "__pydantic_private__", None)
     return finding
-
-
-_SINGLE = {
-    **dict.fromkeys("–—−‐‑‒", "-"),
-    **dict.fromkeys("\u00a0\u2007\u2009\u200a\u202f\t\r", " "),
-    **dict.fromkeys("µμ", "u"),
-    **dict.fromkeys("≥＞", ">"),
-    **dict.fromkeys("≤＜", "<"),
-    **dict.fromkeys("’‘`", "'"),
-    **dict.fromkeys("“”", '"'),
-    **dict.fromkeys("éèêë", "e"),
-    **dict.fromkeys("öóòô", "o"),
-    **dict.fromkeys("üúùû", "u"),
-    **dict.fromkeys("áàâä", "a"),
-    **dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹₀₁₂₃₄₅₆₇₈₉", "01234567890123456789", strict=True)),
-    **dict(zip("０１２３４５６７８９", "0123456789", strict=True)),
-    "×": "x",
-    "β": "b",
-    "ß": "s",
-    "→": "¬",
-    "⇒": "¬",
-    "➔": "¬",
-    "↑": "h",
-    "↓": "l",
-    "º": "°",
-    "，": ",",
-    "．": ".",
-    "：": ":",
-    "‹": "<",
-}
-_TABLE = str.maketrans(_SINGLE)
-
-
-def normalise(text: str) -> str:
-    """The text in lower case with look-alikes unified, character for character (same length)."""
-    lower = text.lower()
-    if len(lower) != len(text):  # a few capitals become two characters; keep those as they are
-        lower = "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
-    return lower.translate(_TABLE)
 
 
 class Token:
@@ -112,7 +74,7 @@ def _pattern() -> re.Pattern[str]:
         rf"|(?P<odd>(?<![a-z0-9])(?:{others})(?![a-z0-9]))"
         r"|(?P<arrow>-{1,3}>|={1,2}>|¬)"
         rf"|(?P<number>(?<![\d.])(?P<sign>[<>~+=]{{1,2}} ?)?(?P<low>{NUMBER})"
-        rf"(?P<plus>\+)?(?:(?: ?- ?| ?to ?| or )(?P<high>{any_number}))?(?: ?-?(?P<unit>{UNITS})(?![a-z]))?)"
+        rf"(?P<plus>\+)?(?:(?: ?- ?| ?to ?| or )(?P<high>{any_number}))?(?: {{0,3}}-?(?P<unit>{UNITS})(?![a-z]))?)"
         r"|(?P<mark>\n|\.(?=\s|$)|[;,:()!?\[\]|/=])"
     )
 
@@ -123,8 +85,9 @@ _WORD_THINGS = re.compile(
     r"|(?P<year>(?:in|since|from) (?:19|20)\d\d(?!\d))"
     r"|(?P<glued>(?:t|hr|rr|k|na|hb|bp|plt|wbc|ef|ck|g|x|alt|ast)(?=\d))"
     rf"|(?P<number>(?P<sign>(?!))?(?P<low>{WORD_NUMBER})(?P<plus>(?!))?"
-    rf"(?:(?: ?- ?| ?to ?| or )(?P<high>{NUMBER}|{WORD_NUMBER}))?(?: ?-?(?P<unit>{UNITS})(?![a-z]))?)"
+    rf"(?:(?: ?- ?| ?to ?| or )(?P<high>{NUMBER}|{WORD_NUMBER}))?(?: {{0,3}}-?(?P<unit>{UNITS})(?![a-z]))?)"
 )
+_RATIO = re.compile(rf"(?=[a-z]{{1,2}}/)(?:{UNITS})(?![a-z])")
 _LONG_MONTHS = "january february march april june july august september october november december"
 _SHORT_NAMES = "in since from t hr rr k na hb bp plt wbc ef ck g x alt ast"
 _OPENERS = frozenset((*MONTHS, *WORD_VALUE, *_LONG_MONTHS.split(), *_SHORT_NAMES.split()))
@@ -151,6 +114,8 @@ def scan(text: str) -> tuple[str, list[Token]]:
             token = None
             if found is not None and not (start and norm[start - 1].isdigit()):
                 token = _phrase(norm[start : found.end()], text, start, found.end())
+            if token is not None and token.kind == "lab" and _in_compound(norm, start, found.end()):
+                continue  # the K of "K-Dur"
             if token is not None:
                 after = found.end()
             elif word in _OPENERS and (other := _WORD_THINGS.match(norm, start)) is not None:
@@ -174,7 +139,7 @@ def scan(text: str) -> tuple[str, list[Token]]:
                 continue
             token = Token(mark, start, end)
         elif group == "number":
-            if start and norm[start - 1].isalpha() and glue != start:
+            if start and norm[start - 1].isalpha() and glue != start and norm[start].isdigit():
                 continue  # the 4 of "cd4"
             token, after = _number(match), end
         else:
@@ -209,7 +174,7 @@ def _number(match: re.Match[str]) -> Token:
     token.high = decimal(high) if high else token.low
     token.sign = sign.strip() if sign else ""
     token.detail = plus or ""
-    token.unit = to_unit(unit) if unit else ""
+    token.unit = concentration(to_unit(unit), low) if unit else ""
     return token
 
 
@@ -247,6 +212,13 @@ def _phrase(phrase: str, text: str, start: int, end: int) -> Token | None:
     if cues:
         token.cues = cues
     return token
+
+
+def _in_compound(norm: str, start: int, end: int) -> bool:
+    """Is a short name only the first part of a longer word or of a unit ("K-Dur", "mg/dL", "K/uL")?"""
+    if end - start > 2 or norm[end : end + 1] not in ("-", "/"):
+        return False
+    return norm[end + 1 : end + 2].isalpha() if norm[end] == "-" else _RATIO.match(norm, start) is not None
 
 
 def _ends(norm: str, text: str, at: int, mark: str) -> bool:

@@ -7,7 +7,6 @@ import pytest
 from irae_lib import Case, read
 from irae_lib.safety.chart import exposure
 from irae_lib.safety.lexicon import ANALYTES, DRUGS, meanings
-from irae_lib.safety.tokens import normalise
 
 
 def named(text: str, name: str) -> list:
@@ -217,11 +216,6 @@ def test_look_alikes_are_no_checkpoint_inhibitors(name):
 def test_stated_grades(text, name, grade):
     found = [f for f in named(text, name) if f.kind == "grade"]
     assert (found[0].value if found else None) == grade
-
-
-def test_normalising_never_moves_a_character():
-    text = "İstanbul – µmol/L ≥ 5 × 10⁹ “x” ﬁ ẞ\u2028 ALT"
-    assert len(normalise(text)) == len(text)
 
 
 def test_tables_hold_together():

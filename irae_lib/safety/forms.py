@@ -1,0 +1,191 @@
+"""Form answers: spans of a note whose status the form gives, whatever the words around them.
+
+"Seizures: No", "Rash | none", "Any fever? No.", "[ ] colitis", "(-) jaundice", "Grade 0 rash", "risks include seizure".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import groupby, zip_longest
+from typing import NamedTuple
+
+_RISKS = re.compile(
+    r"\b(?:risks?|side effects?|adverse (?:effects|reactions|events)|complications|toxicities)\b[^.;:\n]{0,60}?"
+    r"\b(?:(?:can|may|could|might) (?:include|be|cause)|includ(?:e|ing)|such as|like)\b[^.;\n]*",
+    re.I,
+)
+_FACT = re.compile(
+    r"\b(?:had|has|have|experienced|developed|suffered|reports?|reported|noted|ongoing|with|his|her)\b", re.I
+)
+
+
+class Mark(NamedTuple):
+    """A span whose status the form gives: negated, current or hypothetical; or an answer word, status ""."""
+
+    start: int
+    end: int
+    status: str
+
+
+_NO = r"(?:no|none|nil|not present|absent|denie[sd]|denying|negative|neg|nope|never|not reported|not seen|n/a)"
+_YES = r"(?:yes|present|positive|pos|ongoing|true)"
+_BEHIND = (
+    r"(?=\s*(?:[.,;|)\n]|$|\t)|\s{2,}|\s*[\[(][-+ xX_]?[\])]|\s+(?:at (?:this|the) (?:time|moment)|currently|today|"
+    r"reported|noted|seen|since|known|for now|[A-Z][A-Za-z /()-]{1,40}?[:?=]))"
+)
+_ANSWER = re.compile(
+    rf"(?:(?P<mark>[:=|\t])|(?<=\s)[-–—](?=\s))[ \t|]*"
+    rf"(?:(?i:(?P<no>{_NO})|(?P<yes>{_YES}))|(?P<n>[N0])|(?P<y>Y)){_BEHIND}"
+)
+_SPEAKER = (
+    r"(?:\[(?:patient|doctor|guest\w*|nurse|clinician)\]|(?:patient|pt|doctor|dr|guest\w*|nurse|clinician|provider|"
+    r"caregiver)\s*[:-])\s*"
+)
+_REPLY = re.compile(
+    rf"(?:\?\s*(?i:{_SPEAKER})?|\n(?=(?i:{_SPEAKER}))(?i:{_SPEAKER}))(?i:(?:(?:um|uh|oh|well|hmm|ah)\b[\s,.]*)*"
+    r"(?:(?P<no>(?:no|nope|nah|none|never|not (?:really|at all|that i|in|for|since|recently|lately)|denie[sd]|negative|"
+    r"neg|absent|i (?:have not|haven't|don't|do not|did not|didn't))\b)"
+    r"|(?P<yes>(?:yes|yeah|yep|yup|correct|i do|i have)\b)))"
+)
+_OPENER = re.compile(
+    r"(?i:\b(?:any|have you|do you|did you|are you|were you|has (?:he|she|there)|is there|does (?:he|she)|how about)\b)"
+)
+_BARE = re.compile(r"\s*(?:[.,;\n]|$)")
+_NO_DENIAL = re.compile(
+    r"\s*,?\s*(?:longer|improvement|change|better|resolution|but|just|except|doubt|response|more than|less than|worse)",
+    re.I,
+)
+_BOX = re.compile(r"\[(?P<empty>[ _]{0,3})\]|\[(?P<tick>[xX*✓])\]|(?<![A-Za-z])\((?P<round>[xX ])\)(?=\s?[A-Za-z])")
+_OPTION = re.compile(r"\s*(?P<no>no|none|n|absent|never)\b|\s*(?P<yes>yes|y|present)\b", re.I)
+_SIGN = re.compile(r"(?<![\w)])\(\s?(?:(?P<minus>[-−–])|(?P<plus>\+))\s?\)")
+_GRADE_0 = re.compile(r"\b(?:grade|gr\.?|g)[ :=]{0,2}0\b(?!\.?\d|/|-\d)", re.I)
+_LONGEST_ITEM = 160  # characters
+_LETTER_FOLLOWS = re.compile(r" ?[A-Za-z]")
+_BEHIND_ITEM = re.compile(r"(?<=[A-Za-z)]) ?$")
+_STOP = re.compile(r"[.;\n|\t](?:\s|$)|\n|\t|\|")
+_ITEM_STOP = re.compile(r"[;\n|\t]|\.(?:\s|$)")
+_LIST_STOP = re.compile(r"[.;,\n|]")
+_VERB = re.compile(
+    r"\b(?:has|have|had|is|was|with|reports?|presents?|developed|noted|continues|on|since|and then)\b", re.I
+)
+_HINT = re.compile(r"[:=|\t?]|\s[-–—]\s|\[|\(\s?[-+−–xX ]|(?i:\bgr?(?:ade)?\W{0,2}0)")
+
+
+def form_marks(text: str) -> list[Mark]:
+    """Every span whose status is given by a form, in order of its start."""
+    marks = [
+        Mark(m.start(), m.end(), "hypothetical") for m in _RISKS.finditer(text) if not _FACT.search(_before(text, m))
+    ]
+    if _HINT.search(text):
+        for reader in (_answers, _replies, _boxes, _signs, _zero_grades):
+            marks += reader(text)
+    return sorted(marks)
+
+
+def _before(text: str, match: re.Match[str]) -> str:
+    return text[_back(text, match.start(), ".;\n") : match.start()]
+
+
+def _back(text: str, at: int, stops: str) -> int:
+    """The start of the segment that ends at `at`: behind the last of `stops`, or the farthest an item reaches."""
+    lowest = max(0, at - _LONGEST_ITEM)
+    return max((text.rfind(stop, lowest, at) + 1 for stop in stops), default=0) or lowest
+
+
+def _answers(text: str) -> Iterator[Mark]:
+    """Behind a colon, an equals sign, a dash or a cell border: "Seizures: No", "Rash | none", "Fever - denied"."""
+    last = 0
+    for match in _ANSWER.finditer(text):
+        end = match.start()
+        if text[end - 1 : end] in ("|", "\t"):
+            end -= 1
+        start = max(_back(text, end, ".;:?=|\t\n"), last)
+        label = text[start:end]
+        if "," in label and (match["mark"] not in (":", "=") or _VERB.search(label)):
+            start += label.rfind(",") + 1
+        last = match.end()
+        if label.strip():
+            yield Mark(start, end, "negated" if match["no"] or match["n"] else "current")
+            yield Mark(match.start(), match.end(), "")
+
+
+def _replies(text: str) -> Iterator[Mark]:
+    """A question and its answer: "Any recent seizures? No, I have not.", or the next turn of a conversation."""
+    for match in _REPLY.finditer(text):
+        if match["no"] and _NO_DENIAL.match(text, match.end()):
+            continue
+        start = _back(text, match.start(), ".;?!\n")
+        opener = _OPENER.search(text, start, match.start())
+        asked = text[match.start()] == "?"
+        if opener is not None or (asked and _BARE.match(text, match.end())):
+            yield Mark(start if asked else opener.start(), match.start(), "negated" if match["no"] else "current")
+            yield Mark(match.start(), match.end(), "")
+
+
+def _until(text: str, at: int, limit: int, stop: re.Pattern[str] = _STOP) -> int:
+    match = stop.search(text, at, limit)
+    return match.start() if match else limit
+
+
+def _boxes(text: str) -> Iterator[Mark]:
+    """Ticked and unticked boxes, before what they speak of or behind it, and "[ ] yes [x] no" behind a question."""
+    for _, group in groupby(_BOX.finditer(text), key=_LineCounter(text)):
+        boxes = list(group)
+        line_end = text.find("\n", boxes[-1].end())
+        line_end = line_end if line_end >= 0 else len(text)
+        behind = not text[boxes[-1].end() : line_end].strip(" .|\t") and _BEHIND_ITEM.search(
+            text, max(0, boxes[0].start() - 2), boxes[0].start()
+        )
+        label = None  # the first box of the options being read
+        for box, following in zip_longest(boxes, boxes[1:]):
+            end = _until(text, box.end(), following.start() if following else line_end, _ITEM_STOP)
+            ticked = (box["tick"] or box["round"] or " ").strip() != ""
+            option = _OPTION.match(text, box.end(), end)
+            if option is not None:
+                label = label or box
+                yield Mark(box.start(), end, "")
+                if ticked:
+                    start = _back(text, label.start(), ".;\n|\t]")
+                    yield Mark(start, label.start(), "negated" if option["no"] else "current")
+                continue
+            label = None
+            if not ticked and behind:
+                yield Mark(_back(text, box.start(), ".;\n|\t],"), box.start(), "negated")
+            elif not ticked:
+                yield Mark(box.end(), end, "negated")
+
+
+class _LineCounter:
+    """The number of the line of each match, for matches in order."""
+
+    def __init__(self, text: str):
+        self.text, self.at, self.line = text, 0, 0
+
+    def __call__(self, match: re.Match[str]) -> int:
+        self.line += self.text.count("\n", self.at, match.start())
+        self.at = match.start()
+        return self.line
+
+
+def _signs(text: str) -> Iterator[Mark]:
+    """(+) and (-), before a list ("(-) jaundice, diplopia") or behind one item ("jaundice (-), rash (+)")."""
+    signs = list(_SIGN.finditer(text))
+    for i, sign in enumerate(signs):
+        following = signs[i + 1].start() if i + 1 < len(signs) else len(text)
+        end = _until(text, sign.end(), following)
+        status = "negated" if sign["minus"] else "current"
+        if _LETTER_FOLLOWS.match(text, sign.end()):
+            yield Mark(sign.end(), end, status)
+        else:
+            yield Mark(_back(text, sign.start(), ".;,\n|\t:)"), sign.start(), status)
+
+
+def _zero_grades(text: str) -> Iterator[Mark]:
+    """ "Diarrhea Grade 0" and "Grade 0 diarrhea" say that there is none."""
+    for match in _GRADE_0.finditer(text):
+        start = _back(text, match.start(), ".;,\n|")
+        if text[start : match.start()].strip(" \t:(-"):
+            yield Mark(start, match.end(), "negated")
+        else:
+            yield Mark(match.start(), _until(text, match.end(), match.end() + _LONGEST_ITEM, _LIST_STOP), "negated")

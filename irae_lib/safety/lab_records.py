@@ -1,0 +1,274 @@
+"""Laboratory rows as records: which number of a row is the value, which the limits, which an older value.
+
+A row is a name and cells in any order: value, unit, flag, range, date. `Record.parse` reads the cells with one grammar
+and takes the assignment of cells to roles that fits best; an interval is never the value where a single number stands.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import NamedTuple
+
+from .lexicon import Analyte
+from .quantities import FOREIGN, MONTH, NUMBER, UNITS, concentration, decimal, order
+from .quantities import unit as to_unit
+from .tokens import Token
+
+_UNIT = rf"(?:{UNITS})(?![a-z])"
+_REFERENCE = (
+    r"(?:ref(?:erence)?|normal|range|uln|upper limit(?: of normal)?|limits?|interval|nl|nr|rr|expected|cut-?off|"
+    r"male|female|men|women|adults?|m(?=:? ?\d)|f(?=:? ?\d))"
+)
+_CELL = re.compile(
+    rf"(?P<date>\d{{4}}-\d\d-\d\d|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}}|\d{{1,2}}/\d{{1,2}}(?=[ :,)]{{1,3}}[<>]?\d|\)|$)"
+    rf"|\d{{1,2}}(?:st|nd|rd|th)?[ -]{MONTH}(?:[ ,-]{{1,2}}\d{{4}})?|{MONTH} \d{{1,2}}(?:, ?\d{{4}})?)(?![\w/])"
+    r"|(?P<time>\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]\.?m\b\.?)?)"
+    rf"|(?P<number>(?:(?P<sign>[<>~]=?|=) ?)?(?P<low>{NUMBER})(?P<plus>\+)?(?: {{0,3}}(?P<inner>{_UNIT}))?"
+    rf"(?: ?(?:-{{1,2}}|to|up to) ?(?P<high>{NUMBER}))?(?: {{0,3}}-?(?P<unit>{_UNIT}))?)(?![\w^])"
+    r"|(?P<flag>(?:hh|ll|h|l|high|low|critical(?:ly)?(?: high| low)?|crit|a(?=\s+[(<]?\d+(?:\.\d+)? ?-)|abnormal|abn|"
+    r"\*+ ?[hl]?|!+|normal(?! range))(?![a-z0-9])[*!]*)"
+    rf"|(?P<reference>{_REFERENCE})(?![a-z0-9])"
+    rf"|(?P<bare>{_UNIT})"
+    r"|(?P<word>(?:trend(?:ed|ing)?|results?|levels?|values?|counts?|final)(?![a-z0-9]))"
+    r"|(?P<open>[(\[])|(?P<close>[)\]])|(?P<slash>/)|(?P<mark>[\s:=|,;]+|-(?= ))"
+)
+_LETTER_UNITS = frozenset(("h", "l", "d", "w", "k", "c", "f"))
+_FLAGS = {"h": "high", "l": "low", "n": "normal"}
+_MOST = 24  # values of one row
+
+
+class Cell(NamedTuple):
+    """A piece of a row: `kind` is number, interval, flag, unit or date; `depth` counts open brackets."""
+
+    kind: str
+    start: int
+    end: int
+    depth: int
+    limit: bool  # announced as a limit: "ref", "normal", "M", "F"
+    low: Decimal | None = None
+    high: Decimal | None = None
+    sign: str = ""
+    unit: str = ""
+    text: str = ""
+
+
+class Record:
+    """The values of one name, with what the row prints beside them: limits, flag, days."""
+
+    times_uln: Decimal | None = None
+
+    def __init__(self, values: list[Cell], end: int):
+        self.values = values
+        self.limits: dict[str, Token] = {}
+        self.flag = ""
+        self.end = end
+        self.days: list[Decimal] | None = None  # of the values, where the row gives them in a known order
+
+
+def cells(norm: str, start: int, end: int) -> tuple[list[Cell], int]:
+    """The cells between two offsets, and how far the grammar of a row went."""
+    found: list[Cell] = []
+    depth, at, limit = 0, start, False
+    while at < end:
+        match = _CELL.match(norm, at, end)
+        if match is None or match.end() == at:
+            break
+        kind, first, last = match.lastgroup, match.start(), match.end()
+        if match["number"] is not None:
+            cell = _number(match, depth, limit)
+            found.append(cell)
+            if match["unit"] in ("h", "l") or (match["unit"] is None and match["inner"] in ("h", "l")):
+                letter = match["unit"] or match["inner"]
+                found.append(Cell("flag", last - 1, last, depth, False, text=letter))
+        elif kind == "date":
+            found.append(Cell("date", first, last, depth, False, text=match["date"]))
+        elif kind == "flag":
+            found.append(Cell("flag", first, last, depth, False, text=match["flag"]))
+        elif kind == "bare":
+            letter = match["bare"] in ("h", "l")
+            found.append(
+                Cell(
+                    "flag" if letter else "unit",
+                    first,
+                    last,
+                    depth,
+                    False,
+                    unit=to_unit(match["bare"]),
+                    text=match["bare"],
+                )
+            )
+        elif kind == "slash":
+            found.append(Cell("slash", first, last, depth, False))
+        elif kind == "open":
+            depth += 1
+        elif kind == "close":
+            depth, limit = max(0, depth - 1), False
+        limit = kind == "reference" or (
+            limit and kind in ("mark", "word", "number", "unit", "bare") and (depth > 0 or kind == "mark")
+        )
+        at = last
+    return found, at
+
+
+def _number(match: re.Match[str], depth: int, limit: bool) -> Cell:
+    low, high = decimal(match["low"]), decimal(match["high"]) if match["high"] else None
+    written = match["unit"] or match["inner"] or ""
+    unit = (
+        ""
+        if written in _LETTER_UNITS and written not in ("k", "c", "f")
+        else concentration(to_unit(written), match["low"])
+        if written
+        else ""
+    )
+    interval = high is not None and high > low
+    sign = (match["sign"] or "").strip("=~ ")
+    return Cell(
+        "interval" if interval else "code" if high is not None else "number",
+        match.start("low") if sign == "" else match.start(),
+        max(match.end("low"), match.end("high")) if written in ("h", "l") else match.end(),
+        depth,
+        limit,
+        low,
+        high if interval else low,
+        sign,
+        unit,
+        match.group(),
+    )
+
+
+def assigned(row: list[Cell], analyte: Analyte, end: int) -> Record | None:
+    """The record that fits a row best; None where no cell can be the value."""
+    numbers = [cell for cell in row if cell.kind == "number" and _fits(cell, analyte)]
+    intervals = [cell for cell in row if cell.kind == "interval"]
+    plain = [cell for cell in numbers if not cell.limit]
+    values = [cell for cell in plain if not cell.sign] or plain
+    if any(cell.depth == 0 for cell in (*values, *intervals)):
+        values = [cell for cell in values if cell.depth == 0]
+    if not values:
+        values = [cell for cell in intervals if not cell.limit and not cell.depth and _fits(cell, analyte)][:1]
+        numbers = []
+    if not values or len(values) > _MOST:
+        return None
+    values = _best(values, row, analyte)
+    record = Record(values, end)
+    _read_limits(record, [*intervals, *(cell for cell in numbers if cell.limit or cell.sign)])
+    _read_unit(record, row)
+    _read_flag(record, row)
+    _read_days(record, row)
+    return record
+
+
+def _fits(cell: Cell, analyte: Analyte) -> bool:
+    """Can the number be one of this analyte, by its unit?"""
+    if not cell.unit or cell.unit in analyte.units or (cell.unit == "g/l" and "g/l_cells" in analyte.units):
+        return True
+    return not analyte.units and cell.unit not in FOREIGN
+
+
+def _best(values: list[Cell], row: list[Cell], analyte: Analyte) -> list[Cell]:
+    """The values that fit best: one beside its unit or flag before a bare one; several where nothing decides."""
+    if len(values) == 1 or any(cell.kind in ("date", "slash") for cell in row):
+        return values
+    scores = []
+    for cell in values:
+        behind = row[row.index(cell) + 1] if row.index(cell) + 1 < len(row) else None
+        scores.append(
+            (cell.unit in analyte.units and bool(cell.unit)) + 2 * (behind is not None and behind.kind == "flag")
+        )
+    top = max(scores)
+    return [cell for cell, score in zip(values, scores, strict=True) if score == top]
+
+
+def _read_limits(record: Record, cells_: list[Cell]) -> None:
+    """Upper and lower limit; where a row prints one range for men and one for women, the narrower upper limit."""
+    for cell in cells_:
+        if cell in record.values:
+            continue
+        token = token_of(cell)
+        if cell.kind == "interval":
+            known = record.limits.get("uln")
+            if known is None or cell.high < known.high:
+                record.limits["uln"] = record.limits["lln"] = token
+        elif cell.sign or cell.limit:
+            record.limits.setdefault("lln" if cell.sign == ">" else "uln", token)
+
+
+def _read_unit(record: Record, row: list[Cell]) -> None:
+    """A unit printed once, in its own cell or with the range, is the unit of the whole row."""
+    units = [cell.unit for cell in row if cell.unit and cell.kind in ("unit", "number", "interval")]
+    if not units:
+        return
+    record.values = [cell if cell.unit else cell._replace(unit=units[0]) for cell in record.values]
+    for token in record.limits.values():
+        token.unit = token.unit or units[0]
+
+
+def _read_flag(record: Record, row: list[Cell]) -> None:
+    for cell in row:
+        if cell.kind == "flag":
+            word = cell.text.strip("*! ")
+            record.flag = "high" if "high" in word else "low" if "low" in word else _FLAGS.get(word[:1], "")
+            if word in ("critical", "crit", "abnormal", "abn"):
+                record.flag = ""
+            return
+
+
+def _read_days(record: Record, row: list[Cell]) -> None:
+    """The day of each value: the dates stand all before their values, or all behind them."""
+    dates = [cell.text for cell in row if cell.kind == "date"]
+    if len(dates) == len(record.values):
+        record.days = order(dates)
+
+
+def token_of(cell: Cell) -> Token:
+    """A cell as a number token."""
+    token = Token("number", cell.start, cell.end)
+    token.low, token.high, token.sign, token.unit = cell.low, cell.high, cell.sign, cell.unit
+    return token
+
+
+_ENDS = frozenset(("lab", "vital", "finding", "ici", "drug", "arrow", "end"))
+
+
+def record_behind(text: str, norm: str, tokens: list[Token], i: int, analyte: Analyte) -> Record | None:
+    """The record that follows the name at `i` on its line; None where what follows is prose or a plain value."""
+    if _PLAIN.match(norm, tokens[i].end):
+        return None
+    start = _past_alias(norm, tokens[i].end)
+    boundary = next((t for t in tokens[i + 1 : i + 60] if t.kind in _ENDS and t.start >= start), None)
+    if boundary is not None and boundary.kind == "arrow":
+        return None
+    end = min(boundary.start if boundary is not None else len(norm), start + 400)
+    row, at = cells(norm, start, end)
+    flagged = any(cell.kind == "flag" for cell in row)
+    if norm[at:end].strip(" ,;.|)]") and not (flagged and _in_capitals(text, row)):
+        return None
+    record = assigned(row, analyte, start + len(norm[start:at].rstrip(" ,;:|=\n")))
+    if record is None:
+        return None
+    if len(record.values) > 1:
+        slashes, dates = (sum(cell.kind == kind for cell in row) for kind in ("slash", "date"))
+        return record if dates == len(record.values) or slashes == len(record.values) - 1 > 1 else None
+    return record if flagged or record.limits or start > tokens[i].end else None
+
+
+_PLAIN = re.compile(  # a value with no flag and no range beside it
+    rf"[ :=]{{0,3}}{NUMBER}(?: ?(?!h\b|l\b){_UNIT})?(?:[,;]|\.?\s?$|"
+    rf"\.?\s(?!(?:hh?|ll?|high|low|crit\w*|abn\w*|{_REFERENCE})\b)[a-z])",
+    re.M,
+)
+_QUALIFIER = r"(?:whole blood|serum|plasma|blood|ser/plas|venous|arterial|total|random|fasting|level)"
+_ALIAS = re.compile(rf"(?:,? {_QUALIFIER}\b){{1,2}}|\s*\([a-z][a-z -]{{0,24}}\)")
+
+
+def _past_alias(norm: str, start: int) -> int:
+    """Behind a second name in brackets: "ALT (SGPT) 412"."""
+    match = _ALIAS.match(norm, start)
+    return match.end() if match else start
+
+
+def _in_capitals(text: str, row: list[Cell]) -> bool:
+    return all(
+        text[cell.start : cell.end].strip().isupper() or len(cell.text) > 1 for cell in row if cell.kind == "flag"
+    )

@@ -1,0 +1,227 @@
+"""Lines and forms of a note: which section a sentence stands in, and what a form answers.
+
+`Layout` is built from the view of a note. `section` is the value that `context.assign` gets for a sentence; `marks`
+are spans whose status the form itself gives: "Seizures: No", "(-) jaundice", "[ ] colitis", "Grade 0 rash".
+Nothing here knows a disease.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import re
+from collections.abc import Iterator
+
+from .context import ITEMS
+from .forms import Mark, form_marks
+from .tokens import Token
+
+# What a heading says of the text below it, first match first. "" ends the section before.
+_SECTIONS = (
+    ("family", r"family (?:medical )?(?:history|hx)|fhx?|family"),
+    (
+        "copied",
+        r".*\b(?:cop(?:ied|y)[ -]?(?:forward|from)|carried forward|(?:from|per) (?:the )?(?:prior|previous|last|old) "
+        r"note"
+        r"|previous note|prior note)\b.*",
+    ),
+    (
+        "",
+        r"(?:interval|oncolog\w+|cancer|treatment|present(?:ing)?) (?:medical )?(?:history|hx).*|"
+        r"h(?:istory|x) of present.*|hpi",
+    ),
+    (
+        "hypothetical",
+        r"(?:when|reasons?|how) to (?:call|contact|seek|return|phone|ring|worry).*|"
+        r"(?:please )?(?:call|contact|phone|ring|notify|alert|tell|inform)\b.*\b(?:if|when|for|following)\b.*|"
+        r"(?:please )?(?:return|come back|go|report|seek|get)\b.*\b(?:if|when|for|following|precautions)\b.*|"
+        r".*\b(?:return|safety|emergency|strict|er|ed) (?:precautions?|instructions?)\b.*|"
+        r"(?:patient|discharge|home|aftercare|parent|family)?[ /]?(?:education|instructions?|information|advice|"
+        r"handout|teaching)(?: .*)?|"
+        r"safety[ -]net\w*.*|counsel\w*.*|(?:informed )?consent.*|"
+        r"(?:possible|potential|common|rare|serious|known|expected)? ?(?:risks?|side effects?|complications|"
+        r"adverse (?:effects|reactions))"
+        r"(?: (?:discussed|reviewed|explained|include\w*|of|to|that|may|and|benefits|alternatives|watch|report)\b.*)?|"
+        r"(?:warning|danger) signs?.*|(?:signs|symptoms|things|what) .*\b(?:watch|look out|look|report|monitor)\b.*|"
+        r"watch (?:out )?for.*|seek .*|red flags?(?: to| discussed| reviewed).*",
+    ),
+    (
+        "historical",
+        r".*\b(?:pmh\w*|past (?:medical|surgical|history)|medical history|history of past|background|comorbidit\w+|hx|"
+        r"previous history|surgical history)\b.*",
+    ),
+    ("review", r"ros|review of systems?|systems review|systemic enquiry"),
+    ("plan", r"(?:treatment |management |follow[ -]?up )?plan|recommendations?|follow[ -]?up|next steps|orders?|to do"),
+    ("signature", r"(?:electronically |digitally )?(?:signed|authenticated|dictated|transcribed|reviewed by)\b.*"),
+)
+_SECTION = tuple((value, re.compile(pattern, re.I)) for value, pattern in _SECTIONS)
+# Names that end a section when they stand in the middle of a line.
+_NEUTRAL = (
+    r"HPI|Interval (?:history|hx)|History of present(?:ing)? illness|Subjective|Objective|"
+    r"Assessment(?: (?:and|&) plan)?|"
+    r"Impression|A/P|Exam(?:ination)?|Physical exam(?:ination)?|PE|Vitals?(?: signs)?|Labs?|Laboratory(?: results)?|"
+    r"Results|Imaging|Medications?|Meds|Allergies|Social history|SH|Symptoms|Today|Current(?:ly)?|Present|Now|Update|"
+    r"Chief complaint|CC|Diagnos[ie]s"
+)
+_KNOWN = (
+    r"PMHx?|P\.?M\.?H\.?|Past medical (?:history|hx)|Family (?:history|hx)|FHx?|ROS|Review of systems|Plan|"
+    r"(?:Strict )?[Rr]eturn precautions|Patient (?:education|instructions)|Discharge instructions|When to call|"
+    r"Warning signs|Safety[ -]net(?:ting)?(?: advice)?|Side effects|Risks|Counsell?ing"
+)
+_INSIDE = re.compile(rf"(?<=[.;!?] )(?:{_NEUTRAL}|{_KNOWN})(?: \([^()\n]{{1,60}}\))?:", re.I)
+_SENTENCE_END = re.compile(r"[.!?]\s")
+_HEADING = re.compile(r"[\s\-*•·#\d.)]*([A-Za-z][^:\n]{0,90}?)\s*:")
+_TITLE = re.compile(r"[\s*#=_-]*([A-Za-z][A-Za-z /&'()-]{1,60}?)[\s*#=_-]*")
+_BULLET = re.compile(r"\s*(?:[-*•·▪◦‣–—o]\s|[-*•·▪◦‣]|\d{1,2}[.)]\s|\[[ xX_]?\])")
+_SIGNED = re.compile(r"\s*(?:electronically|digitally) signed\b", re.I)
+_LONGEST_NAME = 4  # words of a heading
+_SENTENCES = ("copied", "hypothetical", "signature")  # what these headings say may be a sentence
+_LONGEST_SENTENCE = 14
+
+
+class Layout:
+    """Sections and form answers of the view `text`."""
+
+    def __init__(self, text: str):
+        self._starts: list[int] = [0]
+        self._sections: list[str] = [""]
+        self._end = len(text)
+        self._read_sections(text)
+        self.marks = form_marks(text)
+
+    def section(self, at: int) -> str:
+        """historical, family, copied, hypothetical, plan, review, signature, or "" for the text at `at`."""
+        return self._sections[bisect.bisect_right(self._starts, at) - 1]
+
+    def _read_sections(self, text: str) -> None:
+        block = ""  # what a heading on a line of its own says of the lines below
+        bullets = ""  # what a heading with text behind it says of the bullets below
+        start = 0
+        for line in text.split("\n"):
+            name, rest = _heading(line)
+            bullet = _BULLET.match(line) is not None
+            value = _value(name)
+            if value is None and bullet and (block or bullets):
+                section = block or bullets
+            elif name:
+                section = value or ""
+                block, bullets = ("", section) if rest else (section, section)
+            elif not line.strip():
+                block, section = "", ""
+            else:
+                section, bullets = block, bullets if block else ""
+            self._begin(start, section)
+            for match in _INSIDE.finditer(line):
+                value = _value(match.group().rstrip(":")) or ""
+                self._begin(start + match.start(), value)
+                if value and value != "copied":  # a heading inside a paragraph speaks for its own sentence
+                    end = _SENTENCE_END.search(line, match.end())
+                    self._begin(start + (end.end() if end else len(line)), "")
+            start += len(line) + 1
+        if "copied" in self._sections and not _is_updated(self._sections):
+            self._sections = ["" if section == "copied" else section for section in self._sections]
+
+    def spans(self) -> Iterator[tuple[str, int, int]]:
+        """Every section that has a name, with its first and last offset."""
+        ends = [*self._starts[1:], self._end]
+        for section, start, end in zip(self._sections, self._starts, ends, strict=True):
+            if section:
+                yield section, start, end
+
+    def _begin(self, at: int, section: str) -> None:
+        if section != self._sections[-1]:
+            self._starts.append(at)
+            self._sections.append(section)
+
+
+def _is_updated(sections: list[str]) -> bool:
+    """Does other text follow what was copied? Text that was only copied is the newest there is."""
+    return any(section == "" for section in sections[sections.index("copied") + 1 :])
+
+
+def _heading(line: str) -> tuple[str, str]:
+    """The name of a heading and the text behind it; no name where the line is no heading."""
+    if _SIGNED.match(line):
+        return "signed", line
+    match = _HEADING.match(line)
+    if match is not None:
+        name = match[1].strip(" *#_")
+        if len(name.split()) <= _LONGEST_NAME or _value(name) is not None:
+            return name, line[match.end() :].strip(" *#_")
+        return "", ""
+    title = _TITLE.fullmatch(line) if len(line) < 70 else None
+    if title is not None and _value(title[1]) is not None:
+        return title[1], ""
+    return "", ""
+
+
+@functools.lru_cache(maxsize=2048)
+def _value(name: str) -> str | None:
+    """The section a heading opens; None for a name that is not listed."""
+    words = len(name.split())
+    for value, pattern in _SECTION:
+        if words and words <= (_LONGEST_SENTENCE if value in _SENTENCES else _LONGEST_NAME) and pattern.fullmatch(name):
+            return value
+    return None
+
+
+# --- what the layout says of tokens -------------------------------------------------------------------------
+
+_BOUND = re.compile(
+    r"(?:[<>]|above|over|more|higher|greater|below|less|under|at least|exceed\w*|reach\w*)[^\d.;\n]{0,14}$"
+)
+
+
+def mute_answers(tokens: list[Token], marks: list[Mark]) -> None:
+    """Take the cues from the answer words of a form, so that "Fever: no, rash: yes" denies no rash."""
+    for mark in marks:
+        if not mark.status:
+            for token in _inside(tokens, mark):
+                if token.kind == "cue":
+                    token.cues = ()
+
+
+def impose(norm: str, tokens: list[Token], layout: Layout) -> None:
+    """Give tokens the status that section and form demand; words inside a sentence have been heard before."""
+    for section, first, last in layout.spans():
+        for token in _inside(tokens, Mark(first, last, section)):
+            if section == "copied" and token.kind in ITEMS and token.status == "current":
+                token.status = "historical"
+            elif section == "hypothetical" and token.status == "current" and not _is_measured(norm, token):
+                token.status = "hypothetical"
+    for mark in layout.marks:
+        for token in _inside(tokens, mark):
+            if token.kind != "finding":
+                continue
+            if mark.status == "negated" or mark.status == "hypothetical":
+                token.status = mark.status if token.status in ("current", "hypothetical", "negated") else token.status
+            elif mark.status == "current" and token.status == "negated":
+                token.status = "current"
+
+
+def _is_measured(norm: str, token: Token) -> bool:
+    """Is it a value of its own, which no heading makes hypothetical? Not a bound to watch for ("above 38 C")."""
+    if token.kind not in NUMBERED:
+        return token.kind != "finding"
+    number = token if token.kind == "number" else None
+    at = token.start if number else token.end + 30
+    digit = _DIGIT.search(norm, token.end, at) if number is None else None
+    if number is None and digit is None:
+        return False
+    start = number.start if number else digit.start()
+    return not (number and number.sign) and _BOUND.search(norm, max(0, start - 30), start) is None
+
+
+def _inside(tokens: list[Token], mark: Mark) -> Iterator[Token]:
+    at = bisect.bisect_left(tokens, mark.start, key=_start_of)
+    while at < len(tokens) and tokens[at].start < mark.end:
+        yield tokens[at]
+        at += 1
+
+
+def _start_of(token: Token) -> int:
+    return token.start
+
+
+_DIGIT = re.compile(r"\d")
+NUMBERED = frozenset(("lab", "vital", "number"))
