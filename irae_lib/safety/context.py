@@ -239,7 +239,8 @@ class _Sentence:
 
     def _back(self, i: int, rule: Rule) -> bool:
         """Give the rule's status to the list of items that ends at token `i`; True when there was one."""
-        cue, edge, found = self.tokens[i], self.tokens[i].start, False
+        before, found = self.tokens[i - 1] if i else self.tokens[i], False
+        edge = before.start if before.kind in (":", "=") else self.tokens[i].start  # "rash: negative"
         for token in reversed(self.tokens[max(0, i - _WINDOW) : i]):
             if token.kind in ITEMS:
                 if not self._in_list(token, edge, rule):
@@ -253,7 +254,7 @@ class _Sentence:
                 edge, found = token.start, True
             elif self._breaks(token, rule, found):
                 break
-        return found and bool(cue)
+        return found
 
     def _in_list(self, token: Token, edge: int, rule: Rule) -> bool:
         gap = edge - token.end

@@ -10,7 +10,7 @@ from .tokens import Token
 LIST_GAP = re.compile(
     r"[\s,/()-]*(?:\b(?:and|or|nor|is|are|was|were|has|have|been|all|both|the|of|his|her|any|in|for|also|currently|"
     r"signs?|symptoms?|on|exam|antibod(?:y|ies)|toxin|pcr|titers?|serology|screen|tests?|markers?|values?|levels?|"
-    r"results?|figures?|details|exposure|use|numbers?|count|status|panel|work-?up|came|back|returned|today)\b[\s,/()-]*)*"
+    r"results?|figures?|details|exposure|use|numbers?|count|status|swabs?|cultures?|panel|work-?up|came|back|returned|today)\b[\s,/()-]*)*"
 )
 FORM_GAP = re.compile(r"\s*[:=?-]{1,2}\s*")
 ANSWERED = re.compile(r"\s*(?:$|[.,;|\n)])")  # after "no" in "Jaundice: no."
@@ -24,6 +24,7 @@ _THRESHOLD_BEFORE = re.compile(
     r"(?:over|above|below|under|than|exceed\w*|at least|reach\w*|[<>]=?|to|until|up to)\s*(?:an? |the )?$"
 )
 _THRESHOLD_AFTER = re.compile(r"[^.;,\n]{0,24}?\b(?:or|and) (?:more|greater|higher|above|less|lower|over|below)\b")
+_TIMES = re.compile(r"\s*(?:times|x|episodes|(?:a|per) day|/ ?day|daily)\b")
 _WHEN = re.compile(
     r"[^.;,\n]{0,30}?\b(?:today|tonight|this (?:morning|afternoon|evening|week)|yesterday|last night|since|"
     r"(?:for|over|x) (?:the (?:last|past) )?(?:\d+|an?|one|two|three|four|five|six|seven|several|a few) "
@@ -52,9 +53,17 @@ def is_measured(norm: str, tokens: list[Token], i: int) -> bool:
     for token in tokens[i + 1 : i + 4]:
         if token.kind in ("end", "finding", "lab", "vital") or token.start - item.end > 25:
             break
-        if token.kind in ("number", "pair") and (item.kind != "finding" or token.unit not in ("", *TIME_UNITS)):
+        if token.kind in ("number", "pair") and (item.kind != "finding" or _counts(norm, token)):
             return not _is_threshold(norm, token)
+    before = tokens[i - 1] if i else item
+    if before.kind == "number" and item.start - before.end < 16 and before.unit not in TIME_UNITS:
+        return not _is_threshold(norm, before)  # "8 watery stools"
     return says_when(norm, tokens, i)
+
+
+def _counts(norm: str, number: Token) -> bool:
+    """Is it a count or an amount of a finding: "8 times a day", "2 L"?"""
+    return number.unit not in TIME_UNITS if number.unit else _TIMES.match(norm, number.end) is not None
 
 
 def _is_threshold(norm: str, number: Token) -> bool:
@@ -99,7 +108,7 @@ def question_status(norm: str, tokens: list[Token]) -> str:
     end = tokens[-1].end
     if _NEGATIVE.match(norm, end):
         return "negated"
-    asked = _INTERROGATIVE.match(norm, tokens[-1].start - 200 if False else _sentence_start(norm, tokens))
+    asked = _INTERROGATIVE.match(norm, _sentence_start(norm, tokens))
     return "hypothetical" if asked and not _POSITIVE.match(norm, end) else ""
 
 

@@ -35,6 +35,11 @@ _SECTION = {
         re.I,
     ),
     "family": re.compile(r"\bfamily (?:history|hx)\b|\bfhx?\b|^family$", re.I),
+    "hypothetical": re.compile(
+        r"\b(?:when|reasons?) to (?:call|return|seek)|\b(?:call|return) (?:us )?if\b|\breturn precautions|\bred flags|"
+        r"\bwarning signs|\brisks of\b",
+        re.I,
+    ),
 }
 _SEVERITY = {"severity_mild": "mild", "severity_moderate": "moderate", "severity_severe": "severe"}
 _STABLE = re.compile(
@@ -92,7 +97,7 @@ def _section(text: str, at: int, section: str) -> str:
     words = heading[1]
     if len(words.split()) > 4:
         return section
-    for status in ("family", "historical"):
+    for status in _SECTION:
         if _SECTION[status].search(words) and "oncolog" not in words.lower():
             return status
     return ""
