@@ -15,6 +15,7 @@ from .phrasing import (
     ANSWERED,
     FORM_GAP,
     LEADING_NO,
+    LEADS,
     LIST_GAP,
     has_value,
     illness_of_relative,
@@ -34,7 +35,10 @@ _JOINED = re.compile(r"\b(?:and|or|nor)\b|[/&]")
 _DIRECTLY = re.compile(r"\s+(?:in|of|to)\s+(?:(?:the|his|her|their|any|this|a)\s+)?$")
 _OPENING = re.compile(r"(?:^|[.;:\n])\s*$")
 _DEGREES = frozenset(("severity_mild", "severity_moderate", "severity_severe", "new"))
-_PASSED = frozenset(("denial", "short denial", "flag_high", "flag_low"))
+_PASSED = frozenset(("denial", "denied list", "short denial", "flag_high", "flag_low"))
+_OR = re.compile(r"\b(?:or|nor)\b")
+_SEPARATOR = re.compile(r",|/|\b(?:and|or|nor)\b")
+_LISTED = 45  # characters of one item of a list
 _FAR = 40  # characters between two findings of one list
 _WINDOW = 14  # tokens that a cue looks back over
 
@@ -52,39 +56,41 @@ def assign(norm: str, tokens: list[Token], section: str = "") -> None:
 class _Scope:
     """An open cue: `edge` is where its reach is counted from, `taken` how many items it holds."""
 
-    __slots__ = ("rule", "edge", "taken", "cue")
+    __slots__ = ("rule", "edge", "taken", "comma")
 
     def __init__(self, rule: Rule, cue: Token):
-        self.rule, self.cue, self.edge, self.taken = rule, cue, cue.end, 0
+        self.rule, self.edge, self.taken = rule, cue.end, 0
+        self.comma = False  # a comma stands between the last item, or the cue, and here
 
-    def ends_at(self, event: str, comma: bool) -> bool:
-        """Does the event close the scope, with or without a comma before it?"""
+    def ends_at(self, event: str) -> bool:
+        """Does the event close the scope?"""
         when = self.rule.ends.get(event)
         if when is None:
             return False
         return (
-            (comma or "comma" not in when)
+            (self.comma or "comma" not in when)
             and (self.taken > 0 or not when.startswith("taken"))
             and (self.taken == 0 or when != "untaken")
         )
 
 
 class _Sentence:
-    """The state of one pass: open scopes by status, scopes outside the open brackets, and the last comma."""
+    """The state of one pass: open scopes by status, and the scopes outside the open brackets."""
 
     def __init__(self, norm: str, tokens: list[Token], section: str):
         self.norm, self.tokens, self.section = norm, tokens, section
         self.scopes: dict[str, _Scope] = {}
         self.outside: list[dict[str, _Scope]] = []
-        self.comma = False
         self.past = 0  # cues before this offset belong to a phrase that is read
+        self._last_or: int | None = None
 
     def read(self) -> None:
         for i, token in enumerate(self.tokens):
             self._mark(i, token)
             if token.kind in ITEMS:
                 self._give(i, token)
-                self.comma = False
+                for scope in self.scopes.values():
+                    scope.comma = False
             elif token.kind in _DRUGS and "negated" in self.scopes:
                 self._take("negated", token)
             if token.kind == "year":
@@ -104,8 +110,9 @@ class _Sentence:
             elif numbers_a_list(self.tokens, i):
                 self._close("numbering")
         elif kind == ",":
-            self.comma = True
             self._close("comma")
+            for scope in self.scopes.values():
+                scope.comma = True
         elif not self.scopes:
             return
         elif kind == "number" and token.unit not in TIME_UNITS:
@@ -113,9 +120,30 @@ class _Sentence:
         elif kind in ITEMS and has_value(self.tokens, i):
             self._close("value")
 
-    def _close(self, event: str) -> None:
-        for status in [s for s, scope in self.scopes.items() if scope.ends_at(event, self.comma)]:
-            del self.scopes[status]
+    def _close(self, event: str, at: int = 0) -> None:
+        for status in [s for s, scope in self.scopes.items() if scope.ends_at(event)]:
+            if event not in _DEGREES or not self._lists(self.scopes[status], at):
+                del self.scopes[status]
+
+    def _lists(self, scope: _Scope, at: int) -> bool:
+        """Does the list of this scope go on at `at`: in short items, and for "no" up to an "or"?
+
+        "No fever, new rash or diarrhea" is one list; "no fever, new rash" is not.
+        """
+        if not scope.rule.list or (scope.rule.list == "or" and at > self._alternatives()):
+            return False
+        return all(len(part) <= _LISTED for part in _SEPARATOR.split(self.norm[scope.edge : at]))
+
+    def _alternatives(self) -> int:
+        """Where the last item of the sentence starts that stands behind an "or"; -1 where there is none."""
+        if self._last_or is None:
+            self._last_or, edge = -1, self.tokens[0].start
+            for token in self.tokens:
+                if token.kind in ITEMS:
+                    if _OR.search(self.norm, max(edge, token.start - _FAR), token.start):
+                        self._last_or = token.start
+                    edge = token.end
+        return self._last_or
 
     def _take(self, status: str, token: Token) -> None:
         scope = self.scopes[status]
@@ -126,7 +154,8 @@ class _Sentence:
             scope = self.scopes.get(status)
             if scope is None:
                 continue
-            if token.start - scope.edge > self._reach(scope.rule, token):
+            far = token.start - scope.edge > self._reach(scope.rule, token)
+            if far and not self._lists(scope, token.start):
                 del self.scopes[status]
             elif scope.rule.values != "measured" or not is_measured(self.norm, self.tokens, i):
                 token.status = status
@@ -152,6 +181,8 @@ class _Sentence:
             self.scopes.pop("negated", None)
             return
         rules = [RULES[cue] for cue in cues if cue in RULES]
+        if "leading negative" in cues and not LEADS.search(self.norm, max(0, token.start - 12), token.start):
+            rules = [rule for rule in rules if rule.guard != "leading"]
         behind = [rule for rule in rules if rule.direction == "before"]
         ahead = [rule for rule in rules if rule.direction == "after"]
         if ahead and ahead[0].status == "negated":
@@ -164,7 +195,7 @@ class _Sentence:
         for rule in behind:
             self._back(i, rule)
         for cue in cues:
-            self._close(cue)
+            self._close(cue, token.start)
         for rule in ahead:
             self._open(i, rule)
 
@@ -182,7 +213,7 @@ class _Sentence:
 
     def _reversed(self, i: int, token: Token) -> bool:
         """Does the next word turn the denial round: "no improvement in", "cannot be excluded", "not only"?"""
-        if not {"denial", "short denial", "inability"} & set(token.cues):
+        if not {"denial", "denied list", "short denial", "inability"} & set(token.cues):
             return False
         match = reversal().match(self.norm, token.end)
         if match is None:

@@ -28,6 +28,7 @@ class Rule(NamedTuple):
     ends: dict[str, str] = {}
     guard: str = ""
     values: str = ""
+    list: str = ""
     gap: str = ""
     near: int = 0
     details: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ _TWO_WORDS = re.compile(r"\s?(?:[\w/-]+ ){0,2}")
 _AGAIN = re.compile(
     r"\b(?:re-?challenge|resum|re-?start|continu|hold|held|since|on|cycle|dose|received|after|receiving)"
 )
-_DENIALS = frozenset(("denial", "short denial"))
+_DENIALS = frozenset(("denial", "denied list", "short denial"))
 _BEHIND = frozenset(("absence", "result", "not reported"))
 _LISTED = re.compile(r"[\s,/]*(?:\b(?:or|and|nor|inhaled|injected|oral|topical|other)\b[\s,/]*){0,4}")
 _LONG_AGO = re.compile(r"[^.;,\n]{0,30}?(?:\b(?:months?|years?) (?:ago|before|earlier)|\bin (?:19|20)\d\d\b)")

@@ -15,9 +15,10 @@ LIST_GAP = re.compile(
 FORM_GAP = re.compile(r"\s*[:=?-]{1,2}\s*")
 ANSWERED = re.compile(r"\s*(?:$|[.,;|\n)])")  # after "no" in "Jaundice: no."
 LEADING_NO = re.compile(r"\?\s*$")  # "Rash? No": the answer to the question before, not a list of its own
+LEADS = re.compile(r"(?:^|[.,;:\n(])\s*$")  # what "negative rash" stands behind; not "C. difficile negative diarrhea"
 _FAMILY_VERB = re.compile(
     r"\s?(?:'s|:|\(|(?:also |both )?"
-    r"(?:has|had|have|with|died|suffer|diagnosed|who|is|was|were|carries|went|became|got)\b)"
+    r"(?:has|had|have|with|died|suffer(?:s|ed)?|diagnosed|who|is|was|were|carries|went|became|got)\b)"
 )
 _IN_FAMILY = re.compile(r"\bin (?:his |her |an? |the |their |two |three |both )?$")
 _THRESHOLD_BEFORE = re.compile(
