@@ -209,7 +209,11 @@ class _Sentence:
                 return
         elif rule.guard == "duration" and i and self.tokens[i - 1].unit in TIME_UNITS - {"years"}:
             return  # "a three-week history of diarrhea"
-        self.scopes[rule.status] = _Scope(rule, token)
+        open_scope = self.scopes.get(rule.status)
+        if open_scope is not None and open_scope.rule.reach > rule.reach:
+            open_scope.edge = token.end  # "medical problems including status post nephrectomy, gout"
+        else:
+            self.scopes[rule.status] = _Scope(rule, token)
 
     def _reversed(self, i: int, token: Token) -> bool:
         """Does the next word turn the denial round: "no improvement in", "cannot be excluded", "not only"?"""

@@ -16,6 +16,7 @@ _AGAIN = re.compile(
     r"\b(?:re-?challenge|resum|re-?start|continu|hold|held|since|on|cycle|dose|received|after|receiving)"
 )
 _DENIALS = frozenset(("denial", "denied list", "short denial"))
+_ENDS = frozenset(("contrast", "presentation", "assertion"))
 _BEHIND = frozenset(("absence", "result", "not reported"))
 _LISTED = re.compile(r"[\s,/]*(?:\b(?:or|and|nor|inhaled|injected|oral|topical|other)\b[\s,/]*){0,4}")
 _LONG_AGO = re.compile(r"[^.;,\n]{0,30}?(?:\b(?:months?|years?) (?:ago|before|earlier)|\bin (?:19|20)\d\d\b)")
@@ -76,6 +77,6 @@ def _listed_with(norm: str, tokens: list[Token], at: int) -> str:
     for token in reversed(tokens[max(0, at - 3) : at]):
         if token.kind == "drug":
             return token.status if _LISTED.fullmatch(norm, token.end, tokens[at].start) else ""
-        if token.kind in ("end", "finding", "number") or "contrast" in token.cues or "assertion" in token.cues:
+        if token.kind in ("end", "finding", "number") or not _ENDS.isdisjoint(token.cues):
             return ""
     return ""
