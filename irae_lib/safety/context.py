@@ -17,6 +17,7 @@ from .phrasing import (
     LEADING_NO,
     LEADS,
     LIST_GAP,
+    has_count,
     has_value,
     illness_of_relative,
     in_relative,
@@ -39,6 +40,7 @@ _PASSED = frozenset(("denial", "denied list", "short denial", "flag_high", "flag
 _OR = re.compile(r"\b(?:or|nor)\b")
 _SEPARATOR = re.compile(r",|/|\b(?:and|or|nor)\b")
 _LISTED = 45  # characters of one item of a list
+_TICKS = frozenset(("unticked", "positive"))
 _FAR = 40  # characters between two findings of one list
 _WINDOW = 14  # tokens that a cue looks back over
 
@@ -93,6 +95,8 @@ class _Sentence:
                     scope.comma = False
             elif token.kind in _DRUGS and "negated" in self.scopes:
                 self._take("negated", token)
+                if self.norm.startswith(" for ", token.end):
+                    del self.scopes["negated"]  # "no prednisone for the colitis"
             if token.kind == "year":
                 self._year(i, token)
             elif token.cues and token.start >= self.past:
@@ -117,7 +121,7 @@ class _Sentence:
             return
         elif kind == "number" and token.unit not in TIME_UNITS:
             self._close("threshold" if token.sign else "number")
-        elif kind in ITEMS and has_value(self.tokens, i):
+        elif kind in ITEMS and (has_value(self.tokens, i) or has_count(self.norm, self.tokens, i)):
             self._close("value")
 
     def _close(self, event: str, at: int = 0) -> None:
@@ -188,7 +192,7 @@ class _Sentence:
         if ahead and ahead[0].status == "negated":
             if LEADING_NO.search(self.norm, max(0, token.start - 12), token.start):
                 return
-            if self._form(i, token) or (behind and not self._followed(i)):
+            if self._form(i, token) or (behind and (not self._followed(i) or self._ticks_behind(i))):
                 self._back(i, behind[0] if behind and behind[0].status == "negated" else RULES["absence"])
                 return
             behind = [rule for rule in behind if rule.status != "negated"]
@@ -196,6 +200,8 @@ class _Sentence:
             self._back(i, rule)
         for cue in cues:
             self._close(cue, token.start)
+        if self.section == "historical" and ("now" in cues or "new" in cues):
+            self.section = ""
         for rule in ahead:
             self._open(i, rule)
 
@@ -255,6 +261,11 @@ class _Sentence:
         item = next((t for t in reversed(self.tokens[max(0, i - 3) : i]) if t.kind in ITEMS), None)
         return item is not None and FORM_GAP.fullmatch(self.norm, item.end, token.start) is not None
 
+    def _ticks_behind(self, i: int) -> bool:
+        """ "Rash (-) fever (+)": boxes behind their items rather than before them."""
+        marks = [t for t in self.tokens[-2:] if not _TICKS.isdisjoint(t.cues)]
+        return bool(marks) and i > 0 and self.tokens[i - 1].kind in ITEMS and "unticked" in self.tokens[i].cues
+
     def _year(self, i: int, token: Token) -> None:
         """ "colitis in 2022 with 12 stools a day": the year dates what stands beside it."""
         self._back(i, RULES["year"])
@@ -284,7 +295,7 @@ class _Sentence:
                     break  # "GGO, cultures negative": only the last of them
                 if rule.details and token.detail not in rule.details:
                     break
-                if token.status == "current":
+                if token.status == ("historical" if rule.status == "current" else "current"):
                     token.status, token.resolved = rule.status, rule.resolved
                 edge, found = token.start, True
             elif self._breaks(token, rule, found):

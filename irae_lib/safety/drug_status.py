@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from .cues import reversal
 from .phrasing import LIST_GAP, illness_of_relative
 from .tokens import Token
 
@@ -37,7 +38,7 @@ def drug_status(norm: str, tokens: list[Token], at: int) -> str:
         if token.kind == "end" or drug.start - token.end > 60:
             break
         cues = token.cues
-        if drug.kind == "drug" and not _DENIALS.isdisjoint(cues) and _TWO_WORDS.fullmatch(norm, token.end, drug.start):
+        if drug.kind == "drug" and _denies(norm, token, drug):
             return "negated"
         if "never" in cues and _NEVER_GAP.fullmatch(norm, token.end, drug.start):
             if drug.kind == "ici" and drug.names[0] != "checkpoint inhibitor" and norm[token.start : token.end] == "no":
@@ -70,6 +71,15 @@ def drug_status(norm: str, tokens: list[Token], at: int) -> str:
     if _PAST_BEFORE.search(norm, max(0, drug.start - 28), drug.start):
         return "historical"
     return "current"
+
+
+def _denies(norm: str, cue: Token, drug: Token) -> bool:
+    """Is the drug what the cue denies: "no steroids", not "did not resolve with prednisone"?"""
+    return (
+        not _DENIALS.isdisjoint(cue.cues)
+        and _TWO_WORDS.fullmatch(norm, cue.end, drug.start) is not None
+        and reversal().match(norm, cue.end) is None
+    )
 
 
 def _listed_with(norm: str, tokens: list[Token], at: int) -> str:

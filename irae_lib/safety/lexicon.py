@@ -120,7 +120,7 @@ def meanings() -> dict[str, tuple[Meaning, ...]]:
     for category, phrases in itertools.chain(lexicon["cues"].items(), cue_phrases().items()):
         for phrase in phrases:
             for spelling in expand(phrase):
-                cues.setdefault(spelling, []).append(category)
+                cues.setdefault(plain(spelling), []).append(category)
     for phrase, categories in cues.items():
         add(phrase, Meaning("cue", tuple(dict.fromkeys(categories))))
     return {phrase: tuple(found) for phrase, found in table.items()}

@@ -50,16 +50,27 @@ def has_value(tokens: list[Token], i: int) -> bool:
 
 def is_measured(norm: str, tokens: list[Token], i: int) -> bool:
     """Does the note give a value, a count or a time for the item at `i`? A threshold is none of them."""
+    number = _number_of(norm, tokens, i)
+    return not _is_threshold(norm, number) if number is not None else says_when(norm, tokens, i)
+
+
+def has_count(norm: str, tokens: list[Token], i: int) -> bool:
+    """Does a finding carry a count: "diarrhea five times a day"?"""
+    number = _number_of(norm, tokens, i) if tokens[i].kind == "finding" else None
+    return number is not None and number.start > tokens[i].start and not _is_threshold(norm, number)
+
+
+def _number_of(norm: str, tokens: list[Token], i: int) -> Token | None:
+    """The number that belongs to the item at `i`: "ALT 640", "diarrhea 8 times a day", "8 watery stools"."""
     item = tokens[i]
     for token in tokens[i + 1 : i + 4]:
         if token.kind in ("end", "finding", "lab", "vital") or token.start - item.end > 25:
             break
         if token.kind in ("number", "pair") and (item.kind != "finding" or _counts(norm, token)):
-            return not _is_threshold(norm, token)
+            return token
     before = tokens[i - 1] if i else item
-    if before.kind == "number" and item.start - before.end < 16 and before.unit not in TIME_UNITS:
-        return not _is_threshold(norm, before)  # "8 watery stools"
-    return says_when(norm, tokens, i)
+    near = before.kind == "number" and item.start - before.end < 16 and before.unit not in TIME_UNITS
+    return before if near else None
 
 
 def _counts(norm: str, number: Token) -> bool:
