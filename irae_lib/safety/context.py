@@ -12,12 +12,15 @@ import re
 from .cues import RULES, Rule, reversal
 from .drug_status import drug_status
 from .phrasing import (
+    AGO,
     ANSWERED,
+    DIRECT,
     FORM_GAP,
     LEADING_NO,
     LEADS,
     LIST_GAP,
     has_count,
+    has_exact_value,
     has_value,
     illness_of_relative,
     in_relative,
@@ -99,6 +102,8 @@ class _Sentence:
                     del self.scopes["negated"]  # "no prednisone for the colitis"
             if token.kind == "year":
                 self._year(i, token)
+            elif token.unit == "years" and AGO.match(self.norm, token.end):
+                self._back(i, RULES["year"])
             elif token.cues and token.start >= self.past:
                 self._cue(i, token)
         self._answer()
@@ -161,16 +166,22 @@ class _Sentence:
             far = token.start - scope.edge > self._reach(scope.rule, token)
             if far and not self._lists(scope, token.start):
                 del self.scopes[status]
-            elif scope.rule.values != "measured" or not is_measured(self.norm, self.tokens, i):
+            elif not self._stands_alone(scope, i):
                 token.status = status
                 self._take(status, token)
                 return
         if token.detail.startswith("negated"):
             token.status = "negated"
-        elif self.section == "hypothetical":
+        elif self.section in ("hypothetical", "historical"):
             token.status = "current" if says_when(self.norm, self.tokens, i) else self.section
         elif self.section:
             token.status = self.section
+
+    def _stands_alone(self, scope: _Scope, i: int) -> bool:
+        """A measured value is neither denied nor only looked for; nor is a symptom with a time only looked for."""
+        if scope.rule.status == "negated":
+            return self.tokens[i].kind != "finding" and has_exact_value(self.norm, self.tokens, i)
+        return scope.rule.values == "measured" and is_measured(self.norm, self.tokens, i)
 
     @staticmethod
     def _reach(rule: Rule, token: Token) -> int:
@@ -241,13 +252,11 @@ class _Sentence:
         return True
 
     def _followed(self, i: int) -> bool:
-        """Does an item follow before the clause ends?"""
-        for token in self.tokens[i + 1 : i + 4]:
-            if token.kind in ITEMS or token.kind in _DRUGS:
-                return True
-            if token.kind in (",", "end", ")", "(") or "contrast" in token.cues:
-                return False
-        return False
+        """Does an item follow directly?"""
+        following = next((t for t in self.tokens[i + 1 : i + 4] if t.kind != "cue" or "new" not in t.cues), None)
+        if following is None or following.kind not in ITEMS:
+            return False
+        return DIRECT.fullmatch(self.norm, self.tokens[i].end, following.start) is not None
 
     def _form(self, i: int, token: Token) -> bool:
         """ "Jaundice: no", "rash = none": an answer behind its question, not the start of a list."""
@@ -295,7 +304,7 @@ class _Sentence:
                     break  # "GGO, cultures negative": only the last of them
                 if rule.details and token.detail not in rule.details:
                     break
-                if token.status == ("historical" if rule.status == "current" else "current"):
+                if token.status in rule.over:
                     token.status, token.resolved = rule.status, rule.resolved
                 edge, found = token.start, True
             elif self._breaks(token, rule, found):

@@ -32,6 +32,7 @@ class Rule(NamedTuple):
     gap: str = ""
     near: int = 0
     details: tuple[str, ...] = ()
+    over: tuple[str, ...] = ("current",)
     last_only: bool = False
     resolved: bool = False
 

@@ -56,6 +56,8 @@ def drug_status(norm: str, tokens: list[Token], at: int) -> str:
         cues = token.cues
         if drug.kind == "drug" and not _BEHIND.isdisjoint(cues) and LIST_GAP.fullmatch(norm, drug.end, token.start):
             return "negated"
+        if "never_after" in cues and gap < 6:
+            return "negated"
         if "planned_after" in cues and not _AGAIN.search(norm, drug.end, token.start):
             planned = True
         if "past_after" in cues and not planned and gap < 45:

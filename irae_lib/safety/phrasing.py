@@ -15,6 +15,8 @@ LIST_GAP = re.compile(
 FORM_GAP = re.compile(r"\s*[:=?-]{1,2}\s*")
 ANSWERED = re.compile(r"\s*(?:$|[.,;|\n)])")  # after "no" in "Jaundice: no."
 LEADING_NO = re.compile(r"\?\s*$")  # "Rash? No": the answer to the question before, not a list of its own
+AGO = re.compile(r"\s+(?:ago|earlier|prior|back)\b")
+DIRECT = re.compile(r"\s*(?:(?:any|the|an?|acute|active|new|ongoing|current|having|having had)\s+)*")
 LEADS = re.compile(r"(?:^|[.,;:\n(])\s*$")  # what "negative rash" stands behind; not "C. difficile negative diarrhea"
 _FAMILY_VERB = re.compile(
     r"\s?(?:'s|:|\(|(?:also |both )?"
@@ -60,6 +62,12 @@ def has_count(norm: str, tokens: list[Token], i: int) -> bool:
     return number is not None and number.start > tokens[i].start and not _is_threshold(norm, number)
 
 
+def has_exact_value(norm: str, tokens: list[Token], i: int) -> bool:
+    """Does a laboratory name or vital sign carry a number that is no threshold?"""
+    number = _number_of(norm, tokens, i)
+    return number is not None and number.start > tokens[i].start and not _is_threshold(norm, number)
+
+
 def _number_of(norm: str, tokens: list[Token], i: int) -> Token | None:
     """The number that belongs to the item at `i`: "ALT 640", "diarrhea 8 times a day", "8 watery stools"."""
     item = tokens[i]
@@ -87,7 +95,8 @@ def _is_threshold(norm: str, number: Token) -> bool:
 
 def says_when(norm: str, tokens: list[Token], i: int) -> bool:
     """Is the item at `i` followed by a time: "seizure this morning", "rash for three days"?"""
-    return _WHEN.match(norm, tokens[i].end, tokens[i].end + 60) is not None
+    match = _WHEN.match(norm, tokens[i].end, tokens[i].end + 60)
+    return match is not None and not any(t.kind == "finding" and t.start < match.end() for t in tokens[i + 1 : i + 4])
 
 
 def numbers_a_list(tokens: list[Token], i: int) -> bool:
