@@ -28,23 +28,20 @@ from .phrasing import (
     numbers_a_list,
     question_status,
     says_when,
+    spans_a_time,
 )
 from .quantities import TIME_UNITS
+from .scopes import DEGREES, FAR, ITEMS, Scope, Scopes
 from .tokens import Token
 
-ITEMS = frozenset(("finding", "lab", "vital"))
 _DRUGS = frozenset(("ici", "drug"))
 _ORDER = ("family", "negated", "hypothetical", "historical")
+_DENIALS = frozenset(("denial", "denied list", "short denial", "inability"))
+_PASSED = frozenset(("denial", "denied list", "short denial", "flag_high", "flag_low"))
+_TICKS = frozenset(("unticked", "positive"))
 _JOINED = re.compile(r"\b(?:and|or|nor)\b|[/&]")
 _DIRECTLY = re.compile(r"\s+(?:in|of|to)\s+(?:(?:the|his|her|their|any|this|a)\s+)?$")
 _OPENING = re.compile(r"(?:^|[.;:\n])\s*$")
-_DEGREES = frozenset(("severity_mild", "severity_moderate", "severity_severe", "new"))
-_PASSED = frozenset(("denial", "denied list", "short denial", "flag_high", "flag_low"))
-_OR = re.compile(r"\b(?:or|nor)\b")
-_SEPARATOR = re.compile(r",|/|\b(?:and|or|nor)\b")
-_LISTED = 45  # characters of one item of a list
-_TICKS = frozenset(("unticked", "positive"))
-_FAR = 40  # characters between two findings of one list
 _WINDOW = 14  # tokens that a cue looks back over
 
 
@@ -58,48 +55,24 @@ def assign(norm: str, tokens: list[Token], section: str = "") -> None:
             token.status = drug_status(norm, tokens, i)
 
 
-class _Scope:
-    """An open cue: `edge` is where its reach is counted from, `taken` how many items it holds."""
-
-    __slots__ = ("rule", "edge", "taken", "comma")
-
-    def __init__(self, rule: Rule, cue: Token):
-        self.rule, self.edge, self.taken = rule, cue.end, 0
-        self.comma = False  # a comma stands between the last item, or the cue, and here
-
-    def ends_at(self, event: str) -> bool:
-        """Does the event close the scope?"""
-        when = self.rule.ends.get(event)
-        if when is None:
-            return False
-        return (
-            (self.comma or "comma" not in when)
-            and (self.taken > 0 or not when.startswith("taken"))
-            and (self.taken == 0 or when != "untaken")
-        )
-
-
 class _Sentence:
-    """The state of one pass: open scopes by status, and the scopes outside the open brackets."""
+    """One pass over the tokens of a sentence."""
 
     def __init__(self, norm: str, tokens: list[Token], section: str):
         self.norm, self.tokens, self.section = norm, tokens, section
-        self.scopes: dict[str, _Scope] = {}
-        self.outside: list[dict[str, _Scope]] = []
+        self.scopes = Scopes(norm, tokens)
         self.past = 0  # cues before this offset belong to a phrase that is read
-        self._last_or: int | None = None
 
     def read(self) -> None:
         for i, token in enumerate(self.tokens):
             self._mark(i, token)
             if token.kind in ITEMS:
                 self._give(i, token)
-                for scope in self.scopes.values():
-                    scope.comma = False
-            elif token.kind in _DRUGS and "negated" in self.scopes:
-                self._take("negated", token)
+                self.scopes.comma(False)
+            elif token.kind in _DRUGS and "negated" in self.scopes.open:
+                self.scopes.take("negated", token)
                 if self.norm.startswith(" for ", token.end):
-                    del self.scopes["negated"]  # "no prednisone for the colitis"
+                    self.scopes.drop("negated")  # "no prednisone for the colitis"
             if token.kind == "year":
                 self._year(i, token)
             elif token.unit == "years" and AGO.match(self.norm, token.end):
@@ -110,90 +83,57 @@ class _Sentence:
 
     def _mark(self, i: int, token: Token) -> None:
         """Brackets keep their scopes to themselves; commas, values and numbered lists close some."""
-        kind = token.kind
+        kind, scopes = token.kind, self.scopes
         if kind == "(":
-            self.outside.append(dict(self.scopes))
+            scopes.bracket()
         elif kind == ")":
-            if self.outside:
-                self.scopes = self.outside.pop()
-            elif numbers_a_list(self.tokens, i):
-                self._close("numbering")
-        elif kind == ",":
-            self._close("comma")
-            for scope in self.scopes.values():
-                scope.comma = True
-        elif not self.scopes:
+            if not scopes.leave_bracket() and numbers_a_list(self.tokens, i):
+                scopes.close("numbering")
+        elif not scopes.open:
             return
+        elif kind == ",":
+            scopes.close("comma")
+            scopes.comma(True)
         elif kind == "number" and token.unit not in TIME_UNITS:
-            self._close("threshold" if token.sign else "number")
+            scopes.close("threshold" if token.sign else "number")
         elif kind in ITEMS and (has_value(self.tokens, i) or has_count(self.norm, self.tokens, i)):
-            self._close("value")
-
-    def _close(self, event: str, at: int = 0) -> None:
-        for status in [s for s, scope in self.scopes.items() if scope.ends_at(event)]:
-            if event not in _DEGREES or not self._lists(self.scopes[status], at):
-                del self.scopes[status]
-
-    def _lists(self, scope: _Scope, at: int) -> bool:
-        """Does the list of this scope go on at `at`: in short items, and for "no" up to an "or"?
-
-        "No fever, new rash or diarrhea" is one list; "no fever, new rash" is not.
-        """
-        if not scope.rule.list or (scope.rule.list == "or" and at > self._alternatives()):
-            return False
-        return all(len(part) <= _LISTED for part in _SEPARATOR.split(self.norm[scope.edge : at]))
-
-    def _alternatives(self) -> int:
-        """Where the last item of the sentence starts that stands behind an "or"; -1 where there is none."""
-        if self._last_or is None:
-            self._last_or, edge = -1, self.tokens[0].start
-            for token in self.tokens:
-                if token.kind in ITEMS:
-                    if _OR.search(self.norm, max(edge, token.start - _FAR), token.start):
-                        self._last_or = token.start
-                    edge = token.end
-        return self._last_or
-
-    def _take(self, status: str, token: Token) -> None:
-        scope = self.scopes[status]
-        scope.taken, scope.edge = scope.taken + 1, token.end
+            scopes.close("value")
 
     def _give(self, i: int, token: Token) -> None:
+        """The item gets the status of the first scope that reaches it, else that of the section."""
         for status in _ORDER:
-            scope = self.scopes.get(status)
+            scope = self.scopes.open.get(status)
             if scope is None:
                 continue
-            far = token.start - scope.edge > self._reach(scope.rule, token)
-            if far and not self._lists(scope, token.start):
-                del self.scopes[status]
+            if not self.scopes.reaches(scope, token):
+                self.scopes.drop(status)
             elif not self._stands_alone(scope, i):
                 token.status = status
-                self._take(status, token)
+                self.scopes.take(status, token)
                 return
         if token.detail.startswith("negated"):
             token.status = "negated"
-        elif self.section in ("hypothetical", "historical"):
-            token.status = "current" if says_when(self.norm, self.tokens, i) else self.section
-        elif self.section:
+        elif self.section and not self._outside_section(i):
             token.status = self.section
 
-    def _stands_alone(self, scope: _Scope, i: int) -> bool:
+    def _stands_alone(self, scope: Scope, i: int) -> bool:
         """A measured value is neither denied nor only looked for; nor is a symptom with a time only looked for."""
         if scope.rule.status == "negated":
-            return self.tokens[i].kind != "finding" and has_exact_value(self.norm, self.tokens, i)
+            return has_exact_value(self.norm, self.tokens, i)
         return scope.rule.values == "measured" and is_measured(self.norm, self.tokens, i)
 
-    @staticmethod
-    def _reach(rule: Rule, token: Token) -> int:
-        diagnosis = token.detail in ("diagnosis", "background")
-        return rule.reach_of_diagnoses if diagnosis and rule.reach_of_diagnoses else rule.reach
+    def _outside_section(self, i: int) -> bool:
+        """Is the item too definite for its section: dated in a history or a leaflet, measured in a list of denials?"""
+        if self.section == "negated":
+            return has_exact_value(self.norm, self.tokens, i) or has_count(self.norm, self.tokens, i)
+        return self.section in ("hypothetical", "historical") and says_when(self.norm, self.tokens, i)
 
     def _cue(self, i: int, token: Token) -> None:
         cues = token.cues
         if self._reversed(i, token) or ("inability" in cues and len(cues) == 1):
             return
         if "affirmation" in cues:
-            self.scopes.pop("negated", None)
+            self.scopes.drop("negated")
             return
         rules = [RULES[cue] for cue in cues if cue in RULES]
         if "leading negative" in cues and not LEADS.search(self.norm, max(0, token.start - 12), token.start):
@@ -203,15 +143,17 @@ class _Sentence:
         if ahead and ahead[0].status == "negated":
             if LEADING_NO.search(self.norm, max(0, token.start - 12), token.start):
                 return
-            if self._form(i, token) or (behind and (not self._followed(i) or self._ticks_behind(i))):
+            if self._answers(i, token) or (behind and (not self._followed(i) or self._ticks_behind(i))):
                 self._back(i, behind[0] if behind and behind[0].status == "negated" else RULES["absence"])
                 return
             behind = [rule for rule in behind if rule.status != "negated"]
         for rule in behind:
             self._back(i, rule)
         for cue in cues:
-            self._close(cue, token.start)
-        if self.section == "historical" and ("now" in cues or "new" in cues):
+            self.scopes.close(cue, token.start)
+        if (self.section == "historical" and ("now" in cues or "new" in cues)) or (
+            self.section == "negated" and "positive" in cues
+        ):
             self.section = ""
         for rule in ahead:
             self._open(i, rule)
@@ -224,17 +166,13 @@ class _Sentence:
                 return
             if not illness_of_relative(self.norm, self.tokens, i):
                 return
-        elif rule.guard == "duration" and i and self.tokens[i - 1].unit in TIME_UNITS - {"years"}:
-            return  # "a three-week history of diarrhea"
-        open_scope = self.scopes.get(rule.status)
-        if open_scope is not None and open_scope.rule.reach > rule.reach:
-            open_scope.edge = token.end  # "medical problems including status post nephrectomy, gout"
-        else:
-            self.scopes[rule.status] = _Scope(rule, token)
+        elif rule.guard == "duration" and spans_a_time(self.norm, self.tokens, i):
+            return
+        self.scopes.add(rule, token)
 
     def _reversed(self, i: int, token: Token) -> bool:
         """Does the next word turn the denial round: "no improvement in", "cannot be excluded", "not only"?"""
-        if not {"denial", "denied list", "short denial", "inability"} & set(token.cues):
+        if _DENIALS.isdisjoint(token.cues):
             return False
         match = reversal().match(self.norm, token.end)
         if match is None:
@@ -247,8 +185,7 @@ class _Sentence:
         ):
             return False  # "no change in vision, diplopia or hearing" denies what it lists
         self.past = match.end()
-        self.scopes.pop("negated", None)
-        self.scopes.pop("hypothetical", None)
+        self.scopes.drop("negated", "hypothetical")
         return True
 
     def _followed(self, i: int) -> bool:
@@ -258,17 +195,17 @@ class _Sentence:
             return False
         return DIRECT.fullmatch(self.norm, self.tokens[i].end, following.start) is not None
 
-    def _form(self, i: int, token: Token) -> bool:
+    def _answers(self, i: int, token: Token) -> bool:
         """ "Jaundice: no", "rash = none": an answer behind its question, not the start of a list."""
-        before = self.tokens[i - 1] if i else None
-        if before is None or not ANSWERED.match(self.norm, token.end):
-            following = self.tokens[i + 1 : i + 3]
-            if len(following) < 2 or following[0].kind not in ITEMS or following[1].kind not in (":", "=", "end"):
-                return False
-            if following[1].kind == "end" and self.norm[following[1].start] != "?":
-                return False
         item = next((t for t in reversed(self.tokens[max(0, i - 3) : i]) if t.kind in ITEMS), None)
-        return item is not None and FORM_GAP.fullmatch(self.norm, item.end, token.start) is not None
+        if item is None or FORM_GAP.fullmatch(self.norm, item.end, token.start) is None:
+            return False
+        if ANSWERED.match(self.norm, token.end):
+            return True
+        following = self.tokens[i + 1 : i + 3]  # "Jaundice: no  Rash: no"
+        if len(following) < 2 or following[0].kind not in ITEMS:
+            return False
+        return following[1].kind in (":", "=") or self.norm[following[1].start] == "?"
 
     def _ticks_behind(self, i: int) -> bool:
         """ "Rash (-) fever (+)": boxes behind their items rather than before them."""
@@ -280,7 +217,7 @@ class _Sentence:
         self._back(i, RULES["year"])
         if self.norm.startswith("in", token.start):
             opening = _OPENING.search(self.norm, max(0, token.start - 4), token.start)
-            self.scopes["historical"] = _Scope(RULES["opening year" if opening else "year"], token)
+            self.scopes.open["historical"] = Scope(RULES["opening year" if opening else "year"], token)
 
     def _answer(self) -> None:
         """A question gets its status from the answer that follows it."""
@@ -292,8 +229,8 @@ class _Sentence:
             if status and token.kind in ITEMS and token.status in ("current", "hypothetical"):
                 token.status = status
 
-    def _back(self, i: int, rule: Rule) -> bool:
-        """Give the rule's status to the list of items that ends at token `i`; True when there was one."""
+    def _back(self, i: int, rule: Rule) -> None:
+        """Give the rule's status to the list of items that ends at token `i`."""
         before, found = self.tokens[i - 1] if i else self.tokens[i], False
         edge = before.start if before.kind in (":", "=") else self.tokens[i].start  # "rash: negative"
         for token in reversed(self.tokens[max(0, i - _WINDOW) : i]):
@@ -309,11 +246,10 @@ class _Sentence:
                 edge, found = token.start, True
             elif self._breaks(token, rule, found):
                 break
-        return found
 
     def _in_list(self, token: Token, edge: int, rule: Rule) -> bool:
         gap = edge - token.end
-        if gap > _FAR:
+        if gap > FAR:
             return False
         near = rule.gap == "near" and gap <= rule.near
         return rule.gap == "clause" or near or LIST_GAP.fullmatch(self.norm, token.end, edge) is not None
@@ -322,4 +258,4 @@ class _Sentence:
     def _breaks(token: Token, rule: Rule, found: bool) -> bool:
         if token.kind == "end" or token.kind in _DRUGS or (token.kind == "number" and rule.gap != "clause"):
             return True
-        return bool(found and token.cues and _DEGREES.isdisjoint(token.cues) and _PASSED.isdisjoint(token.cues))
+        return bool(found and token.cues and DEGREES.isdisjoint(token.cues) and _PASSED.isdisjoint(token.cues))

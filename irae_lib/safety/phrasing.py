@@ -27,6 +27,10 @@ _THRESHOLD_BEFORE = re.compile(
     r"(?:over|above|below|under|than|exceed\w*|at least|reach\w*|[<>]=?|to|until|up to)\s*(?:an? |the )?$"
 )
 _THRESHOLD_AFTER = re.compile(r"[^.;,\n]{0,24}?\b(?:or|and) (?:more|greater|higher|above|less|lower|over|below)\b")
+_SPAN = re.compile(
+    r"\s+(?:about |approximately )?(?:(?:few|several|couple|\d+|an?|one|two|three|four|five|six|seven|eight|ten)"
+    r"(?: |-)(?:of )?)?(?:hours?|days?|weeks?|months?)\b"
+)
 _TIMES = re.compile(r"\s*(?:times|x|episodes|(?:a|per) day|/ ?day|daily)\b")
 _WHEN = re.compile(
     r"[^.;,\n]{0,30}?\b(?:today|tonight|this (?:morning|afternoon|evening|week)|yesterday|last night|since|"
@@ -64,7 +68,7 @@ def has_count(norm: str, tokens: list[Token], i: int) -> bool:
 
 def has_exact_value(norm: str, tokens: list[Token], i: int) -> bool:
     """Does a laboratory name or vital sign carry a number that is no threshold?"""
-    number = _number_of(norm, tokens, i)
+    number = _number_of(norm, tokens, i) if tokens[i].kind != "finding" else None
     return number is not None and number.start > tokens[i].start and not _is_threshold(norm, number)
 
 
@@ -97,6 +101,12 @@ def says_when(norm: str, tokens: list[Token], i: int) -> bool:
     """Is the item at `i` followed by a time: "seizure this morning", "rash for three days"?"""
     match = _WHEN.match(norm, tokens[i].end, tokens[i].end + 60)
     return match is not None and not any(t.kind == "finding" and t.start < match.end() for t in tokens[i + 1 : i + 4])
+
+
+def spans_a_time(norm: str, tokens: list[Token], i: int) -> bool:
+    """Does the cue count a time: "a three-week history of", "in the past five days", "a history of 3 days of"?"""
+    before = tokens[i - 1].unit if i else ""
+    return (before in TIME_UNITS and before != "years") or _SPAN.match(norm, tokens[i].end) is not None
 
 
 def numbers_a_list(tokens: list[Token], i: int) -> bool:
