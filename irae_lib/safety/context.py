@@ -108,7 +108,7 @@ class _Sentence:
             if not self.scopes.reaches(scope, token):
                 self.scopes.drop(status)
             elif not self._stands_alone(scope, i):
-                token.status = status
+                token.status, token.resolved = status, scope.rule.resolved
                 self.scopes.take(status, token)
                 return
         if token.detail.startswith("negated"):
@@ -120,6 +120,8 @@ class _Sentence:
         """A measured value is neither denied nor only looked for; nor is a symptom with a time only looked for."""
         if scope.rule.status == "negated":
             return has_exact_value(self.norm, self.tokens, i)
+        if scope.rule.values == "dated":
+            return scope.comma and says_when(self.norm, self.tokens, i)
         return scope.rule.values == "measured" and is_measured(self.norm, self.tokens, i)
 
     def _outside_section(self, i: int) -> bool:

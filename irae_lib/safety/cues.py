@@ -26,6 +26,7 @@ class Rule(NamedTuple):
     reach: int = 0
     reach_of_diagnoses: int = 0
     ends: dict[str, str] = {}
+    barrier: tuple[str, ...] = ()
     guard: str = ""
     values: str = ""
     list: str = ""
@@ -37,8 +38,12 @@ class Rule(NamedTuple):
     resolved: bool = False
 
 
+def _fixed(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
 RULES: dict[str, Rule] = {
-    name: Rule(name, **{key: value for key, value in row.items() if key != "cues"})
+    name: Rule(name, **{key: _fixed(value) for key, value in row.items() if key != "cues"})
     for name, row in _TABLE["rules"].items()
 }
 
@@ -55,6 +60,12 @@ def _spelled(phrase: str) -> list[str]:
     if match is None:
         return [phrase]
     return [s for word in _TABLE["spellings"][match[1]] for s in _spelled(phrase.replace(match[0], word, 1))]
+
+
+@functools.cache
+def barrier(words: tuple[str, ...]) -> re.Pattern[str]:
+    """The words beyond which a cue no longer means a symptom: "known melanoma with diarrhea"."""
+    return re.compile(rf"\b(?:{'|'.join(words)})\b")
 
 
 @functools.cache

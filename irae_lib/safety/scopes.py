@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from .cues import Rule
+from .cues import Rule, barrier
 from .tokens import Token
 
 ITEMS = frozenset(("finding", "lab", "vital"))
@@ -86,6 +86,8 @@ class Scopes:
         """Is the item within reach, directly or as a further item of the list?"""
         rule = scope.rule
         diagnosis = item.detail in ("diagnosis", "background")
+        if rule.barrier and not diagnosis and barrier(rule.barrier).search(self.norm, scope.edge, item.start):
+            return False
         reach = rule.reach_of_diagnoses if diagnosis and rule.reach_of_diagnoses else rule.reach
         return item.start - scope.edge <= reach or self._lists(scope, item.start)
 
