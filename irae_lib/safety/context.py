@@ -14,7 +14,7 @@ from .drug_status import drug_status
 from .phrasing import (
     AGO,
     ANSWERED,
-    DIRECT,
+    ENDS,
     FORM_GAP,
     LEADING_NO,
     LEADS,
@@ -120,6 +120,8 @@ class _Sentence:
         """A measured value is neither denied nor only looked for; nor is a symptom with a time only looked for."""
         if scope.rule.status == "negated":
             return has_exact_value(self.norm, self.tokens, i)
+        if scope.rule.only and self.tokens[i].detail not in scope.rule.only:
+            return True  # a symptom that is evaluated is there
         if scope.rule.values == "dated":
             return scope.comma and says_when(self.norm, self.tokens, i)
         return scope.rule.values == "measured" and is_measured(self.norm, self.tokens, i)
@@ -145,7 +147,7 @@ class _Sentence:
         if ahead and ahead[0].status == "negated":
             if LEADING_NO.search(self.norm, max(0, token.start - 12), token.start):
                 return
-            if self._answers(i, token) or (behind and (not self._followed(i) or self._ticks_behind(i))):
+            if self._answers(i, token) or (behind and (ENDS.match(self.norm, token.end) or self._ticks_behind(i))):
                 self._back(i, behind[0] if behind and behind[0].status == "negated" else RULES["absence"])
                 return
             behind = [rule for rule in behind if rule.status != "negated"]
@@ -189,13 +191,6 @@ class _Sentence:
         self.past = match.end()
         self.scopes.drop("negated", "hypothetical")
         return True
-
-    def _followed(self, i: int) -> bool:
-        """Does an item follow directly?"""
-        following = next((t for t in self.tokens[i + 1 : i + 4] if t.kind != "cue" or "new" not in t.cues), None)
-        if following is None or following.kind not in ITEMS:
-            return False
-        return DIRECT.fullmatch(self.norm, self.tokens[i].end, following.start) is not None
 
     def _answers(self, i: int, token: Token) -> bool:
         """ "Jaundice: no", "rash = none": an answer behind its question, not the start of a list."""

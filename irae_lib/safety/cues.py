@@ -29,6 +29,7 @@ class Rule(NamedTuple):
     barrier: tuple[str, ...] = ()
     guard: str = ""
     values: str = ""
+    only: tuple[str, ...] = ()
     list: str = ""
     gap: str = ""
     near: int = 0

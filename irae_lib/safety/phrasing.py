@@ -16,7 +16,9 @@ FORM_GAP = re.compile(r"\s*[:=?-]{1,2}\s*")
 ANSWERED = re.compile(r"\s*(?:$|[.,;|\n)])")  # after "no" in "Jaundice: no."
 LEADING_NO = re.compile(r"\?\s*$")  # "Rash? No": the answer to the question before, not a list of its own
 AGO = re.compile(r"\s+(?:ago|earlier|prior|back)\b")
-DIRECT = re.compile(r"\s*(?:(?:any|the|an?|acute|active|new|ongoing|current|having|having had)\s+)*")
+ENDS = re.compile(  # after "rash denied": what shows that the cue speaks of what stands before it
+    r"[\s\"']*(?:$|[.,;:)|\n]|(?:by|on|at|in|with|but|and|to|today|this|so far|yesterday|currently|per|after|from)\b)"
+)
 LEADS = re.compile(r"(?:^|[.,;:\n(])\s*$")  # what "negative rash" stands behind; not "C. difficile negative diarrhea"
 _FAMILY_VERB = re.compile(
     r"\s?(?:'s|:|\(|(?:also |both )?"

@@ -86,7 +86,8 @@ class Scopes:
         """Is the item within reach, directly or as a further item of the list?"""
         rule = scope.rule
         diagnosis = item.detail in ("diagnosis", "background")
-        if rule.barrier and not diagnosis and barrier(rule.barrier).search(self.norm, scope.edge, item.start):
+        past_diagnosis = diagnosis and rule.status == "historical"
+        if rule.barrier and not past_diagnosis and barrier(rule.barrier).search(self.norm, scope.edge, item.start):
             return False
         reach = rule.reach_of_diagnoses if diagnosis and rule.reach_of_diagnoses else rule.reach
         return item.start - scope.edge <= reach or self._lists(scope, item.start)
