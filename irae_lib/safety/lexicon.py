@@ -1,6 +1,6 @@
 """The words a note is read with: one table from phrase to meaning, and one pattern that finds them all.
 
-Loads `lexicon.json` (findings and cues), `labs.json` (analytes and vitals), `drugs.json` and `diagnoses.json`.
+Loads `lexicon.json` (findings and labels of values), `cues.json`, `labs.json` (analytes and vitals), `drugs.json` and `diagnoses.json`.
 Phrases are found by their first word, so a note is scanned once however many phrases there are.
 """
 
@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ..files import DATA
+from .cues import cue_phrases
 
 
 class Meaning(NamedTuple):
@@ -84,13 +85,18 @@ def expand(phrase: str) -> list[str]:
     return [" ".join("".join(words).split()) for words in itertools.product(*choices)]
 
 
+def plain(phrase: str) -> str:
+    """The phrase with one space for each run of spaces, line breaks and hyphens."""
+    return re.sub(r"[ \n-]+", " ", phrase)
+
+
 @functools.cache
 def meanings() -> dict[str, tuple[Meaning, ...]]:
     """Phrase (lower case, single spaces) to everything it may mean."""
     table: dict[str, list[Meaning]] = {}
 
     def add(phrase: str, meaning: Meaning) -> None:
-        known = table.setdefault(phrase.replace("-", " "), [])
+        known = table.setdefault(plain(phrase), [])
         if meaning not in known:
             known.append(meaning)
 
@@ -111,10 +117,10 @@ def meanings() -> dict[str, tuple[Meaning, ...]]:
         for phrase in DRUGS[group]:
             add(phrase, Meaning("drug", (phrase,), group))
     cues: dict[str, list[str]] = {}
-    for category, phrases in lexicon["cues"].items():
+    for category, phrases in itertools.chain(lexicon["cues"].items(), cue_phrases().items()):
         for phrase in phrases:
             for spelling in expand(phrase):
-                cues.setdefault(spelling, []).append(category)
+                cues.setdefault(plain(spelling), []).append(category)
     for phrase, categories in cues.items():
         add(phrase, Meaning("cue", tuple(dict.fromkeys(categories))))
     return {phrase: tuple(found) for phrase, found in table.items()}
@@ -158,4 +164,4 @@ def _branch(node: dict[str, dict]) -> str:
 
 
 def _literal(character: str) -> str:
-    return r"[ \n-]" if character == " " else re.escape(character)
+    return r"[ \n-]+" if character == " " else re.escape(character)

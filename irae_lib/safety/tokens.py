@@ -7,7 +7,7 @@ import re
 from decimal import Decimal
 
 from ..schemas import Finding
-from .lexicon import Meaning, meanings, phrase_patterns
+from .lexicon import Meaning, meanings, phrase_patterns, plain
 from .quantities import MONTH, MONTHS, NUMBER, UNITS, WORD_NUMBER, WORD_VALUE, concentration, decimal, ordinal
 from .quantities import unit as to_unit
 from .text import normalise
@@ -203,7 +203,7 @@ def _chosen(found: tuple[Meaning, ...], capitals: bool) -> tuple[str, tuple[str,
 def _phrase(phrase: str, text: str, start: int, end: int) -> Token | None:
     known = _resolved().get(phrase)
     if known is None:
-        phrase = phrase.replace("\n", " ").replace("-", " ")
+        phrase = plain(phrase)
         known = _resolved().get(phrase) or _chosen(meanings()[phrase], text[start:end].isupper())
     kind, names, detail, cues = known
     if not kind:

@@ -1,0 +1,83 @@
+"""The cues of a note and the rule of each: which way it works, how far, what ends it and the status it gives.
+
+Loads `data/clinical/cues.json`. `RULES` are the statuses a cue can give; `cue_phrases` lists every spelling by the
+name of its rule or mark, for the table of phrases in `lexicon`.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from typing import NamedTuple
+
+from ..files import DATA
+
+_TABLE = json.loads((DATA / "clinical" / "cues.json").read_text(encoding="utf-8"))
+_NAME = re.compile(r"<([a-z ]+)>")
+
+
+class Rule(NamedTuple):
+    """What a cue says of the findings around it. The fields are explained in `cues.json`."""
+
+    name: str
+    status: str
+    direction: str = "after"
+    reach: int = 0
+    reach_of_diagnoses: int = 0
+    ends: dict[str, str] = {}
+    barrier: tuple[str, ...] = ()
+    guard: str = ""
+    values: str = ""
+    only: tuple[str, ...] = ()
+    list: str = ""
+    gap: str = ""
+    near: int = 0
+    details: tuple[str, ...] = ()
+    over: tuple[str, ...] = ("current",)
+    last_only: bool = False
+    resolved: bool = False
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+def _fixed(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+RULES: dict[str, Rule] = {
+    name: Rule(name, **{key: _fixed(value) for key, value in row.items() if key != "cues"})
+    for name, row in _TABLE["rules"].items()
+}
+
+
+def cue_phrases() -> dict[str, list[str]]:
+    """Rule or mark to its phrases; named spellings are written out, alternatives are not."""
+    listed = {name: row["cues"] for name, row in _TABLE["rules"].items()} | _TABLE["marks"]
+    listed["inability"] = _TABLE["inability"]
+    return {name: [spelling for phrase in phrases for spelling in _spelled(phrase)] for name, phrases in listed.items()}
+
+
+def _spelled(phrase: str) -> list[str]:
+    match = _NAME.search(phrase)
+    if match is None:
+        return [phrase]
+    return [s for word in _TABLE["spellings"][match[1]] for s in _spelled(phrase.replace(match[0], word, 1))]
+
+
+@functools.cache
+def barrier(rule: Rule) -> re.Pattern[str]:
+    """The words beyond which a cue means an item no longer; a comma ends what they shield from a denial.
+
+    "Known melanoma with diarrhea" gives no history of diarrhea, "no fever since admission" denies no admission.
+    """
+    rest = "[^,]*$" if rule.status == "negated" else ""
+    return re.compile(rf"\b(?:{'|'.join(rule.barrier)})\b{rest}")
+
+
+@functools.cache
+def reversal() -> re.Pattern[str]:
+    """What turns the denial before it round: "no improvement", "cannot be completely excluded"."""
+    words = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in sorted(_TABLE["reversal"], key=len, reverse=True))
+    return re.compile(rf"\s+(?:[a-z]+\s+){{0,3}}?(?P<word>(?:{words}))(?![a-z])")

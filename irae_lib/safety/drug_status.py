@@ -1,0 +1,94 @@
+"""What a note says of a drug: running, stopped, planned, never given, or given to a relative."""
+
+from __future__ import annotations
+
+import re
+
+from .cues import reversal
+from .phrasing import LIST_GAP, illness_of_relative
+from .tokens import Token
+
+_NEVER_GAP = re.compile(
+    r"(?:\s|-|\b(?:prior|previous|any|an?|the|current|treatment|therapy|exposure|with|to|of|on|received|been|had|"
+    r"ever|having|immune|systemic|cancer)\b)*"
+)
+_TWO_WORDS = re.compile(r"\s?(?:[\w/-]+ ){0,2}")
+_AGAIN = re.compile(
+    r"\b(?:re-?challenge|resum|re-?start|continu|hold|held|since|on|cycle|dose|received|after|receiving)"
+)
+_DENIALS = frozenset(("denial", "denied list", "short denial"))
+_ENDS = frozenset(("contrast", "presentation", "assertion"))
+_BEHIND = frozenset(("absence", "result", "not reported"))
+_LISTED = re.compile(r"[\s,/]*(?:\b(?:or|and|nor|inhaled|injected|oral|topical|other)\b[\s,/]*){0,4}")
+_LONG_AGO = re.compile(r"[^.;,\n]{0,30}?(?:\b(?:months?|years?) (?:ago|before|earlier)|\bin (?:19|20)\d\d\b)")
+# The note counts cycles or doses: a second one that is planned is no first one.
+_ONGOING = re.compile(r"\b(?:cycle|dose|c|infusion)s? ?(?:#|number |no\.? ?)?(?:[2-9]|1\d|two|three|four|five|six)\b")
+_PAST_BEFORE = re.compile(
+    r"\b(?:last dose of|last|previously on|previously received|previous|prior|former|stopped|discontinued|completed|"
+    r"until|s/p|status post|after stopping|off|after|post|failed|progressed on|progression on|"
+    r"refractory to|following) $"
+)
+
+
+def drug_status(norm: str, tokens: list[Token], at: int) -> str:
+    """current, historical (given and stopped), planned, negated (never) or family for the drug at `at`."""
+    drug = tokens[at]
+    planned = False
+    for token in reversed(tokens[max(0, at - 8) : at]):
+        if token.kind == "end" or drug.start - token.end > 60:
+            break
+        cues = token.cues
+        if drug.kind == "drug" and _denies(norm, token, drug):
+            return "negated"
+        if "never" in cues and _NEVER_GAP.fullmatch(norm, token.end, drug.start):
+            if drug.kind == "ici" and drug.names[0] != "checkpoint inhibitor" and norm[token.start : token.end] == "no":
+                continue  # "no nivolumab today" is a dose not given, not a patient never treated
+            return "negated"
+        if "family" in cues and illness_of_relative(norm, tokens, tokens.index(token)):
+            return "family"
+        planned = planned or "planned" in cues and not _AGAIN.search(norm, token.end, drug.start)
+    for token in tokens[at + 1 : at + 9]:
+        gap = token.start - drug.end
+        if token.kind == "end" or gap > 70:
+            break
+        if token.kind in ("drug", "ici") and norm[drug.end : token.start].strip(" +/,and&-"):
+            break  # what follows is said of the other drug
+        cues = token.cues
+        if drug.kind == "drug" and not _BEHIND.isdisjoint(cues) and LIST_GAP.fullmatch(norm, drug.end, token.start):
+            return "negated"
+        if "never_after" in cues and gap < 6:
+            return "negated"
+        if "planned_after" in cues and not _AGAIN.search(norm, drug.end, token.start):
+            planned = True
+        if "past_after" in cues and not planned and gap < 45:
+            return "historical"
+    if norm.startswith((" naive", "-naive"), drug.end):
+        return "negated"
+    if drug.kind == "drug" and _listed_with(norm, tokens, at) == "negated":
+        return "negated"  # "has not had prednisolone, dexamethasone or inhaled steroids"
+    if drug.kind == "drug" and _LONG_AGO.match(norm, drug.end):
+        return "historical"
+    if planned and not _ONGOING.search(norm, max(0, drug.start - 40), drug.end + 50):
+        return "planned"
+    if _PAST_BEFORE.search(norm, max(0, drug.start - 28), drug.start):
+        return "historical"
+    return "current"
+
+
+def _denies(norm: str, cue: Token, drug: Token) -> bool:
+    """Is the drug what the cue denies: "no steroids", not "did not resolve with prednisone"?"""
+    return (
+        not _DENIALS.isdisjoint(cue.cues)
+        and _TWO_WORDS.fullmatch(norm, cue.end, drug.start) is not None
+        and reversal().match(norm, cue.end) is None
+    )
+
+
+def _listed_with(norm: str, tokens: list[Token], at: int) -> str:
+    """The status of the drug that stands before this one in the same list; "" where there is none."""
+    for token in reversed(tokens[max(0, at - 3) : at]):
+        if token.kind == "drug":
+            return token.status if _LISTED.fullmatch(norm, token.end, tokens[at].start) else ""
+        if token.kind in ("end", "finding", "number") or not _ENDS.isdisjoint(token.cues):
+            return ""
+    return ""

@@ -1,0 +1,151 @@
+"""Small questions about the words around a token: a list, a form, a relative, a value, a time, a question."""
+
+from __future__ import annotations
+
+import re
+
+from .quantities import TIME_UNITS
+from .tokens import Token
+
+LIST_GAP = re.compile(
+    r"[\s,/()-]*(?:\b(?:and|or|nor|is|are|was|were|has|have|been|all|both|the|of|his|her|any|in|for|also|currently|"
+    r"signs?|symptoms?|on|exam|antibod(?:y|ies)|toxin|pcr|titers?|serology|screen|tests?|markers?|values?|levels?|"
+    r"results?|figures?|details|exposure|use|numbers?|count|status|swabs?|cultures?|panel|work-?up|came|back|returned|today)\b[\s,/()-]*)*"
+)
+FORM_GAP = re.compile(r"\s*[:=?-]{1,2}\s*")
+ANSWERED = re.compile(r"\s*(?:$|[.,;|\n)])")  # after "no" in "Jaundice: no."
+LEADING_NO = re.compile(r"\?\s*$")  # "Rash? No": the answer to the question before, not a list of its own
+AGO = re.compile(r"\s+(?:ago|earlier|prior|back)\b")
+ENDS = re.compile(  # after "rash denied": what shows that the cue speaks of what stands before it
+    r"[\s\"']*(?:$|[.,;:)|\n]|(?:by|on|at|in|with|but|and|to|today|this|so far|yesterday|currently|per|after|from)\b)"
+)
+LEADS = re.compile(r"(?:^|[.,;:\n(])\s*$")  # what "negative rash" stands behind; not "C. difficile negative diarrhea"
+_FAMILY_VERB = re.compile(
+    r"\s?(?:'s|:|\(|(?:also |both )?"
+    r"(?:has|had|have|with|died|suffer(?:s|ed)?|diagnosed|who|is|was|were|carries|went|became|got)\b)"
+)
+_IN_FAMILY = re.compile(r"\bin (?:his |her |an? |the |their |two |three |both )?$")
+_THRESHOLD_BEFORE = re.compile(
+    r"(?:over|above|below|under|than|exceed\w*|at least|reach\w*|[<>]=?|to|until|up to)\s*(?:an? |the )?$"
+)
+_THRESHOLD_AFTER = re.compile(r"[^.;,\n]{0,24}?\b(?:or|and) (?:more|greater|higher|above|less|lower|over|below)\b")
+_SPAN = re.compile(
+    r"\s+(?:about |approximately )?(?:(?:few|several|couple|\d+|an?|one|two|three|four|five|six|seven|eight|ten)"
+    r"(?: |-)(?:of )?)?(?:hours?|days?|weeks?|months?)\b"
+)
+_TIMES = re.compile(r"\s*(?:times|x|episodes|(?:a|per) day|/ ?day|daily)\b")
+_WHEN = re.compile(
+    r"[^.;,\n]{0,30}?\b(?:today|tonight|this (?:morning|afternoon|evening|week)|yesterday|last night|since|"
+    r"(?:for|over|x) (?:the (?:last|past) )?(?:\d+|an?|one|two|three|four|five|six|seven|several|a few) "
+    r"(?:hours?|days?|weeks?)|(?:\d+|one|two|three|four|five) (?:hours?|days?|weeks?) ago)\b"
+)
+_NEGATIVE = re.compile(
+    r"\s*(?:\[?\(?(?:patient|pt|caller)\)?\]?[: ]\s*)?"
+    r"(?:no|none|nope|never|denies|denied|negative|nil|absent|not really|not at all|(?:i|he|she) (?:have|has|do|does) ?n[o']t)"
+    r"\b(?!\s+(?:improvement|change|response|relief|better|doubt|idea))"
+)
+_POSITIVE = re.compile(r"\s*(?:\[?\(?(?:patient|pt|caller)\)?\]?[: ]\s*)?(?:y\b|yes|yeah|yep|correct|i do|i have|positive)")
+_INTERROGATIVE = re.compile(r"\s*(?:any|do|does|did|have|has|are|is|was|were|had|can|could|how about|what about)\b")
+
+
+def has_value(tokens: list[Token], i: int) -> bool:
+    """Is a laboratory name followed by its number or flag?"""
+    if tokens[i].kind == "finding" or i + 1 == len(tokens):
+        return False
+    after = tokens[i + 1]
+    return after.kind in ("number", "pair") or any(cue.startswith("flag_") for cue in after.cues)
+
+
+def is_measured(norm: str, tokens: list[Token], i: int) -> bool:
+    """Does the note give a value, a count or a time for the item at `i`? A threshold is none of them."""
+    number = _number_of(norm, tokens, i)
+    return not _is_threshold(norm, number) if number is not None else says_when(norm, tokens, i)
+
+
+def has_count(norm: str, tokens: list[Token], i: int) -> bool:
+    """Does a finding carry a count: "diarrhea five times a day"?"""
+    number = _number_of(norm, tokens, i) if tokens[i].kind == "finding" else None
+    return number is not None and number.start > tokens[i].start and not _is_threshold(norm, number)
+
+
+def has_exact_value(norm: str, tokens: list[Token], i: int) -> bool:
+    """Does a laboratory name or vital sign carry a number that is no threshold?"""
+    number = _number_of(norm, tokens, i) if tokens[i].kind != "finding" else None
+    return number is not None and number.start > tokens[i].start and not _is_threshold(norm, number)
+
+
+def _number_of(norm: str, tokens: list[Token], i: int) -> Token | None:
+    """The number that belongs to the item at `i`: "ALT 640", "diarrhea 8 times a day", "8 watery stools"."""
+    item = tokens[i]
+    for token in tokens[i + 1 : i + 4]:
+        if token.kind in ("end", "finding", "lab", "vital") or token.start - item.end > 25:
+            break
+        if token.kind in ("number", "pair") and (item.kind != "finding" or _counts(norm, token)):
+            return token
+    before = tokens[i - 1] if i else item
+    near = before.kind == "number" and item.start - before.end < 16 and before.unit not in TIME_UNITS
+    return before if near else None
+
+
+def _counts(norm: str, number: Token) -> bool:
+    """Is it a count or an amount of a finding: "8 times a day", "2 L"?"""
+    return number.unit not in TIME_UNITS if number.unit else _TIMES.match(norm, number.end) is not None
+
+
+def _is_threshold(norm: str, number: Token) -> bool:
+    if number.sign.strip("=~"):
+        return True
+    before = _THRESHOLD_BEFORE.search(norm, max(0, number.start - 18), number.start)
+    return bool(before or number.detail or _THRESHOLD_AFTER.match(norm, number.end, number.end + 40))
+
+
+def says_when(norm: str, tokens: list[Token], i: int) -> bool:
+    """Is the item at `i` followed by a time: "seizure this morning", "rash for three days"?"""
+    match = _WHEN.match(norm, tokens[i].end, tokens[i].end + 60)
+    return match is not None and not any(t.kind == "finding" and t.start < match.end() for t in tokens[i + 1 : i + 4])
+
+
+def spans_a_time(norm: str, tokens: list[Token], i: int) -> bool:
+    """Does the cue count a time: "a three-week history of", "in the past five days", "a history of 3 days of"?"""
+    before = tokens[i - 1].unit if i else ""
+    return (before in TIME_UNITS and before != "years") or _SPAN.match(norm, tokens[i].end) is not None
+
+
+def numbers_a_list(tokens: list[Token], i: int) -> bool:
+    """Is the closing bracket at `i` the one of "2)"?"""
+    return i > 0 and tokens[i - 1].kind == "number" and tokens[i - 1].end == tokens[i].start
+
+
+def illness_of_relative(norm: str, tokens: list[Token], at: int) -> bool:
+    """A relative's illness rather than a relative's report ("daughter noticed", "per mother")."""
+    token = tokens[at]
+    words = norm[token.start : token.end]
+    if "history" in words or words in ("fhx", "fh"):
+        return True
+    following = tokens[at + 1] if at + 1 < len(tokens) else None
+    if following is not None and "informant" in following.cues and following.start - token.end < 25:
+        return False
+    if any("informant" in t.cues for t in tokens[max(0, at - 1) : at]):
+        return False
+    return bool(_FAMILY_VERB.match(norm, token.end))
+
+
+def in_relative(norm: str, token: Token) -> bool:
+    """ "ptosis in his brother", "on her mother's side": the relative stands behind the illness."""
+    side = norm.startswith((" side", "'s side"), token.end)
+    return side or _IN_FAMILY.search(norm, max(0, token.start - 10), token.start) is not None
+
+
+def question_status(norm: str, tokens: list[Token]) -> str:
+    """negated for "Any rash? No.", hypothetical for a question without an answer, else ""."""
+    end = tokens[-1].end
+    if _NEGATIVE.match(norm, end):
+        return "negated"
+    asked = _INTERROGATIVE.match(norm, _sentence_start(norm, tokens))
+    return "hypothetical" if asked and not _POSITIVE.match(norm, end) else ""
+
+
+def _sentence_start(norm: str, tokens: list[Token]) -> int:
+    """Where the sentence begins: after the last mark before its first token."""
+    first = tokens[0].start
+    return max(norm.rfind(mark, 0, first) for mark in ".?!\n:") + 1

@@ -1,0 +1,117 @@
+"""The open scopes of one sentence: how far a cue reaches, what closes it, and where its list ends."""
+
+from __future__ import annotations
+
+import re
+
+from .cues import Rule, barrier
+from .tokens import Token
+
+ITEMS = frozenset(("finding", "lab", "vital"))
+DEGREES = frozenset(("severity_mild", "severity_moderate", "severity_severe", "new"))
+_DIAGNOSES = ("diagnosis", "background")
+FAR = 40  # characters between two findings of one list
+_LISTED = 45  # characters of one item of a list
+_OR = re.compile(r"\b(?:or|nor)\b")
+_SEPARATOR = re.compile(r",|/|\b(?:and|or|nor)\b")
+
+
+class Scope:
+    """An open cue: `edge` is where its reach is counted from, `taken` how many items it holds."""
+
+    __slots__ = ("rule", "edge", "taken", "comma")
+
+    def __init__(self, rule: Rule, cue: Token):
+        self.rule, self.edge, self.taken = rule, cue.end, 0
+        self.comma = False  # a comma stands between the last item, or the cue, and here
+
+    def ends_at(self, event: str) -> bool:
+        """Does the event close the scope?"""
+        when = self.rule.ends.get(event)
+        if when is None:
+            return False
+        return (
+            (self.comma or "comma" not in when)
+            and (self.taken > 0 or not when.startswith("taken"))
+            and (self.taken == 0 or when != "untaken")
+        )
+
+
+class Scopes:
+    """Open scopes by the status they give. A bracket keeps the scopes opened inside it to itself."""
+
+    def __init__(self, norm: str, tokens: list[Token]):
+        self.norm, self.tokens = norm, tokens
+        self.open: dict[str, Scope] = {}
+        self._outside: list[dict[str, Scope]] = []
+        self._last_or: int | None = None
+
+    def bracket(self) -> None:
+        self._outside.append(dict(self.open))
+
+    def leave_bracket(self) -> bool:
+        """Restore the scopes from before the bracket; False where none was open."""
+        if self._outside:
+            self.open = self._outside.pop()
+            return True
+        return False
+
+    def add(self, rule: Rule, cue: Token) -> None:
+        """Open a scope; a longer one of the same status goes on instead."""
+        scope = self.open.get(rule.status)
+        if scope is not None and scope.rule.reach > rule.reach:
+            scope.edge = cue.end  # "medical problems including status post nephrectomy, gout"
+        else:
+            self.open[rule.status] = Scope(rule, cue)
+
+    def take(self, status: str, item: Token) -> None:
+        """Count an item into the scope of a status."""
+        scope = self.open[status]
+        scope.taken, scope.edge = scope.taken + 1, item.end
+
+    def comma(self, seen: bool) -> None:
+        for scope in self.open.values():
+            scope.comma = seen
+
+    def drop(self, *statuses: str) -> None:
+        for status in statuses:
+            self.open.pop(status, None)
+
+    def close(self, event: str, at: int = 0) -> None:
+        """Close the scopes that end at the event, which stands at offset `at`."""
+        for status in [s for s, scope in self.open.items() if scope.ends_at(event)]:
+            if event not in DEGREES or not self._lists(self.open[status], at):
+                del self.open[status]
+
+    def reaches(self, scope: Scope, item: Token) -> bool:
+        """Is the item within reach, directly or as a further item of the list?"""
+        rule = scope.rule
+        long = rule.reach_of_diagnoses if item.detail in _DIAGNOSES else 0
+        return item.start - scope.edge <= (long or rule.reach) or self._lists(scope, item.start)
+
+    def shields(self, scope: Scope, item: Token) -> bool:
+        """Does a word between the cue and the item keep the item out of the scope?"""
+        rule = scope.rule
+        if not rule.barrier or (item.detail in _DIAGNOSES and rule.status == "historical"):
+            return False
+        return barrier(rule).search(self.norm[scope.edge : item.start]) is not None
+
+    def _lists(self, scope: Scope, at: int) -> bool:
+        """Does the list of this scope go on at `at`: in short items, and for "no" up to an "or"?
+
+        "No fever, new rash or diarrhea" is one list; "no fever, new rash" is not.
+        """
+        if not scope.rule.list or (scope.rule.list == "or" and at > self._alternatives()):
+            return False
+        return all(len(part) <= _LISTED for part in _SEPARATOR.split(self.norm[scope.edge : at]))
+
+    def _alternatives(self) -> int:
+        """Where the last item of the sentence starts that stands behind an "or"; -1 where there is none."""
+        if self._last_or is None:
+            self._last_or, edge = -1, self.tokens[0].start
+            for token in self.tokens:
+                if token.kind in ITEMS:
+                    if _OR.search(self.norm, max(edge, token.start - FAR), token.start):
+                        self._last_or = token.start
+                    edge = token.end
+        return self._last_or
