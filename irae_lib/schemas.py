@@ -256,11 +256,39 @@ class Evidence(Record):
     end: int | None = None
 
 
+class Coverage(Record):
+    """How much of a note the safety layer understood.
+
+    Attributes:
+        words: words of the note. `loaded`: clinically loaded ones, outside a shipped list of common English.
+        understood: loaded words that the reader knows. `share`: understood of loaded, 1 where there is none.
+        english: whether the text is English.
+        not_graded: quotes of tests that a rule grades and whose value has no readable unit or limit.
+        gaps: every reason why silence of the rules on this note means nothing; empty where the note was understood.
+    """
+
+    words: int = 0
+    loaded: int = 0
+    understood: int = 0
+    english: bool = True
+    not_graded: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """The share of the clinically loaded words that was understood."""
+        return self.understood / self.loaded if self.loaded else 1.0
+
+
+NOT_ASSESSED = "not assessed"  # what is shown, stored and counted in place of the labels of such a note
+
+
 class Review(Record):
     """A proposal after the safety layer: `final` is never below `proposed` in any field it may raise.
 
     `corrections` are the raises, `advisories` what the rules say without raising, `findings` what was read, and
-    `evidence` where the quotes of the proposal stand.
+    `evidence` where the quotes of the proposal stand. `coverage` says how much of the note was understood. Where
+    `assessed` is False the labels of `final` are placeholders: a person must read the note.
     """
 
     proposed: Assessment | None
@@ -269,6 +297,8 @@ class Review(Record):
     advisories: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()
     evidence: tuple[Evidence, ...] = ()
+    coverage: Coverage = Coverage()
+    assessed: bool = True
 
 
 FIELDS = ("irae_detected", "affected_systems", "overall_severity", "urgency", "likelihood")
