@@ -22,12 +22,15 @@ NOT_ENGLISH = "the text is not English"
 NOT_UNDERSTOOD = "most of its clinical words were not understood"
 NOTHING_CLINICAL = "it says nothing clinical about the patient"
 _WORD = re.compile(r"[^\W\d_]{2,}(?:'[^\W\d_]+)?")
+_BOX = re.compile(r"[\[(☐□◻☑☒]")
+_BETWEEN = ":;=?_[]{}|☐□◻☑☒"  # what can stand between the fields of a form
+_AFTER = re.compile(rf"[^\n({re.escape(_BETWEEN)}]*")
 _PERSONAL = ("current", "negated", "historical")  # statuses in which a finding is a statement about the patient
 _AGENTS = ("ici", "drug")  # what is given, not how the patient is
 
 
 class _Lists(NamedTuple):
-    """The lists of the data files as sets, the thresholds, and the patterns of an empty form."""
+    """The lists of the data files as sets, the thresholds, and what to look for in a text."""
 
     common: frozenset[str]
     clinical: frozenset[str]
@@ -36,70 +39,93 @@ class _Lists(NamedTuple):
     thresholds: dict[str, float]
     well: re.Pattern[str]
     blank: re.Pattern[str]
-    tests: re.Pattern[str]
+    tests: tuple[frozenset[str], re.Pattern[str]]
+
+
+class _Words(NamedTuple):
+    """The words of a note; `unknown` are those outside common English, `understood` counts the clinical of these."""
+
+    all: list[str]
+    unknown: list[str]
+    understood: int
 
 
 def coverage(text: str, findings: Sequence[Finding]) -> Coverage:
     """What of a note was understood, and each reason (`gaps`) why it was not."""
     lists, norm = _lists(), normalise(text)
-    words = _WORD.findall(norm)
-    unknown = [word for word in words if word not in lists.common]
-    understood = sum(word in lists.clinical for word in unknown)
-    english = _is_english(lists, words, len(words) - len(unknown) + understood)
+    found = _WORD.findall(norm)
+    unknown = [word for word in found if word not in lists.common]
+    words = _Words(found, unknown, sum(word in lists.clinical for word in unknown))
+    english = _is_english(lists, words)
     not_graded = tuple(dict.fromkeys(_not_graded(lists, text, norm, findings)))
     gaps = [] if english else [NOT_ENGLISH]
     limit = lists.thresholds
-    if len(unknown) >= limit["understood_from"] and understood < limit["understood"] * len(unknown):
+    if len(unknown) >= limit["understood_from"] and words.understood < limit["understood"] * len(unknown):
         gaps.append(NOT_UNDERSTOOD)
     if not_graded:
         gaps.append(f"not graded: {'; '.join(not_graded)}")
-    if not not_graded and not _is_clinical(lists, norm, findings, len(words)):
+    elif not _is_clinical(lists, norm, findings, words):
         gaps.append(NOTHING_CLINICAL)
     return Coverage(
-        words=len(words),
+        words=len(found),
         loaded=len(unknown),
-        understood=understood,
+        understood=words.understood,
         english=english,
         not_graded=not_graded,
         gaps=tuple(gaps),
     )
 
 
-def _is_english(lists: _Lists, words: list[str], known: int) -> bool:
+def _is_english(lists: _Lists, words: _Words) -> bool:
     """English by its known words, and by function words of other languages where the known ones do not decide."""
-    limit, total = lists.thresholds, len(words)
-    if not total:
-        return True
-    if sum(not word.isascii() for word in words) > limit["other_script"] * total:
+    limit, total = lists.thresholds, len(words.all)
+    if sum(not word.isascii() for word in words.unknown) > limit["other_script"] * total:
         return False
     if total < limit["known_words_from"]:
         return True
-    if known < limit["known_words"] * total:
+    if total - len(words.unknown) + words.understood < limit["known_words"] * total:
         return False
-    foreign = [word for word in words if word in lists.foreign]
-    english = sum(word in lists.english for word in words)
-    return len(foreign) < limit["foreign_words"] * total or len(set(foreign)) < 3 or len(foreign) < english
+    foreign = [word for word in words.unknown if word in lists.foreign]
+    if len(foreign) < limit["foreign_words"] * total or len(set(foreign)) < 3:
+        return True
+    return len(foreign) < sum(word in lists.english for word in words.all)
 
 
-def _is_clinical(lists: _Lists, norm: str, findings: Sequence[Finding], words: int) -> bool:
+def _is_clinical(lists: _Lists, norm: str, findings: Sequence[Finding], words: _Words) -> bool:
     """Does the note state how the patient is: a finding outside the empty fields of a form, or that all is well?
 
-    Long prose with a stray clinical word ("a cold reception", "tired") says nothing clinical either.
+    A bare list of medicines is enough; with further words, none of them understood, it is not. Nor is long prose with
+    a stray clinical word ("a cold reception", "tired").
     """
-    blanks = [match.span() for match in lists.blank.finditer(norm)]
-    stated = 0
-    for f in findings:
-        if f.kind in _AGENTS or f.status not in _PERSONAL:
-            continue
-        if not any(start <= f.start and f.end <= end for start, end in blanks):
-            stated += 1
-    if any(not _within(match.start(), blanks) for match in lists.well.finditer(norm)):
-        stated += 1
-    return stated > 0 and words <= lists.thresholds["words_per_statement"] * stated
+    blanks = list(_blanks(lists, norm))
+    personal = [f for f in findings if f.status in _PERSONAL and not _within(f.start, blanks)]
+    stated = sum(f.kind not in _AGENTS for f in personal)
+    if not stated:
+        stated = sum(not _within(match.start(), blanks) for match in lists.well.finditer(norm))
+    if not stated:
+        said = sum(word not in lists.clinical and word not in lists.english for word in words.all)
+        return bool(personal) and said < lists.thresholds["unread_from"]
+    return len(words.all) <= lists.thresholds["words_per_clinical_word"] * (stated + words.understood)
 
 
 def _within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
     return any(start <= place < end for start, end in spans)
+
+
+def _blanks(lists: _Lists, norm: str) -> Iterator[tuple[int, int]]:
+    """The fields of a form that nobody filled in: an unticked box and its words, or a label with nothing behind it."""
+    for match in lists.blank.finditer(norm):
+        line = max(norm.rfind("\n", 0, match.start()) + 1, match.start() - 200)
+        if match.lastgroup == "box":
+            first = _BOX.search(norm, line, match.end())
+            lead = norm[line : first.start()].rstrip() if first else ""
+            if not lead or lead[-1] in ":;.-*•|,":  # boxes stand before their words
+                yield match.start(), _AFTER.match(norm, match.end()).end()
+                continue
+        before = norm[line : match.start()].rstrip(" \t:=?")
+        label = max(before.rfind(mark) for mark in _BETWEEN) + 1
+        if before[label:].strip():
+            yield line + label, match.end()
 
 
 def _not_graded(lists: _Lists, text: str, norm: str, findings: Sequence[Finding]) -> Iterator[str]:
@@ -112,8 +138,9 @@ def _not_graded(lists: _Lists, text: str, norm: str, findings: Sequence[Finding]
         known = f.low is not None or f.times_uln is not None or f.flag not in ("", "no unit")
         if f.name in _graded_tests() and f.status == "current" and f.value and not known:
             yield f.quote
-    for match in lists.tests.finditer(norm):
-        if match.start() not in read:
+    words, value = lists.tests
+    for word in _WORD.finditer(norm):
+        if word.group() in words and word.start() not in read and (match := value.match(norm, word.start())):
             yield text[match.start() : match.end()]
 
 
@@ -144,19 +171,13 @@ def _lists() -> _Lists:
 
 
 def _blank_pattern(data: dict[str, Any]) -> re.Pattern[str]:
-    """A field of a form that nobody filled in: an unticked box and its words, or a label with nothing behind it."""
+    """What marks an empty field: an unticked box, a line or a placeholder to fill in, a label at the end of a line."""
     fill, box = "|".join(data["fill"]), "|".join(data["box"])
-    label = r"[^\n:;=?_\[\]{}|☐□◻]{1,80}"
-    return re.compile(
-        rf"(?:{box})[ \t]*{label}"
-        rf"|{label}(?:[:=?][ \t]*)?(?:{fill})"
-        rf"|{label}[ \t]?(?:{box})"
-        rf"|{label}[:=?][ \t]*(?=\n|$|[;|])"
-    )
+    return re.compile(rf"(?P<box>{box})|(?P<fill>{fill})|[:=?][ \t]*(?=\n|$|[;|])")
 
 
-def _test_pattern() -> re.Pattern[str]:
-    """The name of a graded test with a number right behind it that is not a dose."""
+def _test_pattern() -> tuple[frozenset[str], re.Pattern[str]]:
+    """First words of the names of graded tests; a name with a number right behind it that is not a dose."""
     graded = _graded_tests()
     names = [
         phrase
@@ -164,5 +185,6 @@ def _test_pattern() -> re.Pattern[str]:
         if any(meaning.kind == "lab" and not graded.isdisjoint(meaning.names) for meaning in found)
     ]
     spelled = "|".join(re.escape(name).replace(r"\ ", "[ -]") for name in sorted(names, key=len, reverse=True))
-    dose = r"(?! ?(?:mg\b|mcg|tab|days?\b|weeks?\b|months?\b|years?\b|hours?\b|/\d))"
-    return re.compile(rf"(?<![\w-])(?:{spelled})(?: ?(?:=|:|\bis\b|\bwas\b|\bof\b|\bat\b))? ?[<>]?\d[\d.,]*+{dose}")
+    dose = r"(?! ?(?:mg\b|mcg|tab|days?\b|weeks?\b|months?\b|years?\b|hours?\b))"
+    value = re.compile(rf"(?<![\w-])(?:{spelled})(?: ?(?:=|:|\bis\b|\bwas\b|\bof\b|\bat\b))? ?[<>]?\d[\d.,]*+{dose}")
+    return frozenset(match[0] for name in names if (match := _WORD.match(name))), value

@@ -58,8 +58,7 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
     contact = exposure(findings, case.text, exposed)
     floors, advice = fire(Chart(findings))
     if not contact.all_rules:
-        # No ICI, or none known and no cancer: what is wrong may be an emergency, but it has no irAE grade.
-        floors = [f._replace(grade=0, system=None) for f in floors if f.urgency >= Urgency.URGENT]
+        floors = [f._replace(grade=0, system=None) for f in floors if _dangerous(f)]
     corrections: list[Correction] = []
     final = _raise(proposed or NOTHING, floors, contact, corrections)
     alone = final if proposed is None else _raise(NOTHING, floors, contact, [])
@@ -80,6 +79,11 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
         coverage=covered,
         assessed=assessed,
     )
+
+
+def _dangerous(floor: Floor) -> bool:
+    """Is it urgent whatever the cause? A Grade 1 finding (numbness) is urgent only as a sign of an irAE."""
+    return floor.urgency >= Urgency.URGENT and floor.grade != 1
 
 
 def _raise(labels: Assessment, floors: list[Floor], contact: Exposure, corrections: list[Correction]) -> Assessment:
