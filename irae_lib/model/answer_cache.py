@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import prompts, schemas
+from .. import labels, prompts, schemas
 from ..files import source_hash, write_text
 from ..schemas import Case
 from ..workspace import profiles
@@ -72,7 +72,7 @@ def _code() -> str:
     """The modules that decide on an answer, apart from the weights."""
     from . import adapters, base, generate  # above this module, so not at import
 
-    return source_hash(adapters, answers, base, generate, grammar, prompts, schemas, profiles)
+    return source_hash(adapters, answers, base, generate, grammar, labels, prompts, schemas, profiles)
 
 
 def _sha(data: bytes) -> str:

@@ -19,8 +19,10 @@ from ..errors import SchemaError
 from ..evaluation.calibration import Calibration, judged
 from ..model.answers import Answer
 from ..reporting.note_html import case_html
+from ..safety.exposure import assumed
 from ..safety.floors import NOTHING, review
-from ..schemas import Assessment, Case, Likelihood, Severity, System, Urgency
+from ..safety.reader import read
+from ..schemas import Assessment, Case, Likelihood, Review, Severity, System, Urgency
 from . import verdicts
 
 HELP = (
@@ -87,7 +89,7 @@ class ReviewPanel:
 
     def accept(self) -> bool:
         """Save the five fields as they stand; False, with the reason in view, where they contradict each other."""
-        basis = self._final()
+        basis = self._review().final
         said = basis.model_copy(
             update={
                 "irae_detected": self.irae.value == "yes",
@@ -150,6 +152,12 @@ class ReviewPanel:
         self.system = w.ToggleButtons(
             options=list(self.systems), description="answer of", style=label | {"button_width": "auto"}
         )
+        self.exposed = w.Checkbox(
+            value=True,
+            indent=False,
+            layout=wide,
+            description="on or after a checkpoint inhibitor",
+        )
         self.bar = w.IntProgress(min=0, max=len(self.cases), description="reviewed", style=label)
         self.count, self.view, self.said = w.HTML(), w.HTML(), w.HTML()
         self.paste = w.Textarea(
@@ -172,6 +180,7 @@ class ReviewPanel:
             [
                 w.HBox([self.picker, self.bar, self.count], layout=w.Layout(flex_flow="row wrap")),
                 self.system,
+                self.exposed,
                 self.view,
                 *(self.irae, organs, self.grade, self.urgency, self.likelihood, self.comment),
                 w.HBox([self.back, self.accepts, self.ahead, self.said]),
@@ -183,6 +192,7 @@ class ReviewPanel:
     def _wire(self) -> None:
         self.picker.observe(self._picked, names="value")
         self.system.observe(self._picked, names="value")
+        self.exposed.observe(self._picked, names="value")
         self.read.on_click(lambda _: self.read_note(self.paste.value))
         self.accepts.on_click(lambda _: self.accept())
         self.back.on_click(lambda _: self.step(-1))
@@ -213,9 +223,9 @@ class ReviewPanel:
             answer = self._answer(name)
         except Exception as error:  # its message may hold note text
             self.view.value = f"<p>{html.escape(name)} could not answer ({type(error).__name__}).</p>"
-            self._fill(self._final())
+            self._fill(self._review().final)
             return
-        result = review(self.case, answer and answer.assessment)
+        result = self._review()
         sure, unsure = judged(self.fitted.get(name), answer) if answer else ({}, False)
         heading = "sure, calibrated" if self.fitted.get(name) else "sure, not calibrated"
         self.view.value = case_html(self.case.text, result, answer, confidence=sure, sure=heading, note_first=True)
@@ -224,6 +234,8 @@ class ReviewPanel:
         self._progress()
         if given:
             self._say("your verdict from before is filled in")
+        elif not result.assessed:
+            self._say("not assessed: the fields below are placeholders, set each one before you accept", bad=True)
         elif unsure:
             self._say("the model is not sure of this answer", bad=True)
 
@@ -234,10 +246,11 @@ class ReviewPanel:
             self._answers[key] = ask(self.case) if ask else None
         return self._answers[key]
 
-    def _final(self) -> Assessment:
+    def _review(self) -> Review:
         """What the fields start from: the answer in view under the rules, the rules alone where there is none."""
         answer = self._answers.get((self.case.id, self.system.value))
-        return review(self.case, answer and answer.assessment).final
+        exposed = assumed(read(self.case), self.exposed.value)
+        return review(self.case, answer and answer.assessment, exposed)
 
     def _fill(self, said: Assessment) -> None:
         self.irae.value = "yes" if said.irae_detected else "no"

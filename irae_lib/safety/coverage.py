@@ -20,6 +20,7 @@ from .tokens import normalise
 
 NOT_ENGLISH = "the text is not English"
 NOT_UNDERSTOOD = "most of its clinical words were not understood"
+NOT_GRADED = "a test was seen and not graded"
 NOTHING_CLINICAL = "it says nothing clinical about the patient"
 _WORD = re.compile(r"[^\W\d_]{2,}(?:'[^\W\d_]+)?")
 _BOX = re.compile(r"[\[(☐□◻☑☒]")
@@ -63,7 +64,7 @@ def coverage(text: str, findings: Sequence[Finding]) -> Coverage:
     if len(unknown) >= limit["understood_from"] and words.understood < limit["understood"] * len(unknown):
         gaps.append(NOT_UNDERSTOOD)
     if not_graded:
-        gaps.append(f"not graded: {'; '.join(not_graded)}")
+        gaps.append(NOT_GRADED)
     elif not _is_clinical(lists, norm, findings, words):
         gaps.append(NOTHING_CLINICAL)
     return Coverage(
@@ -105,7 +106,9 @@ def _is_clinical(lists: _Lists, norm: str, findings: Sequence[Finding], words: _
     if not stated:
         said = sum(word not in lists.clinical and word not in lists.english for word in words.all)
         return bool(personal) and said < lists.thresholds["unread_from"]
-    return len(words.all) <= lists.thresholds["words_per_clinical_word"] * (stated + words.understood)
+    limit = lists.thresholds
+    reach = limit["words_per_finding"] * stated + limit["words_per_clinical_word"] * words.understood
+    return len(words.all) <= reach
 
 
 def _within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
@@ -115,6 +118,9 @@ def _within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
 def _blanks(lists: _Lists, norm: str) -> Iterator[tuple[int, int]]:
     """The fields of a form that nobody filled in: an unticked box and its words, or a label with nothing behind it."""
     for match in lists.blank.finditer(norm):
+        if match.lastgroup == "row":
+            yield match.span()
+            continue
         line = max(norm.rfind("\n", 0, match.start()) + 1, match.start() - 200)
         if match.lastgroup == "box":
             first = _BOX.search(norm, line, match.end())
@@ -171,9 +177,10 @@ def _lists() -> _Lists:
 
 
 def _blank_pattern(data: dict[str, Any]) -> re.Pattern[str]:
-    """What marks an empty field: an unticked box, a line or a placeholder to fill in, a label at the end of a line."""
+    """What marks an empty field: an unticked box, a placeholder, a row of empty cells, a label at the end of a line."""
     fill, box = "|".join(data["fill"]), "|".join(data["box"])
-    return re.compile(rf"(?P<box>{box})|(?P<fill>{fill})|[:=?][ \t]*(?=\n|$|[;|])")
+    row = r"\|[^|\n]{1,60}(?:\|[ \t]*){2,}(?=\n|$)"
+    return re.compile(rf"(?P<row>{row})|(?P<box>{box})|(?P<fill>{fill})|[:=?][ \t]*(?=\n|$|[;|])")
 
 
 def _test_pattern() -> tuple[frozenset[str], re.Pattern[str]]:

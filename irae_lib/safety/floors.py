@@ -68,7 +68,7 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
     assessed = not covered.gaps or alone.urgency >= Urgency.URGENT
     lines = contact.advice(bool(floors), bool(advice)) + [f"{item.text} ({item.rule})" for item in advice]
     if covered.gaps:
-        lines.insert(0, f"{'Not read in full' if assessed else NOT_ASSESSED.capitalize()}: {'; '.join(covered.gaps)}.")
+        lines.insert(0, f"{'Not read in full' if assessed else NOT_ASSESSED.capitalize()}: {covered.reasons}.")
     return Review(
         proposed=proposed,
         final=final,

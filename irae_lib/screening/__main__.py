@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import IraeError, RunError
 from .adapter_check import try_server
-from .notes import count_rows
+from .notes import FROM_NOTE, count_rows
 from .screen import SHARD, apply_rules, ask_model, summary
 from .server import Server
 from .shards import Part, Shards
@@ -40,7 +40,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _screen(options: argparse.Namespace) -> int:
-    columns = {"site": options.site, "date": options.date, "shard": options.shard, "part": Part.read(options.part)}
+    columns = {
+        "site": options.site,
+        "date": options.date,
+        "exposed": options.exposed,
+        "shard": options.shard,
+        "part": Part.read(options.part),
+    }
     stages = [apply_rules(options.notes, options.out, workers=options.workers, **columns)]
     print(stages[0].sentence, flush=True)
     if options.server:
@@ -121,6 +127,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--part", default="", metavar="K/N", help="only this part of the shards, such as 3/8")
     parser.add_argument("--site", default="", help="column to count alerts by")
     parser.add_argument("--date", default="", help="column with a date, to count alerts by day")
+    parser.add_argument(
+        "--exposed",
+        default=FROM_NOTE,
+        metavar="yes|note|COLUMN",
+        help="on or after a checkpoint inhibitor: all are, as each note says (default), or a column with yes, no or "
+        "nothing",
+    )
     return parser
 
 

@@ -7,7 +7,7 @@ vLLM does: abstention always, legal mass where answers are kept to no schema (se
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,14 @@ from ..evaluation.statistics import Interval, Rate, rate, rounded
 from ..schemas import Record
 from .shards import Shards
 
+_OF_NOTES = ("alerts", "unanswered", "not_assessed", "worklist")
+
 
 class Group(Record):
     """Counts of one site, one day, or of all ("all").
 
-    `bad` rows are no notes; `alerts` and `unanswered` (the rules' verdict stands alone) are of the notes read. Once a
+    `bad` rows are no notes; `alerts` and `unanswered` (the rules' verdict stands alone) are of the notes read, as are
+    `not_assessed` (the rules did not understand the note) and `worklist` (an alert, or not assessed). Once a
     model was asked: `disagrees` are answers whose grade or urgency is not what the rules alone say. Where its server
     sends probabilities: `abstains` are whole answers too uncertain to stand (with a calibration that has a threshold),
     `legal_mass` is the mean over answers that were kept to no schema.
@@ -34,6 +37,25 @@ class Group(Record):
     disagrees: Rate | None
     abstains: Rate | None
     legal_mass: float | None
+    not_assessed: Rate
+    worklist: Rate
+
+
+class Task(Record):
+    """A note that a person must look at: an alert, or a note that was not assessed, with the reasons."""
+
+    place: int
+    id: str
+    alert: bool
+    not_assessed: tuple[str, ...] = ()
+
+
+def worklist(out: Path, stage: str) -> Iterator[Task]:
+    """Every note of a stage ("rules" or "model") that needs a person, in the order of the file."""
+    for row in Shards(Path(out) / stage).rows():
+        alert, why = bool(row.get("final", {}).get("alert")), tuple(row.get("not_assessed", ()))
+        if alert or why:
+            yield Task(place=row["place"], id=row["id"], alert=alert, not_assessed=why)
 
 
 def groups(out: Path, stage: str, by: str = "", calibration: Calibration | None = None) -> list[Group]:
@@ -51,7 +73,9 @@ def _observed(row: Mapping[str, Any], calibration: Calibration | None) -> dict[s
     """What one row adds to the sums; nothing for what was not asked or not sent."""
     seen: dict[str, float] = {"bad": "final" not in row}
     if "final" in row:
-        seen |= {"alerts": row["final"]["alert"], "unanswered": "problem" in row}
+        alert, unread = row["final"]["alert"], "not_assessed" in row
+        seen |= {"alerts": alert, "unanswered": "problem" in row}
+        seen |= {"not_assessed": unread, "worklist": alert or unread}
     if "disagrees" in row:
         seen["disagrees"] = bool({"overall_severity", "urgency"} & set(row["disagrees"]))
     if calibration and calibration.threshold and row.get("asked") == "full" and "certainty" in row:
@@ -67,7 +91,7 @@ def _group(name: str, sums: Mapping[str, Sequence[float]]) -> Group:
         name=name,
         rows=int(sums["bad"][1]),
         bad=int(sums["bad"][0]),
-        **{what: rate(*map(int, sums.get(what, (0, 0)))) for what in ("alerts", "unanswered")},
+        **{what: rate(*map(int, sums.get(what, (0, 0)))) for what in _OF_NOTES},
         legal_mass=rounded(total / n) if n else None,
         **{what: rate(*map(int, sums[what])) if what in sums else None for what in ("disagrees", "abstains")},
     )

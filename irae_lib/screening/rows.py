@@ -10,11 +10,11 @@ import hashlib
 import sys
 from typing import Any
 
-from .. import safety, schemas
+from .. import labels, safety, schemas
 from ..files import DATA, source_hash
 from ..model import answers
 from ..safety.floors import review
-from ..schemas import FIELDS, Assessment, Urgency, differing
+from ..schemas import FIELDS, NOT_ASSESSED, Assessment, Review, Urgency, differing
 from .notes import Note
 from .server import Reply
 
@@ -24,28 +24,25 @@ def rules_row(note: Note) -> dict[str, Any]:
     row = _about(note)
     if note.case is None:
         return row | {"problem": note.problem}
-    result = review(note.case)
-    return row | {"final": _fields(result.final), "rules": sorted({c.rule for c in result.corrections})}
+    return row | _reviewed(review(note.case, exposed=note.exposed))
 
 
 def model_row(note: Note, reply: Reply, *, asked: str = "full") -> dict[str, Any]:
     """A note with a model's reply under the safety layer. Where there is none, the rules' verdict stands; a reply with
     a problem, too, is a short answer whose note has no whole one.
 
-    `disagrees` names the fields in which the model differs from the rules alone; `confidence`, `certainty` and
-    `legal_mass` are there where the server sent probabilities.
+    `disagrees` names the fields in which the model differs from the rules alone, where these assessed the note;
+    `confidence`, `certainty` and `legal_mass` are there where the server sent probabilities.
     """
     row = _about(note) | {"asked": asked, "seconds": round(reply.seconds, 3), "tries": reply.tries}
-    alone = review(note.case).final
+    alone = review(note.case, exposed=note.exposed)
     if reply.assessment is None:
-        return row | {"problem": reply.problem, "final": _fields(alone)}
-    result = review(note.case, reply.assessment)
+        return row | {"problem": reply.problem} | _reviewed(alone)
     return row | {
         **reply.chances,
         "model": reply.assessment.model_dump(mode="json"),
-        "final": _fields(result.final),
-        "rules": sorted({c.rule for c in result.corrections}),
-        "disagrees": list(differing(alone, reply.assessment)),
+        **_reviewed(review(note.case, reply.assessment, note.exposed)),
+        **({"disagrees": list(differing(alone.final, reply.assessment))} if alone.assessed else {}),
         **({"problem": reply.problem} if reply.problem else {}),
     }
 
@@ -58,7 +55,7 @@ def is_alert(said: Assessment) -> bool:
 def rules_hash() -> str:
     """One hash over the code and the tables that decide what becomes of a note: reader, rules, schemas, rows."""
     tables = sorted((DATA / "clinical").rglob("*.json"))
-    return source_hash(safety, schemas, answers, sys.modules[__name__], data=tables)
+    return source_hash(safety, labels, schemas, answers, sys.modules[__name__], data=tables)
 
 
 def sha256(text: str) -> str:
@@ -72,8 +69,18 @@ def _about(note: Note) -> dict[str, Any]:
     return row | ({"note_sha256": sha256(note.case.text)} if note.case else {})
 
 
-def _fields(said: Assessment) -> dict[str, Any]:
-    """The five fields as plain JSON, and whether a person is told."""
-    plain = said.model_dump(mode="json")
-    found = {name: plain[name] for name in FIELDS if name in plain}
-    return found | {"likelihood": plain["causality"]["likelihood"], "alert": is_alert(said)}
+def _reviewed(result: Review) -> dict[str, Any]:
+    """The five fields as plain JSON, whether a person is told, and the rules.
+
+    Where the note was not assessed, each field says so; `not_assessed` gives the reasons, and `at_least` what was
+    called all the same.
+    """
+    plain = result.final.model_dump(mode="json")
+    found = {name: plain[name] for name in FIELDS if name in plain} | {"likelihood": plain["causality"]["likelihood"]}
+    rules = sorted({c.rule for c in result.corrections})
+    if result.assessed:
+        return {"final": found | {"alert": is_alert(result.final)}, "rules": rules}
+    final = dict.fromkeys(found, NOT_ASSESSED) | {"alert": is_alert(result.final)}
+    row = {"final": final, "rules": rules, "not_assessed": list(result.coverage.gaps)}
+    called = result.final.irae_detected or result.final.urgency > Urgency.ROUTINE
+    return row | ({"at_least": found} if called else {})

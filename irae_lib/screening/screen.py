@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from ..files import file_sha256, write_lines
 from ..safety.floors import review
 from ..schemas import Record
-from .notes import Note, hash_of, read_notes
+from .notes import FROM_NOTE, Note, hash_of, read_notes
 from .rows import is_alert, model_row, rules_hash, rules_row, sha256
 from .server import FULL, Server
 from .shards import WHOLE, Part, Shards
@@ -33,8 +33,9 @@ SHARD = 200  # rows; what a killed run has to ask again at most
 
 class Summary(Record):
     """What a stage did: `rows` of the input (or of one part of it), of which `skipped` were done before; `bad` are no
-    notes, `failed` have no model's answer, `alerts` call an irAE or ask for the same day. `dead_letters` names the file
-    with the bad and the failed."""
+    notes, `failed` have no model's answer, `alerts` call an irAE or ask for the same day, `not_assessed` are the notes
+    that the rules did not understand: alerts and these need a person (`monitor.worklist`). `dead_letters` names the
+    file with the bad and the failed."""
 
     stage: str
     rows: int
@@ -44,6 +45,7 @@ class Summary(Record):
     alerts: int
     seconds: float
     dead_letters: str
+    not_assessed: int = 0
 
     @property
     def clean(self) -> bool:
@@ -59,10 +61,11 @@ class Summary(Record):
     def sentence(self) -> str:
         """All of it in one line, for a terminal or a log."""
         lost = "" if self.clean else f", see {self.dead_letters}"
+        unread = f"; {self.not_assessed} not assessed: a person must read them" if self.not_assessed else ""
         pace = f"; {self.seconds:.0f} s, {self.notes_per_second:.1f} notes/s" if self.seconds else ""
         return (
             f"{self.stage}: {self.rows} rows, {self.skipped} done before, {self.alerts} alerts, {self.bad} bad rows, "
-            f"{self.failed} without an answer{lost}{pace}"
+            f"{self.failed} without an answer{lost}{unread}{pace}"
         )
 
 
@@ -75,6 +78,7 @@ def apply_rules(
     part: Part = WHOLE,
     site: str = "",
     date: str = "",
+    exposed: str = FROM_NOTE,
 ) -> Summary:
     """The safety layer over every note, on all cores (`workers` 0), into `out/rules/`.
 
@@ -85,7 +89,7 @@ def apply_rules(
         SchemaError: the file cannot be read. RunError: `out` belongs to other input, rules or settings.
     """
     shards = Shards(Path(out) / "rules", part)
-    shards.belong_to(about_input(path, shard, site, date) | {"rules": rules_hash()})
+    shards.belong_to(about_input(path, shard, site, date, exposed) | {"rules": rules_hash()})
     started, skipped = time.monotonic(), shards.count()
     workers = workers or _cores()
     waiting: dict[Future, int] = {}
@@ -99,7 +103,7 @@ def apply_rules(
             shards.write(waiting.pop(future), found)
             bar.update(len(found))
 
-        for number, notes in unfinished(path, shards, shard, site, date):
+        for number, notes in unfinished(path, shards, shard, site, date, exposed):
             waiting[pool.submit(_rules_of, list(notes))] = number
             if len(waiting) >= 3 * workers:  # memory does not grow with the file
                 finish(next(iter(waiting)))
@@ -117,13 +121,16 @@ def _rules_of(notes: list[Note]) -> list[dict[str, Any]]:
     return [rules_row(note) for note in notes]
 
 
-def unfinished(path: Path, shards: Shards, size: int, site: str, date: str) -> Iterator[tuple[int, Iterator[Note]]]:
+def unfinished(
+    path: Path, shards: Shards, size: int, site: str, date: str, exposed: str = FROM_NOTE
+) -> Iterator[tuple[int, Iterator[Note]]]:
     """The notes of every shard of this part that is still to do, shard by shard."""
 
     def wanted(place: int) -> bool:
         return shards.part.has(place // size) and not shards.done(place // size)
 
-    return groupby(read_notes(path, site=site, date=date, wanted=wanted), key=lambda note: note.place // size)
+    notes = read_notes(path, site=site, date=date, exposed=exposed, wanted=wanted)
+    return groupby(notes, key=lambda note: note.place // size)
 
 
 async def ask_model(
@@ -139,6 +146,7 @@ async def ask_model(
     part: Part = WHOLE,
     site: str = "",
     date: str = "",
+    exposed: str = FROM_NOTE,
     told: Callable[[str], None] = print,
 ) -> Summary:
     """Ask a server about every note, into `out/model/`; finished shards are not asked again.
@@ -157,7 +165,7 @@ async def ask_model(
     shards = Shards(Path(out) / "model", part)
     two_passes = two_passes and server.structured
     what = about_model(server.model, base, adapter, server.prompt.version, server.structured, server.most)
-    shards.belong_to(about_input(path, shard, site, date) | what | {"two_passes": two_passes})
+    shards.belong_to(about_input(path, shard, site, date, exposed) | what | {"two_passes": two_passes})
     stay = shards.reopen(without_answer) if retry else 0
     started, skipped = time.monotonic(), shards.count() + stay
     total = Shards(Path(out) / "rules", part).count() or None  # the rules have been over the input, as a rule
@@ -186,7 +194,7 @@ async def ask_model(
 
             workers = [asyncio.create_task(work()) for _ in range(server.concurrency)]
             try:
-                for number, notes in unfinished(path, shards, shard, site, date):
+                for number, notes in unfinished(path, shards, shard, site, date, exposed):
                     before = shards.before(number)
                     kept = with_answer(before)
                     one = {"rows": [*kept.values()], "sent": len(kept), "all_sent": False, "before": before}
@@ -223,8 +231,9 @@ async def _ask(note: Note, server: Server, two_passes: bool) -> dict[str, Any]:
     reply = await server.assess(note.case, short=two_passes)
     if not two_passes:
         return model_row(note, reply)
-    flagged = reply.assessment and (is_alert(reply.assessment) or is_alert(review(note.case).final))
-    if not flagged:
+    alone = review(note.case, exposed=note.exposed)
+    flagged = is_alert(alone.final) or not alone.assessed
+    if not reply.assessment or not (flagged or is_alert(reply.assessment)):
         return model_row(note, reply, asked="short")
     whole = await server.assess(note.case)
     seconds = reply.seconds + whole.seconds
@@ -243,9 +252,10 @@ def with_answer(before: Mapping[int, Mapping[str, Any]]) -> dict[int, Mapping[st
     return {place: row for place, row in before.items() if not without_answer(row)}
 
 
-def about_input(path: Path, shard: int, site: str, date: str) -> dict[str, Any]:
-    """For the manifest: the file that is read, and how it is cut."""
-    return {"input": Path(path).name, "sha256": hash_of(path), "shard": shard, "site": site, "date": date}
+def about_input(path: Path, shard: int, site: str, date: str, exposed: str = FROM_NOTE) -> dict[str, Any]:
+    """For the manifest: the file that is read, how it is cut, and where exposure comes from."""
+    columns = {"site": site, "date": date, "exposed": exposed}
+    return {"input": Path(path).name, "sha256": hash_of(path), "shard": shard} | columns
 
 
 def about_model(model: str, base: str, adapter: str, prompt: str, structured: bool, most: int) -> dict[str, Any]:
@@ -264,12 +274,13 @@ def about_model(model: str, base: str, adapter: str, prompt: str, structured: bo
 
 def summary(stage: str, shards: Shards, skipped: int, seconds: float) -> Summary:
     """Count what is on disk, and gather the dead letters in one file beside the folder of the stage."""
-    counts = dict.fromkeys(("rows", "bad", "failed", "alerts"), 0)
+    counts = dict.fromkeys(("rows", "bad", "failed", "alerts", "not_assessed"), 0)
 
     def dead() -> Iterator[dict[str, Any]]:
         for row in shards.rows():
             counts["rows"] += 1
             counts["alerts"] += bool(row.get("final", {}).get("alert"))
+            counts["not_assessed"] += "not_assessed" in row
             if "problem" in row:
                 counts["failed" if without_answer(row) else "bad"] += 1
                 yield {"place": row["place"], "id": row["id"], "reason": row["problem"]}
