@@ -95,8 +95,8 @@ def _is_english(lists: _Lists, words: _Words) -> bool:
 def _is_clinical(lists: _Lists, norm: str, findings: Sequence[Finding], words: _Words) -> bool:
     """Does the note state how the patient is: a finding outside the empty fields of a form, or that all is well?
 
-    A bare list of medicines is enough; with further words, none of them understood, it is not. Nor is long prose with
-    a stray clinical word ("a cold reception", "tired").
+    A bare list of medicines is enough; with empty fields, or further words of which none is understood, it is not.
+    Nor is long prose with a stray clinical word ("a cold reception", "tired").
     """
     blanks = list(_blanks(lists, norm))
     personal = [f for f in findings if f.status in _PERSONAL and not _within(f.start, blanks)]
@@ -105,7 +105,7 @@ def _is_clinical(lists: _Lists, norm: str, findings: Sequence[Finding], words: _
         stated = sum(not _within(match.start(), blanks) for match in lists.well.finditer(norm))
     if not stated:
         said = sum(word not in lists.clinical and word not in lists.english for word in words.all)
-        return bool(personal) and said < lists.thresholds["unread_from"]
+        return bool(personal) and not blanks and said < lists.thresholds["unread_from"]
     limit = lists.thresholds
     reach = limit["words_per_finding"] * stated + limit["words_per_clinical_word"] * words.understood
     return len(words.all) <= reach

@@ -134,9 +134,9 @@ def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """A mention of cancer; what before it, and what after it, makes it none of the patient's."""
     data = _data()
     stems, words = (_any(data[key]) for key in ("cancer_stems", "cancer_words"))
-    mention = re.compile(rf"\b(?:(?:{stems})[^\W\d_]*|(?:{words})\b)")
+    prefix = "".join(f"(?<!{re.escape(part)})" for part in data["not_prefix"])
     return (
-        mention,
+        re.compile(rf"{prefix}(?:{stems})[^\W\d_]*|\b(?:{words})\b"),
         re.compile(rf"\b(?:{_any(data['not_before'])})\b"),
         re.compile(rf"[\s,:-]*(?:{_any(data['not_after'])})\b"),
     )

@@ -120,7 +120,9 @@ def test_an_asymptomatic_value_is_the_one_grade_3_that_is_only_soon():
     assert review(CASE, labels(3, "routine", "Gastrointestinal")).final.urgency == "urgent"
 
 
-@pytest.mark.parametrize("exposure", ["Never had immunotherapy.", "Plan: start nivolumab next week.", "Seen in clinic."])
+@pytest.mark.parametrize(
+    "exposure", ["Never had immunotherapy.", "Plan: start nivolumab next week.", "Seen in clinic."]
+)
 def test_without_an_ici_only_urgent_floors_on_urgency_remain(exposure):
     sick = review(Case(text=f"{exposure} ALT 640 U/L, bilirubin 5 mg/dL."))
     assert (
