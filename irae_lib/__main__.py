@@ -45,7 +45,7 @@ def _exposed(case: Case, said: str | None, interactive: bool) -> bool | None:
     if said is None and interactive:
         said = {"n": "no", "?": "note"}.get(input(QUESTION).strip().lower()[:1])
     if said is None:
-        return assumed(read(case), True)
+        return assumed(read(case), case.text, True)
     return {"yes": True, "no": False, "note": None}[said]
 
 

@@ -97,7 +97,7 @@ def assess(engine, note: str, agreed: bool, exposed: bool = True) -> tuple[str, 
     try:
         case = Case(text=note)
         answer = engine.answer(case)
-        result = review(case, answer.assessment, assumed(read(case), exposed))
+        result = review(case, answer.assessment, assumed(read(case), case.text, exposed))
         sure, unsure = judged(engine.calibration, answer)
         heading = "sure, calibrated" if engine.calibration else "sure, not calibrated"
         view = case_html(case.text, result, answer, confidence=sure, sure=heading)

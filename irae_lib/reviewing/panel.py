@@ -249,7 +249,7 @@ class ReviewPanel:
     def _review(self) -> Review:
         """What the fields start from: the answer in view under the rules, the rules alone where there is none."""
         answer = self._answers.get((self.case.id, self.system.value))
-        exposed = assumed(read(self.case), self.exposed.value)
+        exposed = assumed(read(self.case), self.case.text, self.exposed.value)
         return review(self.case, answer and answer.assessment, exposed)
 
     def _fill(self, said: Assessment) -> None:

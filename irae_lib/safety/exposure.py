@@ -29,6 +29,11 @@ _LATE = "The last dose is more than 12 months ago: late irAEs occur, other cause
 _CONFLICT = "The note and the exposure given with it disagree: clarify; floors assume a checkpoint inhibitor."
 
 
+_CLASS = "checkpoint inhibitor"  # the name of a mention that says no drug
+_GIVEN = ("current", "historical")
+_LISTED = re.compile(r"[\s+/,&-]*(?:and|plus|with)?\s*")
+
+
 class Exposure(NamedTuple):
     """Contact with checkpoint inhibitors.
 
@@ -68,7 +73,7 @@ def exposure(findings: Sequence[Finding], text: str = "", known: bool | None = N
         known: True or False where exposure is known from elsewhere. True holds against a note that says never or
             planned, and a note that documents an inhibitor holds against False: in a conflict all rules apply.
     """
-    read = _stated(findings)
+    read = _stated(findings, normalise(text))
     if known is None:
         return read or _cancer_care(findings, text)
     contradicts = read is not None and (read.kind == "exposed") != known
@@ -77,68 +82,108 @@ def exposure(findings: Sequence[Finding], text: str = "", known: bool | None = N
     return read._replace(conflict=True) if contradicts else read or Exposure("never")
 
 
-def assumed(findings: Sequence[Finding], ticked: bool) -> bool | None:
+def assumed(findings: Sequence[Finding], text: str, ticked: bool) -> bool | None:
     """What a box "on or after a checkpoint inhibitor", ticked unless a person clears it, says of a note.
 
     True where it is ticked, except where the note itself says never or planned: a default is not knowledge.
     """
-    read = _stated(findings)
+    read = _stated(findings, normalise(text))
     return True if ticked and (read is None or read.kind == "exposed") else None
 
 
-def _stated(findings: Sequence[Finding]) -> Exposure | None:
+def _stated(findings: Sequence[Finding], norm: str) -> Exposure | None:
     """Exposure by the mentions of inhibitors; None where none decides."""
-    mentions = [f for f in findings if f.kind == "ici"]
-    named = [f for f in mentions if f.name != "checkpoint inhibitor"]
-    given = [f for f in named if f.status in ("current", "historical")]
-    decided = [f for f in mentions if f.status in ("planned", "negated")]
+    mentions = _mentions(findings, norm)
+    given = [f for f, status in mentions if status in _GIVEN and f.name != _CLASS]
+    decided = {status: f for f, status in reversed(mentions) if status in ("planned", "negated")}
     if not given and not decided:
         vague = _data()["class_words"]
-        given = [f for f in mentions if f.status in ("current", "historical") and f.quote.lower() not in vague]
+        given = [f for f, status in mentions if status in _GIVEN and f.quote.lower() not in vague]
     if given:
         ages = [_months(f.when) for f in given]
         over = all(age is not None and age > 12 for age in ages)
         return Exposure("exposed", given[0], over and all(f.status == "historical" for f in given))
     for status, kind in (("planned", "planned"), ("negated", "never")):
-        if found := next((f for f in decided if f.status == status), None):
-            return Exposure(kind, found)
+        if status in decided:
+            return Exposure(kind, decided[status])
+    if not mentions:
+        alone = _patterns().alone
+        return next((Exposure("never", f) for f in findings if _is_cancer_drug(f) and alone.match(norm, f.end)), None)
     return None
+
+
+def _mentions(findings: Sequence[Finding], norm: str) -> list[tuple[Finding, str]]:
+    """Every mention of an inhibitor with its status; the words next to it may say that it was never or not yet given.
+
+    In "ipilimumab + nivolumab" what is said of the first holds for the second.
+    """
+    patterns, found = _patterns(), []
+    for f in findings:
+        if f.kind != "ici":
+            continue
+        status, clause = f.status, norm[max(0, f.start - 60) : f.start]
+        if status in _GIVEN and norm:
+            if found and _LISTED.fullmatch(norm, found[-1][0].end, f.start):
+                status = found[-1][1]
+            elif patterns.planned.search(clause):
+                status = "planned"
+            elif patterns.never_before.search(clause) or patterns.never_after.match(norm, f.end):
+                status = "negated"
+        found.append((f, status))
+    return found
+
+
+def _is_cancer_drug(f: Finding) -> bool:
+    return f.kind == "drug" and f.flag == "other_anticancer" and f.status in (*_GIVEN, "planned")
 
 
 def _cancer_care(findings: Sequence[Finding], text: str) -> Exposure:
     """Whether a note without a named inhibitor shows that a cancer is treated."""
     shared = _data()["not_only_cancer"]
     for f in findings:
-        if f.status not in ("current", "historical", "planned"):
-            continue
-        if f.kind == "ici" or (f.kind == "drug" and f.flag == "other_anticancer" and f.name not in shared):
+        if f.kind == "ici" and f.status in _GIVEN or _is_cancer_drug(f) and f.name not in shared:
             return Exposure("cancer care", f)
     return Exposure("cancer care" if _names_cancer(text) else "undocumented")
 
 
 def _names_cancer(text: str) -> bool:
     """Does the text name a cancer or its care, of the patient and not denied?"""
-    norm = normalise(text)
-    mention, before, after = _patterns()
-    for match in mention.finditer(norm):
+    norm, patterns = normalise(text), _patterns()
+    for match in patterns.cancer.finditer(norm):
         clause = max(norm.rfind(mark, 0, match.start()) for mark in ".;\n") + 1
-        if not before.search(norm, max(clause, match.start() - 60), match.start()) and not after.match(
+        clause = max(clause, match.start() - 60)
+        if not patterns.not_before.search(norm, clause, match.start()) and not patterns.not_after.match(
             norm, match.end()
         ):
             return True
     return False
 
 
+class _Patterns(NamedTuple):
+    """What `exposure.json` lists, compiled: a mention of cancer, and what around a mention changes its meaning."""
+
+    cancer: re.Pattern[str]
+    not_before: re.Pattern[str]
+    not_after: re.Pattern[str]
+    never_before: re.Pattern[str]
+    never_after: re.Pattern[str]
+    planned: re.Pattern[str]
+    alone: re.Pattern[str]
+
+
 @functools.cache
-def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    """A mention of cancer; what before it, and what after it, makes it none of the patient's."""
+def _patterns() -> _Patterns:
     data = _data()
-    stems, words = (_any(data[key]) for key in ("cancer_stems", "cancer_words"))
     prefix = "".join(f"(?<!{re.escape(part)})" for part in data["not_prefix"])
-    return (
-        re.compile(rf"{prefix}(?:{stems})[^\W\d_]*|\b(?:{words})\b"),
-        re.compile(rf"\b(?:{_any(data['not_before'])})\b"),
-        re.compile(rf"[\s,:-]*(?:{_any(data['not_after'])})\b"),
+    stems, words = _any(data["cancer_stems"]), _any(data["cancer_words"])
+    return _Patterns(
+        cancer=re.compile(rf"{prefix}(?:{stems})[^\W\d_]*|\b(?:{words})\b"),
+        not_before=re.compile(rf"\b(?:{_any(data['not_before'])})\b"),
+        not_after=re.compile(rf"[\s,:-]*(?:{_any(data['not_after'])})\b"),
+        never_before=re.compile(rf"\b(?:{_any(data['never_before'])})\s+$"),
+        never_after=re.compile(rf"\s+(?:{_any(data['never_after'])})\b"),
+        planned=re.compile(rf"\b(?:{_any(data['planned_before'])})\s+$"),
+        alone=re.compile(rf"\s+(?:{_any(data['alone_after'])})\b"),
     )
 
 

@@ -75,7 +75,28 @@ def test_in_a_conflict_all_rules_apply_and_it_is_said(text, known):
     assert any("disagree" in line for line in result.advisories)
 
 
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Cetuximab only, never a checkpoint inhibitor. Rash on the face.", "never"),
+        ("Melanoma. Immunotherapy never given.", "never"),
+        ("Pemetrexed, cycle 6, immunotherapy was declined.", "never"),
+        ("Carboplatin alone for 3 months.", "never"),
+        ("Melanoma, before the first dose of ipilimumab + nivolumab.", "planned"),
+        ("Waiting for first Opdivo, consent signed.", "planned"),
+        ("Carboplatin and pemetrexed, cycle 3.", "cancer care"),
+        ("Pembrolizumab only, cycle 3.", "exposed"),
+        ("Never any problem on nivolumab.", "exposed"),
+    ],
+)
+def test_words_next_to_a_drug_say_that_no_inhibitor_was_given(text, expected):
+    assert kind(text) == expected
+
+
 def test_a_ticked_box_is_no_knowledge_against_the_note():
-    assert assumed(read(Case(text="ALT 980 U/L.")), True) is True
-    assert assumed(read(Case(text="ALT 980 U/L.")), False) is None
-    assert assumed(read(Case(text="Never had immunotherapy.")), True) is None
+    for text, ticked, expected in (
+        ("ALT 980 U/L.", True, True),
+        ("ALT 980 U/L.", False, None),
+        ("Never had immunotherapy.", True, None),
+    ):
+        assert assumed(read(Case(text=text)), text, ticked) is expected
