@@ -89,7 +89,7 @@ def fields_html(
     for name in FIELDS:
         said, now = _shown(proposed, name), _final(final, name, assessed)
         chance = f"{confidence[name]:.0%}" if confidence and name in confidence else "-"
-        mark = ' class="raised"' if proposed is not None and said != now else ""
+        mark = ' class="raised"' if proposed is not None and now not in (said, NOT_ASSESSED) else ""
         rows.append(f"<tr><td>{_NAMES[name]}<td>{said}<td>{chance}<td{mark}>{now}</tr>")
     return f"<table><tr><th>field<th>model<th>{html.escape(sure)}<th>final</tr>{''.join(rows)}</table>"
 
