@@ -136,17 +136,15 @@ def _blanks(lists: _Lists, norm: str) -> Iterator[tuple[int, int]]:
 
 def _not_graded(lists: _Lists, text: str, norm: str, findings: Sequence[Finding]) -> Iterator[str]:
     """Tests that a rule grades and whose value was seen but not read: no unit or limit, or a form not known."""
-    read = set()
-    for f in findings:
-        if f.kind not in ("lab", "vital"):
-            continue
-        read.update(range(f.start, f.end))
+    values = [f for f in findings if f.kind in ("lab", "vital")]
+    for f in values:
         known = f.low is not None or f.times_uln is not None or f.flag not in ("", "no unit")
         if f.name in _graded_tests() and f.status == "current" and f.value and not known:
             yield f.quote
     words, value = lists.tests
     for word in _WORD.finditer(norm):
-        if word.group() in words and word.start() not in read and (match := value.match(norm, word.start())):
+        match = value.match(norm, word.start()) if word.group() in words else None
+        if match and not any(f.start <= word.start() < f.end and match[1] in f.value for f in values):
             yield text[match.start() : match.end()]
 
 
@@ -184,7 +182,7 @@ def _blank_pattern(data: dict[str, Any]) -> re.Pattern[str]:
 
 
 def _test_pattern() -> tuple[frozenset[str], re.Pattern[str]]:
-    """First words of the names of graded tests; a name with a number right behind it that is not a dose."""
+    """First words of the names of graded tests; a name with a number behind it that is not a dose, share or date."""
     graded = _graded_tests()
     names = [
         phrase
@@ -192,6 +190,7 @@ def _test_pattern() -> tuple[frozenset[str], re.Pattern[str]]:
         if any(meaning.kind == "lab" and not graded.isdisjoint(meaning.names) for meaning in found)
     ]
     spelled = "|".join(re.escape(name).replace(r"\ ", "[ -]") for name in sorted(names, key=len, reverse=True))
-    dose = r"(?! ?(?:mg\b|mcg|tab|days?\b|weeks?\b|months?\b|years?\b|hours?\b))"
-    value = re.compile(rf"(?<![\w-])(?:{spelled})(?: ?(?:=|:|\bis\b|\bwas\b|\bof\b|\bat\b))? ?[<>]?\d[\d.,]*+{dose}")
+    other = r"%|mg\b|mcg|tab|(?:day|week|month|year|hour)s?\b|am\b|pm\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+    link = r"(?: ?(?:=|:|\bis\b|\bwas\b|\bof\b))?"
+    value = re.compile(rf"(?<![\w-])(?:{spelled}){link} ?[<>]?(\d+)[\d.,]*+(?! ?(?:{other}))")
     return frozenset(match[0] for name in names if (match := _WORD.match(name))), value
