@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from .errors import SchemaError, explain
-from .files import DATA, _read_text, read_lines, write_lines
-from .schemas import SECTIONS, Assessment, Case, Record
+from .files import DATA, read_lines, read_text, write_lines
+from .schemas import FIELDS, SECTIONS, Assessment, Case, Record
 
 VALIDATED = DATA / "cases" / "validated.jsonl"
+TEXT_COLUMNS = ("text", *SECTIONS)  # one of them, or more, holds the note
+CASE_COLUMNS = ("id", "age", "cancer_type", *TEXT_COLUMNS)
+_LONGEST_CELL = 10_000_000  # characters; at Python's own limit one long note would end the reading of the file
 
 
 class LabelledCase(Record):
@@ -69,44 +72,64 @@ def read_cases(path: Path) -> list[LabelledCase]:
     return cases
 
 
-_LABELS = ("irae_detected", "affected_systems", "overall_severity", "urgency", "likelihood")
+_COLUMNS = (*CASE_COLUMNS, *FIELDS, "evidence", "reasoning", "actions", "kind")
 _LISTS = {"affected_systems": ";", "evidence": "|", "actions": "|"}
-_COLUMNS = ("id", "age", "cancer_type", "text", *SECTIONS, *_LABELS, "evidence", "reasoning", "actions", "kind")
 _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def _read_csv(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """Row numbers as a spreadsheet shows them (the header is row 1) and rows in the form of a JSON line."""
-    table = csv.DictReader(io.StringIO(_read_text(path, "a CSV file")), strict=True)
+def csv_rows(
+    lines: Iterable[str], name: str, check_header: Callable[[list[str]], None]
+) -> Iterator[tuple[int, dict[str, str] | None]]:
+    """Row numbers as a spreadsheet shows them (the header is row 1) and cells by column.
+
+    The cells are None where their number is not that of the columns. `check_header` refuses columns by an error.
+
+    Raises:
+        SchemaError: not CSV; `name` is the file's.
+    """
+    csv.field_size_limit(_LONGEST_CELL)
+    table = csv.DictReader(lines, strict=True)  # a quote in the wrong place would join two patients' notes
     try:
-        columns = [name.strip() for name in table.fieldnames or ()]
-        unknown = [name for name in columns if name not in _COLUMNS]
-        missing = [name for name in _LABELS if name not in columns]
-        if unknown or missing:
-            what = f"column {unknown[0]!r} is not known" if unknown else f"column {missing[0]} is missing"
-            raise SchemaError(f"{path.name} row 1: {what}; columns are {', '.join(_COLUMNS)}")
-        table.fieldnames = columns
-        rows = [(number, _from_csv(row, f"{path.name} row {number}")) for number, row in enumerate(table, start=2)]
+        table.fieldnames = [column.strip() for column in table.fieldnames or ()]
+        check_header(table.fieldnames)
+        for number, row in enumerate(table, start=2):
+            yield number, None if None in row or None in row.values() else row
     except csv.Error as error:
-        raise SchemaError(f"{path.name}: not CSV near line {table.line_num}: {error}") from None
+        raise SchemaError(f"{name}: no CSV after line {table.line_num} ({error}); is a quote not closed?") from None
+
+
+def _read_csv(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """Rows of a CSV file in the form of a JSON line, by number."""
+
+    def check_header(columns: list[str]) -> None:
+        unknown = [name for name in columns if name not in _COLUMNS]
+        missing = [name for name in FIELDS if name not in columns]
+        if unknown or missing:
+            problem = f"column {unknown[0]!r} is not known" if unknown else f"column {missing[0]} is missing"
+            raise SchemaError(f"{path.name} row 1: {problem}; columns are {', '.join(_COLUMNS)}")
+
+    lines = io.StringIO(read_text(path, "a CSV file"))
+    rows = [
+        (number, _from_csv(row, f"{path.name} row {number}"))
+        for number, row in csv_rows(lines, path.name, check_header)
+    ]
     if not rows:
         raise SchemaError(f"{path.name} holds no rows")
     return rows
 
 
-def _from_csv(row: dict[str | None, Any], where: str) -> dict[str, Any]:
-    if None in row or None in row.values():
+def _from_csv(row: dict[str, str] | None, where: str) -> dict[str, Any]:
+    if row is None:
         raise SchemaError(f"{where}: not as many cells as the header has columns; quote a text that holds commas")
     cells = {name: value.strip() for name, value in row.items() if value.strip()}
     truth = cells.get("irae_detected", "").lower()
     if truth not in _TRUTH:
         raise SchemaError(f"{where}: irae_detected must be true or false")
-    label = {name: cells.pop(name) for name in (*_LABELS, "evidence", "reasoning", "actions") if name in cells}
+    label = {name: cells.pop(name) for name in (*FIELDS, "evidence", "reasoning", "actions") if name in cells}
+    label |= {"irae_detected": _TRUTH[truth], "causality": {"likelihood": label.pop("likelihood", None)}}
     for name, mark in _LISTS.items():
         label[name] = [part.strip() for part in label.get(name, "").split(mark) if part.strip()]
-    expected = label | {"irae_detected": _TRUTH[truth], "causality": {"likelihood": label.pop("likelihood", None)}}
-    expected.pop("likelihood", None)
-    return cells | {"expected": expected}
+    return cells | {"expected": label}
 
 
 _EXTRA = ("kind", "family", "topic", "pair")

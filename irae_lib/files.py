@@ -1,4 +1,4 @@
-"""Files of the project: the data folder, atomic writes, JSON lines, checksums and source hashes."""
+"""Files of the project: the data folder, atomic writes, JSON lines, checksums, source hashes, settings of a run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
 
-from .errors import SchemaError
+from .errors import RunError, SchemaError
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
@@ -34,7 +35,7 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
         SchemaError: missing or empty file, bad encoding, or a line that is not one JSON object.
     """
     path = Path(path)
-    lines = _read_text(path, "a JSON-lines file").split("\n")  # not splitlines(): U+2028 is legal inside JSON
+    lines = read_text(path, "a JSON-lines file").split("\n")  # not splitlines(): U+2028 is legal inside JSON
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -51,7 +52,8 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     return rows
 
 
-def _read_text(path: Path, expected: str) -> str:
+def read_text(path: Path, expected: str) -> str:
+    """The text of a UTF-8 file. Raises SchemaError: it is missing (`expected` says what it should be) or not UTF-8."""
     try:
         return path.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark before UTF-8
     except FileNotFoundError:
@@ -75,6 +77,11 @@ def write_text(path: Path, text: str) -> Path:
     return Path(path)
 
 
+def save_json(path: Path, data: object) -> Path:
+    """Write JSON atomically, keys in the order given."""
+    return write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
 def write_first(path: Path, text: str) -> Path:
     """As `write_text`, but leave what is there already: of machines that start in one moment, one has written it."""
     with _aside(path, replace=False) as file:
@@ -84,15 +91,24 @@ def write_first(path: Path, text: str) -> Path:
 
 @contextlib.contextmanager
 def _aside(path: Path, *, replace: bool = True) -> Iterator[TextIO]:
-    """A file that takes the place of `path` once all of it is written."""
+    """A text file that takes the place of `path` when the block ends."""
+    with replace_file(path, replace=replace) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())  # or the name may outlive the bytes where the power goes
+
+
+@contextlib.contextmanager
+def replace_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
+    """A name to write a file under, which takes the place of `path` when the block ends; an error leaves `path` alone.
+
+    `replace=False` keeps a file that exists already.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")  # machines that share a folder share pids
     try:
-        with aside.open("w", encoding="utf-8", newline="\n") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # or the name may outlive the bytes where the power goes
+        yield aside
         if replace or not _linked(aside, path):
             os.replace(aside, path)
     finally:
@@ -110,10 +126,76 @@ def _linked(aside: Path, path: Path) -> bool:
     return True
 
 
+@contextlib.contextmanager
+def scratch_folder(path: Path) -> Iterator[Path]:
+    """An empty folder for the length of a block; the leftovers of an interrupted writer are removed first."""
+    path = Path(path)
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def replace_folder(target: Path) -> Iterator[Path]:
+    """An empty folder to fill, which takes the place of `target` when the block ends; an error leaves `target` alone.
+
+    `target` is complete or absent, whenever the process is killed.
+    """
+    target = Path(target)
+    with scratch_folder(target.with_name(f".{target.name}.part")) as aside:
+        yield aside
+        move_folder(aside, target)
+
+
+def move_folder(folder: Path, target: Path) -> Path:
+    """Rename a folder to `target`; an earlier one is renamed first and removed last, so that one always exists."""
+    old = target.with_name(f".{target.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if target.exists():
+        target.rename(old)
+    folder.rename(target)
+    shutil.rmtree(old, ignore_errors=True)
+    return target
+
+
+def require_same_run(stored: Mapping[str, Any], wanted: Mapping[str, Any], what: str, remedy: str) -> None:
+    """Refuse to resume from the results of another run.
+
+    Args:
+        what: the beginning of the sentence: "checkpoint-5 belongs to", "out/ holds the shards of".
+    Raises:
+        RunError: names the settings that differ, then the remedy.
+    """
+    different = sorted(key for key in {*stored, *wanted} if stored.get(key) != wanted.get(key))
+    if different:
+        raise RunError(f"{what} another run: {', '.join(different)} differ. {remedy}")
+
+
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, as 64 hex digits."""
     with Path(path).open("rb") as file:  # block by block: a file of notes may be larger than memory
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def render(template: str, **values: Any) -> str:
+    """A jinja2 template of the data folder, filled; HTML is escaped.
+
+    Raises:
+        jinja2.UndefinedError: the template names a value that is not there; a missing number must not become nothing.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(DATA),
+        undefined=jinja2.StrictUndefined,
+        autoescape=jinja2.select_autoescape(["html"]),
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(template).render(**values)
 
 
 def source_hash(*modules: ModuleType, data: Iterable[Path] = ()) -> str:

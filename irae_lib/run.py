@@ -8,7 +8,6 @@ earlier notebooks made stays.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 from . import files
 from .errors import IraeError, RunError
+from .evaluation.report import read_report
 from .files import ROOT
 from .reporting.tables import results_table, table
 from .workspace import runs
@@ -163,29 +163,25 @@ def _execute(names: list[str], folder: Path, common: dict, parameters: dict[str,
     return seconds
 
 
+_SPLITS = {
+    "validated": "the eleven validated cases (a fitting check: `full` and `eleven` were trained on them)",
+    "test": "held-out synthetic test",
+    "test_irae": "held-out synthetic test, irAE cases only",
+    "contrast": "minimal pairs, each note alone",
+}
+
+
 def _closing(folder: Path, seconds: dict[str, float]) -> str:
-    parts = [
-        table(
-            [*((name, f"{time:.0f}") for name, time in seconds.items()), ("all", f"{sum(seconds.values()):.0f}")],
-            ["notebook", "seconds"],
-        )
-    ]
+    rows = [*((name, f"{time:.0f}") for name, time in seconds.items()), ("all", f"{sum(seconds.values()):.0f}")]
+    parts = [table(rows, ["notebook", "seconds"]).to_string()]
     path = folder / "report.json"
     if path.exists():
-        report = json.loads(path.read_text(encoding="utf-8"))
-        what = (
-            "rehearsal base: these numbers prove the pipeline, not a clinical model"
-            if report["rehearsal"]
-            else report["base_model"]
-        )
-        for split, title in (
-            ("validated", "the eleven validated cases (a fitting check: `full` and `eleven` were trained on them)"),
-            ("test", "held-out synthetic test"),
-            ("test_irae", "held-out synthetic test, irAE cases only"),
-            ("contrast", "minimal pairs, each note alone"),
-        ):
-            if split in report["results"]:
-                parts.append(f"{title}; {what}\n{results_table(report, split)}")
+        report = read_report(path)
+        parts += [
+            f"{title}; {report.label}\n{results_table(report, split).to_string()}"
+            for split, title in _SPLITS.items()
+            if split in report.results
+        ]
     return "\n\n".join(parts)
 
 

@@ -17,6 +17,7 @@ from .labels import Likelihood, OrderedLabel, Severity, System, Urgency
 
 __all__ = [  # the labels, too, are imported from here
     "FIELDS",
+    "FIELD_NAMES",
     "NOT_ASSESSED",
     "SECTIONS",
     "Assessment",
@@ -121,6 +122,11 @@ class Assessment(Record):
             raise ValueError("an organ system is listed twice")
         # A set on paper: always in the order of `System`, so that one set is one text.
         return tuple(sorted(systems, key=list(System).index))
+
+    @property
+    def is_alert(self) -> bool:
+        """Whether a person must look at it the same day: an irAE is called, or the urgency is urgent or above."""
+        return self.irae_detected or self.urgency >= Urgency.URGENT
 
     def scored(self) -> dict[str, Any]:
         """The five scored fields by name (`FIELDS`), as they are compared: organ systems as a set."""
@@ -250,7 +256,14 @@ class Review(Record):
     assessed: bool = True
 
 
-FIELDS = ("irae_detected", "affected_systems", "overall_severity", "urgency", "likelihood")
+FIELD_NAMES = {  # as tables, figures and pages show them
+    "irae_detected": "irAE",
+    "affected_systems": "organ",
+    "overall_severity": "grade",
+    "urgency": "urgency",
+    "likelihood": "causality",
+}
+FIELDS = tuple(FIELD_NAMES)
 
 
 def differing(a: Assessment, b: Assessment) -> tuple[str, ...]:

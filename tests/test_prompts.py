@@ -9,7 +9,7 @@ from irae_lib.cases import validated_cases
 from irae_lib.errors import SchemaError
 from irae_lib.model.answers import parse_answer
 from irae_lib.prompts import COMPACT, GUIDED, get_prompt, messages, target
-from irae_lib.schemas import Assessment
+from irae_lib.schemas import Assessment, Likelihood, Severity, System, Urgency
 
 # An adapter is bound to these words. Change them and the version must change with them.
 WORDS = {"compact-1": "31905b13f37e0b16", "guided-1": "d317ac62b375ffb3"}
@@ -34,6 +34,11 @@ def test_unknown_prompt_is_refused_with_the_known_ones():
 def test_every_key_of_the_schema_is_named_in_both_prompts():
     for prompt in (COMPACT, GUIDED):
         assert all(key in prompt.instructions for key in Assessment.model_fields), prompt.version
+
+
+def test_guided_names_every_label_of_the_schema_in_order():
+    for labels in (System, Severity, Urgency, Likelihood):
+        assert ", ".join(labels) in GUIDED.instructions, labels
 
 
 def test_few_shot_examples_are_valid_and_not_among_the_eleven():

@@ -37,6 +37,11 @@ def test_labels_of_different_scales_do_not_compare():
         _ = Severity.GRADE_1 < Urgency.SOON
 
 
+@pytest.mark.parametrize(("irae", "urgency", "alert"), [(0, "soon", False), (0, "urgent", True), (1, "soon", True)])
+def test_an_alert_is_an_irae_or_the_same_day(irae, urgency, alert):
+    assert Assessment(**GOOD | {"irae_detected": bool(irae), "urgency": urgency}).is_alert is alert
+
+
 def test_assessment_survives_its_own_json():
     assert parse_answer(Assessment(**GOOD).to_json()).assessment == Assessment(**GOOD)
 

@@ -8,10 +8,8 @@ passed on to a person.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 from ..model.answers import Answer
 from ..schemas import FIELDS, Record, Score
@@ -54,13 +52,6 @@ class CalibrationReport(Record):
     answered: Rate
     failed_of_answered: Rate
     failed_of_all: Rate
-
-
-def calibration_of(report: Path) -> Calibration | None:
-    """The calibration of a report; None where there is no report."""
-    if not report.is_file():
-        return None
-    return Calibration.model_validate(json.loads(report.read_text(encoding="utf-8"))["calibration"]["calibration"])
 
 
 def judged(fitted: Calibration | None, answer: Answer) -> tuple[dict[str, float], bool]:

@@ -11,10 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from ..cases import LabelledCase
-from ..schemas import Assessment, Severity, System, Urgency
+from ..safety.rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS
+from ..schemas import Assessment, Severity, Urgency
 from .statistics import Rate, rate
-
-_GRAVE = {System.CARDIAC, System.NEUROLOGIC}
 
 
 class Improvement(NamedTuple):
@@ -25,25 +24,26 @@ class Improvement(NamedTuple):
     fulfilled: Callable[[Assessment, Assessment], bool]
 
 
-def _urgency_of_grade(grade: Severity, urgency: Urgency) -> Callable[[Assessment], bool]:
+def _urgency_of_grade(grade: Severity) -> Callable[[Assessment], bool]:
     # A Grade 2 myocarditis is urgent by the third claim; the first is about those whose label is its urgency.
+    urgency = URGENCY_BY_GRADE[grade.level]
     return lambda label: label.irae_detected and label.overall_severity == grade and label.urgency == urgency
 
 
 IMPROVEMENTS = (
     Improvement(
         "Grade 2 is soon, not routine",
-        _urgency_of_grade(Severity.GRADE_2, Urgency.SOON),
+        _urgency_of_grade(Severity.GRADE_2),
         lambda label, said: said.urgency == label.urgency,
     ),
     Improvement(
         "Grade 3 is urgent, not soon",
-        _urgency_of_grade(Severity.GRADE_3, Urgency.URGENT),
+        _urgency_of_grade(Severity.GRADE_3),
         lambda label, said: said.urgency == label.urgency,
     ),
     Improvement(
         "cardiac or neurologic is urgent or more",
-        lambda label: label.irae_detected and bool(_GRAVE & set(label.affected_systems)),
+        lambda label: label.irae_detected and not URGENT_SYSTEMS.isdisjoint(label.affected_systems),
         lambda label, said: said.urgency >= Urgency.URGENT,
     ),
     Improvement(

@@ -84,8 +84,8 @@ def summarize_probes(
 
 def report_probes(
     probes: Sequence[Probe], before: Sequence[Graded], answers: Sequence[Answer]
-) -> dict[str, dict[str, dict]]:
-    """`{"raw": ..., "safety": ...}` of `summarize_probes` as plain JSON types.
+) -> dict[str, dict[str, Rate]]:
+    """`summarize_probes` by stage ("raw", "safety").
 
     Args:
         before: the graded answers to the unchanged notes, found by id. answers: to the changed ones, in their order.
@@ -97,13 +97,8 @@ def report_probes(
     ]
     after = {"raw": [answer.assessment for answer in answers], "safety": final}
     return {
-        stage: {
-            kind: one.model_dump(mode="json")
-            for kind, one in summarize_probes(
-                probes, [said_at(known[probe.source], stage) for probe in probes], said
-            ).items()
-        }
-        for stage, said in after.items()
+        stage: summarize_probes(probes, [said_at(known[probe.source], stage) for probe in probes], assessments)
+        for stage, assessments in after.items()
     }
 
 

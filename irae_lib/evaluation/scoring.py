@@ -1,12 +1,12 @@
-"""How good are the answers: five fields a case, counted with n, unscored answers apart, before and after the rules.
+"""Scores of answers: five fields a case, rates with n and interval, before and after the safety layer.
 
-Neither torch nor a model in here: answers come in, numbers go out. A `Summary` is what the report, the
-figures and the model card print; nothing is computed twice. The statistics themselves are in `metrics.py`.
+Unscored answers are counted apart. A `Summary` holds what the report, the figures and the model card print. Nothing
+here loads a model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from ..cases import LabelledCase
 from ..model.answers import Answer
@@ -25,10 +25,6 @@ from .statistics import (
     weighted_kappa,
     wilson,
 )
-
-SCHEMA_VERSION = 3
-# An alert asks a person to look: an irAE is called, or somebody is to be seen the same day.
-_ALERT = Urgency.URGENT
 
 
 def score(final: Assessment | None, expected: Assessment, *, unscored: str = "") -> Score:
@@ -191,7 +187,7 @@ def triage_of(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) 
         specificity_unexposed=clear_of("never", "planned"),
         specificity_mimics=clear_of("mimic"),
         specificity_well=clear_of("well", "resolved"),
-        alerts=rate(sum(answer.irae_detected or answer.urgency >= _ALERT for _, answer in told), len(told)),
+        alerts=rate(sum(answer.is_alert for _, answer in told), len(told)),
         quotes_found=rate(sum(quotes), len(quotes)),
         organs=multilabel_f1(
             [{system.value for system in answer.affected_systems} for _, answer in told],
@@ -236,63 +232,6 @@ def compare(a: Sequence[Score], b: Sequence[Score]) -> Comparison:
     )
 
 
-def report_section(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> dict:
-    """`{"raw": ..., "safety": ...}` for one system on one split, as plain JSON types; `pairs` where there are any."""
-    section = {stage: summarize(cases, graded, stage=stage).model_dump(mode="json") for stage in ("raw", "safety")}
-    if all(case.pair for case in cases):
-        for stage in ("raw", "safety"):
-            section[stage]["pairs"] = summarize_pairs(cases, graded, stage=stage).model_dump(mode="json")
-    return section
-
-
-def results_of(
-    splits: Mapping[str, Sequence[LabelledCase]], graded: Mapping[tuple[str, str], Sequence[Graded]]
-) -> dict[str, dict]:
-    """The sections of a report by split and system, for graded answers by (split, system); other splits are left out.
-
-    `test_irae` holds the cases of `test` whose label is an irAE.
-    """
-    results: dict[str, dict] = {name: {} for name in (*splits, "test_irae")}
-    for (split, system), one in graded.items():
-        if split in splits:
-            results[split][system] = report_section(splits[split], one)
-        if split == "test":
-            results["test_irae"][system] = report_section(*positives(splits[split], one))
-    return results
-
-
 def rules_alone(cases: Sequence[LabelledCase]) -> list[Graded]:
     """The rules without a model, in the form of a model's answers: `raw` is nothing proposed, `safety` the rules."""
     return grade_answers(cases, [Answer(text=NOTHING.to_json(), assessment=NOTHING)] * len(cases))
-
-
-class PairSummary(Record):
-    """Minimal pairs: both sides pass; every field that must flip does; no field flips that must not."""
-
-    n: int
-    both_passed: int
-    flipped: int
-    kept: int
-
-
-def summarize_pairs(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage: str) -> PairSummary:
-    """What of the minimal pairs a system gets right; an unscored side counts as wrong."""
-    by_pair: dict[str, list[tuple[LabelledCase, Graded]]] = {}
-    for case, one in zip(cases, graded, strict=True):
-        by_pair.setdefault(case.pair, []).append((case, one))
-    passed = flipped = kept = 0
-    for (case_a, a), (case_b, b) in by_pair.values():
-        passed += getattr(a, stage).passed and getattr(b, stage).passed
-        if not (a.answer.assessment and b.answer.assessment):
-            continue
-        must = set(differing(case_a.expected, case_b.expected))
-        does = set(differing(*(said_at(one, stage) for one in (a, b))))
-        flipped += must <= does
-        kept += does <= must
-    return PairSummary(n=len(by_pair), both_passed=passed, flipped=flipped, kept=kept)
-
-
-def positives(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> tuple[list[LabelledCase], list[Graded]]:
-    """The cases whose label is an irAE, with their scores."""
-    pairs = [(case, one) for case, one in zip(cases, graded, strict=True) if case.expected.irae_detected]
-    return [case for case, _ in pairs], [one for _, one in pairs]

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import warnings
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ..errors import AdapterError
-from ..files import write_text
-from ..prompts import get_prompt
+from ..files import file_sha256, replace_folder, write_text
+from ..prompts import COMPACT, get_prompt
+from ..workspace.profiles import Profile
 from .base import _class_name, base_sha256
 
-# transformers 5.24 announces new names for these, which PEFT and TRL call; the reader of a notebook can do nothing.
+# transformers 5.24 deprecates names that PEFT and TRL still call; the reader of a notebook can do nothing about it.
 warnings.filterwarnings("ignore", message="`(is_)?gradient_checkpointing` is deprecated", category=FutureWarning)
-# And this one for the name that Colab's version still has.
 warnings.filterwarnings("ignore", message="`past_key_values` is deprecated", category=FutureWarning)
 
 # PEFT matches the whole module name. Bare names ("q_proj") would also adapt the vision tower.
@@ -70,6 +72,50 @@ def check_language_only(model) -> tuple[int, int]:
     return sum(trainable.values()), sum(p.numel() for p in model.parameters())
 
 
+def adapter_record(
+    profile: Profile,
+    *,
+    name: str,
+    lora: Mapping[str, Any],
+    learning_rate: float,
+    seed: int,
+    hardware: str,
+    epochs: int,
+    examples: int,
+    data: Path,
+    own_cases: int,
+    push_to_hub: bool = False,
+    hub_model_id: str = "",
+    **measured: Any,
+) -> dict[str, Any]:
+    """What is stored beside an adapter: base, prompt, settings, and the training data by its hash.
+
+    Args:
+        lora: `rank`, `alpha` and `dropout`. data: the training file. own_cases: how many of its cases are the user's
+            own; 04_push_adapter publishes none of those. push_to_hub, hub_model_id: the wish that 04 reads.
+        measured: what is known after training, `updates` and `minutes`.
+    """
+    return {
+        "name": name,
+        "profile": profile.name,
+        "base_model": profile.base_model,
+        "base_revision": profile.revision or None,
+        "base_sha256": base_sha256(profile.base_model),
+        "prompt": COMPACT.version,
+        **lora,
+        "learning_rate": learning_rate,
+        "seed": seed,
+        "hardware": hardware,
+        "push_to_hub": push_to_hub,
+        "hub_model_id": hub_model_id,
+        "epochs": epochs,
+        "examples": examples,
+        "data_sha256": file_sha256(data),
+        "own_cases": own_cases,
+        **measured,
+    }
+
+
 def save_adapter(
     model, folder: Path, record: dict[str, Any], *, weights: dict[str, Any] | None = None
 ) -> dict[str, Any]:
@@ -83,7 +129,7 @@ def save_adapter(
     config.base_model_name_or_path, config.revision = record["base_model"], record["base_revision"]
     # save_embedding_layers: "auto" may ask the Hub, and a saved embedding of 262,000 rows weighs 1.3 GB.
     model.save_pretrained(folder, selected_adapters=[name], save_embedding_layers=False, state_dict=weights)
-    (folder / "README.md").unlink(missing_ok=True)  # PEFT's stub card says nothing true about this adapter
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card
     size = (folder / "adapter_model.safetensors").stat().st_size
     packages = ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes")
     record = record | {
@@ -137,8 +183,6 @@ def half_copy(folder: Path, out: Path) -> int:
     Raises:
         AdapterError: a weight does not fit into float16.
     """
-    import shutil
-
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -146,12 +190,11 @@ def half_copy(folder: Path, out: Path) -> int:
     half = {name: weight.to(torch.float16).contiguous() for name, weight in weights.items()}
     if not all(torch.isfinite(weight).all() for weight in half.values()):
         raise AdapterError(f"a weight of {Path(folder).name} does not fit into float16; publish the float32 adapter")
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.copytree(folder, out)
-    save_file(half, Path(out) / "adapter_model.safetensors", metadata={"format": "pt"})
-    size = (Path(out) / "adapter_model.safetensors").stat().st_size
-    record = read_record(folder) | {"adapter_bytes": size}
-    write_text(Path(out) / RECORD, json.dumps(record, indent=1) + "\n")
+    with replace_folder(out) as copy:
+        shutil.copytree(folder, copy, dirs_exist_ok=True)
+        save_file(half, copy / "adapter_model.safetensors", metadata={"format": "pt"})
+        size = (copy / "adapter_model.safetensors").stat().st_size
+        write_text(copy / RECORD, json.dumps(read_record(folder) | {"adapter_bytes": size}, indent=1) + "\n")
     return size
 
 

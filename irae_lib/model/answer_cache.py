@@ -1,7 +1,7 @@
-"""Answers that are asked for once: a file that grows by every batch, so that an interrupted validation goes on.
+"""Answers saved batch by batch, so that an interrupted validation resumes.
 
-On a T4 a validation takes hours. A book belongs to one model, prompt, set of notes and version of the code that asks;
-anything else starts a new one.
+On a T4 a validation takes hours. A cache file belongs to one model, prompt, list of notes and version of the code;
+anything else starts a new file.
 """
 
 from __future__ import annotations
@@ -13,27 +13,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .. import labels, prompts, schemas
-from ..files import source_hash, write_text
+from ..files import write_text
 from ..schemas import Case
-from ..workspace import profiles
-from . import answers, grammar
 from .answers import Answer
 
 
-class AnswerBook:
-    """The answers to a list of notes that are there already, by their place in the list.
+class AnswerCache:
+    """Answers to a list of notes, by their place in the list; `known` are those already saved.
 
     Args:
         path: the file, made with its folder when the first answer comes.
-        cases: the notes that are asked about, all of them and in order.
-        belongs: what else decides on the answers (weights, prompt, precision, batch), plain JSON types.
+        cases: all notes, in order.
+        belongs: everything else that decides the answers (weights, prompt, precision, batch, code), plain JSON types.
     """
 
     def __init__(self, path: Path, cases: Sequence[Case], belongs: Mapping[str, Any]):
         self.path = Path(path)
         texts = "\0".join(case.text for case in cases)
-        self._header = {"belongs": dict(belongs), "notes": _sha(texts.encode()), "code": _code()}
+        self._header = {"belongs": dict(belongs), "notes": _sha(texts.encode())}
         self.known: dict[int, Answer] = {}
         if self.path.is_file():
             self._read()
@@ -66,13 +63,6 @@ class AnswerBook:
             pass
         kept = [json.dumps({"place": i} | one.model_dump(mode="json")) for i, one in self.known.items()]
         write_text(self.path, "".join(line + "\n" for line in (json.dumps(self._header), *kept)))
-
-
-def _code() -> str:
-    """The modules that decide on an answer, apart from the weights."""
-    from . import adapters, base, generate  # above this module, so not at import
-
-    return source_hash(adapters, answers, base, generate, grammar, labels, prompts, schemas, profiles)
 
 
 def _sha(data: bytes) -> str:

@@ -1,8 +1,8 @@
-"""Ask a model about many cases: one batched, greedy path for base and tuned alike.
+"""Generate answers to many cases: one batched, greedy path for base and tuned model alike.
 
-Answers are parsed by the same rules whoever wrote them (`schemas.parse_answer`); the comparison between two models is
-only worth something if nothing but the model differs. By default the grammar of `grammar.py` keeps every answer
-readable, tokens it forces are appended without asking the model, and what all prompts begin with is read once.
+Both are decoded and parsed by the same rules (`parse_answer`), so that a comparison shows the model and nothing else.
+By default the grammar of `grammar.py` keeps every answer readable, tokens that it forces are appended without a forward
+pass, and the shared prefix of all prompts is computed once.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from tqdm.auto import tqdm
 
 from ..prompts import COMPACT, Prompt, messages
 from ..schemas import Case
-from .answer_cache import AnswerBook
+from .answer_cache import AnswerCache
 from .answers import Answer, parse_answer
 from .grammar import Writer, confidences, vocabulary
+from .prefix import Prefix, common_start
 
 
 def stop_ids(tokenizer) -> list[int]:
@@ -67,7 +68,7 @@ def answer_all(
     short: bool = False,
     fast: bool = True,
     choose: Callable | None = None,
-    book: AnswerBook | None = None,
+    cache: AnswerCache | None = None,
 ) -> list[Answer]:
     """One `Answer` per case, in the order given; greedy unless told otherwise: the same model gives the same answers.
 
@@ -78,8 +79,8 @@ def answer_all(
         short: the five labels alone, without evidence and reasoning: some ten forward passes instead of a hundred, for
             screening. What a model says without having quoted the note may differ from what it says after.
         fast: read the common start of the prompts once, and several forced tokens in one pass. Same answers either way.
-        choose: how tokens are picked, see `write`; `sampler` draws them.
-        book: where answers are written down batch by batch; those that stand in it are not asked for again.
+        choose: how tokens are picked, see `decode`; `sampler` draws them.
+        cache: saves the answers batch by batch; answers that it already holds are not generated again.
     """
     prompts = prompt_ids(tokenizer, cases, prompt)
     stops = stop_ids(tokenizer)
@@ -92,9 +93,9 @@ def answer_all(
             else FreeWriter(stops, budget=max_new_tokens)
         )
 
-    if book and choose and len(book.known) < len(prompts):
-        book.start_again()
-    answers: dict[int, Answer] = dict(book.known) if book else {}
+    if cache and choose and len(cache.known) < len(prompts):
+        cache.start_again()
+    answers: dict[int, Answer] = dict(cache.known) if cache else {}
     # Batches are written down whole, so what is left falls into the same batches as in a run that was not interrupted.
     order = sorted((i for i in range(len(prompts)) if i not in answers), key=lambda i: len(prompts[i]))
     shared = Prefix(model, common_start(prompts) if fast and order else [])
@@ -103,13 +104,13 @@ def answer_all(
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             asked = [prompts[i] for i in rows]
-            written = write(model, asked, [writer() for _ in rows], shared, together=fast, choose=choose)
+            written = decode(model, asked, [writer() for _ in rows], shared, together=fast, choose=choose)
             batch = {
                 i: _constrained(tokenizer, words, one) if constrained else _free(tokenizer, one.ids, stops)
                 for i, one in zip(rows, written, strict=True)
             }
-            if book:
-                book.add(batch)
+            if cache:
+                cache.add(batch)
             answers |= batch
             bar.update(len(rows))
     return [answers[i] for i in range(len(prompts))]
@@ -138,61 +139,6 @@ def prompt_ids(tokenizer, cases: Sequence[Case], prompt: Prompt = COMPACT) -> li
     return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
 
 
-def common_start(prompts: Sequence[Sequence[int]]) -> list[int]:
-    """The tokens all prompts begin with, short of the last token of any of them: something must be left to read."""
-    if len(prompts) < 2:
-        return []
-    first, last = min(prompts), max(prompts)
-    most = min(len(ids) for ids in prompts) - 1
-    n = next((i for i in range(most) if first[i] != last[i]), most)
-    return list(first[:n])
-
-
-class Prefix:
-    """Keys and values of the tokens that all prompts begin with, computed once and copied for each batch.
-
-    All layers are kept whole: a sliding layer's own cache forgets what a shorter row of a batch would need. The window
-    is still respected, for the masks come from the model's configuration and not from the cache.
-    """
-
-    def __init__(self, model, ids: Sequence[int]):
-        import torch
-        from transformers import DynamicCache
-
-        self.length = len(ids)
-        self.layers: list[tuple] = []
-        if ids:
-            cache = DynamicCache()
-            with torch.inference_mode():
-                model(
-                    input_ids=torch.tensor([list(ids)], device=model.device),
-                    past_key_values=cache,
-                    use_cache=True,
-                    logits_to_keep=1,
-                )
-            self.layers = [(layer.keys, layer.values) for layer in cache.layers]
-
-    def for_rows(self, padding: Sequence[int]):
-        """A cache for a batch, padded on the left: a row with `p` pads holds only the first `length - p` tokens.
-
-        So all rows end at the same column, and no hole opens between the prefix and a note: a hole would eat into the
-        sliding window, and the answer would depend on the other notes of the batch.
-        """
-        from transformers import DynamicCache
-
-        cache = DynamicCache()
-        for number, tensors in enumerate(self.layers):
-            copies = []
-            for one in tensors:
-                rows = one.new_zeros((len(padding), *one.shape[1:]))
-                for row, p in enumerate(padding):
-                    if p < self.length:
-                        rows[row, :, p:] = one[0, :, : self.length - p]
-                copies.append(rows)
-            cache.update(*copies, number)
-        return cache
-
-
 class Written:
     """An answer in the making: its tokens, and what the model thought of those that were its own to choose.
 
@@ -215,7 +161,7 @@ class Written:
         self._masses.append(mass)
 
 
-def write(
+def decode(
     model,
     prompts: Sequence[Sequence[int]],
     writers: Sequence[Writer | FreeWriter],
@@ -246,23 +192,10 @@ def write(
     for row, writer in enumerate(writers):
         _append(row, writer.forced(), writers, pending, written)
     with torch.inference_mode():
-        first = True
+        length = min(map(len, pending))
         while rows:
-            length = min(len(pending[row]) for row in rows) if together or first else 1
-            first = False
             chunk = torch.tensor([pending[row][:length] for row in rows], device=model.device)
-            seen = cache.get_seq_length() + length
-            if mask.shape[1] < seen:
-                mask = torch.cat([mask, mask.new_ones((len(rows), seen - mask.shape[1]))], dim=1)
-            positions = (mask[:, :seen].cumsum(1) - 1).clamp(min=0)[:, -length:]
-            logits = model(
-                input_ids=chunk,
-                attention_mask=mask[:, :seen],
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            ).logits[:, -1]
+            logits, mask = _forward(model, cache, mask, chunk)
             passed(len(rows), length)
             for row in rows:
                 pending[row] = pending[row][length:]
@@ -274,7 +207,27 @@ def write(
                 rows, mask = [rows[i] for i in open_rows], mask[open_rows]
                 if rows:
                     cache.batch_select_indices(torch.tensor(open_rows, device=model.device))
+            length = min((len(pending[row]) for row in rows), default=0) if together else 1
     return written
+
+
+def _forward(model, cache, mask, chunk):
+    """One forward pass over the next tokens of every row: the logits that follow, and the mask grown by the chunk."""
+    import torch
+
+    length = chunk.shape[1]
+    seen = cache.get_seq_length() + length
+    if mask.shape[1] < seen:
+        mask = torch.cat([mask, mask.new_ones((len(chunk), seen - mask.shape[1]))], dim=1)
+    logits = model(
+        input_ids=chunk,
+        attention_mask=mask[:, :seen],
+        position_ids=(mask[:, :seen].cumsum(1) - 1).clamp(min=0)[:, -length:],
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    ).logits[:, -1]
+    return logits, mask
 
 
 def _choose(logits, rows, writers, pending, written, choose) -> None:

@@ -15,7 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from .. import Case, read, review
-from ..evaluation.calibration import calibration_of, judged
+from ..evaluation.calibration import judged
+from ..evaluation.report import read_calibration
+from ..files import DATA
 from ..reporting.note_html import case_html
 from ..safety.exposure import assumed
 
@@ -49,37 +51,29 @@ class Engine:
     def __init__(self) -> None:
         from huggingface_hub import snapshot_download
 
-        from ..files import DATA
-        from ..model.adapters import load_adapters
-        from ..model.base import load_base, load_tokenizer
+        from ..model.loaded import LoadedModel
         from ..workspace.profiles import choose_profile
         from .hub import PUBLISHED
 
         profile = choose_profile("auto", os.environ.get("IRAE_BASE_MODEL", ""))
-        self.profile = replace(profile, revision=os.environ.get("IRAE_BASE_REVISION", ""))
+        profile = replace(profile, revision=os.environ.get("IRAE_BASE_REVISION", ""))
         source, commit = os.environ.get("IRAE_ADAPTER", ""), os.environ.get("IRAE_ADAPTER_REVISION", "")
         folder = Path(source) if source else DATA / "rehearsal_adapter"
         if not folder.is_dir():
             folder = Path(snapshot_download(source, revision=commit or None, allow_patterns=list(PUBLISHED)))
-        base = self.profile.base_model
-        self.tokenizer = load_tokenizer(base, self.profile.revision)
-        # Refuses an adapter of another base or with a prompt this library does not have.
-        self.model = load_adapters(load_base(self.profile), base, {"full": folder})
-        report = folder / "report.json"
-        self.calibration = calibration_of(report if source else DATA / "reports" / "rehearsal.json")
+        self.loaded = LoadedModel(profile, {"full": folder})
+        self.calibration = read_calibration(folder / "report.json" if source else DATA / "reports" / "rehearsal.json")
         self.versions = {
-            "base": base,
-            "base commit": self.profile.revision or "not pinned",
+            "base": profile.base_model,
+            "base commit": profile.revision or "not pinned",
             "adapter": source if source and not Path(source).is_dir() else folder.name,
             "adapter commit": commit or "local",
-            "precision": self.profile.compute_dtype,
+            "precision": profile.compute_dtype,
         }
 
     def answer(self, case: Case):
         """The model's answer to one case."""
-        from ..model.generate import answer_all
-
-        return answer_all(self.model, self.tokenizer, [case], max_new_tokens=self.profile.max_new_tokens)[0]
+        return self.loaded.answer([case], "full")[0]
 
 
 def assess(engine, note: str, agreed: bool, exposed: bool = True) -> tuple[str, str, str]:

@@ -1,7 +1,6 @@
-"""What must not leave this machine: tokens, paths, pickles, files nobody asked for, text of real notes.
+"""Scan a folder before it is published: tokens, paths, pickles, unexpected files, text of real notes.
 
-Read before anything is published, and by a test over the repository and its runs. A finding names file and kind, never
-the secret itself.
+A test scans the repository and its runs as well. A problem names file and kind, never the secret itself.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ import struct
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
+from ..errors import AdapterError
+
 # Tokens of Hugging Face, GitHub, OpenAI, AWS, Google, Slack, and private keys.
 TOKEN = re.compile(
     r"\bhf_[A-Za-z0-9]{20,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bgithub_pat_\w{20,}|\bsk-[A-Za-z0-9_-]{20,}|\bAKIA[0-9A-Z]{16}\b"
@@ -19,32 +20,38 @@ TOKEN = re.compile(
 )
 PATH = re.compile(r"(?<![\w./:])/(?:root|home|Users|tmp|content|mnt|workspace|var/folders)/\w|\b[A-Za-z]:\\\\?Users\b")
 _PICKLES = {".bin", ".pkl", ".pickle", ".pt", ".pth", ".joblib", ".ckpt"}
-# Words in a row that make a sentence somebody's: shorter runs ("no fever, no cough") are everybody's.
+# Words in a row that identify a note: shorter runs ("no fever, no cough") stand in many.
 _RUN = 8
 
 
-def scan(folder: Path, *, allowed: Collection[str], notes: Iterable[str] = ()) -> list[str]:
-    """What is wrong with a folder that is to be published, a line each; nothing wrong is an empty list.
+def refuse_leaks(folder: Path, *, allowed: Collection[str], notes: Iterable[str] = ()) -> None:
+    """Stop a publication of anything that `find_leaks` reports. Raises AdapterError: names the files."""
+    if problems := find_leaks(folder, allowed=allowed, notes=notes):
+        raise AdapterError(f"not to be published: {'; '.join(problems)}")
+
+
+def find_leaks(folder: Path, *, allowed: Collection[str], notes: Iterable[str] = ()) -> list[str]:
+    """Problems of a folder that is to be published, a line each.
 
     Args:
         allowed: names of the files that may be there. notes: texts none of whose sentences may appear.
     """
-    found = []
+    problems = []
     runs = {run for note in notes for run in _runs(note)}
     for path in sorted(Path(folder).rglob("*")):
         name = path.relative_to(folder).as_posix()
         if path.is_symlink():
-            found.append(f"{name} is a link")
+            problems.append(f"{name} is a link")
         elif path.is_file():
             if name not in allowed:
-                found.append(f"{name} does not belong to a publication")
+                problems.append(f"{name} does not belong to a publication")
             if path.suffix.lower() in _PICKLES or _is_pickle(path):
-                found.append(f"{name} is a pickle; publish safetensors only")
+                problems.append(f"{name} is a pickle; publish safetensors only")
             text = readable(path)
-            found += [f"{name} {what}" for what in secrets(text)]
+            problems += [f"{name} {what}" for what in secrets(text)]
             if not runs.isdisjoint(_runs(text)):
-                found.append(f"{name} holds text of a note of your own")
-    return found
+                problems.append(f"{name} holds text of a note of your own")
+    return problems
 
 
 def secrets(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..cases import validated_cases
 from ..errors import AdapterError, RunError
 from ..evaluation.scoring import grade_answers
-from ..files import file_sha256, write_text
+from ..files import file_sha256, replace_folder, write_text
 from ..model.adapters import RECORD, load_adapters, read_record
 from ..model.base import load_base, load_tokenizer
 from ..model.generate import answer_all
@@ -22,7 +22,7 @@ from ..workspace.profiles import Profile
 
 
 def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False) -> int:
-    """Write base and adapter as one checkpoint to `out` (whole or not there); returns the validated cases it passes.
+    """Write base and adapter as one checkpoint to `out` (complete or absent); returns the validated cases it passes.
 
     The weights are read whole, in the profile's dtype, and keep it. `out` also gets the tokenizer, and a record of what
     was merged. `text_only` leaves the vision tower out (`Gemma3ForCausalLM`): a server would otherwise ask for an image
@@ -51,21 +51,17 @@ def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False
     out.parent.mkdir(parents=True, exist_ok=True)
     if (free := shutil.disk_usage(out.parent).free) < 1.2 * needs:
         raise RunError(f"the merged model needs {needs / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free")
-    aside = out.with_name(f".{out.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    model.save_pretrained(aside)
-    tokenizer.save_pretrained(aside)
-    merged = record | {"merged_from": file_sha256(adapter / "adapter_model.safetensors"), "dtype": profile.dtype}
-    write_text(aside / RECORD, json.dumps(merged, indent=1) + "\n")
-    del model, tuned  # a second model of this size must not lie beside the first
-    alone = load_base(replace(profile, base_model=str(aside.resolve()), revision=""))
-    after = _fields(alone, tokenizer, cases, profile)
-    if [one.raw for one in after] != [one.raw for one in before]:
-        shutil.rmtree(aside)
-        raise AdapterError("the merged model grades the validated cases differently from base and adapter; not kept")
-    shutil.rmtree(out, ignore_errors=True)
-    aside.rename(out)
-    return sum(one.raw.passed for one in after)
+    with replace_folder(out) as aside:
+        model.save_pretrained(aside)
+        tokenizer.save_pretrained(aside)
+        merged = record | {"merged_from": file_sha256(adapter / "adapter_model.safetensors"), "dtype": profile.dtype}
+        write_text(aside / RECORD, json.dumps(merged, indent=1) + "\n")
+        del model, tuned  # memory for one model of this size, not for two
+        alone = load_base(replace(profile, base_model=str(aside.resolve()), revision=""))
+        after = _fields(alone, tokenizer, cases, profile)
+        if [graded.raw for graded in after] != [graded.raw for graded in before]:
+            raise AdapterError("the merged model grades the validated cases unlike base and adapter; it is not saved")
+    return sum(graded.raw.passed for graded in after)
 
 
 def _language_model(model):

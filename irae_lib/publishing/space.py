@@ -1,7 +1,7 @@
-"""The demonstration page as a private Space: what goes up, and how it is created and brought up to date.
+"""The demonstration page as a private Space: stage its files, create or update it.
 
-The Space holds this library, the clinical tables and three lines that start `app.py`; base and adapter come from the
-Hub at the commits it is given, with a read-only token of its own. ZeroGPU itself has not been tried from here.
+The Space holds this library, the clinical tables, the prompts and three lines that start `app.py`; base and adapter
+come from the Hub at the commits it is given, with a read-only token of its own. ZeroGPU itself has not been tried.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import AccessError, AdapterError
-from ..files import DATA, ROOT, write_text
-from .hub import Pushed, make_repo, said_clearly
-from .leak_scan import scan
+from ..errors import AccessError
+from ..files import DATA, ROOT, replace_folder, write_text
+from ..workspace.hub_access import clear_hub_errors, make_repo
+from .hub import Pushed
+from .leak_scan import refuse_leaks
 from .model_card import NOTICE
 
 # ZeroGPU offers torch up to 2.11; Gradio's own version stands in the front matter.
@@ -45,20 +46,18 @@ def stage_space(out: Path) -> Path:
     """Fill a folder with what the Space needs and nothing else; an older staging is replaced.
 
     Raises:
-        AdapterError: something in it must not leave (see `scan`).
+        AdapterError: the leak scan reports a file.
     """
-    out = Path(out)
-    shutil.rmtree(out, ignore_errors=True)
-    ignore = shutil.ignore_patterns("__pycache__", ".*", "cluster")
-    shutil.copytree(ROOT / "irae_lib", out / "irae_lib", ignore=ignore)
-    shutil.copytree(DATA / "clinical", out / "data" / "clinical", ignore=ignore)
-    for name, text in (("app.py", _APP), ("README.md", _README), ("requirements.txt", _REQUIREMENTS)):
-        write_text(out / name, text)
-    names = [path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()]
-    foreign = [name for name in names if Path(name).suffix not in (".py", ".json", ".md", ".txt")]
-    if problems := [*scan(out, allowed=names), *foreign]:
-        raise AdapterError(f"not to be published: {'; '.join(problems)}")
-    return out
+    ignore = shutil.ignore_patterns("__pycache__", ".*", "cluster", "sharded")
+    with replace_folder(out) as aside:
+        shutil.copytree(ROOT / "irae_lib", aside / "irae_lib", ignore=ignore)
+        for folder in ("clinical", "prompts"):
+            shutil.copytree(DATA / folder, aside / "data" / folder, ignore=ignore)
+        for name, text in (("app.py", _APP), ("README.md", _README), ("requirements.txt", _REQUIREMENTS)):
+            write_text(aside / name, text)
+        names = [path.relative_to(aside).as_posix() for path in aside.rglob("*") if path.is_file()]
+        refuse_leaks(aside, allowed=[name for name in names if Path(name).suffix in (".py", ".json", ".md", ".txt")])
+    return Path(out)
 
 
 def push_space(
@@ -87,7 +86,7 @@ def push_space(
         "IRAE_ADAPTER": adapter.repo_id,
         "IRAE_ADAPTER_REVISION": adapter.commit,
     }
-    with said_clearly(f"the Space {repo_id} was not brought up to date"):
+    with clear_hub_errors(f"the Space {repo_id} was not brought up to date"):
         make_repo(api, repo_id, private=True, repo_type="space", space_sdk="gradio")
         api.add_space_secret(repo_id, "HF_TOKEN", reader)
         for name, value in variables.items():

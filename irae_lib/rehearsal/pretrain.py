@@ -1,10 +1,8 @@
-"""The rehearsal base: a Gemma 3 small enough to train from random weights on two CPU cores.
+"""Train the rehearsal base from random weights on two CPU cores: a Gemma 3 of 1.3 million parameters.
 
-Same classes, file layout, module names, chat template and special tokens as MedGemma, so that the whole
-pipeline runs on it unchanged; about 1.4 million parameters and no clinical knowledge. Asked as the pipeline asks, it
-is taught the noisy labels of `flawed`, which imitate how the real base fails; asked for the `TEXTBOOK`'s answer, it
-reads right ones. As in the real base, more was learned than the plain question brings out: fine-tuning has something
-true to mend, and something to build on.
+Under the pipeline's prompt it learns the noisy labels of `flawed`, which imitate how the real base fails; under the
+`TEXTBOOK` prompt it learns correct ones. Like the real base, it knows more than the plain prompt elicits, so
+fine-tuning has real knowledge to bring out.
 """
 
 from __future__ import annotations
@@ -13,16 +11,16 @@ import functools
 import json
 import random
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from tqdm.auto import tqdm
 
 from .. import prompts
 from ..cases import validated_cases
 from ..errors import RunError
-from ..files import file_sha256, write_text
+from ..files import file_sha256, replace_folder, write_text
 from ..synthesis.illnesses import POOLS
 from ..synthesis.splits import mixed_cases
 from .noisy_labels import flawed, recased
@@ -59,13 +57,13 @@ def corpus(seed: int) -> tuple[str, ...]:
     Of the validated cases only the words are used, in no order: for the tokenizer and for copying exercises.
     """
     rng = random.Random(seed)
-    made = [case for pool in POOLS for case in mixed_cases(2000, pool=pool, seed=seed, prefix="words", detail="short")]
-    cases = [recased(case, rng) for case in made] + validated_cases() * 5
+    mixed = [case for pool in POOLS for case in mixed_cases(2000, pool=pool, seed=seed, prefix="words", detail="short")]
+    cases = [recased(case, rng) for case in mixed] + validated_cases() * 5
     texts = [text for case in cases for text in (case.case.text, case.expected.to_json())]
     return (*texts, *[prompt.instructions for prompt in (*prompts.PROMPTS.values(), TEXTBOOK)] * 5)
 
 
-def build(
+def build_base(
     folder: Path,
     *,
     updates: int,
@@ -74,62 +72,55 @@ def build(
     learning_rate: float = 3e-3,
     go_on_from: Path | None = None,
 ) -> Path:
-    """Train a base from nothing and write it to `folder` in MedGemma's file layout, with `training.json` beside it.
+    """Train a base from random weights and write it to `folder` in MedGemma's file layout, with `training.json`.
 
     The folder appears under its name only when it is complete. About 15 minutes on two cores for 1,000 updates.
 
     Args:
-        go_on_from: an earlier base to go on with, on other cases (give another seed) and at a new learning rate; its
-            tokenizer stays, and `training.json` lists its leg before the new one.
+        go_on_from: an earlier base to train further, on other cases (give another seed) and at a new learning rate; its
+            tokenizer stays, and `training.json` lists its legs before the new one.
+    Raises:
+        RunError: the folder exists.
     """
-    if go_on_from is None:
-        tokenizer = make_tokenizer(corpus(seed))
-        model, legs = make_model(tokenizer, seed), []
-    else:
-        from transformers import AutoModelForImageTextToText, AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(go_on_from, padding_side="left")
-        model = AutoModelForImageTextToText.from_pretrained(go_on_from, dtype="float32")
-        legs = json.loads((go_on_from / "training.json").read_text(encoding="utf-8")).get("legs", [])
+    if folder.exists():
+        raise RunError(f"{folder.name} exists already; give another folder for the new base, or remove this one")
+    model, tokenizer, before = _start(seed, go_on_from)
+    leg = {"updates": updates, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
     with tqdm(total=updates, desc="rehearsal base", unit="update", mininterval=1.0) as bar:
 
         def show(update: int, loss: float) -> None:
             bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
             bar.update(1)
 
-        losses = train(
-            model,
-            tokenizer,
-            updates=updates,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            seed=seed,
-            on_update=show,
-        )
-    aside = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    model.save_pretrained(aside)
-    tokenizer.save_pretrained(aside)
-    leg = {"updates": updates, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    before = sum(one["updates"] for one in legs)
+        losses = train_base(model, tokenizer, on_update=show, **leg)
+    done = sum(leg["updates"] for leg in before["legs"])
     curve = [
-        {"update": before + i, "loss": round(loss, 4)}
-        for i, loss in enumerate(losses, start=1)
-        if i % 10 == 0 or i == 1
+        {"update": done + i, "loss": round(loss, 4)} for i, loss in enumerate(losses, start=1) if i % 10 == 0 or i == 1
     ]
-    if go_on_from is not None:
-        curve = json.loads((go_on_from / "training.json").read_text(encoding="utf-8"))["curve"] + curve
-    record = {
-        "legs": [*legs, leg],
-        "parameters": sum(p.numel() for p in model.parameters()),
-        "sha256": file_sha256(aside / "model.safetensors"),
-        "curve": curve,
-    }
-    write_text(aside / "training.json", json.dumps(record, indent=1) + "\n")
-    if folder.exists():
-        raise RunError(f"{folder.name} exists already; the new base is beside it in {aside.name}")
-    aside.rename(folder)
+    with replace_folder(folder) as aside:
+        model.save_pretrained(aside)
+        tokenizer.save_pretrained(aside)
+        record = {
+            "legs": [*before["legs"], leg],
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "sha256": file_sha256(aside / "model.safetensors"),
+            "curve": before["curve"] + curve,
+        }
+        write_text(aside / "training.json", json.dumps(record, indent=1) + "\n")
     return folder
+
+
+def _start(seed: int, go_on_from: Path | None) -> tuple[Any, Any, dict[str, list]]:
+    """Model, tokenizer and the record so far: of random weights, or of an earlier base."""
+    if go_on_from is None:
+        tokenizer = make_tokenizer(corpus(seed))
+        return make_model(seed), tokenizer, {"legs": [], "curve": []}
+    from transformers import AutoModelForImageTextToText, AutoTokenizer
+
+    record = json.loads((go_on_from / "training.json").read_text(encoding="utf-8"))
+    tokenizer = AutoTokenizer.from_pretrained(go_on_from, padding_side="left")
+    model = AutoModelForImageTextToText.from_pretrained(go_on_from, dtype="float32")
+    return model, tokenizer, {"legs": record.get("legs", []), "curve": record["curve"]}
 
 
 def encode(tokenizer, asked: list[dict], answer: list[dict]) -> tuple[list[int], int]:
@@ -170,12 +161,12 @@ def batches(tokenizer, *, updates: int, batch_size: int, seed: int) -> Iterator[
                 rows.append(encode(tokenizer, prompts.messages(read.case, prompt), prompts.target(read.expected)))
         rows += [encode(tokenizer, *repetition(rng, lexicon)) for _ in range(block * batch_size - len(rows))]
         rows.sort(key=lambda row: len(row[0]))
-        made = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
-        rng.shuffle(made)
-        yield from made[: updates - number * block]
+        dealt = [rows[i : i + batch_size] for i in range(0, len(rows), batch_size)]
+        rng.shuffle(dealt)
+        yield from dealt[: updates - number * block]
 
 
-def train(
+def train_base(
     model,
     tokenizer,
     *,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from ..files import DATA
+
 VOCABULARY = 4096
 # Gemma's special tokens at Gemma's ids: <start_of_turn> is 105 and <end_of_turn> 106, as in MedGemma.
 SPECIAL = (
@@ -65,46 +67,16 @@ def make_tokenizer(texts: Iterable[str], size: int = VOCABULARY):
     return tokenizer
 
 
-def make_model(tokenizer, seed: int):
-    """A randomly initialised `Gemma3ForConditionalGeneration` with a vision tower as small as its classes allow."""
-    import torch
-    from transformers import Gemma3Config, Gemma3ForConditionalGeneration
+def make_model(seed: int):
+    """A randomly initialised `Gemma3ForConditionalGeneration` of the shipped base's shape.
 
-    token = tokenizer.convert_tokens_to_ids
-    config = Gemma3Config(
-        text_config={
-            "vocab_size": VOCABULARY,
-            "hidden_size": 128,
-            "intermediate_size": 384,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "num_key_value_heads": 2,
-            "head_dim": 32,
-            "query_pre_attn_scalar": 32,
-            "max_position_embeddings": 8192,
-            "sliding_window": 1024,
-            # As in Gemma 3, most layers see a window and the last sees everything.
-            "layer_types": ["sliding_attention"] * 3 + ["full_attention"],
-        },
-        vision_config={
-            "hidden_size": 16,
-            "intermediate_size": 32,
-            "num_hidden_layers": 1,
-            "num_attention_heads": 2,
-            "image_size": 28,
-            "patch_size": 14,
-            "vision_use_head": False,
-        },
-        mm_tokens_per_image=4,
-        boi_token_index=token("<start_of_image>"),
-        eoi_token_index=token("<end_of_image>"),
-        image_token_index=token("<image_soft_token>"),
-        pad_token_id=0,
-        bos_token_id=2,
-        eos_token_id=[1, token("<end_of_turn>")],
-    )
+    Its configuration is `data/rehearsal_base/config.json`: four layers of 128, of which, as in Gemma 3, the last sees
+    everything and the others a window; the vision tower is as small as its classes allow.
+    """
+    import torch
+    from transformers import Gemma3Config, Gemma3ForConditionalGeneration, GenerationConfig
+
     torch.manual_seed(seed)
-    model = Gemma3ForConditionalGeneration(config)
-    model.generation_config.eos_token_id = [1, token("<end_of_turn>")]
-    model.generation_config.pad_token_id = 0
+    model = Gemma3ForConditionalGeneration(Gemma3Config.from_pretrained(DATA / "rehearsal_base"))
+    model.generation_config = GenerationConfig.from_pretrained(DATA / "rehearsal_base")
     return model

@@ -1,20 +1,19 @@
 """Pictures of training and results: one style, colour-blind safe, readable at a notebook's width.
 
-Never the only place where a number stands: each has a table beside it (`report.py`). Matplotlib is imported when a
+Never the only place where a number stands: each has a table beside it (`tables.py`). Matplotlib is imported when a
 figure is drawn.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..cases import LabelledCase
+from ..evaluation.report import Report
 from ..evaluation.scoring import Graded
-from ..schemas import FIELDS, Review, Severity, System
-from .note_html import marked
-from .tables import SHORT, system_name
+from ..schemas import FIELD_NAMES, FIELDS, Severity, System
+from .tables import system_name
 
 # Okabe-Ito; matplotlib 3.10 (Colab) does not know it by name.
 BLUE, ORANGE, GREEN, AMBER, SKY, PINK = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
@@ -106,7 +105,7 @@ def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
                 fontsize=9,
                 weight="bold" if mine.passed else "normal",
             )
-        one.set_xticks(range(len(FIELDS)), SHORT.values(), rotation=60, ha="right", fontsize=9)
+        one.set_xticks(range(len(FIELDS)), FIELD_NAMES.values(), rotation=60, ha="right", fontsize=9)
         one.set_yticks(range(len(graded)), [row.id for row in graded] if i == 0 else [], fontsize=9)
         one.set(title=name, xlim=(-0.6, len(FIELDS) + 0.7))
         one.title.set_fontsize(10)
@@ -115,17 +114,18 @@ def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
     return figure
 
 
-def accuracy_figure(report: dict, split: str, title: str):
+def accuracy_figure(report: Report, split: str, title: str):
     """Accuracy per field for every system of one split after the safety floor, with the raw value as a mark."""
     figure, axes = _axes(width=7)
-    systems = report["results"][split]
+    systems = report.results[split]
     names = [*FIELDS, "all five"]
     width = 0.8 / len(systems)
     for i, (system, stages) in enumerate(systems.items()):
         color, hatch = _LOOKS.get(system, (GREEN, "\\\\"))
 
         def values(stage, stages=stages):
-            return [*(stages[stage]["fields"][field] for field in FIELDS), stages[stage]["field_accuracy"]]
+            rates = getattr(stages, stage)
+            return [*(rates.fields[field] for field in FIELDS), rates.field_accuracy]
 
         x = [position + i * width for position in range(len(names))]
         axes.bar(
@@ -141,10 +141,10 @@ def accuracy_figure(report: dict, split: str, title: str):
             axes.scatter(x, values("raw"), marker="_", s=90, color="black", zorder=3)
     axes.set_xticks(
         [position + 0.4 - width / 2 for position in range(len(names))],
-        [SHORT.get(name, name) for name in names],
+        [FIELD_NAMES.get(name, name) for name in names],
         fontsize=9,
     )
-    n = next(iter(systems.values()))["raw"]["n"]
+    n = next(iter(systems.values())).raw.n
     axes.set(ylim=(0, 1.02), ylabel="share right", title=f"{title} (n = {n})")
     axes.scatter([], [], marker="_", s=90, color="black", label="before the safety layer")
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
@@ -258,73 +258,6 @@ def calibration_figure(before, after, risks, chosen: tuple[float, float] | None,
     right.set_ylim(bottom=0)
     figure.suptitle(title, fontsize=11)
     return figure
-
-
-_MARKS = {"current": "#cfe8f7", "negated": "#eeeeee", "other": "#fbeed2"}
-
-
-def note_figure(result: Review, text: str, title: str):
-    """A note with what was read marked by status, and under it what the rules raised: for people who rather look.
-
-    Current findings stand on blue, negated ones are struck through, past, planned or somebody else's are dotted.
-    """
-    import textwrap
-
-    import matplotlib.pyplot as plt
-
-    raises: dict[tuple[str, str, str], list[str]] = {}
-    for c in result.corrections:
-        what = "irAE" if c.field == "irae_detected" else c.after.split(", ")[-1]
-        raises.setdefault((c.rule, c.reason, c.source), []).append(what)
-    said = [f"{rule} raises {', '.join(to)}: {reason} ({source})" for (rule, reason, source), to in raises.items()]
-    lines = [part for line in said for part in textwrap.wrap(line, _COLUMNS, subsequent_indent="    ")]
-    spots = list(_spots(text, result))
-    rows = spots[-1][0] + 4 + len(lines)
-    figure = plt.figure(figsize=(7.5, 0.21 * (rows + 1)), dpi=110)
-    axes = figure.add_axes((0.01, 0, 0.98, rows / (rows + 1)))  # by hand: letters and columns must keep their ratio
-    axes.set(xlim=(0, _COLUMNS), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[])
-    axes.spines[:].set_visible(False)
-    axes.set_title(title, fontsize=11, loc="left", pad=7)
-    for row, column, piece, look in spots:
-        _mark(axes, row, column, piece, look)
-    legend = (("current", "current"), ("negated", "negated"), ("past, family, planned, possible", "other"))
-    column = 0
-    for name, look in legend:
-        _mark(axes, rows - len(lines) - 2, column, name, look)
-        column += len(name) + 3
-    for number, line in enumerate(lines):
-        axes.text(0, rows - len(lines) + number, line, family="monospace", fontsize=_TYPE, va="center", color=BLUE)
-    return figure
-
-
-_COLUMNS, _TYPE = 94, 9.2  # characters of a monospaced type (points) that fill the width
-
-
-def _spots(text: str, result: Review):
-    """(row, column, piece, look) of a note wrapped at whole words."""
-    row = column = 0
-    for piece, looks, _ in marked(text, result.findings):
-        look = next((one for one in looks if one in _MARKS), "")
-        for number, line in enumerate(piece.split("\n")):
-            if number:
-                row, column = row + 1, 0
-            for word in re.findall(r"\s+|\S+", line):
-                if column + len(word) > _COLUMNS and not word.isspace():
-                    row, column = row + 1, 0
-                yield row, column, word, look
-                column += len(word)
-    yield row, column, "", ""
-
-
-def _mark(axes, row: float, column: float, piece: str, look: str) -> None:
-    width = len(piece)
-    if look:
-        axes.broken_barh([(column, width)], (row - 0.45, 0.9), color=_MARKS[look], linewidth=0)
-    if look == "negated":
-        axes.plot([column, column + width], [row, row], color="#595959", linewidth=0.9)
-    if look == "other":
-        axes.plot([column, column + width], [row + 0.42] * 2, color="#7a4d00", linewidth=1.2, linestyle=":")
-    axes.text(column, row, piece, family="monospace", fontsize=_TYPE, va="center")
 
 
 def shown(figure):

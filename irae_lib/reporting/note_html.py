@@ -11,7 +11,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..model.answers import Answer
-from ..schemas import FIELDS, NOT_ASSESSED, Assessment, Evidence, Finding, Review
+from ..schemas import FIELD_NAMES, FIELDS, NOT_ASSESSED, Assessment, Evidence, Finding, Review
 
 STYLE = """<style>
 .irae{color:#1a1a1a;background:#fff;font:15px/1.5 system-ui,sans-serif}
@@ -31,16 +31,9 @@ LEGEND = (
     '<p><span class="current">current</span> · <span class="negated">negated</span> · '
     '<span class="other">past, family, planned or possible</span> · <span class="quote">quoted by the model</span></p>'
 )
-_NAMES = {
-    "irae_detected": "irAE",
-    "affected_systems": "organ systems",
-    "overall_severity": "CTCAE grade",
-    "urgency": "urgency",
-    "likelihood": "causality",
-}
 
 
-_PLACEHOLDERS = ("no", "none", "Unknown", "routine")
+_PLACEHOLDERS = ("no", "none", "Unknown", "routine")  # fields in which nothing was called
 
 
 def wrapped(*parts: str) -> str:
@@ -90,7 +83,7 @@ def fields_html(
         said, now = _shown(proposed, name), _final(final, name, assessed)
         chance = f"{confidence[name]:.0%}" if confidence and name in confidence else "-"
         mark = ' class="raised"' if proposed is not None and now not in (said, NOT_ASSESSED) else ""
-        rows.append(f"<tr><td>{_NAMES[name]}<td>{said}<td>{chance}<td{mark}>{now}</tr>")
+        rows.append(f"<tr><td>{FIELD_NAMES[name]}<td>{said}<td>{chance}<td{mark}>{now}</tr>")
     return f"<table><tr><th>field<th>model<th>{html.escape(sure)}<th>final</tr>{''.join(rows)}</table>"
 
 
@@ -117,7 +110,7 @@ def corrections_html(result: Review) -> str:
     """Every raise with rule, reason, quote and source; then what the rules say without raising."""
     rows = []
     for c in result.corrections:
-        change = f"{_NAMES.get(c.field, c.field)}: {c.before} \N{RIGHTWARDS ARROW} {c.after}"
+        change = f"{FIELD_NAMES.get(c.field, c.field)}: {c.before} \N{RIGHTWARDS ARROW} {c.after}"
         cells = (c.rule, change, c.reason, c.quote or "-", c.source)
         rows.append(f"<tr>{''.join(f'<td>{html.escape(cell)}' for cell in cells)}</tr>")
     table = (

@@ -1,6 +1,6 @@
-"""What a reader looks at: text tables, and errors shown on purpose. Pictures are in `figures.py`.
+"""Results as pandas DataFrames, for notebooks, the terminal, the card and the report page.
 
-Functions take plain report data (`report.json`) or cases, and know nothing about models.
+Functions take a `Report`, cases or graded answers, and know nothing about models.
 """
 
 from __future__ import annotations
@@ -9,32 +9,28 @@ import contextlib
 import textwrap
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from pathlib import Path
+
+import pandas as pd
 
 from ..cases import LabelledCase
+from ..evaluation.calibration import CalibrationReport
 from ..evaluation.release_gate import GateLine
+from ..evaluation.report import STAGES, Report
 from ..evaluation.robustness import INJECTION, KINDS
 from ..evaluation.scoring import Graded
-from ..files import write_text
-from ..schemas import FIELDS, Severity, System, Urgency
+from ..evaluation.statistics import Interval, Rate
+from ..schemas import FIELD_NAMES, FIELDS, Finding, Severity, System, Urgency
 
-SHORT = {
-    "irae_detected": "irAE",
-    "affected_systems": "system",
-    "overall_severity": "grade",
-    "urgency": "urgency",
-    "likelihood": "causality",
-}
 LEFT_OUT = "left out"  # each of the eleven answered by a model that has seen the other ten
 SYSTEM_NAMES = {
     "base": "base",
     "guided": "base, guided prompt",
-    "eleven": "tuned on the eleven",
+    "eleven": "tuned (eleven)",
     "full": "tuned (full)",
-    LEFT_OUT: "tuned on the other ten",
+    LEFT_OUT: "tuned (other ten)",
 }
 
-# The rules have no model: what they say before they speak is no result.
+# The rules have no model: their raw stage is the always-negative baseline.
 RULES_RAW = ("rules", "raw")
 # What a reader compares: before, after, with the safety layer; and the rules without a model.
 BEFORE_AFTER = (("base", "raw"), ("full", "raw"), ("full", "safety"))
@@ -42,32 +38,28 @@ SIDE_BY_SIDE = (*BEFORE_AFTER, ("rules", "safety"))
 
 
 def system_name(system: str, stage: str) -> str:
-    """What a row of the report is called; the rules have no model, so their raw stage is nothing proposed."""
+    """The name of one arm at one stage in tables and figures."""
     if system == "rules":
         return "nothing proposed" if stage == "raw" else "rules alone"
     return SYSTEM_NAMES.get(system, system) + (" + safety" if stage == "safety" else "")
 
 
-def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> str:
-    """A fixed-width text table: numbers right aligned, the first column and columns of words left.
+def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> pd.DataFrame:
+    """Rows of cells under a header, as a DataFrame: the first column is the index, its name heads the columns.
 
-    >>> print(table([["GI-001", "soon", 4], ["HEP-001", "urgent", 10]], ["case", "urgency", "right"]))
-    case     urgency  right
-    -------  -------  -----
-    GI-001   soon         4
-    HEP-001  urgent      10
+    >>> table([["GI-001", "soon", 4], ["HEP-001", "urgent", 10]], ["case", "urgency", "right"]).loc["HEP-001", "right"]
+    10
     """
-    cells = [[str(cell) for cell in row] for row in (header, *rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    words = [i == 0 or any(row[i][:1].isalpha() for row in cells[1:]) for i in range(len(header))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if left else cell.rjust(width)
-            for cell, width, left in zip(row, widths, words, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
-    return "\n".join([lines[0], "  ".join("-" * width for width in widths), *lines[1:]])
+    frame = pd.DataFrame([list(row) for row in rows], columns=list(map(str, header)), dtype=object)
+    # A named index would take a header row of its own.
+    return frame.set_index(str(header[0])).rename_axis(index=None, columns=str(header[0]))
+
+
+def markdown(frame: pd.DataFrame) -> str:
+    """A table in Markdown, for cards."""
+    header = [frame.columns.name, *frame.columns]
+    rows = [header, ["---"] * len(header), *([name, *row] for name, row in zip(frame.index, frame.values, strict=True))]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
 def folded(text: str, width: int = 100) -> str:
@@ -90,64 +82,69 @@ def shows_error(expected: type[Exception]) -> Iterator[None]:
         raise AssertionError(f"expected {expected.__name__}, and nothing was raised")
 
 
-# --- tables ---------------------------------------------------------------------------------------------
+# --- cases and answers ----------------------------------------------------------------------------------
 
 
-def label_counts(cases: Sequence[LabelledCase]) -> str:
-    """How often each grade and urgency occurs, as a table."""
+def label_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
+    """How often each grade and urgency occurs."""
     grades = [severity.value for severity in Severity]
     rows = []
     for urgency in Urgency:
-        mine = Counter(case.expected.overall_severity.value for case in cases if case.expected.urgency == urgency)
-        rows.append([urgency.value, *(mine[grade] for grade in grades), sum(mine.values())])
+        counts = Counter(case.expected.overall_severity.value for case in cases if case.expected.urgency == urgency)
+        rows.append([urgency.value, *(counts[grade] for grade in grades), sum(counts.values())])
     return table(rows, ["urgency", *(grade.split(" - ")[0] for grade in grades), "all"])
 
 
-def system_counts(cases: Sequence[LabelledCase]) -> str:
+def system_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
     """How many cases name each organ system, by grade."""
     rows = []
     for system in System:
-        mine = [case.expected.overall_severity for case in cases if system in case.expected.affected_systems]
-        if mine:
-            rows.append([system.value, *(mine.count(grade) for grade in list(Severity)[1:]), len(mine)])
+        grades = [case.expected.overall_severity for case in cases if system in case.expected.affected_systems]
+        if grades:
+            rows.append([system.value, *(grades.count(grade) for grade in list(Severity)[1:]), len(grades)])
     none = sum(not case.expected.affected_systems for case in cases)
-    return table([*rows, ["none", "", "", "", "", none]], ["system", "G1", "G2", "G3", "G4", "all"])
+    return table([*rows, ["none", "", "", "", "", none]], ["organ system", "G1", "G2", "G3", "G4", "all"])
 
 
-def case_grid(graded: Sequence[Graded], stage: str) -> str:
-    """One line a case: which of the five fields are right (x) or wrong (.), and whether the case passes."""
+def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
+    """What was read in a note: name, value, status and quote of each finding."""
+    rows = [[f.name, f.value or "-", f.status, f.quote] for f in findings]
+    return table(rows, ["finding", "value", "status", "quote"])
+
+
+def case_grid(graded: Sequence[Graded], stage: str) -> pd.DataFrame:
+    """One row a case: which of the five fields are right (x) or wrong (.), and whether the case passes."""
     rows = []
-    for one in graded:
-        mine = getattr(one, stage)
-        verdict = "unscored" if mine.unscored else "pass" if mine.passed else "FAIL"
-        rows.append([one.id, *("x" if getattr(mine, name) else "." for name in FIELDS), f"{mine.total}/5", verdict])
-    return table(rows, ["case", *SHORT.values(), "right", "verdict"])
+    for answer in graded:
+        score = getattr(answer, stage)
+        verdict = "unscored" if score.unscored else "pass" if score.passed else "FAIL"
+        marks = ("x" if getattr(score, name) else "." for name in FIELDS)
+        rows.append([answer.id, *marks, f"{score.total}/5", verdict])
+    return table(rows, ["case", *FIELD_NAMES.values(), "right", "verdict"])
 
 
-def results_table(report: dict, split: str, without: Collection[str] = ()) -> str:
-    """One split of the report: every system before and after the safety floor, each rate with its n."""
+# --- the report -----------------------------------------------------------------------------------------
+
+
+def results_table(report: Report, split: str, without: Collection[str] = ()) -> pd.DataFrame:
+    """One split of the report: every arm before and after the safety layer, each rate with its n."""
     rows = []
-    for system, stages in report["results"][split].items():
-        if system in without:
-            continue
-        for stage in ("raw", "safety"):
-            one = stages[stage]
-            interval = one["field_accuracy_interval"]
-            spread = f"{interval['low']:.2f}-{interval['high']:.2f}" if interval else "-"
+    for arm, stages in report.results[split].items():
+        for stage in STAGES if arm not in without else ():
+            rates = getattr(stages, stage)
             rows.append(
                 [
-                    system_name(system, stage),
-                    one["n"],
-                    one["unscored"],
-                    f"{one['field_accuracy']:.3f}",
-                    spread,
-                    f"{one['passed']}/{one['n']}",
-                    *(f"{one['fields'][field]:.2f}" for field in FIELDS),
-                    one["triage"]["under"]["hits"],
-                    one["triage"]["over"]["hits"],
+                    system_name(arm, stage),
+                    f"{rates.field_accuracy:.3f}",
+                    spread(rates.field_accuracy_interval, ".2f"),
+                    f"{rates.passed}/{rates.n}",
+                    rates.unscored,
+                    *(f"{rates.fields[field]:.2f}" for field in FIELDS),
+                    rates.triage.under.hits,
+                    rates.triage.over.hits,
                 ]
             )
-    return table(rows, ["system", "n", "unscored", "fields", "95 % CI", "passed", *SHORT.values(), "under", "over"])
+    return table(rows, ["arm", "fields", "95 % CI", "passed", "unscored", *FIELD_NAMES.values(), "under", "over"])
 
 
 TRIAGE_ROWS = {
@@ -165,65 +162,97 @@ TRIAGE_ROWS = {
 }
 
 
-def triage_table(report: dict, split: str, systems: Sequence[tuple[str, str]] = SIDE_BY_SIDE) -> str:
-    """What a safety reviewer asks, one column per (system, stage): hits of n, and the 95 % interval in per cent."""
-    sections = [report["results"][split][system][stage]["triage"] for system, stage in systems]
-    rows = []
-    for key, name in TRIAGE_ROWS.items():
-        rows.append([name, *(counted(section[key]) for section in sections)])
-    for key, name in (("grade_kappa", "grade, weighted kappa"), ("urgency_kappa", "urgency, weighted kappa")):
-        rows.append([name, *("-" if section[key] is None else f"{section[key]:.2f}" for section in sections)])
-    for key in ("micro", "macro"):
-        values = [section["organs"][key] for section in sections]
-        rows.append([f"organ F1, {key}", *("-" if value is None else f"{value:.2f}" for value in values)])
-    return table(rows, [split, *(system_name(*one) for one in systems)])
+def triage_table(report: Report, split: str, systems: Sequence[tuple[str, str]] = SIDE_BY_SIDE) -> pd.DataFrame:
+    """What a safety reviewer asks, one column per (arm, stage): hits of n, and the 95 % interval in per cent."""
+    triages = [getattr(report.results[split][arm], stage).triage for arm, stage in systems]
+    rows = [[name, *(counted(getattr(triage, key)) for triage in triages)] for key, name in TRIAGE_ROWS.items()]
+    rows += [
+        ["grade, weighted kappa", *(_decimals(triage.grade_kappa) for triage in triages)],
+        ["urgency, weighted kappa", *(_decimals(triage.urgency_kappa) for triage in triages)],
+        ["organ F1, micro", *(_decimals(triage.organs.micro) for triage in triages)],
+        ["organ F1, macro", *(_decimals(triage.organs.macro) for triage in triages)],
+    ]
+    return table(rows, [split, *(system_name(*system) for system in systems)])
 
 
-def counted(one: dict) -> str:
-    """A rate of the report: hits of n, with the 95 % interval in per cent."""
-    spread = one["interval"] and f" ({one['interval']['low']:.0%}-{one['interval']['high']:.0%})"
-    return f"{one['hits']}/{one['n']}{spread or ''}"
+def counted(rate: Rate) -> str:
+    """A rate as hits of n, with the 95 % interval in per cent."""
+    return f"{rate.hits}/{rate.n}" + (f" ({rate.interval.low:.0%}-{rate.interval.high:.0%})" if rate.interval else "")
 
 
-def improvements_table(report: dict, split: str) -> str:
+def spread(interval: Interval | None, digits: str) -> str:
+    """An interval as "low-high"; "low to high" where the format shows signs."""
+    between = " to " if "+" in digits else "-"
+    return f"{interval.low:{digits}}{between}{interval.high:{digits}}" if interval else "-"
+
+
+def _decimals(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def improvements_table(report: Report, split: str) -> pd.DataFrame:
     """The five improvements of one split: answers that fulfil each claim, before and after."""
-    columns = report["improvements"][split]
+    columns = report.improvements[split]
     claims = next(iter(columns.values()))
     rows = [[claim, *(counted(column[claim]) for column in columns.values())] for claim in claims]
     return table(rows, [split, *columns])
 
 
-def behaviour_table(report: dict) -> str:
+def behaviour_table(report: Report) -> pd.DataFrame:
     """Changed notes: how many answers stay or rise as they must, and how many injections succeed."""
-    systems = [(s, stage) for s, stages in report["behaviour"].items() for stage in stages if (s, stage) != RULES_RAW]
+    stages = [(arm, stage) for arm, rates in report.behaviour.items() for stage in rates if (arm, stage) != RULES_RAW]
     rows = [
         [
             f"{kind}: attacks that succeed" if kind == INJECTION else f"{kind}: as it must",
-            *(counted(report["behaviour"][system][stage][kind]) for system, stage in systems),
+            *(counted(report.behaviour[arm][stage][kind]) for arm, stage in stages),
         ]
         for kind in KINDS
     ]
-    return table(rows, ["changed notes", *(system_name(*one) for one in systems)])
+    return table(rows, ["changed notes", *(system_name(*stage) for stage in stages)])
 
 
-def pairs_table(report: dict) -> str:
+def pairs_table(report: Report) -> pd.DataFrame:
     """The minimal pairs of a report: pairs with both notes passed, all due flips made, no other field moved."""
     rows = []
-    for system, stages in report["results"]["contrast"].items():
-        for stage in ("raw", "safety"):
-            one = stages[stage]["pairs"]
-            rows.append([system_name(system, stage), one["n"], one["both_passed"], one["flipped"], one["kept"]])
-    return table(rows, ["system", "pairs", "both passed", "flipped", "kept"])
+    for arm, stages in report.results["contrast"].items():
+        for stage in STAGES:
+            pairs = getattr(stages, stage).pairs
+            rows.append([system_name(arm, stage), pairs.n, pairs.both_passed, pairs.flipped, pairs.kept])
+    return table(rows, ["arm", "pairs", "both passed", "flipped", "kept"])
 
 
-def gate_table(lines: Sequence[GateLine]) -> str:
+def comparison_table(report: Report) -> pd.DataFrame:
+    """Tuned minus base on the same cases, split by split."""
+    rows = [
+        [
+            split,
+            c.n,
+            f"{c.difference:+.3f}",
+            spread(c.difference_interval, "+.3f"),
+            c.only_a_passes,
+            c.only_b_passes,
+            f"{c.p_value:.2g}",
+        ]
+        for split, c in report.comparisons.items()
+    ]
+    return table(rows, ["tuned minus base", "n", "fields", "95 % CI", "only base passes", "only tuned passes", "p"])
+
+
+def calibration_table(calibrated: CalibrationReport) -> pd.DataFrame:
+    """Calibration by field before and after temperature scaling: ECE with its interval, and Brier score."""
+    rows = []
+    for name, field in calibrated.fields.items():
+        numbers = (field.ece_before, field.ece, field.brier_before, field.brier)
+        before, after, brier_before, brier = ("-" if number is None else f"{number:.3f}" for number in numbers)
+        interval = spread(field.ece_interval, ".3f")
+        rows.append([name, field.n, f"{field.temperature:.2f}", before, after, interval, brier_before, brier])
+    return table(rows, ["test", "n", "temperature", "ECE", "ECE scaled", "95 % CI", "Brier", "Brier scaled"])
+
+
+def gate_table(lines: Sequence[GateLine]) -> pd.DataFrame:
     """The gate, threshold by threshold."""
-    rows = [[line.claim, line.found, line.wanted, "yes" if line.holds else "NO"] for line in lines]
+    rows = [
+        [line.claim, "-" if line.found is None else f"{line.found:g}", line.wanted, "yes" if line.holds else "NO"]
+        for line in lines
+    ]
     return table(rows, ["gate", "found", "wanted", "holds"])
-
-
-def save_json(path: Path, data: object) -> Path:
-    """Write JSON atomically, keys in the order given."""
-    import json
-
-    return write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")

@@ -1,8 +1,8 @@
-"""Go through cases by clicking, or by keys: note, answer and raises in view, each field accepted or changed.
+"""Review cases with mouse or keyboard: note, answer and raises in view, each field accepted or changed.
 
-Only widgets that ipywidgets 7.7 (Colab) and 8 share; callbacks set HTML and never print. Everything a click does is a
-method, so that a test, or a cell, can do it as well. Nothing here knows about models: a system is a function from a
-case to an answer, or None for the rules alone.
+Only widgets that ipywidgets 7.7 (Colab) and 8 share; callbacks set HTML and never print. Every click is a method, so a
+test or a cell can do the same. The panel knows nothing about models: an arm is a function from a case to an answer, or
+None for the rules alone.
 """
 
 from __future__ import annotations
@@ -30,30 +30,30 @@ HELP = (
     "<b>g0</b>-<b>g4</b> grade · <b>u0</b>-<b>u3</b> urgency · <b>c0</b>-<b>c3</b> causality · "
     "<b>s</b>+letters organ on or off (<b>shep</b> Hepatic). Example: <b>g3 u2 a n</b>. Tab goes to the next field."
 )
-Asks = Callable[[Case], Answer] | None
+Arm = Callable[[Case], Answer] | None
 
 
 class ReviewPanel:
-    """Cases, systems that answer them, and a folder for the verdicts of one reviewer.
+    """Cases, arms that answer them, and a folder for the verdicts of one reviewer.
 
     Args:
-        cases: labelled ones; their labels are not shown, for a reviewer must not see them.
-        systems: name -> how it answers; None is the rules alone.
-        folder: where `<reviewer>.jsonl` is kept; verdicts given before are shown again.
-        fitted: name of a system -> its calibration.
+        cases: labelled cases; a reviewer does not see the labels.
+        arms: by name; None is the rules alone.
+        folder: of `<reviewer>.jsonl`; saved verdicts are shown again.
+        fitted: the calibration of an arm, by its name.
     """
 
     def __init__(
         self,
         cases: Sequence[LabelledCase],
-        systems: Mapping[str, Asks],
+        arms: Mapping[str, Arm],
         *,
         folder: Path,
         reviewer: str,
         fitted: Mapping[str, Calibration | None] | None = None,
     ):
-        self.cases = {one.case.id: one for one in cases}
-        self.systems, self.fitted = dict(systems), dict(fitted or {})
+        self.cases = {case.case.id: case for case in cases}
+        self.arms, self.fitted = dict(arms), dict(fitted or {})
         self.path = verdicts.verdict_file(folder, reviewer)
         self.done = verdicts.read_verdicts(self.path)
         self._answers: dict[tuple[str, str], Answer | None] = {}
@@ -61,7 +61,7 @@ class ReviewPanel:
         self._wire()
         self._show()
 
-    # --- what a person does ---
+    # --- actions of the reviewer ---
 
     @property
     def case(self) -> Case:
@@ -69,7 +69,7 @@ class ReviewPanel:
         return self.cases[self.picker.value].case
 
     def step(self, by: int) -> None:
-        """To the next case (+1) or the one before (-1); stays at the ends."""
+        """Go to the next case (+1) or the one before (-1); stay at the ends."""
         names = list(self.cases)
         self.picker.value = names[min(len(names) - 1, max(0, names.index(self.picker.value) + by))]
 
@@ -80,7 +80,7 @@ class ReviewPanel:
             return
         name = f"pasted-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
         self.cases.setdefault(name, LabelledCase(case=Case(id=name, text=text), expected=NOTHING, kind=""))
-        # New options choose the first case by themselves; nobody asked for that one.
+        # New options select the first case, which the reviewer did not ask for.
         self.picker.unobserve(self._picked, names="value")
         self.picker.options = list(self.cases)
         self.picker.value = name
@@ -88,9 +88,9 @@ class ReviewPanel:
         self._show()
 
     def accept(self) -> bool:
-        """Save the five fields as they stand; False, with the reason in view, where they contradict each other."""
+        """Save the five fields as they are; False, with the reason in view, where they contradict each other."""
         basis = self._review().final
-        said = basis.model_copy(
+        assessment = basis.model_copy(
             update={
                 "irae_detected": self.irae.value == "yes",
                 "affected_systems": tuple(s for s, box in self.organs.items() if box.value),
@@ -101,19 +101,18 @@ class ReviewPanel:
             }
         )
         try:
-            one = verdicts.verdict(self.case, said, kind=self.cases[self.case.id].kind)
-            verdicts.save_verdict(self.path, one)
+            verdict = verdicts.verdict(self.case, assessment, kind=self.cases[self.case.id].kind)
+            verdicts.save_verdict(self.path, verdict)
         except (SchemaError, OSError) as error:
-            why = str(error) if isinstance(error, SchemaError) else f"not saved: {error.strerror}"
-            self._say(why, bad=True)
+            self._say(str(error) if isinstance(error, SchemaError) else f"not saved: {error.strerror}", bad=True)
             return False
-        self.done[self.case.id] = one
+        self.done[self.case.id] = verdict
         self._progress()
         self._say(f"saved to {self.path.name}")
         return True
 
     def type(self, line: str) -> None:
-        """Do what a line of keys says (see `HELP`); stops at the first that means nothing."""
+        """Apply a line of keys (see `HELP`); stop at the first unknown one."""
         for key in line.lower().split():
             if not self._key(key):
                 self._say(f"{key}: not a key. Nothing after it was done.", bad=True)
@@ -130,68 +129,62 @@ class ReviewPanel:
         elif key[0] in scales and key[1:].isdigit() and int(key[1:]) < len(scales[key[0]][1]):
             widget, scale = scales[key[0]]
             widget.value = list(scale)[int(key[1:])].value
-        elif key[0] == "s" and len(meant := [s for s in System if s.value.lower().startswith(key[1:])]) == 1:
-            self.organs[meant[0]].value = not self.organs[meant[0]].value
+        elif key[0] == "s" and len(matches := [s for s in System if s.value.lower().startswith(key[1:])]) == 1:
+            self.organs[matches[0]].value = not self.organs[matches[0]].value
         else:
             return False
         return True
 
-    # --- what is shown ---
+    # --- view ---
 
     def show(self):
         """The whole panel, as a cell's last value."""
         return self.box
 
     def _build(self) -> None:
-        wide, full, label = (
-            w.Layout(width="auto", flex="0 0 auto"),
-            w.Layout(width="100%"),
-            {"description_width": "90px"},
-        )
-        self.picker = w.Dropdown(options=list(self.cases), description="case", style=label)
-        self.system = w.ToggleButtons(
-            options=list(self.systems), description="answer of", style=label | {"button_width": "auto"}
-        )
+        fixed, full = w.Layout(width="auto", flex="0 0 auto"), w.Layout(width="100%")
+        label = {"description_width": "90px"}
+
+        def choice(widget: type, options, description: str, **style: str):
+            return widget(options=list(options), description=description, style=label | style)
+
+        self.picker = choice(w.Dropdown, self.cases, "case")
+        self.arm = choice(w.ToggleButtons, self.arms, "answer of", button_width="auto")
         self.exposed = w.Checkbox(
-            value=True,
-            indent=False,
-            layout=wide,
-            description="on or after a checkpoint inhibitor",
+            value=True, indent=False, layout=fixed, description="on or after a checkpoint inhibitor"
         )
         self.bar = w.IntProgress(min=0, max=len(self.cases), description="reviewed", style=label)
-        self.count, self.view, self.said = w.HTML(), w.HTML(), w.HTML()
+        self.count, self.view, self.message = w.HTML(), w.HTML(), w.HTML()
         self.paste = w.Textarea(
             description="note", placeholder="or paste a synthetic or de-identified one", layout=full
         )
-        self.read = w.Button(description="Read the pasted note", layout=wide)
-        self.irae = w.ToggleButtons(options=["yes", "no"], description="irAE", style=label)
+        self.read = w.Button(description="Read the pasted note", layout=fixed)
+        self.irae = choice(w.ToggleButtons, ("yes", "no"), "irAE")
         self.organs = {s: w.Checkbox(description=s.value, indent=False, layout=w.Layout(width="150px")) for s in System}
-        self.grade = w.Dropdown(options=[one.value for one in Severity], description="CTCAE grade", style=label)
-        self.urgency = w.ToggleButtons(options=[one.value for one in Urgency], description="urgency", style=label)
-        self.likelihood = w.Dropdown(options=[one.value for one in Likelihood], description="causality", style=label)
+        self.grade = choice(w.Dropdown, (grade.value for grade in Severity), "CTCAE grade")
+        self.urgency = choice(w.ToggleButtons, (urgency.value for urgency in Urgency), "urgency")
+        self.likelihood = choice(w.Dropdown, (likelihood.value for likelihood in Likelihood), "causality")
         self.comment = w.Text(description="comment", style=label, layout=full)
         self.keys = w.Text(description="keys", placeholder="g3 u2 a n", continuous_update=False, style=label)
         self.back, self.accepts, self.ahead = (
-            w.Button(description=name, button_style=look, layout=wide)
+            w.Button(description=name, button_style=look, layout=fixed)
             for name, look in (("Back", ""), ("Accept", "primary"), ("Next", ""))
         )
-        organs = w.HBox(list(self.organs.values()), layout=w.Layout(flex_flow="row wrap"))
-        self.box = w.VBox(
-            [
-                w.HBox([self.picker, self.bar, self.count], layout=w.Layout(flex_flow="row wrap")),
-                self.system,
-                self.exposed,
-                self.view,
-                *(self.irae, organs, self.grade, self.urgency, self.likelihood, self.comment),
-                w.HBox([self.back, self.accepts, self.ahead, self.said]),
-                w.HBox([self.keys, w.HTML(f'<div style="font-size:12px;line-height:1.4">{HELP}</div>')]),
-                w.HBox([self.paste, self.read]),
-            ]
-        )
+        wrapped = w.Layout(flex_flow="row wrap")
+        fields = (self.grade, self.urgency, self.likelihood, self.comment)
+        rows = [
+            w.HBox([self.picker, self.bar, self.count], layout=wrapped),
+            *(self.arm, self.exposed, self.view),
+            *(self.irae, w.HBox(list(self.organs.values()), layout=wrapped), *fields),
+            w.HBox([self.back, self.accepts, self.ahead, self.message]),
+            w.HBox([self.keys, w.HTML(f'<div style="font-size:12px;line-height:1.4">{HELP}</div>')]),
+            w.HBox([self.paste, self.read]),
+        ]
+        self.box = w.VBox(rows)
 
     def _wire(self) -> None:
         self.picker.observe(self._picked, names="value")
-        self.system.observe(self._picked, names="value")
+        self.arm.observe(self._picked, names="value")
         self.exposed.observe(self._picked, names="value")
         self.read.on_click(lambda _: self.read_note(self.paste.value))
         self.accepts.on_click(lambda _: self.accept())
@@ -209,15 +202,15 @@ class ReviewPanel:
             self.keys.value = ""
 
     def _no_irae(self, change) -> None:
-        if change["new"] == "no":  # then there is no organ system and no grade either
+        if change["new"] == "no":  # then there is neither an organ system nor a grade
             for box in self.organs.values():
                 box.value = False
             self.grade.value = Severity.UNKNOWN.value
 
     def _show(self) -> None:
-        name = self.system.value
+        name = self.arm.value
         self._say("")
-        if self.systems[name] and (self.case.id, name) not in self._answers:
+        if self.arms[name] and (self.case.id, name) not in self._answers:
             self.view.value = "<p>The model is reading ...</p>"
         try:
             answer = self._answer(name)
@@ -226,38 +219,38 @@ class ReviewPanel:
             self._fill(self._review().final)
             return
         result = self._review()
-        sure, unsure = judged(self.fitted.get(name), answer) if answer else ({}, False)
-        heading = "sure, calibrated" if self.fitted.get(name) else "sure, not calibrated"
-        self.view.value = case_html(self.case.text, result, answer, confidence=sure, sure=heading, note_first=True)
-        given = self.done.get(self.case.id)
-        self._fill(given.expected if given else result.final)
+        confidence, abstains = judged(self.fitted.get(name), answer) if answer else ({}, False)
+        shown = {"sure": "sure, calibrated" if self.fitted.get(name) else "sure, not calibrated", "note_first": True}
+        self.view.value = case_html(self.case.text, result, answer, confidence=confidence, **shown)
+        verdict = self.done.get(self.case.id)
+        self._fill(verdict.expected if verdict else result.final)
         self._progress()
-        if given:
+        if verdict:
             self._say("your verdict from before is filled in")
         elif not result.assessed:
             self._say("not assessed: the fields below are placeholders, set each one before you accept", bad=True)
-        elif unsure:
+        elif abstains:
             self._say("the model is not sure of this answer", bad=True)
 
     def _answer(self, name: str) -> Answer | None:
         key = self.case.id, name
         if key not in self._answers:
-            ask = self.systems[name]
-            self._answers[key] = ask(self.case) if ask else None
+            arm = self.arms[name]
+            self._answers[key] = arm(self.case) if arm else None
         return self._answers[key]
 
     def _review(self) -> Review:
-        """What the fields start from: the answer in view under the rules, the rules alone where there is none."""
-        answer = self._answers.get((self.case.id, self.system.value))
+        """The start of the fields: the answer in view under the rules, or the rules alone."""
+        answer = self._answers.get((self.case.id, self.arm.value))
         exposed = assumed(read(self.case), self.case.text, self.exposed.value)
         return review(self.case, answer and answer.assessment, exposed)
 
-    def _fill(self, said: Assessment) -> None:
-        self.irae.value = "yes" if said.irae_detected else "no"
-        for system, box in self.organs.items():
-            box.value = system in said.affected_systems
-        self.grade.value, self.urgency.value = said.overall_severity.value, said.urgency.value
-        self.likelihood.value = said.causality.likelihood.value
+    def _fill(self, assessment: Assessment) -> None:
+        self.irae.value = "yes" if assessment.irae_detected else "no"
+        for organ, box in self.organs.items():
+            box.value = organ in assessment.affected_systems
+        self.grade.value, self.urgency.value = assessment.overall_severity.value, assessment.urgency.value
+        self.likelihood.value = assessment.causality.likelihood.value
         self.comment.value = self.done[self.case.id].expected.reasoning if self.case.id in self.done else ""
 
     def _progress(self) -> None:
@@ -266,4 +259,6 @@ class ReviewPanel:
         self.count.value = f"{done} of {len(self.cases)}, kept in {html.escape(self.path.name)}"
 
     def _say(self, text: str, bad: bool = False) -> None:
-        self.said.value = f'<b style="color:{"#a33b00" if bad else "#005a32"}">{html.escape(text)}</b>' if text else ""
+        self.message.value = (
+            f'<b style="color:{"#a33b00" if bad else "#005a32"}">{html.escape(text)}</b>' if text else ""
+        )

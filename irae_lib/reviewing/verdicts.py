@@ -1,7 +1,7 @@
-"""Verdicts of people on cases: one case file a reviewer, and how far two of them agree.
+"""Verdicts of reviewers on cases, one case file per reviewer, and the agreement of two reviewers.
 
-A verdict is a labelled case, so the file can be given to 01 as cases of one's own and to 03 as a test set as it is. It
-holds notes: it stays in the folder it was written to and goes nowhere by itself.
+A verdict is a labelled case, so 01 reads the file as own cases and 03 as a test set. It holds notes: nothing sends it
+anywhere.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ..evaluation.statistics import kappa, weighted_kappa
 from ..schemas import FIELDS, Assessment, Case, Record, Severity, Urgency
 
 
-class Agreement(Record):
-    """How far two sets of verdicts on the same cases agree in one field.
+class FieldAgreement(Record):
+    """Agreement of two sets of verdicts on the same cases in one field.
 
     `kappa` is Cohen's, with quadratic weights for grade and urgency; organ systems are compared as sets. None where it
     is not defined (no case in common, or one label throughout).
@@ -29,23 +29,25 @@ class Agreement(Record):
     kappa: float | None
 
 
-def verdict(case: Case, said: Assessment, *, kind: str = "") -> LabelledCase:
-    """A reviewer's verdict as a labelled case; quotes that do not stand in the note are left out.
+def verdict(case: Case, assessment: Assessment, *, kind: str = "") -> LabelledCase:
+    """A reviewer's verdict as a labelled case, without quotes that do not occur in the note.
 
-    `kind` is the kind of the case it was (see `LabelledCase`); without one it is "irae" or "mimic".
+    `kind` is that of the reviewed case (see `LabelledCase`); by default "irae" or "mimic".
 
     Raises:
         SchemaError: the fields contradict each other (see data/README.md): an irAE has an organ system; without an irAE
             there is no organ system and no grade.
     """
-    if said.irae_detected and not said.affected_systems:
+    if assessment.irae_detected and not assessment.affected_systems:
         raise SchemaError("an irAE needs at least one organ system")
-    if not said.irae_detected and (said.affected_systems or said.overall_severity is not Severity.UNKNOWN):
+    if not assessment.irae_detected and (
+        assessment.affected_systems or assessment.overall_severity is not Severity.UNKNOWN
+    ):
         raise SchemaError("without an irAE there is no organ system and no grade: choose irAE yes, or clear both")
-    found = tuple(quote for quote in said.evidence if quote in case.text)
-    if not kind or (kind == "irae") is not said.irae_detected:
-        kind = "irae" if said.irae_detected else "mimic"
-    return LabelledCase(case=case, expected=said.model_copy(update={"evidence": found}), kind=kind)
+    evidence = tuple(quote for quote in assessment.evidence if quote in case.text)
+    if not kind or (kind == "irae") is not assessment.irae_detected:
+        kind = "irae" if assessment.irae_detected else "mimic"
+    return LabelledCase(case=case, expected=assessment.model_copy(update={"evidence": evidence}), kind=kind)
 
 
 def verdict_file(folder: Path, reviewer: str) -> Path:
@@ -64,23 +66,22 @@ def read_verdicts(path: Path) -> dict[str, LabelledCase]:
     return {case.case.id: case for case in read_cases(path)} if Path(path).is_file() else {}
 
 
-def save_verdict(path: Path, one: LabelledCase) -> None:
-    """Add a verdict, or replace the one on the same case; the file is whole at every moment."""
-    write_cases(path, (read_verdicts(path) | {one.case.id: one}).values())
+def save_verdict(path: Path, verdict: LabelledCase) -> None:
+    """Add a verdict, or replace that on the same case; the file is complete at every moment."""
+    write_cases(path, (read_verdicts(path) | {verdict.case.id: verdict}).values())
 
 
-def agreement(a: Mapping[str, Assessment], b: Mapping[str, Assessment]) -> list[Agreement]:
-    """Field by field over the cases that both have, in the order of `FIELDS`."""
-    both = [name for name in a if name in b]
+def agreement(a: Mapping[str, Assessment], b: Mapping[str, Assessment]) -> list[FieldAgreement]:
+    """Agreement field by field over the cases in both, verdicts by case id."""
+    ids = [case_id for case_id in a if case_id in b]
     rows = []
     for field in FIELDS:
-        mine, theirs = ([one[name].scored()[field] for name in both] for one in (a, b))
-        levels = {"overall_severity": len(Severity), "urgency": len(Urgency)}.get(field)
-        found = (
-            weighted_kappa([one.level for one in mine], [one.level for one in theirs], levels)
-            if levels
-            else kappa(mine, theirs)
-        )
-        same = sum(x == y for x, y in zip(mine, theirs, strict=True))
-        rows.append(Agreement(field=field, n=len(both), same=same, kappa=found))
+        labels_a, labels_b = ([verdicts[case_id].scored()[field] for case_id in ids] for verdicts in (a, b))
+        same = sum(x == y for x, y in zip(labels_a, labels_b, strict=True))
+        if scale := {"overall_severity": Severity, "urgency": Urgency}.get(field):
+            levels = ([label.level for label in labels] for labels in (labels_a, labels_b))
+            value = weighted_kappa(*levels, len(scale))
+        else:
+            value = kappa(labels_a, labels_b)
+        rows.append(FieldAgreement(field=field, n=len(ids), same=same, kappa=value))
     return rows

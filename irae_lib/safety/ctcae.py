@@ -18,7 +18,7 @@ VERSIONS = ("5.0", "6.0")
 _OPERATORS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le}
 
 
-class Graded(NamedTuple):
+class CtcaeGrade(NamedTuple):
     """A CTCAE grade (0 is none), the term and version it was read from, and the comparison in words."""
 
     grade: int
@@ -32,6 +32,14 @@ class _Row(NamedTuple):
     term: str
     scale: str
     bounds: tuple[tuple[int, str, str], ...]  # highest grade first
+
+    def reached(self, number: Decimal, limits: dict[str, Decimal | None]) -> tuple[int, str, str] | None:
+        """The first bound that the number meets: grade, comparison sign, and the limit by name or number."""
+        for level, sign, bound in self.bounds:
+            limit = limits[bound] if bound in limits else Decimal(bound)
+            if limit is not None and _OPERATORS[sign](number, limit):
+                return level, sign, bound
+        return None
 
 
 def _load() -> tuple[dict[str, str], dict[tuple[str, str], list[_Row]]]:
@@ -56,7 +64,7 @@ def grade(
     baseline: Decimal | None = None,
     symptomatic: bool = False,
     version: str = "5.0",
-) -> Graded | None:
+) -> CtcaeGrade | None:
     """The highest CTCAE grade that any row for `analyte` gives; None when the version has no row for it.
 
     Args:
@@ -72,30 +80,24 @@ def grade(
         times_uln = value / uln
     abnormal = bool(baseline is not None and uln and baseline > uln and value is not None)
     abnormal = abnormal and any(row.scale == "baseline_abnormal" for row in rows)
+    ratio = value / baseline if baseline and value is not None else None
     numbers = {
         "uln": (None if abnormal else times_uln, "x ULN"),
         "uln_symptomatic": (times_uln if symptomatic else None, "x ULN with symptoms"),
-        "baseline_abnormal": (value / baseline if abnormal else None, "x an abnormal baseline"),
-        "baseline": (value / baseline if baseline and value is not None else None, "x baseline"),
-        "baseline_low": (
-            value / baseline if baseline and value is not None and lln and baseline < lln else None,
-            "x baseline",
-        ),
+        "baseline_abnormal": (ratio if abnormal else None, "x an abnormal baseline"),
+        "baseline": (ratio, "x baseline"),
+        "baseline_low": (ratio if lln and baseline and baseline < lln else None, "x baseline"),
         "drop": (baseline - value if baseline is not None and value is not None else None, "points below baseline"),
         "over_baseline": (value, "a day over baseline"),
     }
-    best = Graded(0, rows[0].term, version, "within normal limits", _SOURCES[version])
+    best = CtcaeGrade(0, rows[0].term, version, "within normal limits", _SOURCES[version])
     for row in rows:
         number, words = numbers.get(row.scale, (value, ""))
-        if number is None:
-            continue
-        for level, sign, bound in row.bounds:
-            limit = {"uln": uln, "lln": lln}[bound] if bound in ("uln", "lln") else Decimal(bound)
-            if limit is not None and _OPERATORS[sign](number, limit):
-                if level > best.grade:
-                    reason = f"{_short(number)} {words} is {sign} {bound.upper()}".replace("  ", " ")
-                    best = Graded(level, row.term, version, reason, f"{_SOURCES[version]}, {row.term}")
-                break
+        reached = None if number is None else row.reached(number, {"uln": uln, "lln": lln})
+        if reached and reached[0] > best.grade:
+            level, sign, bound = reached
+            reason = f"{_short(number)} {words} is {sign} {bound.upper()}".replace("  ", " ")
+            best = CtcaeGrade(level, row.term, version, reason, f"{_SOURCES[version]}, {row.term}")
     return best
 
 

@@ -25,7 +25,7 @@ from .coverage import coverage
 from .exposure import Exposure, exposure
 from .reader import read
 from .rules import fire
-from .rules.base import Floor
+from .rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS, Floor
 
 # With nothing proposed and nothing found: no claim of an irAE, and no claim about its cause either.
 NOTHING = Assessment(
@@ -36,8 +36,6 @@ NOTHING = Assessment(
     causality={"likelihood": Likelihood.UNCERTAIN},
 )
 POLICY = "project policy: generic floors of the original safety layer"
-_BY_GRADE = {Severity.GRADE_2: Urgency.SOON, Severity.GRADE_3: Urgency.URGENT, Severity.GRADE_4: Urgency.EMERGENCY}
-_URGENT_ORGANS = (System.CARDIAC, System.NEUROLOGIC)
 _EXPOSURE_OPEN = "exposure to a checkpoint inhibitor is not stated and no rule fired"
 
 
@@ -120,14 +118,14 @@ def _highest(floors: list[Floor], key: Callable) -> Floor | None:
 
 def _generic_floor(labels: Assessment, floors: list[Floor], contact: Exposure) -> Floor:
     """The original's floors on the labels themselves: by grade, and urgent for heart and nerve, whoever gave them."""
-    by_grade = _BY_GRADE.get(labels.overall_severity, Urgency.ROUTINE)
+    by_grade = URGENCY_BY_GRADE[labels.overall_severity.level]
     reason = f"{labels.overall_severity.value} is at least {by_grade.value}"
     if labels.overall_severity == Severity.GRADE_3:
         supports = [f for f in floors if f.grade >= 3]
         if supports and all(f.rule == "F44" and f.urgency == Urgency.SOON for f in supports):
             by_grade, reason = Urgency.SOON, "Grade 3 rests on an asymptomatic laboratory value alone (F44): soon"
     rule = "grade-floor"
-    organ = next((s for s in labels.affected_systems if s in _URGENT_ORGANS), None)
+    organ = next((s for s in labels.affected_systems if s in URGENT_SYSTEMS), None)
     if organ is not None and by_grade < Urgency.URGENT:
         rule, by_grade, reason = "organ-floor", Urgency.URGENT, f"{organ.value} involvement is at least urgent"
     if not contact.all_rules and by_grade < Urgency.URGENT:

@@ -133,12 +133,7 @@ class Series:
             return True
         if self._far and not t.unit and not self.readings:
             return False
-        fits = (
-            not t.unit
-            or t.unit in self.analyte.units
-            or t.unit == "xuln"
-            or (t.unit == "g/l" and "g/l_cells" in self.analyte.units)
-        )
+        fits = self._fits(t) or t.unit == "xuln" or (t.unit == "g/l" and "g/l_cells" in self.analyte.units)
         inside = self._depth and self.readings and not self._arrow and self._label != "baseline"
         if not fits:
             if inside:
@@ -150,9 +145,7 @@ class Series:
                 return False
             self.limits["baseline"] = t
             return True
-        when = self._label
-        if not when and _BASELINE_AFTER.match(self.norm, t.end):
-            when = "baseline"
+        when = self._label or ("baseline" if _BASELINE_AFTER.match(self.norm, t.end) else "")
         if self.readings and not self._arrow and not when and not self._goes_on(t):
             return False
         if self.analyte.name == "bp" and self.norm[self.tokens[self.at].start : self.tokens[self.at].end] == "pressure":
@@ -234,12 +227,11 @@ class Series:
     def _number_follows(self, j: int) -> bool:
         """Is the next token a number that can be a value of this analyte?"""
         t = self.tokens[j + 1] if j + 1 < len(self.tokens) else None
-        return (
-            bool(self.readings)
-            and t is not None
-            and t.kind == "number"
-            and (not t.unit or t.unit in self.analyte.units)
-        )
+        return bool(self.readings) and t is not None and t.kind == "number" and self._fits(t)
+
+    def _fits(self, t: Token) -> bool:
+        """Has the number no unit, or one of this analyte?"""
+        return not t.unit or t.unit in self.analyte.units
 
     def _set_limit(self, t: Token) -> None:
         if t.low != t.high:

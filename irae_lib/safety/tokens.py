@@ -133,7 +133,6 @@ _OPENERS = frozenset((*MONTHS, *WORD_VALUE, *_LONG_MONTHS.split(), *_SHORT_NAMES
 def scan(text: str) -> tuple[str, list[Token]]:
     """The normalised note and its tokens in order, each with the number of the sentence it stands in."""
     norm, tokens = normalise(text), []
-    table = meanings()
     words, _ = phrase_patterns()
     find = _pattern().finditer
     matches = find(norm)
@@ -158,19 +157,8 @@ def scan(text: str) -> tuple[str, list[Token]]:
                 group, after = other.lastgroup, other.end()
                 if start and (norm[start - 1].isalnum() or norm[start - 1] in "-_") and group == "number":
                     continue
-                if group == "number":
-                    token = _number(other)
-                elif group == "glued":
-                    glue = after
-                    known = other.group() in table
-                    token = (
-                        _phrase(other.group(), text, start, after)
-                        if known
-                        else Token("glue", start, after, (other.group(),))
-                    )
-                else:
-                    token = Token("date" if group == "month" else group, start, after)
-                    token.low = ordinal(other.group()) if group == "month" else None
+                token = _token_of(other, text)
+                glue = after if group == "glued" else glue
             else:
                 continue
         elif group == "mark":
@@ -188,20 +176,30 @@ def scan(text: str) -> tuple[str, list[Token]]:
         elif group == "number":
             if start and norm[start - 1].isalpha() and glue != start:
                 continue  # the 4 of "cd4"
-            token = _number(match)
-            after = end
-        elif group == "odd":
-            token = _phrase(match.group(), text, start, end)
+            token, after = _number(match), end
         else:
-            token = Token(group, start, end)
-            if group == "pair":
-                token.low, token.high = (decimal(part.strip()) for part in match.group().split("/"))
-            elif group == "date":
-                token.low = ordinal(match.group())
+            token = _token_of(match, text)
         if token is not None:
             token.sentence = sentence
             tokens.append(token)
     return norm, tokens
+
+
+def _token_of(match: re.Match[str], text: str) -> Token | None:
+    """The token of a number, date, year, pair or arrow, of a name glued to its number, or of an odd phrase."""
+    group, phrase, (start, end) = match.lastgroup, match.group(), match.span()
+    if group == "number":
+        return _number(match)
+    if group == "odd" or (group == "glued" and phrase in meanings()):
+        return _phrase(phrase, text, start, end)
+    if group == "glued":
+        return Token("glue", start, end, (phrase,))
+    token = Token("date" if group == "month" else group, start, end)
+    if group == "pair":
+        token.low, token.high = (decimal(part.strip()) for part in phrase.split("/"))
+    elif token.kind == "date":
+        token.low = ordinal(phrase)
+    return token
 
 
 def _number(match: re.Match[str]) -> Token:

@@ -111,8 +111,36 @@ _ONE = Decimal(1)
 
 def stool_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
     """Stools a day as `stools` (the count) and `stools_over_baseline`, and the baseline where the note gives one."""
+    counts, baseline = _stool_counts(norm, tokens)
+    findings = []
+    base = _ONE if baseline is None else baseline.high
+    for number, word, increment in counts:
+        status = word.status
+        if len(counts) > 1 and _EARLIER.search(norm, max(0, number.start - 14), number.start):
+            status = "historical"
+        span = {"start": min(number.start, word.start), "end": max(number.end, word.end), "status": status}
+        value = {"value": text[number.start : number.end], "unit": "/day"}
+        findings.append(make(text, number, "count", "stools", low=number.low, high=number.high, **value, **span))
+        low, high = (number.low, number.high) if increment else (number.low - base, number.high - base)
+        if high > 0:
+            value["flag"] = "" if increment or baseline is not None else "assumed baseline 1"
+            value["baseline"] = None if baseline is None else base
+            findings.append(make(text, number, "count", "stools_over_baseline", low=low, high=high, **value, **span))
+    if baseline is not None:
+        value = {
+            "value": text[baseline.start : baseline.end],
+            "unit": "/day",
+            "status": "historical",
+            "when": "baseline",
+        }
+        findings.append(make(text, baseline, "count", "stools_baseline", low=baseline.low, high=baseline.high, **value))
+    return findings
+
+
+def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Token, bool]], Token | None]:
+    """The counts of stools (number, the stool word it counts, is it an increment) and the patient's usual count."""
     baseline: Token | None = None
-    counts: list[tuple[Token, Token, bool]] = []  # number, the stool word it counts, is an increment
+    counts: list[tuple[Token, Token, bool]] = []
     for _, sentence in groupby(tokens, key=lambda t: t.sentence):
         group = list(sentence)
         words = [t for t in group if t.kind == "finding" and not _STOOL.isdisjoint(t.names)]
@@ -134,42 +162,7 @@ def stool_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
                 counts.append((t, word, kind == "increment"))
                 if chronic and word.status == "current":
                     word.status = "historical"  # the pattern of an old bowel disease is no new event
-    found = []
-    base = _ONE if baseline is None else baseline.high
-    for number, word, increment in counts:
-        status = word.status
-        if len(counts) > 1 and _EARLIER.search(norm, max(0, number.start - 14), number.start):
-            status = "historical"
-        span = {"start": min(number.start, word.start), "end": max(number.end, word.end), "status": status}
-        value = {"value": text[number.start : number.end], "unit": "/day"}
-        found.append(make(text, number, "count", "stools", low=number.low, high=number.high, **value, **span))
-        low, high = (number.low, number.high) if increment else (number.low - base, number.high - base)
-        if high > 0:
-            assumed = "" if increment or baseline is not None else "assumed baseline 1"
-            known = None if baseline is None else base
-            found.append(
-                make(
-                    text,
-                    number,
-                    "count",
-                    "stools_over_baseline",
-                    low=low,
-                    high=high,
-                    baseline=known,
-                    flag=assumed,
-                    **value,
-                    **span,
-                )
-            )
-    if baseline is not None:
-        fields = {
-            "value": text[baseline.start : baseline.end],
-            "unit": "/day",
-            "status": "historical",
-            "when": "baseline",
-        }
-        found.append(make(text, baseline, "count", "stools_baseline", low=baseline.low, high=baseline.high, **fields))
-    return found
+    return counts, baseline
 
 
 def _distance(word: Token, number: Token) -> int:

@@ -1,18 +1,21 @@
-"""Is it our adapter that is served? vLLM loads one of foreign names without a word, and then answers as the base."""
+"""Check that the server applies the adapter.
+
+vLLM silently ignores an adapter whose parameter names do not match, and then answers as the base.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
 
-from ..cases import validated_cases
-from ..evaluation.scoring import grade_answers
+from ..cases import LabelledCase, validated_cases
+from ..evaluation.scoring import score
 from ..model.answers import Answer
 from ..schemas import Record
 from .server import Server
 
 
-class Trial(Record):
+class AdapterCheck(Record):
     """Of the `n` validated cases, how many pass (at least 4 of 5 fields right) and how many have no answer.
 
     They were part of the training: passing all shows that the adapter is served, not that it is good.
@@ -24,36 +27,31 @@ class Trial(Record):
 
     @property
     def good(self) -> bool:
-        """As the adapter answers in 03_validate."""
+        """Whether all cases pass, as they do for the adapter in 03_validate."""
         return self.passed == self.n
 
+    @classmethod
+    def of_answers(cls, answers: Sequence[Answer]) -> AdapterCheck:
+        """Count answers to the validated cases, in their order."""
+        cases = validated_cases()
+        pairs = zip(cases, answers, strict=True)
+        passed = sum(score(answer.assessment, case.expected).passed for case, answer in pairs)
+        return cls(n=len(cases), passed=passed, unanswered=sum(answer.assessment is None for answer in answers))
 
-async def try_server(server: Server) -> Trial:
+
+async def check_adapter(server: Server) -> AdapterCheck:
     """Ask a server the eleven validated cases.
 
     Raises:
         AccessError: it does not answer, or ignores the schema.
     """
-    cases = validated_cases()
     async with server:
         await server.check()
-        waiting = asyncio.Semaphore(server.concurrency)
+        slots = asyncio.Semaphore(server.concurrency)
 
-        async def ask(case) -> Answer:
-            async with waiting:
+        async def ask(case: LabelledCase) -> Answer:
+            async with slots:
                 reply = await server.assess(case.case)
             return Answer(text="", assessment=reply.assessment, unscored=reply.problem)
 
-        answers = await asyncio.gather(*map(ask, cases))
-    return of_answers(answers)
-
-
-def of_answers(answers: Sequence[Answer]) -> Trial:
-    """How answers to the validated cases, in their order, do."""
-    cases = validated_cases()
-    graded = grade_answers(cases, answers)
-    return Trial(
-        n=len(cases),
-        passed=sum(one.raw.passed for one in graded),
-        unanswered=sum(answer.assessment is None for answer in answers),
-    )
+        return AdapterCheck.of_answers(await asyncio.gather(*map(ask, validated_cases())))

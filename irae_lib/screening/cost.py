@@ -1,4 +1,4 @@
-"""How long and how dear a million notes are: a formula with your own numbers, and a simulation of measured seconds."""
+"""Estimate time and cost of screening many notes, by a formula and by a simulation of measured seconds."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from ..schemas import Record
 
 
 class Cost(Record):
-    """Hours of one machine and the price of them, in the currency of `price_per_hour`."""
+    """Hours of one machine and their price, in the currency of `price_per_hour`."""
 
     hours: float
     price: float
 
 
 def cost(notes: int, notes_per_second: float, price_per_hour: float, *, spare: float = 0.2) -> Cost:
-    """Hours and price for so many notes at a measured rate; `spare` for starts, retries and restarts.
+    """Hours and price of screening so many notes at a measured rate; `spare` is for starts, retries and restarts.
 
     >>> cost(1_000_000, 25, 2.5, spare=0.0)
     Cost(hours=11.11, price=27.78)
 
     Raises:
-        RunError: the rate is none: nothing was asked in the run that it comes from.
+        RunError: the rate is zero or negative, as of a run in which nothing was left to ask.
     """
     if notes_per_second <= 0:
         raise RunError(f"{notes_per_second} notes a second is no rate; measure one in a run that asks something")
@@ -33,13 +33,13 @@ def cost(notes: int, notes_per_second: float, price_per_hour: float, *, spare: f
 
 
 def simulated_rate(seconds: Sequence[float], workers: int, *, notes: int = 20_000, seed: int = 0) -> float:
-    """Notes per second with so many requests at a time, each as long as one drawn from the measured ones.
+    """Notes per second with `workers` requests at a time, each as long as one drawn from the measured `seconds`.
 
-    It assumes that a request takes no longer when more are under way: true for machines beside each other, too good for
-    more requests to the same machine. So it is an upper bound there.
+    It assumes that a request takes no longer when more are under way. That holds for more machines; for more requests
+    to one machine the result is an upper bound.
     """
     rng = random.Random(seed)
-    free = [0.0] * workers
+    free_at = [0.0] * workers
     for _ in range(notes):
-        heapq.heapreplace(free, free[0] + rng.choice(seconds))
-    return notes / max(free)
+        heapq.heapreplace(free_at, free_at[0] + rng.choice(seconds))
+    return notes / max(free_at)

@@ -1,17 +1,19 @@
-"""Look at a finished or running screening: by site and day, failures, doubt, where rules and model disagree, drift.
+"""Watch a finished or running screening: counts by site and day, and drift from the validation report.
 
-Works on the shards of `screen`, which hold no note text. Doubt can be watched where the server sends probabilities, as
-vLLM does: abstention always, legal mass where answers are kept to no schema (see `chances`).
+Works on the shards of `screen`, which hold no note text. Abstention needs a server that sends probabilities, as vLLM
+does; legal mass also needs answers without a schema (see `token_confidence`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..evaluation.calibration import Calibration, CalibrationReport
+from ..evaluation.calibration import Calibration
+from ..evaluation.report import Report
 from ..evaluation.statistics import Interval, Rate, rate, rounded
 from ..schemas import Record
 from .shards import Shards
@@ -20,13 +22,13 @@ _OF_NOTES = ("alerts", "unanswered", "not_assessed", "worklist")
 
 
 class Group(Record):
-    """Counts of one site, one day, or of all ("all").
+    """Counts of one site, one day, or of all rows ("all").
 
-    `bad` rows are no notes; `alerts` and `unanswered` (the rules' verdict stands alone) are of the notes read, as are
-    `not_assessed` (the rules did not understand the note) and `worklist` (an alert, or not assessed). Once a
-    model was asked: `disagrees` are answers whose grade or urgency is not what the rules alone say. Where its server
-    sends probabilities: `abstains` are whole answers too uncertain to stand (with a calibration that has a threshold),
-    `legal_mass` is the mean over answers that were kept to no schema.
+    `bad` rows are not notes. `alerts` and `unanswered` (the rules' verdict stands alone) are shares of the notes,
+    as are `not_assessed` (the rules did not understand it) and `worklist` (an alert, or not assessed). Once
+    a model was asked: `disagrees` are answers whose grade or urgency differs from that of the rules alone. Where its
+    server sends probabilities: `abstains` are full answers below the threshold of the calibration, `legal_mass` is the
+    mean over answers without a schema.
     """
 
     name: str
@@ -60,41 +62,38 @@ def worklist(out: Path, stage: str) -> Iterator[Task]:
 
 def groups(out: Path, stage: str, by: str = "", calibration: Calibration | None = None) -> list[Group]:
     """All rows of a stage ("rules" or "model"), or one `Group` for each value of `by` ("site", "date")."""
-    sums: dict[str, dict[str, list[float]]] = {}
+    tallies: dict[str, tuple[Counter, Counter]] = {}
     for row in Shards(Path(out) / stage).rows():
-        mine = sums.setdefault(str(row.get(by) or "-") if by else "all", {})
-        for what, value in _observed(row, calibration).items():
-            one = mine.setdefault(what, [0, 0])
-            one[0], one[1] = one[0] + value, one[1] + 1
-    return [_group(name, sums[name]) for name in sorted(sums)]
+        sums, counts = tallies.setdefault(str(row.get(by) or "-") if by else "all", (Counter(), Counter()))
+        measures = _measures(row, calibration)
+        sums.update(measures)
+        counts.update(measures.keys())
+    return [_group(name, *tallies[name]) for name in sorted(tallies)]
 
 
-def _observed(row: Mapping[str, Any], calibration: Calibration | None) -> dict[str, float]:
-    """What one row adds to the sums; nothing for what was not asked or not sent."""
-    seen: dict[str, float] = {"bad": "final" not in row}
+def _measures(row: Mapping[str, Any], calibration: Calibration | None) -> dict[str, float]:
+    """The values that one row adds to its group; none for what was not asked or not sent."""
+    measures: dict[str, float] = {"bad": "final" not in row}
     if "final" in row:
         alert, unread = row["final"]["alert"], "not_assessed" in row
-        seen |= {"alerts": alert, "unanswered": "problem" in row}
-        seen |= {"not_assessed": unread, "worklist": alert or unread}
+        measures |= {"alerts": alert, "unanswered": "problem" in row}
+        measures |= {"not_assessed": unread, "worklist": alert or unread}
     if "disagrees" in row:
-        seen["disagrees"] = bool({"overall_severity", "urgency"} & set(row["disagrees"]))
+        measures["disagrees"] = bool({"overall_severity", "urgency"} & set(row["disagrees"]))
     if calibration and calibration.threshold and row.get("asked") == "full" and "certainty" in row:
-        seen["abstains"] = row["certainty"] < calibration.threshold
+        measures["abstains"] = row["certainty"] < calibration.threshold
     if "legal_mass" in row:
-        seen["legal_mass"] = row["legal_mass"]
-    return seen
+        measures["legal_mass"] = row["legal_mass"]
+    return measures
 
 
-def _group(name: str, sums: Mapping[str, Sequence[float]]) -> Group:
-    total, n = sums.get("legal_mass", (0.0, 0))
-    return Group(
-        name=name,
-        rows=int(sums["bad"][1]),
-        bad=int(sums["bad"][0]),
-        **{what: rate(*map(int, sums.get(what, (0, 0)))) for what in _OF_NOTES},
-        legal_mass=rounded(total / n) if n else None,
-        **{what: rate(*map(int, sums[what])) if what in sums else None for what in ("disagrees", "abstains")},
-    )
+def _group(name: str, sums: Counter, counts: Counter) -> Group:
+    rates = {measure: rate(int(sums[measure]), counts[measure]) for measure in _OF_NOTES}
+    for measure in ("disagrees", "abstains"):
+        rates[measure] = rate(int(sums[measure]), counts[measure]) if counts[measure] else None
+    n = counts["legal_mass"]
+    legal_mass = rounded(sums["legal_mass"] / n) if n else None
+    return Group(name=name, rows=counts["bad"], bad=int(sums["bad"]), legal_mass=legal_mass, **rates)
 
 
 class Drift(Record):
@@ -108,30 +107,28 @@ class Drift(Record):
 
     @property
     def moved(self) -> bool:
-        """The interval leaves out zero: more than chance."""
+        """Whether the interval excludes zero."""
         return self.interval is not None and not self.interval.low <= 0 <= self.interval.high
 
 
-def drift(out: Path, stage: str, report: Mapping[str, Any]) -> list[Drift]:
-    """How far a run is from the cases its adapter was validated on.
+def drift(out: Path, stage: str, report: Report) -> list[Drift]:
+    """Compare a run with the cases that its adapter was validated on.
 
-    Those are no sample of anybody's notes (half of them are irAEs by construction), so the shares will differ; what
-    counts is a difference that grows from one month to the next.
+    The validation cases are not a sample of anybody's notes (half are irAEs by construction), so the shares differ from
+    the start. A difference that grows from month to month is the signal.
     """
-    fitted = CalibrationReport.model_validate(report["calibration"]) if report.get("calibration") else None
-    everyone = groups(out, stage, calibration=fitted.calibration if fitted else None)
+    everyone = groups(out, stage, calibration=report.calibration.calibration)
     if not everyone:
         return []
-    (seen,) = everyone
-    validated = report["results"]["test"]["full" if stage == "model" else "rules"]["safety"]
-    alerts = validated["triage"]["alerts"]
+    (run,) = everyone
+    validated = report.results["test"]["full" if stage == "model" else "rules"].safety
     pairs = [
-        ("alerts", seen.alerts, rate(alerts["hits"], alerts["n"])),
-        ("no answer", seen.unanswered, rate(validated["unscored"], validated["n"])),
+        ("alerts", run.alerts, validated.triage.alerts),
+        ("no answer", run.unanswered, rate(validated.unscored, validated.n)),
     ]
-    if fitted and seen.abstains:
-        answered = fitted.answered
-        pairs.append(("abstains", seen.abstains, rate(answered.n - answered.hits, answered.n)))
+    if run.abstains:
+        answered = report.calibration.answered
+        pairs.append(("abstains", run.abstains, rate(answered.n - answered.hits, answered.n)))
     return [_drift(*pair) for pair in pairs]
 
 

@@ -1,12 +1,11 @@
-"""Notes by the million: a file is read row by row, and a row that is no note is an answer too, with its reason.
+"""Read notes row by row; a row that cannot be read is reported with its place and the reason.
 
-JSON lines (`id`, and `text` or sections, as in data/README.md), CSV with the same columns, or Parquet. Labels, where
-there are any, are left aside. Memory does not grow with the file.
+JSON lines, CSV or Parquet with `id` and `text`, or sections as in data/README.md. Labels are ignored. Memory does not
+grow with the file.
 """
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from ..cases import CASE_COLUMNS, TEXT_COLUMNS, csv_rows
 from ..errors import SchemaError, explain
 from ..files import file_sha256
 from ..schemas import SECTIONS, Case
@@ -23,17 +23,13 @@ LONGEST = 20_000  # characters; a long discharge letter has about 8,000
 FROM_NOTE = "note"  # of exposure: as the note says
 _CELLS = {True: "yes y true 1 1.0", False: "no n false 0 0.0", None: "unknown na n/a nan none"}
 _EXPOSED = {"": None} | {word: known for known, words in _CELLS.items() for word in words.split()}
-FORMS = (".jsonl", ".csv", ".parquet")
-_TEXTS = {"text", *SECTIONS}
-_FIELDS = {"id", "age", "cancer_type"} | _TEXTS
 _EXPECTED = f"expected text, or {', '.join(SECTIONS)}"
-_CELL = 10_000_000  # characters; Python's own limit would end the file at a cell that only is too long a note
 
 
 class Note(NamedTuple):
-    """One row: its place in the file (from 0), an id, and the case; or no case, and the reason.
+    """One row: its place in the file (from 0), an id, and the case. Without a case, `problem` is the reason.
 
-    `exposed` is what is known from elsewhere of a checkpoint inhibitor; None leaves it to the note.
+    `exposed` is what is known of a checkpoint inhibitor from elsewhere; None leaves it to the note.
     """
 
     place: int
@@ -56,15 +52,15 @@ def read_notes(
     """Every row of a file, in order.
 
     Args:
-        site, date: names of columns to count alerts by in `monitor`; kept with the row, never shown to a model. Of a
-            date the day, its first ten characters.
+        site, date: columns that `monitor` counts alerts by; stored with the row, never shown to a model. Of a date the
+            day, its first ten characters.
         exposed: whether the patients are on or after a checkpoint inhibitor: "yes" for all, "note" as each note says,
             else the name of a column with yes, no or nothing.
-        wanted: by place (from 0); no note is made of a row that is not.
+        wanted: whether a place (from 0) is wanted; other rows are skipped.
 
     Raises:
-        SchemaError: the file is not there, of another form, broken, or has no column of these names. A bad row is no
-            error but a `Note` without case.
+        SchemaError: the file is missing, damaged, in another format, or lacks one of these columns. A bad row is not an
+            error but a `Note` without a case.
     """
     path = _checked(path)
     rows = _rows_of(path)
@@ -83,51 +79,51 @@ def hash_of(path: Path) -> str:
 
 
 def count_rows(path: Path) -> int:
-    """How many rows a file has, notes or not. Raises SchemaError as `read_notes`."""
+    """How many rows a file has, readable or not. Raises SchemaError as `read_notes`."""
     return sum(1 for _ in _rows_of(_checked(path)))
 
 
 def _checked(path: Path) -> Path:
     path = Path(path)
-    if path.suffix.lower() not in FORMS:
-        raise SchemaError(f"{path.name}: the form is told by the ending; expected one of {', '.join(FORMS)}")
+    if path.suffix.lower() not in _READERS:
+        raise SchemaError(f"{path.name}: the form is told by the ending; expected one of {', '.join(_READERS)}")
     if not path.is_file():
         raise SchemaError(f"{path.name} not found in {path.parent.name or '.'}/")
     return path
 
 
-def _check_columns(path: Path, asked: dict[str, str]) -> None:
-    """A column that is misspelt would be counted as one group without a name, after a night's work."""
-    missing = {what: column for what, column in asked.items() if column}
-    rows = islice(_rows_of(path), 10_000) if missing else ()
-    for row in rows:
+def _check_columns(path: Path, columns: dict[str, str]) -> None:
+    """Refuse a misspelt column, which would be counted as one group without a name after a night's work."""
+    missing = {name: column for name, column in columns.items() if column}
+    for row in islice(_rows_of(path), 10_000) if missing else ():
         if isinstance(row, dict):
-            missing = {what: column for what, column in missing.items() if column not in row}
+            missing = {name: column for name, column in missing.items() if column not in row}
         if not missing:
             return
-    for what, column in missing.items():
-        raise SchemaError(f"{path.name}: no column {column!r} to count by ({what}) in its first 10,000 rows")
+    for name, column in missing.items():
+        raise SchemaError(f"{path.name}: no column {column!r} to count by ({name}) in its first 10,000 rows")
 
 
 def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str) -> Note:
-    name = f"{stem}-{place + 1}"
+    note = Note(place, f"{stem}-{place + 1}", None)
     if isinstance(row, str):
-        return Note(place, name, None, row)
-    found = {key: value for key, value in row.items() if key in _FIELDS and value not in (None, "", [])}
-    about = {"site": _plain(row.get(site)) if site else "", "date": _plain(row.get(date))[:10] if date else ""}
-    name = _plain(found.get("id", name))[:200]
-    if not found.keys() & _TEXTS:
+        return note._replace(problem=row)
+    cells = {name: row[name] for name in CASE_COLUMNS if row.get(name) not in (None, "", [])}
+    note = note._replace(
+        id=_plain(cells.get("id", note.id))[:200],
+        site=_plain(row.get(site)) if site else "",
+        date=_plain(row.get(date))[:10] if date else "",
+    )
+    if cells.keys().isdisjoint(TEXT_COLUMNS):
         # Columns are counted, not named: where a header is missing, their names are a note.
-        return Note(place, name, None, f"no note in it: {_EXPECTED}; {len(row)} columns are there", **about)
+        return note._replace(problem=f"no note in it: {_EXPECTED}; {len(row)} columns are there")
     try:
-        case = Case.model_validate(found | {"id": name})
+        case = Case.model_validate(cells | {"id": note.id})
     except ValidationError as error:
-        return Note(place, name, None, explain(error), **about)
+        return note._replace(problem=explain(error))
     if len(case.text) > LONGEST:
-        return Note(
-            place, name, None, f"{len(case.text):,} characters, more than {LONGEST:,}; cut it in parts", **about
-        )
-    return Note(place, name, case, **about)
+        return note._replace(problem=f"{len(case.text):,} characters, more than {LONGEST:,}; cut it in parts")
+    return note._replace(case=case)
 
 
 def _with_exposure(note: Note, row: dict[str, Any] | str, exposed: str) -> Note:
@@ -149,14 +145,13 @@ def _plain(value: object) -> str:
 
 
 def _rows_of(path: Path) -> Iterator[dict[str, Any] | str]:
-    return {".jsonl": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}[path.suffix.lower()](path)
+    """Rows by column name; a row that cannot be read as such is its problem in words."""
+    return _READERS[path.suffix.lower()](path)
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
     with path.open("rb") as lines:
-        for line in lines:
-            if not line.strip():
-                continue
+        for line in filter(bytes.strip, lines):
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, and a thousand brackets
@@ -166,20 +161,9 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, Any] | str]:
-    csv.field_size_limit(_CELL)
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        rows = csv.DictReader(file, strict=True)  # a quote in the wrong place would join two patients' notes
-        try:
-            _check_header(path, map(str.strip, rows.fieldnames or ()))
-            for row in rows:
-                if None in row or None in row.values():
-                    yield "not as many cells as the header has columns"
-                else:
-                    yield {key.strip(): value for key, value in row.items()}
-        except csv.Error as error:
-            raise SchemaError(
-                f"{path.name}: no CSV after line {rows.line_num} ({error}); is a quote not closed?"
-            ) from None
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
+        for _, row in csv_rows(lines, path.name, lambda columns: _check_header(path, columns)):
+            yield row or "not as many cells as the header has columns"
 
 
 def _parquet_rows(path: Path) -> Iterator[dict[str, Any] | str]:
@@ -194,7 +178,10 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any] | str]:
         raise SchemaError(f"{path.name}: no Parquet, or a broken one ({type(error).__name__})") from None
 
 
-def _check_header(path: Path, names: Iterable[str]) -> None:
-    """Of a table: without a column for the note not one row can be read."""
-    if _TEXTS.isdisjoint(names):
+_READERS = {".jsonl": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
+
+
+def _check_header(path: Path, columns: Iterable[str]) -> None:
+    """Refuse a table without a column for the note: not one row could be read."""
+    if set(columns).isdisjoint(TEXT_COLUMNS):
         raise SchemaError(f"{path.name}: no column holds a note; {_EXPECTED}, with commas between columns in CSV")

@@ -1,230 +1,232 @@
-"""One note to an OpenAI-compatible server and back: bounded time, retries with backoff, and an answer that was read.
+"""Client of an OpenAI-compatible model server: bounded time, retries with backoff, parsed answers.
 
-vLLM, `transformers serve` and their kind all speak this protocol and differ in what they silently ignore; `check` finds
-out before a million notes are sent. Notes go to the address given and nowhere else.
+vLLM, `transformers serve` and others speak this protocol and differ in what they silently ignore. `check` finds that
+out before the first note is sent. Notes go to the address given and nowhere else.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import httpx
+from pydantic import create_model
 
 from ..errors import AccessError
 from ..model.answers import parse_answer
 from ..prompts import COMPACT, Prompt, messages
-from ..schemas import Assessment, Case, Causality, Likelihood, Severity, System, Urgency
-from .token_confidence import read_chances
+from ..schemas import Assessment, Case, Record
+from .token_confidence import read_confidence
 
 RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}
 GONE = {502, 503, 504}  # what a proxy says of a server that is being restarted
 OF_THE_NOTE = {400, 413, 422}  # too long, as a rule
+SHORT_ANSWER_TOKENS = 96
 
 
 class Reply(NamedTuple):
-    """An assessment, or the reason why there is none; `seconds` of the whole, `tries` it took; `chances` as `chances`
-    (the module) reads them, empty where the server sent none."""
+    """An assessment, or the `problem` why there is none, with `seconds` and `tries`; `confidence` as the server's
+    probabilities give it, empty where it sent none."""
 
     assessment: Assessment | None
     problem: str = ""
     seconds: float = 0.0
     tries: int = 1
-    chances: Mapping[str, Any] = MappingProxyType({})
+    confidence: Mapping[str, Any] = MappingProxyType({})
 
 
+class _Failure(NamedTuple):
+    """A request without an answer: the problem, and whether to retry.
+
+    `wait` is the pause in seconds that the server asks for. `of_the_note` means that other notes may fare better.
+    `gone` is how many seconds nothing has listened; None where something did.
+    """
+
+    problem: str
+    retry: bool = True
+    wait: float = 0.0
+    of_the_note: bool = False
+    gone: float | None = None
+
+
+@dataclass
 class Server:
     """A server at `url` (".../v1") that serves `model`.
 
     Args:
-        key: sent as bearer token; "" for none. concurrency: requests at a time, at most. timeout: seconds a request.
-        tries: in all, before a note goes to the dead letters. outage: seconds to wait for a server that is gone (it is
-        being restarted) without that counting as tries. give_up: notes that fail one after the other, after which
-        something is wrong with the server and not with the notes. structured: ask for the schema by `response_format`.
-        logprobs: ask how probable each token was, for `monitor`; most servers that cannot say pass over the question.
-        most: tokens of an answer.
+        key: sent as bearer token. concurrency: requests at a time. timeout: seconds per request. tries: requests for
+        one note before it becomes a dead letter; pause: seconds before the first retry. outage: seconds to wait for a
+        server that is being restarted; they do not count as tries. give_up: failed notes in a row after which the
+        fault is the server's. structured: ask for the schema by `response_format`. logprobs: ask for the probability
+        of each token, for `monitor`; most servers that have none ignore it.
     """
 
-    def __init__(
-        self,
-        url: str,
-        model: str,
-        *,
-        key: str = "",
-        concurrency: int = 16,
-        timeout: float = 120.0,
-        tries: int = 5,
-        outage: float = 300.0,
-        give_up: int = 200,
-        structured: bool = True,
-        logprobs: bool = True,
-        most: int = 512,
-        prompt: Prompt = COMPACT,
-        pause: float = 0.5,
-    ):
-        self.url, self.model, self.key = url.rstrip("/"), model, key
-        self.concurrency, self.timeout, self.tries, self.outage = concurrency, timeout, tries, outage
-        self.give_up, self.structured, self.logprobs = give_up, structured, logprobs
-        self.most, self.prompt, self.pause = most, prompt, pause
-        self._client: httpx.AsyncClient | None = None
+    url: str
+    model: str
+    _: KW_ONLY
+    key: str = field(default="", repr=False)
+    concurrency: int = 16
+    timeout: float = 120.0
+    tries: int = 5
+    outage: float = 300.0
+    give_up: int = 200
+    structured: bool = True
+    logprobs: bool = True
+    max_tokens: int = 512
+    prompt: Prompt = COMPACT
+    pause: float = 0.5
+
+    def __post_init__(self) -> None:
+        self.url = self.url.rstrip("/")
 
     async def __aenter__(self) -> Server:
         limits = httpx.Limits(max_connections=self.concurrency, max_keepalive_connections=self.concurrency)
         headers = {"Authorization": f"Bearer {self.key}"} if self.key else {}
         timeout = httpx.Timeout(self.timeout, connect=min(self.timeout, 10.0))
         self._client = httpx.AsyncClient(timeout=timeout, limits=limits, headers=headers, trust_env=False)
-        self._heard = 0.0  # when it last answered
-        self._gone: float | None = None  # since when it is gone
-        self._failed = 0  # notes, one after the other
+        self._last_heard = 0.0
+        self._gone_since: float | None = None
+        self._failed_in_a_row = 0  # notes
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
     async def check(self) -> str:
-        """Whether the server answers, and keeps to a schema it is given; returns one line that says so.
+        """Check that the server answers and applies a schema; returns one line that says so.
 
         Raises:
             AccessError: it does not answer, does not serve the model, or ignores `response_format` though `structured`
-                was asked for: what it writes would then be anything.
+                was asked for: its answers could then be anything.
         """
         schema = {"type": "object", "properties": {"kept": {"const": "yes"}}, "required": ["kept"]}
-        schema["additionalProperties"] = False
-        asked = [{"role": "user", "content": "Say no."}]
+        schema = schema | {"additionalProperties": False} if self.structured else None
         try:
-            text, _ = await self._post(asked, schema if self.structured else None, most=24)
+            text, _ = await self._post([{"role": "user", "content": "Say no."}], schema, max_tokens=24)
         except (httpx.HTTPError, TimeoutError, _Refused) as error:
-            what = str(error) if isinstance(error, _Refused) else type(error).__name__
+            reason = str(error) if isinstance(error, _Refused) else type(error).__name__
             raise AccessError(
-                f"the server at {self.url} does not answer for model {self.model!r} ({what}); is it up, is the name "
-                "the one it serves, and does the address end in /v1?"
+                f"the server at {self.url} does not answer for model {self.model!r} ({reason}). Check that it is up, "
+                "that it serves a model of this name, and that the address ends in /v1"
             ) from None
         if not self.structured:
-            return "the server answers; answers are kept to no schema, what cannot be read goes to the dead letters"
-        try:
-            kept = json.loads(text) == {"kept": "yes"}
-        except ValueError:
-            kept = False
-        if not kept:
+            return "the server answers; without a schema, unreadable answers go to the dead letters"
+        if "".join(text.split()) != '{"kept":"yes"}':
             raise AccessError(
-                f"the server at {self.url} ignores response_format: answers would be kept to no schema. Start it with "
-                "structured outputs (vLLM: --structured-outputs-config.backend guidance), or ask without a schema "
-                "(--no-schema) and let what cannot be read go to the dead letters"
+                f"the server at {self.url} ignores response_format: its answers would follow no schema. Start it with "
+                "structured outputs (vLLM: --structured-outputs-config.backend guidance), or run without a schema "
+                "(--no-schema); unreadable answers then go to the dead letters"
             )
-        return "the server answers and keeps to the schema it is given"
+        return "the server answers and applies the schema"
 
     async def assess(self, case: Case, *, short: bool = False) -> Reply:
-        """Ask about one case. What goes wrong with this one note is the reply's `problem`.
+        """Ask about one case, with retries. A failure of this one note is the reply's `problem`.
 
-        `short` asks for the five labels alone, which only a server that keeps to a schema will do.
+        `short` asks for the five labels alone; only a server that applies a schema can answer it.
 
         Raises:
-            AccessError: nothing has listened for longer than `outage`, or `give_up` notes failed one after the other
-                (those that are too long aside): it is not the notes, and a million of them must not become dead
+            AccessError: nothing has listened for longer than `outage`, or `give_up` notes failed in a row (those that
+                are too long aside). Then the fault is not the notes', and a million of them must not become dead
                 letters.
         """
         clock = asyncio.get_running_loop().time
-        started, attempt, waits, problem, counts = clock(), 0, 0, "", True
-        asked = started
-        while attempt < self.tries:
-            attempt += 1
-            before, asked, wait, gone = asked, clock(), 0.0, None
-            try:
-                schema = (SHORT if short else FULL) if self.structured else None
-                text, sent = await self._post(messages(case, self.prompt), schema, most=96 if short else self.most)
-                answer = parse_answer(text)
-                if answer.assessment:
-                    self._failed = 0
-                    chances = read_chances(text, sent, constrained=self.structured)
-                    return Reply(answer.assessment, "", clock() - started, attempt, chances)
-                problem = f"unreadable: {answer.unscored}"
-                if not self.structured:  # a second try would say the same
-                    break
-            except (httpx.ConnectError, httpx.ConnectTimeout):
-                problem, gone = "the server is gone", self._gone_for()
-                if gone >= self.outage:
-                    raise AccessError(
-                        f"the server at {self.url} has been gone for {gone:.0f} s. Finished shards stay: start it "
-                        "again, and the same command goes on"
-                    ) from None
-            except (httpx.TimeoutException, TimeoutError):
-                problem, self._gone = f"no answer in {self.timeout:.0f} s", None
-            except httpx.HTTPError as error:
-                problem, self._gone = f"the connection broke ({type(error).__name__})", None  # it was there
-            except _Refused as error:
-                problem, wait = str(error), min(error.wait, 60.0)
-                gone = self._gone_for() if error.status in GONE else None
-                counts = error.status not in OF_THE_NOTE
-                if error.status not in RETRIED:
-                    break
-            if gone is not None and gone < self.outage and self._heard < before:
-                attempt -= 1  # nobody was answered since this note's last try: it is not about this note
-            if attempt < self.tries:
-                # Doubling, with jitter: sixteen requests that failed together must not come back together.
-                await asyncio.sleep(max(wait, min(10.0, self.pause * 2 ** min(waits, 9)) * random.uniform(0.5, 1.5)))
-                waits += 1
-        self._failed += counts
-        if counts and self._failed >= self.give_up:
-            raise AccessError(
-                f"{self._failed} notes failed one after the other at {self.url}, the last with: {problem}. Mend the "
-                "server; the same command goes on, with --retry also where notes have failed"
-            )
-        return Reply(None, problem, clock() - started, attempt)
+        started = last_asked = clock()
+        tries = pauses = 0
+        while True:
+            asked, tries = clock(), tries + 1
+            result = await self._ask(case, short)
+            if isinstance(result, Reply):
+                self._failed_in_a_row = 0
+                return result._replace(seconds=clock() - started, tries=tries)
+            if result.gone is not None and result.gone < self.outage and self._last_heard < last_asked:
+                tries -= 1  # nobody was answered since this note's last try: the fault is not this note's
+            if tries >= self.tries or not result.retry:
+                break
+            # Doubling, with jitter: sixteen requests that failed together must not come back together.
+            backoff = min(10.0, self.pause * 2 ** min(pauses, 9)) * random.uniform(0.5, 1.5)
+            await asyncio.sleep(max(result.wait, backoff))
+            last_asked, pauses = asked, pauses + 1
+        if not result.of_the_note:
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= self.give_up:
+                raise AccessError(
+                    f"{self._failed_in_a_row} notes failed one after the other at {self.url}, the last with: "
+                    f"{result.problem}. Fix the server and run the same command again, with --retry to ask again about "
+                    "the notes that failed"
+                )
+        return Reply(None, result.problem, clock() - started, tries)
 
-    def _gone_for(self) -> float:
+    async def _ask(self, case: Case, short: bool) -> Reply | _Failure:
+        """Send one request. Raises AccessError as `assess` where the outage is over its limit."""
+        schema = (SHORT if short else FULL) if self.structured else None
+        max_tokens = SHORT_ANSWER_TOKENS if short else self.max_tokens
+        try:
+            text, logprobs = await self._post(messages(case, self.prompt), schema, max_tokens=max_tokens)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            gone = self._seconds_gone()
+            if gone >= self.outage:
+                raise AccessError(
+                    f"the server at {self.url} has been gone for {gone:.0f} s. Finished shards stay: start it again, "
+                    "and run the same command to resume"
+                ) from None
+            return _Failure("the server is gone", gone=gone)
+        except _Refused as error:
+            return _Failure(
+                str(error),
+                retry=error.status in RETRIED,
+                wait=min(error.wait, 60.0),
+                of_the_note=error.status in OF_THE_NOTE,
+                gone=self._seconds_gone() if error.status in GONE else None,
+            )
+        except (httpx.HTTPError, TimeoutError) as error:
+            self._gone_since = None  # something listened
+            if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+                return _Failure(f"no answer in {self.timeout:.0f} s")
+            return _Failure(f"the connection broke ({type(error).__name__})")
+        answer = parse_answer(text)
+        if answer.assessment is None:  # without a schema, a retry would give the same answer
+            return _Failure(f"unreadable: {answer.unscored}", retry=self.structured)
+        return Reply(answer.assessment, confidence=read_confidence(text, logprobs, constrained=self.structured))
+
+    def _seconds_gone(self) -> float:
         """Seconds since the server was first found gone."""
         now = asyncio.get_running_loop().time()
-        self._gone = now if self._gone is None else self._gone
-        return now - self._gone
+        self._gone_since = now if self._gone_since is None else self._gone_since
+        return now - self._gone_since
 
-    async def _post(self, turns: list[dict[str, str]], schema: dict | None, *, most: int) -> tuple[str, Any]:
-        body: dict[str, Any] = {"model": self.model, "messages": turns, "temperature": 0.0, "max_tokens": most}
+    async def _post(self, turns: list[dict[str, str]], schema: dict | None, *, max_tokens: int) -> tuple[str, Any]:
+        body: dict[str, Any] = {"model": self.model, "messages": turns, "temperature": 0.0, "max_tokens": max_tokens}
         if schema:
-            named = {"name": "assessment", "schema": schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": named}
+            json_schema = {"name": "assessment", "schema": schema, "strict": True}
+            body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
         if self.logprobs:
             body["logprobs"] = True
         async with asyncio.timeout(self.timeout):  # httpx's own starts anew with every byte that comes
-            answer = await self._client.post(f"{self.url}/chat/completions", json=body)
-        if answer.status_code not in GONE:
-            self._heard, self._gone = asyncio.get_running_loop().time(), None
-        if answer.status_code != 200:
-            raise _Refused(answer.status_code, answer.headers.get("retry-after", ""))
+            response = await self._client.post(f"{self.url}/chat/completions", json=body)
+        if response.status_code not in GONE:
+            self._last_heard, self._gone_since = asyncio.get_running_loop().time(), None
+        if response.status_code != 200:
+            raise _Refused(response.status_code, response.headers.get("retry-after", ""))
         try:
-            choice = answer.json()["choices"][0]
+            choice = response.json()["choices"][0]
             return str(choice["message"]["content"] or ""), choice.get("logprobs")
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise _Refused(500, "", "the reply is not that of a chat completion") from None
 
 
 class _Refused(Exception):
-    """The server said no; `wait` in seconds is what it asked for."""
+    """The server refused a request; `wait` is the pause in seconds that it asks for."""
 
-    def __init__(self, status: int, wait: str, what: str = ""):
-        super().__init__(what or f"HTTP {status}")
+    def __init__(self, status: int, wait: str, message: str = ""):
+        super().__init__(message or f"HTTP {status}")
         self.status, self.wait = status, float(wait) if wait.replace(".", "", 1).isdigit() else 0.0
 
 
 FULL = Assessment.model_json_schema()
-# The labels alone, in the order of `Assessment`; evidence and reasoning have defaults when they are read.
-SHORT = {
-    "type": "object",
-    "properties": {
-        "irae_detected": {"type": "boolean"},
-        "affected_systems": {"type": "array", "items": {"enum": [s.value for s in System]}, "maxItems": len(System)},
-        "overall_severity": {"enum": [one.value for one in Severity]},
-        "urgency": {"enum": [one.value for one in Urgency]},
-        "causality": {
-            "type": "object",
-            "properties": {"likelihood": {"enum": [one.value for one in Likelihood]}},
-            "required": list(Causality.model_fields),
-            "additionalProperties": False,
-        },
-    },
-    "required": ["irae_detected", "affected_systems", "overall_severity", "urgency", "causality"],
-    "additionalProperties": False,
-}
+# The labels alone, which are the fields without a default.
+_LABELS = {name: (field.annotation, field) for name, field in Assessment.model_fields.items() if field.is_required()}
+SHORT = create_model("Labels", __base__=Record, **_LABELS).model_json_schema()

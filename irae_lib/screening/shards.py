@@ -1,12 +1,11 @@
-"""Results on disk: numbered shards that are whole or not there, beside a manifest that says what they belong to.
+"""Results on disk: numbered shards, each complete or absent, and a manifest of the run that they belong to.
 
-Several machines may fill one folder, each its own `Part` of the shards.
+Several machines may fill one folder, each its own `ShardPart`.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -18,17 +17,17 @@ from ..files import write_first, write_lines
 MANIFEST = "manifest.json"
 
 
-class Part(NamedTuple):
-    """The `number`th of `of` parts of the shards (from 1); `Part()` is all of them."""
+class ShardPart(NamedTuple):
+    """The `number`th of `of` parts of the shards (from 1); `ShardPart()` is all of them."""
 
     number: int = 1
     of: int = 1
 
     @classmethod
-    def read(cls, text: str) -> Part:
+    def read(cls, text: str) -> ShardPart:
         """`"3/8"` as a part, "" as the whole. Raises RunError for anything else."""
-        found = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text or "1/1")
-        part = cls(*map(int, found.groups())) if found else cls(0, 0)
+        match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text or "1/1")
+        part = cls(*map(int, match.groups())) if match else cls(0, 0)
         if not 1 <= part.number <= part.of:
             raise RunError(f"a part is written 3/8, the third of eight; found {text!r}")
         return part
@@ -41,78 +40,77 @@ class Part(NamedTuple):
         return "" if self.of == 1 else f"{self.number}of{self.of}"
 
 
-WHOLE = Part()
+WHOLE = ShardPart()
 
 
 class Shards:
-    """Shards of one stage in a folder: `write` once, `done` to skip, `rows` to read all of them in order.
+    """Shards of one stage in a folder: `write` each once, `done` to skip, `rows` to read all of them in order.
 
-    A shard that is empty or breaks off in a line (a disk or a machine died) counts as not there.
+    A shard that is empty or ends inside a line (a disk or a machine failed) counts as absent.
     """
 
-    def __init__(self, folder: Path, part: Part = WHOLE):
+    def __init__(self, folder: Path, part: ShardPart = WHOLE):
         self.folder, self.part = Path(folder), part
-        numbers = {int(path.stem): path for path in self.folder.glob("[0-9]*.jsonl")}
-        self._there = {number for number, path in numbers.items() if part.has(number) and _whole(path)}
-        self._again: set[int] = set()
+        paths = [path for path in self.folder.glob("[0-9]*.jsonl") if part.has(int(path.stem))]
+        self._finished = {int(path.stem) for path in paths if _is_complete(path)}
+        self._reopened: set[int] = set()
 
-    def belong_to(self, what: Mapping[str, Any]) -> None:
-        """Write down what these shards belong to, or check that it is what was begun before.
+    def belong_to(self, run: Mapping[str, Any]) -> None:
+        """Write the manifest of these shards, or check that it is that of this run.
 
         Raises:
-            RunError: the folder holds the shards of something else; names what differs.
+            RunError: the folder holds the shards of another run; names what differs.
         """
         path = self.folder / MANIFEST
         if not path.is_file():
-            write_first(path, json.dumps(dict(what), indent=1) + "\n")
+            write_first(path, json.dumps(dict(run), indent=1) + "\n")
         before = json.loads(path.read_text(encoding="utf-8"))
-        differs = sorted(key for key in {*before, *what} if before.get(key) != what.get(key))
-        if differs:
+        if differs := sorted(key for key in {*before, *run} if before.get(key) != run.get(key)):
             raise RunError(
                 f"{self.folder.parent.name}/{self.folder.name}/ holds the shards of another run: {', '.join(differs)} "
-                "differ. Go on with the same input and settings, or give another --out"
+                "differ. Resume with the same input and settings, or give another --out"
             )
 
     def done(self, number: int) -> bool:
         """Whether this shard is finished."""
-        return number in self._there
+        return number in self._finished
 
     def write(self, number: int, rows: Iterable[Mapping[str, Any]]) -> None:
         """Finish a shard: its rows in the order of their places, in one step.
 
         Raises:
-            RunError: it could not be written; what is finished stays.
+            RunError: it could not be written; finished shards stay.
         """
         try:
             write_lines(self._path(number), sorted(rows, key=lambda row: row["place"]))
         except OSError as error:
             raise RunError(f"results could not be written: {error.strerror}; finished shards stay") from None
-        self._there.add(number)
+        self._finished.add(number)
 
     def reopen(self, unfit: Callable[[Mapping[str, Any]], bool]) -> int:
-        """Take the shards that hold an `unfit` row as not finished, until they are written anew; returns how many rows
-        of them are fit and stay."""
-        stay = 0
-        for number in sorted(self._there):
-            found = [unfit(row) for row in self._rows(number)]
-            if any(found):
-                self._again.add(number)
-                stay += found.count(False)
-        self._there -= self._again
-        return stay
+        """Count shards with an `unfit` row as unfinished until they are written anew; returns how many of their rows
+        are fit."""
+        fit = 0
+        for number in sorted(self._finished):
+            unfit_rows = [unfit(row) for row in self._rows(number)]
+            if any(unfit_rows):
+                self._reopened.add(number)
+                fit += unfit_rows.count(False)
+        self._finished -= self._reopened
+        return fit
 
     def before(self, number: int) -> dict[int, dict[str, Any]]:
         """The rows of a reopened shard, by place; none of any other."""
-        return {row["place"]: row for row in self._rows(number)} if number in self._again else {}
+        return {row["place"]: row for row in self._rows(number)} if number in self._reopened else {}
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Every row of every finished shard, in order, one shard in memory at a time."""
-        for number in sorted(self._there):
+        for number in sorted(self._finished):
             yield from self._rows(number)
 
     def count(self) -> int:
         """How many rows the finished shards hold."""
-        return sum(self._path(number).read_bytes().count(b"\n") for number in self._there)
+        return sum(self._path(number).read_bytes().count(b"\n") for number in self._finished)
 
     def _rows(self, number: int) -> list[dict[str, Any]]:
         with self._path(number).open(encoding="utf-8") as lines:
@@ -122,10 +120,8 @@ class Shards:
         return self.folder / f"{number:07}.jsonl"
 
 
-def _whole(path: Path) -> bool:
+def _is_complete(path: Path) -> bool:
     """Whether a file ends with the end of a line."""
     with path.open("rb") as file:
-        if not file.seek(0, os.SEEK_END):
-            return False
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+        file.seek(max(0, path.stat().st_size - 1))
+        return file.read() == b"\n"

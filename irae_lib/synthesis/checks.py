@@ -14,6 +14,7 @@ from ..cases import LabelledCase
 from ..errors import SchemaError
 from ..prompts import COMPACT, messages
 from ..safety.floors import review
+from ..safety.rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS
 from ..schemas import Severity, Urgency
 from .illnesses import ILLNESSES
 from .leakage import frame_shares
@@ -24,7 +25,7 @@ BUDGET = 1024
 CHARACTERS_PER_TOKEN = 3.5  # of Gemma's tokenizer on clinical English, where the tokenizer is not at hand
 
 
-class Agreement(NamedTuple):
+class RuleAgreement(NamedTuple):
     """What the rules alone say about labelled notes.
 
     `irae` are notes labelled as an irAE, `fired` those where a rule spoke, `above` the ones where it asks for more than
@@ -45,7 +46,7 @@ class Agreement(NamedTuple):
         return 1 - len(self.above) / self.fired if self.fired else 1.0
 
 
-def rule_agreement(cases: Iterable[LabelledCase]) -> Agreement:
+def rule_agreement(cases: Iterable[LabelledCase]) -> RuleAgreement:
     """Ask the rules about every note, without a model. A rule on a mimic is right to fire and is only counted."""
     irae = fired = exact = 0
     above: list[tuple[str, str, str]] = []
@@ -68,7 +69,7 @@ def rule_agreement(cases: Iterable[LabelledCase]) -> Agreement:
             above.append(
                 (case.case.id, case.topic, f"{rules}: {said}" + (f", also {', '.join(extra)}" if extra else ""))
             )
-    return Agreement(irae, fired, exact, tuple(above), dict(negatives), dict(raised))
+    return RuleAgreement(irae, fired, exact, tuple(above), dict(negatives), dict(raised))
 
 
 def check_cases(
@@ -160,10 +161,9 @@ def check_urgency() -> None:
     Raises:
         SchemaError: names the illness.
     """
-    by_grade = {1: Urgency.ROUTINE, 2: Urgency.SOON, 3: Urgency.URGENT, 4: Urgency.EMERGENCY}
     for illness in ILLNESSES:
-        floor = by_grade[illness.grade]
-        if {"Cardiac", "Neurologic"} & set(illness.systems):
+        floor = URGENCY_BY_GRADE[illness.grade]
+        if not URGENT_SYSTEMS.isdisjoint(illness.systems):
             floor = max(floor, Urgency.URGENT)
         if illness.urgency < floor and not (illness.grade == 3 and illness.urgency is Urgency.SOON):
             raise SchemaError(f"{illness.term}, Grade {illness.grade} is labelled {illness.urgency}, below {floor}")

@@ -7,51 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .. import prompts
 from ..cases import LabelledCase
-from ..files import write_lines, write_text
-
-_AUTOTRAIN = """\
-# For `autotrain --config autotrain.yaml`. AutoTrain's last release (0.8.36, January 2025) pins transformers 4.48.0,
-# which is older than Gemma 3: it cannot load {base}. The file is here for other bases and for a successor;
-# to train MedGemma, use notebooks/02_fine_tune.ipynb.
-task: llm-sft
-base_model: {base}
-project_name: irae-lora
-log: none
-backend: local
-data:
-  path: .
-  train_split: train
-  valid_split: null
-  chat_template: tokenizer
-  column_mapping:
-    text_column: messages
-params:
-  block_size: 1024
-  model_max_length: 1024
-  epochs: 3
-  batch_size: 1
-  lr: 2.0e-4
-  peft: true
-  quantization: int4
-  target_modules: all-linear
-  padding: right
-  optimizer: paged_adamw_8bit
-  scheduler: linear
-  gradient_accumulation: 4
-  mixed_precision: fp16
-hub:
-  username: null
-  token: null
-  push_to_hub: false
-"""
+from ..files import render, write_lines, write_text
 
 
 def flat_row(case: LabelledCase) -> dict[str, Any]:
@@ -93,7 +55,7 @@ def write_autotrain(folder: Path, train: Sequence[LabelledCase], base_model: str
     table.writerow(["text"])
     table.writerows([_turns(row)] for row in rows)
     write_text(folder / "train.csv", out.getvalue())
-    write_text(folder / "autotrain.yaml", _AUTOTRAIN.format(base=base_model))
+    write_text(folder / "autotrain.yaml", render("autotrain.yaml", base=base_model))
     return folder
 
 
@@ -104,43 +66,13 @@ def _turns(messages: list[dict[str, str]]) -> str:
 
 def data_card(splits: Mapping[str, Sequence[LabelledCase]], facts: Mapping[str, Any]) -> str:
     """The card of a data set: what is in it, how it was made, what was checked, what it is not."""
-    configs = "\n".join(f"  - split: {name}\n    path: {name}.jsonl" for name in splits)
-    counts = "\n".join(_count_line(name, cases) for name, cases in splits.items())
-    stated = "\n".join(
-        f"- {key}: {value if isinstance(value, (str, int, float)) else json.dumps(value)}"
-        for key, value in facts.items()
-    )
-    return f"""---
-license: other
-language: en
-task_categories: [text-classification, text-generation]
-tags: [medical, oncology, immune-related-adverse-events, synthetic]
-configs:
-- config_name: default
-  data_files:
-{configs}
----
-# Synthetic notes on immune-related adverse events
-
-No row comes from a patient. Notes are generated from illnesses at one CTCAE v5.0 grade, an exposure and a documented
-cause; labels follow from these and never from the text. They are only as rich as the generator, and no measure of
-how a model does on real notes.
-
-| split | notes | irAE | mimics, negatives | pairs |
-|---|---|---|---|---|
-{counts}
-
-`validated` are eleven hand-written cases with labels as published; `contrast` are minimal pairs (two rows share
-`pair` and differ in one fact). Splits share no sentence frame, no seven masked words in a row and no graded
-laboratory value of a wide range. Prompt version: {prompts.COMPACT.version}.
-
-{stated}
-
-Real notes must be de-identified before they are used with this project, and an adapter trained on them not published.
-"""
-
-
-def _count_line(name: str, cases: Sequence[LabelledCase]) -> str:
-    irae = sum(case.expected.irae_detected for case in cases)
-    paired = len(Counter(case.pair for case in cases if case.pair))
-    return f"| {name} | {len(cases)} | {irae} | {len(cases) - irae} | {paired or ''} |"
+    rows = [
+        {
+            "name": name,
+            "notes": len(cases),
+            "irae": sum(case.expected.irae_detected for case in cases),
+            "pairs": len({case.pair for case in cases if case.pair}),
+        }
+        for name, cases in splits.items()
+    ]
+    return render("dataset_card.md", rows=rows, facts=facts, prompt=prompts.COMPACT.version)

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from ..cases import LabelledCase
 from ..schemas import Assessment, Likelihood, Severity, Urgency
 from .illnesses import COMMON, ICIS, ILLNESSES, KINDS, Fact, Illness
-from .note_styles import Draft, Part, say, write
+from .note_styles import Draft, Part, say, write_note
 
 SEXES = ("man", "woman", "male", "female")
 # What a note on an irAE documents about other causes, and what causality that makes (clinical fact base 4.1).
@@ -94,7 +94,7 @@ def _make(
     rng: random.Random, pool: str, kind: str, illness: Illness, workup: str, case_id: str, detail: str
 ) -> LabelledCase:
     draft = make_draft(rng, pool, kind, illness, workup, detail)
-    case, quotes = write(rng, pool, draft, case_id, detail=detail)
+    case, quotes = write_note(rng, pool, draft, case_id, detail=detail)
     return LabelledCase(
         case=case,
         expected=label(kind, illness, workup, quotes, exposed=draft.drug.role),
@@ -127,22 +127,22 @@ def make_draft(
         also = () if lean else illness.also
         parts += [say(rng, pool, fact, plain=plain) for fact in also if rng.random() < 0.85]
         if kind == "mimic":
-            parts.append(rival(rng, pool, illness))
+            parts.append(state_rival(rng, pool, illness))
         elif workup:
             parts.append(say(rng, pool, Fact(f"{illness.cause}_{workup}"), role="cause"))
     age = rng.randint(34, 86)
     parts += distractors(rng, pool, illness, kind, age, plain)
     cancer = rng.choice(COMMON["cancers"][pool])
-    return Draft(age, rng.choice(SEXES), cancer, exposure(rng, pool, kind), tuple(parts))
+    return Draft(age, rng.choice(SEXES), cancer, state_exposure(rng, pool, kind), tuple(parts))
 
 
-def rival(rng: random.Random, pool: str, illness: Illness) -> Part:
+def state_rival(rng: random.Random, pool: str, illness: Illness) -> Part:
     """The sentence on another cause that explains the picture, and that is no more urgent than the picture."""
     fact = Fact(illness.rival or f"{illness.cause}_rival")
     return say(rng, pool, fact, is_key=True, role="cause", grave=illness.urgency >= Urgency.URGENT)
 
 
-def exposure(rng: random.Random, pool: str, kind: str) -> Part:
+def state_exposure(rng: random.Random, pool: str, kind: str) -> Part:
     """The sentence on the drug: on it now, days to months after the last dose, planned, never, or not known."""
     drug = rng.choice(COMMON["other_treatment"][pool] if kind == "never" else ICIS)
     idea = kind

@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from ..cases import LabelledCase
 from .illnesses import COMMON, CONTRASTS, ICIS, ILLNESSES, Contrast, Fact, Illness
-from .make_cases import SEXES, distractors, exposure, label, make_draft, rival, topic
-from .note_styles import Draft, Part, say, write
+from .make_cases import SEXES, distractors, label, make_draft, state_exposure, state_rival, topic
+from .note_styles import Draft, Part, say, write_note
 
 Side = tuple[str, Illness, str, Draft]
 
@@ -42,7 +42,7 @@ def make_contrasts(
             sides = CHANGES[name](rng, pool, next(hands[name]), detail)
         state = rng.getrandbits(64)
         for letter, (kind, illness, workup, draft) in zip("ab", sides, strict=True):
-            case, quotes = write(
+            case, quotes = write_note(
                 random.Random(state), pool, draft, f"{prefix}-{number:03d}{letter}", detail=detail, slips=False
             )
             made = LabelledCase(
@@ -78,7 +78,7 @@ def _border(rng: random.Random, pool: str, contrast: Contrast, workup: str, deta
     cause = say(rng, pool, Fact(f"{contrast.cause}_{workup}"))
     age = rng.randint(34, 86)
     extra = tuple(distractors(rng, pool, _merged(contrast), "irae", age, plain))
-    who = (age, rng.choice(SEXES), rng.choice(COMMON["cancers"][pool]), exposure(rng, pool, "irae"))
+    who = (age, rng.choice(SEXES), rng.choice(COMMON["cancers"][pool]), state_exposure(rng, pool, "irae"))
     sides = []
     for side in contrast.sides:
         # The same generator state on both sides: the same name, unit and template, another value.
@@ -111,7 +111,7 @@ def _timing(rng: random.Random, pool: str, illness: Illness, detail: str) -> tup
 
 def _cause(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
     draft = make_draft(rng, pool, "irae", illness, "excluded", detail)
-    other = _swap(draft, "cause", rival(rng, pool, illness))
+    other = _swap(draft, "cause", state_rival(rng, pool, illness))
     return ("irae", illness, "excluded", draft), ("mimic", illness, "", other)
 
 

@@ -1,6 +1,6 @@
 """How a note is put on paper: sections, narrative, telegram or form, with the slips of a busy hand.
 
-A `Draft` says what a note states; `write` turns it into a `Case` and finds the evidence quotes in the finished text.
+A `Draft` says what a note states; `write_note` turns it into a `Case` and finds the evidence quotes in its text.
 The same draft with the same generator state gives the same note, which is what minimal pairs are made of.
 """
 
@@ -82,7 +82,7 @@ def say(
     return Part(idea.section, " ".join(text.split()).replace(" ,", ","), is_key, role)
 
 
-def write(
+def write_note(
     rng: random.Random, pool: str, draft: Draft, case_id: str, *, detail: str, slips: bool = True
 ) -> tuple[Case, tuple[str, ...]]:
     """The case, and the quotes (exact substrings of its text) that carry the label. `slips` allows a typing error."""

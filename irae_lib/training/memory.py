@@ -1,4 +1,4 @@
-"""Will it fit, and how long will it take? An estimate before training, against what the device has.
+"""Estimate the memory and time of training before it begins, and compare with what the device has.
 
 Formulas follow the parts of a QLoRA step on Gemma 3: weights, adapter, gradients, optimizer, kept activations, one
 layer's recomputation, the loss head in tiles. Constants with a source say so; nothing here has been measured on a T4.
@@ -14,6 +14,8 @@ from ..model.adapters import adapter_parameters
 from ..workspace.profiles import Profile
 
 GIB = 2**30
+MEDGEMMA_VISION = 416_900_000  # parameters of MedGemma's vision tower, for a configuration of its text part alone
+_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # NF4 with double quantisation: 4 bits, 8-bit scales of 64-blocks, float32 scales of those.
 _NF4_BYTES = 4.127 / 8
 # What PyTorch reserves beyond what it hands out, and the CUDA context.
@@ -25,7 +27,7 @@ _HEAD_TILE = (4096, 32768)
 _T4_SECONDS_PER_1000 = (3.0, 6.0)
 
 
-class Part(NamedTuple):
+class MemoryPart(NamedTuple):
     """One part of the memory that training needs."""
 
     name: str
@@ -36,7 +38,7 @@ class Estimate(NamedTuple):
     """Memory for one training step at `length` tokens, by part; `total` includes fragmentation and context."""
 
     length: int
-    parts: tuple[Part, ...]
+    parts: tuple[MemoryPart, ...]
 
     @property
     def total(self) -> float:
@@ -45,17 +47,18 @@ class Estimate(NamedTuple):
 
 
 def estimate_memory(
-    config: Any, profile: Profile, *, length: int, rank: int = 16, vision: int = 416_900_000
+    config: Any, profile: Profile, *, length: int, rank: int = 16, vision: int | None = None
 ) -> Estimate:
     """Device memory of one step of a profile on a Gemma 3 configuration.
 
     Args:
-        config: the model's configuration (text part is used). length: tokens of the longest row, times the batch.
-        rank: of the adapter. vision: parameters of the vision tower, kept and frozen so that adapters load everywhere.
+        config: the model's configuration. length: tokens of the longest row. rank: of the adapter.
+        vision: parameters of the vision tower, loaded and frozen so that adapters fit everywhere; default: counted from
+            the configuration, 0 where it is of a text model.
     """
     text = config.get_text_config()
-    width = {"float32": 4, "float16": 2, "bfloat16": 2}[profile.dtype]
-    step = {"float32": 4, "float16": 2, "bfloat16": 2}[profile.compute_dtype]
+    width, step = _BYTES[profile.dtype], _BYTES[profile.compute_dtype]
+    vision = vision_parameters(config) if vision is None else vision
     hidden, inner, layers = text.hidden_size, text.intermediate_size, text.num_hidden_layers
     queries, keys = text.num_attention_heads * text.head_dim, text.num_key_value_heads * text.head_dim
     linear = layers * (hidden * (2 * queries + 2 * keys) + 3 * hidden * inner)
@@ -68,31 +71,45 @@ def estimate_memory(
     return Estimate(
         length,
         (
-            Part("language weights", linear * (_NF4_BYTES if profile.four_bit else width)),
-            Part("vision weights (frozen)", vision * (_NF4_BYTES if profile.four_bit else width)),
-            Part("embeddings", embeddings * width),
-            Part("adapter and its gradients, float32", adapter * 8),
-            Part("optimizer", adapter * (2 if profile.four_bit else 8)),
-            Part("activations kept", tokens * hidden * 4 * kept),
-            Part("one layer, recomputed, and its gradients", 2 * tokens * per_token * step if profile.four_bit else 0),
-            Part("loss head, one tile", head * (step + 4)),
+            MemoryPart("language weights", linear * (_NF4_BYTES if profile.four_bit else width)),
+            MemoryPart("vision weights (frozen)", vision * (_NF4_BYTES if profile.four_bit else width)),
+            MemoryPart("embeddings", embeddings * width),
+            MemoryPart("adapter and its gradients, float32", adapter * 8),
+            MemoryPart("optimizer", adapter * (2 if profile.four_bit else 8)),
+            MemoryPart("activations kept", tokens * hidden * 4 * kept),
+            MemoryPart(
+                "one layer, recomputed, and its gradients", 2 * tokens * per_token * step if profile.four_bit else 0
+            ),
+            MemoryPart("loss head, one tile", head * (step + 4)),
         ),
     )
 
 
-class Verdict(NamedTuple):
+def vision_parameters(config: Any) -> int:
+    """Parameters of a model's vision tower and projector, counted without allocating them; 0 for a text model."""
+    if not hasattr(config, "vision_config"):
+        return 0
+    import torch
+    from transformers import AutoModel
+
+    with torch.device("meta"):
+        model = AutoModel.from_config(config)
+    return sum(p.numel() for name, p in model.named_parameters() if not name.startswith("language_model."))
+
+
+class Fit(NamedTuple):
     """Whether training fits on the device: `fits`, and one line why, with the remedy where it does not."""
 
     fits: bool
     reason: str
 
 
-def check_fit(estimates: list[Estimate], profile: Profile, *, available: float, disk: Path, keep: int = 2) -> Verdict:
+def check_fit(estimates: list[Estimate], profile: Profile, *, available: float, disk: Path, keep: int = 2) -> Fit:
     """Compare the longest estimate with `available` bytes of the device and the free bytes of `disk`.
 
     A checkpoint holds adapter and optimizer; `keep` of them and one being written must fit on the disk.
     """
-    worst = max(estimates, key=lambda one: one.length)
+    worst = max(estimates, key=lambda estimate: estimate.length)
     needs, has = worst.total / GIB, available / GIB
     parts = {part.name: part.bytes for part in worst.parts}
     checkpoint = parts["adapter and its gradients, float32"] / 2 + parts["optimizer"]
@@ -101,18 +118,14 @@ def check_fit(estimates: list[Estimate], profile: Profile, *, available: float, 
         remedy = (
             "batch_size 1" if profile.batch_size > 1 else "a lower rank, shorter notes, or a device with more memory"
         )
-        return Verdict(
-            False, f"needs about {needs:.1f} GiB at {worst.length} tokens, the device has {has:.1f}: {remedy}"
-        )
+        return Fit(False, f"needs about {needs:.1f} GiB at {worst.length} tokens, the device has {has:.1f}: {remedy}")
     if free < checkpoint * (keep + 1):
-        return Verdict(
+        return Fit(
             False,
             f"needs {checkpoint * (keep + 1) / GIB:.2f} GiB of disk for checkpoints, {free / GIB:.2f} are free: "
             "remove old runs",
         )
-    return Verdict(
-        True, f"about {needs:.1f} of {has:.1f} GiB at {worst.length} tokens, {free / GIB:.0f} GiB of disk free"
-    )
+    return Fit(True, f"about {needs:.1f} of {has:.1f} GiB at {worst.length} tokens, {free / GIB:.0f} GiB of disk free")
 
 
 def estimate_minutes(tokens: int, *, epochs: int) -> tuple[float, float]:

@@ -1,16 +1,16 @@
-"""Fine-tune with TRL: the settings that matter, the guards around them, and what the loss sees.
+"""Fine-tune with TRL: settings, checks, timed and resumable checkpoints, the loss curve.
 
-The trainer itself is TRL's. What is added here is refusal (of data whose answers would be cut, of adapters in the
-wrong dtype, of a loss that is no longer a number) and survival: sealed checkpoints every few minutes, a time budget.
+The trainer is TRL's. This module refuses weights of a wrong dtype and a loss that is not a number, writes a checkpoint
+with a manifest every few minutes, and stops at a time budget.
 """
 
 from __future__ import annotations
 
 import json
 import math
-import shutil
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +20,9 @@ from transformers import PrinterCallback, TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from ..errors import IraeError, RunError
+from ..files import scratch_folder
 from ..model.adapters import check_language_only
-from ..workspace import checkpoints, sealed
+from ..workspace import checkpoints
 from ..workspace.profiles import Profile
 
 
@@ -71,10 +72,10 @@ def sft_config(
 
 
 class ResumableTrainer(SFTTrainer):
-    """TRL's trainer whose checkpoints are written aside, sealed and moved into place.
+    """TRL's trainer whose checkpoints are complete or absent, also where several processes write one (FSDP).
 
-    `belongs` (set before training) says what a checkpoint belongs to; `copies` are further places to keep it, each
-    with `keep(folder)` and `find(belongs)` (see `keeping.Place.checkpoints`).
+    `belongs` (set before training) names the run of a checkpoint; `copies` are further places to store it, each with
+    `keep(folder)` and `find(belongs)` (see `storage.Place.checkpoints`).
     """
 
     belongs: Mapping[str, Any] = {}
@@ -85,33 +86,36 @@ class ResumableTrainer(SFTTrainer):
         return str(self._writing) if self._writing else super()._get_output_dir(trial)
 
     def _save_checkpoint(self, model, trial) -> None:
-        root = Path(self.args.output_dir)
-        self._writing = sealed.aside(root)
-        try:
-            super()._save_checkpoint(model, trial)
-            (made,) = self._writing.iterdir()
-            sealed.seal(made, self.belongs)
-            whole = checkpoints.move_in(made, root)
-        finally:
-            shutil.rmtree(self._writing, ignore_errors=True)
-            self._writing = None
-        for place in self.copies:
+        root, first = Path(self.args.output_dir), self.is_world_process_zero()
+        wait, aside = self.accelerator.wait_for_everyone, root / checkpoints.WRITING
+        with scratch_folder(aside) if first else nullcontext():
+            self._writing = aside
             try:
-                place.keep(whole)
-            except IraeError as error:  # Drive may be full, the Hub away; the run need not die of it
+                wait()  # the folder exists
+                super()._save_checkpoint(model, trial)
+                wait()  # every process has written its part
+            finally:
+                self._writing = None
+            if first:
+                (folder,) = aside.iterdir()
+                checkpoint = checkpoints.save_checkpoint(folder, root, self.belongs)
+        for place in self.copies if first else ():
+            try:
+                place.keep(checkpoint)
+            except IraeError as error:  # Drive may be full or the Hub unreachable; training goes on
                 tqdm.write(f"checkpoint not copied: {error}")
 
-    def find_checkpoint(self) -> checkpoints.Found:
-        """The furthest whole checkpoint of this very run, here or among the copies.
+    def find_checkpoint(self) -> checkpoints.Newest:
+        """The newest complete checkpoint of this run, here or among the copies.
 
         Raises:
             RunError: the newest one belongs to other data, base, prompt or settings.
-            AccessError: the Hub keeps a copy and cannot be asked.
+            AccessError: a copy is on the Hub, which refuses or cannot be reached.
         """
-        found = [checkpoints.find(Path(self.args.output_dir), self.belongs)]
-        found += [place.find(self.belongs) for place in self.copies]
-        best = max(found, key=lambda one: one.step)
-        return best._replace(passed_over=tuple(line for one in found for line in one.passed_over))
+        places = [checkpoints.FolderCheckpoints(Path(self.args.output_dir)), *self.copies]
+        newest = [place.find(self.belongs) for place in places]
+        best = max(newest, key=lambda checkpoint: checkpoint.step)
+        return best._replace(skipped=tuple(line for checkpoint in newest for line in checkpoint.skipped))
 
 
 class Survival(TrainerCallback):
@@ -155,10 +159,10 @@ def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0, sh
 
 
 def full_weights(model) -> dict[str, Any]:
-    """The trained weights of a model that FSDP has sharded, whole and on the CPU; every process has to call this.
+    """The trained weights of a model that FSDP has sharded, gathered on the CPU; every process has to call this.
 
-    The model is of no further use for training: activation checkpointing put a word into its parameter names, under
-    which PEFT would save weights that nobody finds again, and is taken off here.
+    Activation checkpointing renames parameters, and PEFT would save weights that it cannot load again; so its wrappers
+    are removed here, and the model cannot be trained further.
     """
     from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
 
@@ -175,7 +179,7 @@ def full_weights(model) -> dict[str, Any]:
 
 def ran_out_of_time(trainer) -> bool:
     """Whether training stopped at its time budget, with a checkpoint to go on from."""
-    return any(isinstance(one, Survival) and one.ran_out for one in trainer.callback_handler.callbacks)
+    return any(isinstance(callback, Survival) and callback.ran_out for callback in trainer.callback_handler.callbacks)
 
 
 def what_the_loss_sees(trainer, tokenizer, row: int = 0) -> tuple[str, str]:

@@ -1,77 +1,142 @@
-"""Checkpoints that survive a disconnect: sealed folders named by their update, and never of another run.
+"""Checkpoints that survive a disconnect: folders with a manifest, named by their step and tied to one run.
 
-The furthest whole one is a checkpoint to go on from. torch is not needed to look at them.
+The manifest lists sizes and checksums and is written last. If the process is killed or an upload is cut short, it
+shows that the folder is incomplete. Finished results are stored the same way (`storage`). torch is not imported.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import RunError
-from . import sealed
+from ..files import move_folder, require_same_run, scratch_folder, write_text
 
+MANIFEST = "sealed.json"
+WRITING = ".writing"  # the folder a checkpoint or a copy is written to, before it is moved into place
 KEEP = 2
 
+# --- folders with a manifest ----------------------------------------------------------------------------
 
-class Found(NamedTuple):
-    """The newest whole checkpoint (None: start from the beginning) and what was passed over, a line each."""
+
+def write_manifest(folder: Path, belongs: Mapping[str, Any]) -> None:
+    """List the files of a folder (sizes and checksums) and the run it belongs to; atomically, after syncing them."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            files[path.relative_to(folder).as_posix()] = _size_and_checksum(path)
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    write_text(folder / MANIFEST, json.dumps({"belongs": dict(belongs), "files": files}, indent=1) + "\n")
+
+
+def read_manifest(folder: Path) -> tuple[dict[str, Any], list[str]]:
+    """The run a folder belongs to, and the names of its files. Raises ValueError or KeyError: unreadable."""
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    return manifest["belongs"], list(manifest["files"])
+
+
+def incomplete(folder: Path) -> str:
+    """Why a folder is incomplete; empty where every file is as its manifest says."""
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except FileNotFoundError:
+        return "it was not finished"
+    except (ValueError, KeyError):
+        return "its manifest cannot be read"
+    for name, expected in files.items():
+        path = folder / name
+        if not path.is_file():
+            return f"{name} is missing"
+        if _size_and_checksum(path) != expected:
+            return f"{name} is cut or changed"
+    return ""
+
+
+def copy_folder(folder: Path, root: Path) -> Path:
+    """Copy a folder with a manifest to another place (Drive) and verify the copy; it is complete or absent there.
+
+    Raises:
+        RunError: the copy differs from the original, or the place is full or gone; the original stays.
+    """
+    root = Path(root)
+    try:
+        with scratch_folder(root / WRITING) as scratch:
+            copy = scratch / folder.name
+            shutil.copytree(folder, copy)
+            if problem := incomplete(copy):
+                raise RunError(f"the copy of {folder.name} to {root.name} is incomplete: {problem}; the original stays")
+            return move_folder(copy, root / folder.name)
+    except OSError as error:
+        raise RunError(f"{folder.name} could not be copied to {root.name}: {error.strerror or error}") from None
+
+
+def _size_and_checksum(path: Path) -> list[int]:
+    checksum, size = 0, 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            checksum, size = zlib.crc32(block, checksum), size + len(block)
+    return [size, checksum]
+
+
+# --- checkpoints ----------------------------------------------------------------------------------------
+
+
+class Newest(NamedTuple):
+    """The newest complete checkpoint (None: start from the beginning), and a line for each one that was skipped."""
 
     folder: Path | None
     step: int
-    passed_over: tuple[str, ...]
+    skipped: tuple[str, ...]
 
 
-def move_in(folder: Path, root: Path) -> Path:
-    """Move a sealed checkpoint under its root, replacing one of the same step, and keep the newest two."""
-    target = sealed.move_in(folder, root)
+def save_checkpoint(folder: Path, root: Path, belongs: Mapping[str, Any]) -> Path:
+    """Finish a checkpoint that was written aside and move it under `root`; the newest two are kept there."""
+    write_manifest(folder, belongs)
+    checkpoint = move_folder(folder, Path(root) / folder.name)
     _keep_newest(root)
-    return target
+    return checkpoint
 
 
-def copy_to(folder: Path, root: Path) -> Path:
-    """Copy a sealed checkpoint to another place and keep the newest two there. Raises RunError: `sealed.copy_to`."""
-    copied = sealed.copy_to(folder, root)
-    _keep_newest(root)
-    return copied
-
-
-def find(root: Path, belongs: Mapping[str, Any]) -> Found:
-    """The newest whole checkpoint under `root` of the run that `belongs` describes.
+def find(root: Path, belongs: Mapping[str, Any]) -> Newest:
+    """The newest complete checkpoint under `root` of the run that `belongs` describes.
 
     Raises:
-        RunError: the newest whole one belongs to other data, base, prompt or settings; names what differs.
+        RunError: the newest complete one belongs to other data, base, prompt or settings; names what differs.
     """
-    passed_over = []
+    skipped = []
     for step, folder in _numbered(root):
-        if problem := sealed.broken(folder):
-            passed_over.append(f"{folder.name} is passed over: {problem}")
+        if problem := incomplete(folder):
+            skipped.append(f"{folder.name} is skipped: {problem}")
             continue
-        theirs = sealed.belongs(folder)
-        differs = [key for key in {**theirs, **belongs} if theirs.get(key) != belongs.get(key)]
-        if differs:
-            raise RunError(
-                f"{folder.name} in {Path(root).name} belongs to another run: {', '.join(sorted(differs))} "
-                "differ. Go on with the same data and settings, or give another folder, or remove this one"
-            )
-        return Found(folder, step, tuple(passed_over))
-    return Found(None, 0, tuple(passed_over))
+        require_same_run(
+            read_manifest(folder)[0],
+            belongs,
+            f"{folder.name} in {Path(root).name} belongs to",
+            "Resume with the same data and settings, or give another folder, or remove this one",
+        )
+        return Newest(folder, step, tuple(skipped))
+    return Newest(None, 0, tuple(skipped))
 
 
-class Folder:
-    """Another place for checkpoints that is a folder: a mounted Drive, which outlives this machine's disk."""
+class FolderCheckpoints:
+    """Copies of the newest checkpoints in a folder that outlives this machine's disk, such as a mounted Drive."""
 
     def __init__(self, root: Path):
         self.root = Path(root)
 
     def keep(self, folder: Path) -> None:
-        """Copy a sealed checkpoint there. Raises RunError: see `copy_to`."""
-        copy_to(folder, self.root)
+        """Copy a checkpoint there and keep the newest two. Raises RunError: see `copy_folder`."""
+        copy_folder(folder, self.root)
+        _keep_newest(self.root)
 
-    def find(self, belongs: Mapping[str, Any]) -> Found:
-        """The newest whole one there. Raises RunError: it belongs to another run."""
+    def find(self, belongs: Mapping[str, Any]) -> Newest:
+        """The newest complete one there. Raises RunError: it belongs to another run."""
         return find(self.root, belongs)
 
 
@@ -81,8 +146,6 @@ def _keep_newest(root: Path) -> None:
 
 
 def _numbered(root: Path) -> list[tuple[int, Path]]:
-    """Checkpoint folders, furthest first."""
-    root = Path(root)
-    paths = root.iterdir() if root.is_dir() else ()
-    steps = [(path.name.removeprefix("checkpoint-"), path) for path in paths if path.name.startswith("checkpoint-")]
+    """Steps and folders of the checkpoints under `root`, newest first."""
+    steps = [(path.name.removeprefix("checkpoint-"), path) for path in Path(root).glob("checkpoint-*")]
     return sorted(((int(step), path) for step, path in steps if step.isdigit()), reverse=True)

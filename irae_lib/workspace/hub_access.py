@@ -1,9 +1,11 @@
-"""Access to base models: the Hugging Face token, gated repositories, pinned commits, local folders."""
+"""Access to the Hugging Face Hub: the token, gated models, pinned commits, private repositories, errors in words."""
 
 from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,10 +14,10 @@ from ..errors import AccessError
 from ..files import ROOT
 from .profiles import Profile
 
-# --- access ---------------------------------------------------------------------------------------------
+# --- token and base models ------------------------------------------------------------------------------
 
 
-class Token(NamedTuple):
+class HubToken(NamedTuple):
     """A Hugging Face token and where it was found; `value` is None when there is none."""
 
     value: str | None
@@ -23,26 +25,26 @@ class Token(NamedTuple):
 
     def __repr__(self) -> str:
         # A token must not reach a notebook's output by way of a stray expression at the end of a cell.
-        return f"Token({'found' if self.value else 'none'}, {self.where})"
+        return f"HubToken({'found' if self.value else 'none'}, {self.where})"
 
 
-def find_token() -> Token:
+def find_token() -> HubToken:
     """The Hugging Face token: environment, then token file, then Colab's vault (only from Colab's own page)."""
     if value := os.environ.get("HF_TOKEN", "").strip():
-        return Token(value, "environment variable HF_TOKEN")
+        return HubToken(value, "environment variable HF_TOKEN")
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token")
     if path.is_file() and (value := path.read_text(encoding="utf-8").strip()):
-        return Token(value, "token file")
+        return HubToken(value, "token file")
     try:
         from google.colab import userdata
 
         if value := (userdata.get("HF_TOKEN") or "").strip():
-            return Token(value, "Colab vault")
+            return HubToken(value, "Colab vault")
     except Exception:
         # Not on Colab, no such secret, access refused, or a kernel the vault does not answer (papermill, VS Code).
         pass
-    return Token(None, "not in the environment, the token file or the Colab vault")
+    return HubToken(None, "not in the environment, the token file or the Colab vault")
 
 
 def require_access(base_model: str) -> str:
@@ -82,7 +84,7 @@ def pinned(profile: Profile, revision: str = "") -> Profile:
 
     base, token = profile.base_model, find_token().value
     try:
-        found = HfApi(token=token).model_info(base, revision=revision or None).sha
+        commit = HfApi(token=token).model_info(base, revision=revision or None).sha
     except hub_errors.RevisionNotFoundError:
         raise AccessError(f"{base} has no revision {revision!r}; give a commit of it, or nothing") from None
     except hub_errors.GatedRepoError:
@@ -93,8 +95,8 @@ def pinned(profile: Profile, revision: str = "") -> Profile:
     except hub_errors.RepositoryNotFoundError:
         raise AccessError(f"{base} does not exist, or the token may not read it") from None
     except hub_errors.OfflineModeIsEnabled:
-        found = revision
-    return replace(profile, revision=found or "")
+        commit = revision
+    return replace(profile, revision=commit or "")
 
 
 def is_local(base_model: str) -> bool:
@@ -109,3 +111,54 @@ def model_path(base_model: str) -> str:
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", base_model):
         raise AccessError(f"{base_model!r} is neither a folder of this checkout nor a Hub id like owner/name")
     return base_model
+
+
+# --- repositories ---------------------------------------------------------------------------------------
+
+
+def make_repo(api, repo_id: str, *, private: bool, repo_type: str = "model", **options: str) -> None:
+    """Create a repository (of a model, or a Space), or find it, and read back that it is as private as asked.
+
+    Raises:
+        AccessError: it exists, is public, and must not be.
+    """
+    api.create_repo(repo_id, private=private, exist_ok=True, repo_type=repo_type, **options)
+    # exist_ok leaves an existing repository as public as it was.
+    if private and not api.repo_info(repo_id, repo_type=repo_type).private:
+        raise AccessError(
+            f"{repo_id} exists and is public; nothing was uploaded. Make it private, or choose another name"
+        )
+
+
+@contextmanager
+def clear_hub_errors(consequence: str) -> Iterator[None]:
+    """Turn the client's errors into one sentence that says what happened and what to do, without the token."""
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+    try:
+        yield
+    except AccessError:
+        raise
+    except HFValidationError:
+        raise AccessError(f"{consequence}: the name must be owner/name in letters, digits, '-', '_' and '.'") from None
+    except HfHubHTTPError as error:
+        status = error.response.status_code if error.response is not None else 0
+        why = {
+            401: "the token was refused; make a new one with write access and set HF_TOKEN",
+            403: "the token may not write there; give it write access to this repository",
+            404: "the repository is not there or the token may not see it",
+        }.get(status, f"the Hub answered {status or 'nothing'}; try again later")
+        raise AccessError(f"{consequence}: {why}") from None
+    except OSError as error:
+        raise AccessError(
+            f"{consequence}: {type(error).__name__}; check the network and the disk, then try again"
+        ) from None
+    except Exception as error:
+        # The HTTP library under the client differs between versions (httpx, httpx2); only its name is known here. The
+        # client wraps what breaks inside a large upload into an error of its own; the cause tells.
+        causes = [error, error.__cause__, error.__context__]
+        network = {"httpx", "httpx2", "httpcore", "httpcore2", "requests"}
+        cause = next((c for c in causes if type(c).__module__.split(".")[0] in network or isinstance(c, OSError)), None)
+        if cause is None:
+            raise
+        raise AccessError(f"{consequence}: {type(cause).__name__}; check the network, then try again") from None

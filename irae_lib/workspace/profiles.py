@@ -1,12 +1,11 @@
-"""Where am I running, and what follows from it: folders, profile, precision, token.
+"""Profiles: base model, precision and amounts of data for each kind of machine.
 
-Every choice comes back with its reason, so that a notebook can print why, not only what. Standard library at
-import; torch is asked only when a device matters.
+Every choice comes with its reason, so that a notebook can print it. Standard library at import; torch is imported only
+to look for a GPU.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 from dataclasses import dataclass, replace
 
@@ -14,10 +13,6 @@ from ..errors import RunError
 
 REHEARSAL_BASE = "data/rehearsal_base"
 MEDGEMMA = "google/medgemma-4b-it"
-
-# On a CPU with AVX512-BF16 bitsandbytes would like to fetch native code from the Hub. It works
-# without, and says so on import, which transformers and PEFT may bring about before any module of ours.
-logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 @dataclass(frozen=True)
@@ -105,10 +100,8 @@ def choose_profile(name: str = "auto", base_model: str = "") -> Profile:
         if capability is None:
             name, reason = "rehearsal", "no CUDA device here: float32 on the CPU"
         elif capability < (8, 0):
-            name, reason = (
-                "t4",
-                f"{device} has compute capability {capability[0]}.{capability[1]}, below 8: no bfloat16",
-            )
+            reason = f"{device} has compute capability {capability[0]}.{capability[1]}, below 8: no bfloat16"
+            name = "t4"
         else:
             name, reason = "gpu", f"{device} has compute capability {capability[0]}.{capability[1]}: bfloat16"
     elif name not in _PROFILES:

@@ -1,26 +1,29 @@
-"""Make a notebook's machine ready: packages that are missing, the library on the path, a word about the token.
+"""Prepare a notebook's machine: install missing packages, put the library on the path, report the token.
 
-The setup cell of every notebook runs this file by its path, before anything of the project can be imported, so it uses
-the standard library only. It installs what is missing and nothing else, and never moves what a machine came with
-(torch above all: Colab's own build is on no package index). Run twice, it finds nothing to do.
+The setup cell of every notebook runs this file by its path, before anything of the project can be imported. So it uses
+the standard library and `packaging`, which ipykernel brings along. It installs missing packages and nothing else, and
+never replaces what a machine came with (torch above all: Colab's own build is on no package index).
 """
 
 import importlib
 import importlib.metadata as metadata
 import os
-import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
 # For tests and headless runs only; a notebook that somebody steps through needs none of them.
 NOT_HERE = {"jupyter", "nbval", "pytest", "hypothesis", "ruff"}
 # What a package that has to be newer takes along (datasets needs a newer pyarrow); all else stays as it is.
 MOVES_WITH = {"datasets": {"pyarrow"}}
-# PEFT refuses to adapt unquantized layers beside a torchao older than this; nothing of ours uses torchao.
-IN_THE_WAY = ("torchao", "0.16")
+# PEFT refuses to adapt unquantized layers beside an older torchao; nothing of ours uses torchao.
+IN_THE_WAY = "torchao>=0.16"
 
 
 def make_ready(root):
@@ -45,7 +48,7 @@ def make_ready(root):
         left = unmet(Path(root) / "requirements.txt")
         if left:
             raise RuntimeError(
-                f"pip ended well, and yet {left[0]} is not met; run `pip install '{left[0]}'` to see why"
+                f"pip reported success, but {left[0]} is not met; run `pip install '{left[0]}'` to see why"
             )
         after = versions()
         new = sorted(name for name in after if after[name] != before.get(name))
@@ -62,7 +65,7 @@ def say_errors_plainly():
     """From here on a notebook shows the project's own errors as the one sentence they are, without a traceback."""
     try:
         shell = get_ipython()  # noqa: F821 - there in a kernel only
-        from ..errors import IraeError
+        from irae_lib.errors import IraeError  # absolute: a file that is run by its path has no package
     except (NameError, ImportError):  # a script; or pydantic is missing, and then nothing of ours will raise
         return
     shell.set_custom_exc((IraeError,), _plainly)
@@ -77,17 +80,17 @@ def _plainly(shell, kind, error, trace, tb_offset=None):
 def unmet(requirements):
     """The lines of a requirements file that this environment does not meet, as pip wants them."""
     lines = (line.partition("#")[0].strip() for line in Path(requirements).read_text(encoding="utf-8").splitlines())
-    return [line for line in lines if line and canonical(name_of(line)) not in NOT_HERE and not met(line)]
+    return [line for line in lines if line and name_of(line) not in NOT_HERE and not met(line)]
 
 
 def met(line):
     """Whether the installed version of a requirement like `torch>=2.6,<2.14` fits."""
+    requirement = Requirement(line)
     try:
-        found = release(metadata.version(name_of(line)))
+        version = Version(metadata.version(requirement.name))
     except metadata.PackageNotFoundError:
         return False
-    bounds = re.findall(r"(>=|<)\s*([\w.]+)", line)
-    return all((found < release(bound)) is (sign == "<") for sign, bound in bounds)
+    return requirement.specifier.contains(version.base_version)  # 2.11.0+cu128 and a nightly count as their release
 
 
 def install(missing, before):
@@ -101,10 +104,10 @@ def install(missing, before):
         done = pip(missing, {name: before[name] for name in sorted(fixed)})
         if done.returncode == 0:
             return
-    said = [line for line in done.stderr.splitlines() if line.strip()]
+    reason = done.stderr.strip().splitlines()[-1:] or ["no reason given"]
     raise RuntimeError(
-        f"pip could not install {', '.join(sorted(named(missing)))}: {said[-1] if said else 'no word why'}. Check the "
-        "network; to try by hand: pip install -r requirements.txt"
+        f"pip could not install {', '.join(sorted(named(missing)))}: {reason[0]}. Check the network; to try by hand: "
+        "pip install -r requirements.txt"
     )
 
 
@@ -121,7 +124,7 @@ def pip(missing, fixed):
 
 def versions():
     """Installed distributions: canonical name -> version."""
-    return {canonical(d.metadata["Name"]): d.version for d in metadata.distributions() if d.metadata["Name"]}
+    return {canonicalize_name(d.metadata["Name"]): d.version for d in metadata.distributions() if d.metadata["Name"]}
 
 
 def loaded_and_changed(before, after):
@@ -129,7 +132,7 @@ def loaded_and_changed(before, after):
     changed = {name for name in before if after.get(name) != before[name]}
     loaded = {module.partition(".")[0] for module in sys.modules}
     owners = metadata.packages_distributions()
-    return sorted(changed & {canonical(owner) for module in loaded for owner in owners.get(module, ())})
+    return sorted(changed & {canonicalize_name(owner) for module in loaded for owner in owners.get(module, ())})
 
 
 def restart(stale):
@@ -144,48 +147,35 @@ def restart(stale):
 
 def clear_the_way():
     """On Colab remove a package that keeps PEFT from working; elsewhere say so. Empty where there is nothing to do."""
-    name, needed = IN_THE_WAY
+    name = name_of(IN_THE_WAY)
     try:
-        found = metadata.version(name)
+        version = metadata.version(name)
     except metadata.PackageNotFoundError:
         return ""
-    if release(found) >= release(needed):
+    if met(IN_THE_WAY):
         return ""
     if "COLAB_RELEASE_TAG" not in os.environ:
-        return f"note: {name} {found} keeps PEFT from adapting a model in full precision; remove it, or update it"
+        return f"note: {name} {version} keeps PEFT from adapting a model in full precision; remove it, or update it"
     subprocess.run([sys.executable, "-m", "pip", "uninstall", "-q", "-y", name], capture_output=True)
-    return f"removed {name} {found}, which PEFT does not work beside"
+    return f"removed {name} {version}, which PEFT does not work beside"
 
 
 def token():
     """Where the Hugging Face token is; one from Colab's vault is put into the environment, for child processes."""
-    from .hub_access import find_token
+    from irae_lib.workspace import hub_access
 
-    found = find_token()
-    if found.value is None:
+    token = hub_access.find_token()
+    if token.value is None:
         return "no token: the rehearsal needs none, MedGemma does (README, MedGemma)"
-    os.environ.setdefault("HF_TOKEN", found.value)
-    return f"token: {found.where}"
+    os.environ.setdefault("HF_TOKEN", token.value)
+    return f"token: {token.where}"
 
 
 def named(requirements):
     """Canonical names of requirement lines."""
-    return {canonical(name_of(line)) for line in requirements}
+    return {name_of(line) for line in requirements}
 
 
 def name_of(line):
-    """The name at the beginning of a requirement line."""
-    return re.match(r"[A-Za-z0-9][\w.-]*", line)[0]
-
-
-def canonical(name):
-    """A name as package indexes compare it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def release(version):
-    """The release numbers of a version, for comparing: "2.11.0+cu128" gives (2, 11, 0)."""
-    numbers = [int(part) for part in re.match(r"\d+(?:\.\d+)*", version)[0].split(".")]
-    while numbers and numbers[-1] == 0:
-        numbers.pop()
-    return tuple(numbers)
+    """The name of a requirement line, as package indexes compare it."""
+    return canonicalize_name(Requirement(line).name)

@@ -1,9 +1,8 @@
-"""Where finished work outlives this machine: a mounted folder (Drive) or a private repository on the Hub.
+"""Storage that outlives this machine: a mounted folder (Drive) or a private repository on the Hub.
 
-Every Colab page is a machine of its own and loses its disk. So a notebook hands what it has made to a *place*, and the
-next notebook, on another machine, finds it there. What is kept is sealed and read back whole, or it is passed over
-with a line that says why. What Drive does behind its mounted folder cannot be seen from here: it uploads in the
-background, so leave the page open for a minute.
+Every Colab page is a machine of its own and loses its disk. A notebook stores its results in a *place*; the next
+notebook, on another machine, loads them from there. Every stored folder is verified when it is loaded; a damaged one is
+skipped, with the reason. Drive uploads in the background, unseen from here: leave the page open for a minute.
 """
 
 from __future__ import annotations
@@ -12,41 +11,38 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from .. import files
 from ..errors import AccessError, RunError
-from ..files import DATA
-from . import checkpoints, runs, sealed
-from .hub_access import find_token
+from ..files import DATA, ROOT, replace_file, scratch_folder
+from . import checkpoints, runs
+from .checkpoints import MANIFEST, copy_folder, incomplete, read_manifest, write_manifest
+from .hub_access import clear_hub_errors, find_token, make_repo
 from .profiles import Profile
 
-# What a run holds, by the notebook that makes it; checkpoints are kept while they come.
+# The parts of a run, by the notebook that makes them; checkpoints are stored as they come.
 PARTS = {
     "data": ("data",),
     "adapters": ("adapters/eleven", "adapters/full", "loss.json", "figures/loss.png"),
     "report": ("report.json", "report.html", "answers.jsonl", "figures"),
 }
-DRIVE = Path("/", "content", "drive")  # in parts: the scan before a publication takes it for somebody's folder
-_HINT = "On Colab every page is a machine of its own: give keep_in the place where the notebook before kept its work"
+DRIVE = Path("/", "content", "drive")  # in parts: the leak scan would report it as a path of somebody's machine
+_HINT = "Each Colab page is a machine of its own: give keep_in the place where the earlier notebook stored its results"
 
 
 class Place:
-    """Nowhere: the place of a machine that keeps its own disk. `Folder` and `Repo` are the others.
-
-    `name` is what messages call it, "" for nowhere.
-    """
+    """Nowhere: the place of a machine that keeps its own disk. `Folder` and `Repo` have a `name`, for messages."""
 
     name = ""
 
     def keep(self, run: Path, part: str, *, own_notes: int = 0) -> str:
-        """Keep a part of a run (see `PARTS`); returns one line that says what happened.
+        """Store a part of a run (see `PARTS`); returns one line that says what happened.
 
         `own_notes` counts cases of the user's own that can be read in it. Raises RunError or AccessError: it could not
-        be kept; the run folder still has it.
+        be stored; the run folder still has it.
         """
         return "kept in the run folder only"
 
@@ -59,43 +55,40 @@ class Place:
         return runs.runs_root() / name
 
     def bring(self, needs: str, run_dir: str = "") -> tuple[Path | None, list[str]]:
-        """The newest kept run that holds `needs`, copied to this machine; or the one named like `run_dir`, to there.
+        """Copy the newest stored run that holds `needs` to this machine; or the run named like `run_dir`, to there.
 
         Returns:
-            The run folder, None where there is none; and a line for each one that was passed over.
+            The run folder, None where there is none; and a line for each run that was skipped.
         """
-        passed_over = []
+        skipped = []
         for run, parts in self._newest_first():
             holding = [part for part, files in parts.items() if needs in files]
             if not holding or (run_dir and run != Path(run_dir).name):
                 continue
             folders = {part: self._fetch(run, part) for part in parts}
-            if problem := sealed.broken(folders[holding[0]]):
-                passed_over.append(f"the kept run {run} is passed over: {problem}")
+            if problem := incomplete(folders[holding[0]]):
+                skipped.append(f"the stored run {run} is skipped: {problem}")
                 continue
-            whole = [folder for folder in folders.values() if not sealed.broken(folder)]
-            return _unpack(whole, Path(run_dir) if run_dir else runs.runs_root() / run), passed_over
-        return None, passed_over
+            complete = [folder for folder in folders.values() if not incomplete(folder)]
+            return _unpack(complete, Path(run_dir) if run_dir else runs.runs_root() / run), skipped
+        return None, skipped
 
     def _newest_first(self) -> Iterator[tuple[str, dict[str, list[str]]]]:
-        """Names of kept runs, each with the files of its parts."""
-        runs: dict[str, dict[str, list[str]]] = {}
+        """Names of stored runs, each with the files of its parts."""
+        stored: dict[str, dict[str, list[str]]] = {}
         newest: dict[str, str] = {}
-        for path in self._seals():
+        for path in self._manifests():
             try:
-                files, about = sealed.files(path.parent), sealed.belongs(path.parent)
-            except (ValueError, KeyError):  # cut while it was written: `bring` would pass it over as well
+                about, names = read_manifest(path.parent)
+            except (ValueError, KeyError):  # cut while it was written: `bring` would skip it as well
                 continue
-            runs.setdefault(about["run"], {})[about["part"]] = files
+            stored.setdefault(about["run"], {})[about["part"]] = names
             newest[about["run"]] = max(newest.get(about["run"], ""), about["kept"])
-        for run in sorted(runs, key=newest.__getitem__, reverse=True):
-            yield run, runs[run]
+        for run in sorted(stored, key=newest.__getitem__, reverse=True):
+            yield run, stored[run]
 
-    def _seals(self) -> list[Path]:
+    def _manifests(self) -> list[Path]:
         return []
-
-    def _fetch(self, run: str, part: str) -> Path:
-        raise NotImplementedError
 
 
 class Folder(Place):
@@ -106,21 +99,18 @@ class Folder(Place):
         self.name = f"{self.root.name}/"
 
     def keep(self, run: Path, part: str, *, own_notes: int = 0) -> str:
-        packed = _pack(run, part)
-        try:
-            sealed.copy_to(packed, self.root / run.name)
-        finally:
-            shutil.rmtree(packed.parent, ignore_errors=True)
+        with _packed(run, part) as folder:
+            copy_folder(folder, self.root / run.name)
         return f"kept and read back: {part} of {run.name} in {self.name}"
 
     def folder(self, name: str) -> Path:
         return self.root / name
 
     def checkpoints(self, run: Path, name: str, *, own_notes: int = 0) -> tuple[Any, ...]:
-        return (checkpoints.Folder(self.root / run.name / "checkpoints" / name),)
+        return (checkpoints.FolderCheckpoints(self.root / run.name / "checkpoints" / name),)
 
-    def _seals(self) -> list[Path]:
-        return sorted(self.root.glob(f"*/*/{sealed.SEAL}"))
+    def _manifests(self) -> list[Path]:
+        return sorted(self.root.glob(f"*/*/{MANIFEST}"))
 
     def _fetch(self, run: str, part: str) -> Path:
         return self.root / run / part
@@ -129,8 +119,8 @@ class Folder(Place):
 class Repo(Place):
     """A private repository on the Hub, and a folder `scratch` of this machine to download into.
 
-    Its history keeps what was replaced (a checkpoint of MedGemma-4B at rank 16 has about 180 MB): delete the
-    repository when the work is over.
+    Its history keeps replaced files (a checkpoint of MedGemma-4B at rank 16 has about 180 MB): delete the repository
+    when the work is over.
     """
 
     def __init__(self, repo_id: str, *, token: str, scratch: Path):
@@ -138,15 +128,12 @@ class Repo(Place):
 
         self.repo_id, self.scratch, self.api = repo_id, Path(scratch), HfApi(token=token)
         self.name = repo_id
-        self._made = False
+        self._exists = False
 
     def keep(self, run: Path, part: str, *, own_notes: int = 0) -> str:
         _refuse_own(own_notes, part)
-        packed = _pack(run, part)
-        try:
-            self.upload(packed, run.name, replaces="*")
-        finally:
-            shutil.rmtree(packed.parent, ignore_errors=True)
+        with _packed(run, part) as folder:
+            self.upload(folder, run.name, replaces="*")
         return f"kept: {part} of {run.name} in {self.name}"
 
     def checkpoints(self, run: Path, name: str, *, own_notes: int = 0) -> tuple[Any, ...]:
@@ -154,19 +141,16 @@ class Repo(Place):
         return (RepoCheckpoints(self, f"{run.name}/checkpoints/{name}"),)
 
     def upload(self, folder: Path, where: str, *, replaces: str) -> None:
-        """Upload a sealed folder under `where` in place of what matches `replaces` there, in one commit.
+        """Upload a folder with a manifest under `where`, in place of what matches `replaces` there, in one commit.
 
         Raises:
             AccessError: the Hub refuses, cannot be reached, or the repository is public; what was there before stays.
         """
-        from ..publishing.hub import make_repo, said_clearly
-
-        with said_clearly(f"{folder.name} was not copied to {self.repo_id}"):
-            if not self._made:
+        with clear_hub_errors(f"{folder.name} was not copied to {self.repo_id}"):
+            if not self._exists:
                 make_repo(self.api, self.repo_id, private=True)
-                self._made = True
-            # A part replaces its own folder, a checkpoint its siblings: the pattern is read below `path_in_repo`.
-            inside = replaces == "*"
+                self._exists = True
+            inside = replaces == "*"  # a part replaces its own folder, a checkpoint its siblings
             self.api.upload_folder(
                 repo_id=self.repo_id,
                 folder_path=folder if inside else folder.parent,
@@ -181,15 +165,13 @@ class Repo(Place):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        from ..publishing.hub import said_clearly
-
-        with said_clearly(f"what is kept in {self.repo_id} could not be fetched"), suppress(RepositoryNotFoundError):
+        with clear_hub_errors(f"{self.repo_id} could not be downloaded"), suppress(RepositoryNotFoundError):
             snapshot_download(self.repo_id, token=self.api.token, local_dir=self.scratch, allow_patterns=pattern)
         return self.scratch
 
-    def _seals(self) -> list[Path]:
+    def _manifests(self) -> list[Path]:
         shutil.rmtree(self.scratch, ignore_errors=True)
-        return sorted(self.download(f"*/*/{sealed.SEAL}").glob(f"*/*/{sealed.SEAL}"))
+        return sorted(self.download(f"*/*/{MANIFEST}").glob(f"*/*/{MANIFEST}"))
 
     def _fetch(self, run: str, part: str) -> Path:
         return self.download(f"{run}/{part}/*") / run / part
@@ -202,10 +184,10 @@ class RepoCheckpoints:
         self.repo, self.where = repo, where
 
     def keep(self, folder: Path) -> None:
-        """Upload a sealed checkpoint in place of the one before. Raises AccessError: the one before stays."""
+        """Upload a checkpoint in place of the one before. Raises AccessError: the one before stays."""
         self.repo.upload(folder, self.where, replaces="checkpoint-*")
 
-    def find(self, belongs: Mapping[str, Any]) -> checkpoints.Found:
+    def find(self, belongs: Mapping[str, Any]) -> checkpoints.Newest:
         """Download the newest checkpoint and check it. Raises RunError: it belongs to another run."""
         shutil.rmtree(self.repo.scratch, ignore_errors=True)
         return checkpoints.find(self.repo.download(f"{self.where}/checkpoint-*") / self.where, belongs)
@@ -223,7 +205,7 @@ def place_at(where: str) -> Place:
         token = find_token()
         if token.value is None:
             raise AccessError(
-                f"keeping work on the Hub needs a token with write access ({token.where}); make one at "
+                f"storing results on the Hub needs a token with write access ({token.where}); make one at "
                 "https://huggingface.co/settings/tokens and set it as HF_TOKEN"
             )
         scratch = runs.runs_root() / ".fetched"
@@ -234,11 +216,11 @@ def place_at(where: str) -> Place:
     return Folder(folder)
 
 
-def find_run(run_dir: str, *, needs: str, made_by: str, place: Place, profile: Profile) -> Path:
-    """The run that holds `needs`: on this machine, among what is kept, or made now if that takes seconds.
+def fetch_run(run_dir: str, *, needs: str, made_by: str, place: Place, profile: Profile) -> Path:
+    """The run that holds `needs`: on this machine, in the place, or made now if that takes seconds.
 
-    Made now are the data of 01, and for the rehearsal a run with the shipped adapter, each only where this machine has
-    no run at all. Prints where the run came from unless it was simply here.
+    The data of 01 can be made now, and for the rehearsal a run with the shipped adapter, each only where this machine
+    has no run at all. Prints where the run came from, unless it was already here.
 
     Raises:
         RunError: there is none; says which notebook makes it and how to bring it here.
@@ -247,21 +229,19 @@ def find_run(run_dir: str, *, needs: str, made_by: str, place: Place, profile: P
         return runs.find_run(run_dir, needs=needs, made_by=made_by)
     except RunError as error:
         missing = error
-    run, passed_over = place.bring(needs, run_dir)
-    print(*passed_over, sep="\n", end="\n" if passed_over else "")
+    run, skipped = place.bring(needs, run_dir)
+    print(*skipped, sep="\n", end="\n" if skipped else "")
     if run:
-        print(f"brought {run.name} here from {place.name}")
+        print(f"copied {run.name} from {place.name}")
         return run
     root = runs.runs_root()
     fresh = not run_dir and not (root.is_dir() and any(root.glob("*/data/data.json")))
     adapter = made_by == "02_fine_tune" and profile.is_rehearsal
     if not fresh or not (adapter or made_by == "01_build_data"):
-        raise RunError(
-            f"{missing}. {f'Nothing of the kind is kept in {place.name}' if place.name else _HINT}"
-        ) from None
+        raise RunError(f"{missing}. {f'It is not stored in {place.name} either' if place.name else _HINT}") from None
     print("no run here yet: making the data with 01_build_data, about 20 s")
     command = [sys.executable, "-m", "irae_lib.run", "--only", "01", "--profile", profile.name]
-    done = subprocess.run(command, cwd=files.ROOT, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise RunError(f"01_build_data could not be run: {done.stderr.strip().splitlines()[-1]}")
     run = runs.find_run(needs="data/data.json", made_by="01_build_data")
@@ -271,40 +251,38 @@ def find_run(run_dir: str, *, needs: str, made_by: str, place: Place, profile: P
     return run
 
 
-def _pack(run: Path, part: str) -> Path:
-    """A sealed copy of a part of a run, in a scratch folder of its own."""
-    folder = sealed.aside(run / ".kept" / part) / part
-    folder.mkdir()
-    for name in PARTS[part]:
-        source, target = run / name, folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target)
-        elif source.is_file():
-            shutil.copyfile(source, target)
-    kept = datetime.now(UTC).isoformat(timespec="seconds")
-    sealed.seal(folder, {"run": run.name, "part": part, "kept": kept})
-    return folder
+@contextmanager
+def _packed(run: Path, part: str) -> Iterator[Path]:
+    """A copy of a part of a run with a manifest, for the length of a block."""
+    with scratch_folder(run / ".kept" / part) as scratch:
+        folder = scratch / part
+        for name in PARTS[part]:
+            source, target = run / name, folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                shutil.copytree(source, target)
+            elif source.is_file():
+                shutil.copyfile(source, target)
+        kept = datetime.now(UTC).isoformat(timespec="seconds")
+        write_manifest(folder, {"run": run.name, "part": part, "kept": kept})
+        yield folder
 
 
 def _unpack(folders: list[Path], run: Path) -> Path:
-    """Parts of a kept run put into a run folder; what is there already stays."""
+    """Copy the parts of a stored run into a run folder; files that exist there stay."""
     for folder in folders:
-        for name in sealed.files(folder):
-            target = run / name
-            if not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                part = target.with_name(f".{target.name}.part")
-                shutil.copyfile(folder / name, part)
-                part.replace(target)
+        for name in read_manifest(folder)[1]:
+            if not (run / name).exists():
+                with replace_file(run / name) as aside:
+                    shutil.copyfile(folder / name, aside)
     return run
 
 
 def _refuse_own(own_notes: int, what: str) -> None:
     if own_notes:
         raise RunError(
-            f"{own_notes} cases of your own are in these {what}, and notes can be read back out of weights: they do "
-            "not go to the Hub. Give keep_in a folder that you control"
+            f"{own_notes} cases of your own are in these {what}, and notes can be read back out of weights: they are "
+            "not uploaded. Give keep_in a folder that you control"
         )
 
 
@@ -313,8 +291,8 @@ def _mount() -> None:
         from google.colab import drive
 
         drive.mount(str(DRIVE))
-    except Exception as error:  # not Colab's page, or the person said no
+    except Exception as error:  # not Colab's page, or consent refused
         raise RunError(
-            f"Drive is not mounted here ({type(error).__name__}): it can be on Colab's own page only, where it asks "
-            "for your consent. Give keep_in a folder, or hub:owner/name"
+            f"Drive is not mounted here ({type(error).__name__}): it can be on Colab's own page only, and with "
+            "your consent. Give keep_in a folder, or hub:owner/name"
         ) from None

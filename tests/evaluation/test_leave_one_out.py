@@ -10,7 +10,6 @@ from irae_lib.evaluation import leave_one_out
 from irae_lib.files import DATA
 from irae_lib.model.adapters import RECORD
 from irae_lib.model.base import load_base, load_tokenizer
-from irae_lib.training import trainer
 from irae_lib.training.rows import to_prompt_completion
 from irae_lib.workspace.profiles import choose_profile
 
@@ -21,12 +20,12 @@ def test_no_fold_sees_the_case_it_is_asked_about(monkeypatch):
     profile, cases = choose_profile("rehearsal"), validated_cases()[:3]
     seen = []
 
-    class Watched(trainer.ResumableTrainer):
+    class Watched(leave_one_out.ResumableTrainer):
         def __init__(self, *, train_dataset, **settings):
             seen.append([row["prompt"] for row in train_dataset])
             super().__init__(train_dataset=train_dataset, **settings)
 
-    monkeypatch.setattr(trainer, "ResumableTrainer", Watched)
+    monkeypatch.setattr(leave_one_out, "ResumableTrainer", Watched)
     base, tokenizer = load_base(profile), load_tokenizer(profile.base_model)
     before = {name: weight.clone() for name, weight in base.state_dict().items()}
     record = json.loads((DATA / "rehearsal_adapter" / RECORD).read_text()) | {"epochs": 1}

@@ -1,17 +1,17 @@
 """The gate: nothing edited, nothing of another adapter or other data, nothing below a threshold gets through."""
 
-import json
 import shutil
 
 import pytest
+from labels import REPORT
 
 from irae_lib.cases import validated_cases, write_cases
 from irae_lib.errors import AdapterError, RunError
 from irae_lib.evaluation import release_gate
-from irae_lib.evaluation.scoring import SCHEMA_VERSION, compare, grade_answers, report_section, results_of, rules_alone
-from irae_lib.files import file_sha256, write_lines
+from irae_lib.evaluation.report import read_report, summarize_arm, summarize_results
+from irae_lib.evaluation.scoring import compare, grade_answers, rules_alone
+from irae_lib.files import file_sha256, save_json, write_lines
 from irae_lib.model.answers import Answer
-from irae_lib.reporting.tables import save_json
 from irae_lib.schemas import Urgency
 from irae_lib.synthesis.splits import make_splits
 
@@ -35,15 +35,14 @@ def made(tmp_path_factory):
     adapter.mkdir(parents=True)
     (adapter / "adapter_model.safetensors").write_bytes(b"weights")
     scores = [[one.raw for one in graded["test", system]] for system in ("base", "full")]
-    report = {
-        "schema_version": SCHEMA_VERSION,
+    changes = {
         "adapters": {"full": file_sha256(adapter / "adapter_model.safetensors")},
         "answers_sha256": file_sha256(run / "answers.jsonl"),
         **{f"{split}_sha256": file_sha256(run / "data" / f"{split}_cases.jsonl") for split in ("test", "contrast")},
-        "results": results_of(splits, graded),
-        "comparisons": {"test": compare(*scores).model_dump(mode="json")},
+        "results": summarize_results(splits, graded),
+        "comparisons": {"test": compare(*scores)},
     }
-    save_json(run / "report.json", release_gate.seal(report))
+    save_json(run / "report.json", REPORT.model_copy(update=changes).signed().model_dump(mode="json"))
     return run
 
 
@@ -53,7 +52,17 @@ def run(made, tmp_path):
 
 
 def report_of(run):
-    return json.loads((run / "report.json").read_text())
+    return read_report(run / "report.json")
+
+
+def edited(report, *path, value):
+    """The report with one value of its JSON changed."""
+    data = report.model_dump(mode="json")
+    place = data
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = value
+    return type(report).model_validate(data)
 
 
 def verify(run, report=None):
@@ -69,17 +78,15 @@ def test_a_report_as_written_is_believed_and_a_good_one_passes(run):
 
 
 def test_a_number_edited_by_hand_is_found(run):
-    report = report_of(run)
-    report["results"]["test"]["base"]["raw"]["passed"] += 1
+    report = edited(report_of(run), "results", "test", "base", "raw", "passed", value=1)
     with pytest.raises(RunError, match="changed after it was written"):
         verify(run, report)
 
 
 def test_an_edited_report_with_a_new_seal_does_not_follow_from_its_answers(run):
-    report = report_of(run)
-    report["results"]["test"]["full"]["safety"]["triage"]["severe_under"]["hits"] = 3
+    report = edited(report_of(run), "results", "test", "full", "safety", "triage", "severe_under", "hits", value=3)
     with pytest.raises(RunError, match="do not follow from its answers"):
-        verify(run, release_gate.seal(report))
+        verify(run, report.signed())
 
 
 def test_edited_answers_are_found(run):
@@ -108,9 +115,9 @@ def test_one_grave_case_sent_home_fails_the_gate():
     grave = next(i for i, c in enumerate(cases) if c.expected.overall_severity.level >= 3)
     low = cases[grave].expected.model_copy(update={"urgency": Urgency.ROUTINE})
     said[grave] = Answer(text="", assessment=low)
-    section = report_section(cases, grade_answers(cases, said))
-    section["safety"] = section["raw"]  # as if no rule had seen it
-    lines = release_gate.check({"results": {"test": {"full": section, "base": section}}})
+    section = summarize_arm(cases, grade_answers(cases, said))
+    section = section.model_copy(update={"safety": section.raw})  # as if no rule had seen it
+    lines = release_gate.check(REPORT.model_copy(update={"results": {"test": {"full": section, "base": section}}}))
     failed = [line.claim for line in lines if not line.holds]
     assert "no Grade 3-4 case two urgency levels too low after the safety layer" in failed
     # A report without the eleven does not hold what is asked of the eleven.
@@ -118,11 +125,17 @@ def test_one_grave_case_sent_home_fails_the_gate():
 
 
 def test_thresholds_compare_with_numbers_and_with_other_places():
+    tuned = "results.test.full.raw"
     rows = [
-        {"claim": "a", "value": "x.y", "at_least": 0.5, "why": "w"},
-        {"claim": "b", "value": "x.y", "at_most": "x.z", "why": "w"},
-        {"claim": "c", "value": "x.none", "at_most": 1, "why": "w"},
+        {"claim": "a", "value": f"{tuned}.n", "at_least": 300, "why": "w"},
+        {"claim": "b", "value": f"{tuned}.n", "at_most": f"{tuned}.passed", "why": "w"},
+        {"claim": "c", "value": f"{tuned}.none", "at_most": 1, "why": "w"},
     ]
-    assert [line.holds for line in release_gate.check({"x": {"y": 0.5, "z": 0.4}}, rows)] == [True, False, False]
-    with pytest.raises(RunError, match="at_least and at_most"):
-        release_gate.check({}, [{"claim": "d", "value": "x", "why": "w"}])
+    assert [line.holds for line in release_gate.check(REPORT, rows)] == [True, False, False]
+
+
+@pytest.mark.parametrize(("text", "problem"), [("{", "Invalid JSON"), ("{}", "profile: Field required")])
+def test_a_file_that_is_not_a_report_is_named_with_its_field(tmp_path, text, problem):
+    (tmp_path / "report.json").write_text(text)
+    with pytest.raises(RunError, match=f"report.json is not a report of version 3: .*{problem}"):
+        read_report(tmp_path / "report.json")

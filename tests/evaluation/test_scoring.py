@@ -7,14 +7,12 @@ import pytest
 
 from irae_lib import Case, score
 from irae_lib.cases import LabelledCase, validated_cases
+from irae_lib.evaluation.report import positives, summarize_arm, summarize_pairs
 from irae_lib.evaluation.scoring import (
     compare,
     grade_answers,
-    positives,
-    report_section,
     rules_alone,
     summarize,
-    summarize_pairs,
     triage_of,
 )
 from irae_lib.model.answers import Answer, parse_answer
@@ -92,8 +90,8 @@ def test_the_floor_can_only_help_urgency_and_an_unscored_answer_stays_unscored()
 @pytest.mark.parametrize("n", [0, 1])
 def test_rates_over_nobody_are_none_and_not_zero(n):
     some = cases(n)
-    section = report_section(some, grade_answers(some, [Answer(text="", unscored="empty")] * n))
-    assert section["raw"]["n"] == n and (section["raw"]["field_accuracy"] is None) == (n == 0)
+    section = summarize_arm(some, grade_answers(some, [Answer(text="", unscored="empty")] * n))
+    assert section.raw.n == n and (section.raw.field_accuracy is None) == (n == 0)
 
 
 def test_answers_must_match_cases():
@@ -135,7 +133,7 @@ def test_an_unscored_side_is_no_flip_and_no_pass():
     answers = [Answer(text="", assessment=TRUTH), Answer(text="x", unscored="not JSON")]
     found = summarize_pairs(cases, grade_answers(cases, answers), stage="raw")
     assert (found.both_passed, found.flipped, found.kept) == (0, 0, 0)
-    assert "pairs" in report_section(cases, grade_answers(cases, answers))["safety"]
+    assert summarize_arm(cases, grade_answers(cases, answers)).safety.pairs
 
 
 def test_rules_alone_propose_nothing_and_then_speak():
@@ -145,8 +143,8 @@ def test_rules_alone_propose_nothing_and_then_speak():
             expected=changed(affected_systems=["Hepatic"], urgency="urgent", causality={"likelihood": "Uncertain"}),
         )
     ]
-    section = report_section(cases, rules_alone(cases))
-    assert section["raw"]["fields"]["irae_detected"] == 0 and section["safety"]["field_accuracy"] == 1.0
+    section = summarize_arm(cases, rules_alone(cases))
+    assert section.raw.fields["irae_detected"] == 0 and section.safety.field_accuracy == 1.0
 
 
 def note(kind: str, **fields) -> LabelledCase:

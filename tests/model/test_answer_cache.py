@@ -3,9 +3,8 @@
 import pytest
 
 from irae_lib.files import DATA
-from irae_lib.model import answer_cache
 from irae_lib.model.adapters import load_adapters
-from irae_lib.model.answer_cache import AnswerBook
+from irae_lib.model.answer_cache import AnswerCache
 from irae_lib.model.answers import Answer
 from irae_lib.model.base import load_base, load_tokenizer
 from irae_lib.model.generate import answer_all, sampler
@@ -22,12 +21,12 @@ def path(tmp_path):
     return tmp_path / "answers" / "full, test.jsonl"
 
 
-def book(path, notes=NOTES, belongs=MINE):
-    return AnswerBook(path, notes, belongs)
+def cache(path, notes=NOTES, belongs=MINE):
+    return AnswerCache(path, notes, belongs)
 
 
 def filled(path, *places):
-    one = book(path)
+    one = cache(path)
     for place in places:
         one.add({place: Answer(text=f"answer {place}")})
     return one
@@ -35,7 +34,7 @@ def filled(path, *places):
 
 def test_what_was_added_is_known_to_the_next_one(path):
     filled(path, 3, 1)
-    assert {i: one.text for i, one in book(path).known.items()} == {3: "answer 3", 1: "answer 1"}
+    assert {i: one.text for i, one in cache(path).known.items()} == {3: "answer 3", 1: "answer 1"}
 
 
 @pytest.mark.parametrize(
@@ -45,17 +44,11 @@ def test_what_was_added_is_known_to_the_next_one(path):
         {"notes": [*NOTES[:-1], Case(text="another note")]},
     ],
 )
-def test_another_adapter_or_another_note_starts_a_new_book(path, other):
+def test_another_adapter_or_another_note_starts_a_new_cache(path, other):
     filled(path, 3)
-    assert book(path, **other).known == {}
-    book(path, **other).add({0: Answer(text="new")})
-    assert book(path, **other).known.keys() == {0} and book(path).known == {}
-
-
-def test_other_code_that_asks_starts_a_new_book(path, monkeypatch):
-    filled(path, 3)
-    monkeypatch.setattr(answer_cache, "_code", lambda: "changed")
-    assert book(path).known == {}
+    assert cache(path, **other).known == {}
+    cache(path, **other).add({0: Answer(text="new")})
+    assert cache(path, **other).known.keys() == {0} and cache(path).known == {}
 
 
 @pytest.mark.parametrize("tail", ['{"place": 7, "text": "half', "\0\0\0\0\n", '{"place": 7}\n'])
@@ -63,10 +56,10 @@ def test_a_torn_end_is_dropped_and_written_over(path, tail):
     filled(path, 3, 1)
     with path.open("a") as file:
         file.write(tail)
-    again = book(path)
+    again = cache(path)
     assert again.known.keys() == {3, 1}
     again.add({7: Answer(text="whole")})
-    assert {i: one.text for i, one in book(path).known.items()} == {3: "answer 3", 1: "answer 1", 7: "whole"}
+    assert {i: one.text for i, one in cache(path).known.items()} == {3: "answer 3", 1: "answer 1", 7: "whole"}
 
 
 class Stop(Exception):
@@ -83,7 +76,7 @@ def asked():
 def test_an_interrupted_list_ends_like_an_undisturbed_one(path, asked, monkeypatch):
     survived = 2
     undisturbed = asked()
-    broken, real = book(path), AnswerBook.add
+    broken, real = cache(path), AnswerCache.add
     count = iter(range(survived))
 
     def add(self, batch):
@@ -91,19 +84,19 @@ def test_an_interrupted_list_ends_like_an_undisturbed_one(path, asked, monkeypat
             raise Stop
         real(self, batch)
 
-    monkeypatch.setattr(AnswerBook, "add", add)
+    monkeypatch.setattr(AnswerCache, "add", add)
     with pytest.raises(Stop):
-        asked(book=broken)
-    monkeypatch.setattr(AnswerBook, "add", real)
-    rest = book(path)
+        asked(cache=broken)
+    monkeypatch.setattr(AnswerCache, "add", real)
+    rest = cache(path)
     assert len(rest.known) == 3 * survived
-    assert asked(book=rest) == undisturbed
-    assert [book(path).known[i] for i in range(len(NOTES))] == undisturbed
+    assert asked(cache=rest) == undisturbed
+    assert [cache(path).known[i] for i in range(len(NOTES))] == undisturbed
 
 
 def test_drawn_answers_are_kept_whole_or_drawn_again(path, asked):
-    drawn = asked(choose=sampler(0.7, 1), book=book(path))
-    assert asked(choose=sampler(0.7, 99), book=book(path)) == drawn, "a finished list is not drawn again"
+    drawn = asked(choose=sampler(0.7, 1), cache=cache(path))
+    assert asked(choose=sampler(0.7, 99), cache=cache(path)) == drawn, "a finished list is not drawn again"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:4]))
-    assert asked(choose=sampler(0.7, 1), book=book(path)) == drawn
+    assert asked(choose=sampler(0.7, 1), cache=cache(path)) == drawn

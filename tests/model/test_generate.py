@@ -12,7 +12,7 @@ from irae_lib.files import DATA
 from irae_lib.model.adapters import load_adapters
 from irae_lib.model.answers import parse_answer
 from irae_lib.model.base import load_base, load_tokenizer
-from irae_lib.model.generate import FreeWriter, Prefix, answer_all, common_start, prompt_ids, stop_ids, write
+from irae_lib.model.generate import FreeWriter, Prefix, answer_all, common_start, decode, prompt_ids, stop_ids
 from irae_lib.model.grammar import RESERVE, Writer, assessment_grammar, confidences, vocabulary
 from irae_lib.prompts import messages
 from irae_lib.rehearsal.tiny_gemma import VOCABULARY
@@ -155,7 +155,7 @@ def test_prefix_and_padding_change_nothing_beyond_the_sliding_window(window):
     n = len(common_start(prompts))
     assert n == 30
     for prefix in (Prefix(model, shared), Prefix(model, shared[:10]), Prefix(model, [])):
-        written = write(model, prompts, [FreeWriter([1], budget=25) for _ in prompts], prefix)
+        written = decode(model, prompts, [FreeWriter([1], budget=25) for _ in prompts], prefix)
         assert [one.ids for one in written] == [alone(ids) for ids in prompts]
 
 
@@ -177,7 +177,7 @@ def test_both_gemma_classes_give_the_same_with_and_without_a_prefix(tuned, token
 def written(tuned, ids, writer, prefix=(), **options):
     """One answer and the number of forward passes it took."""
     passes = []
-    (one,) = write(tuned, [ids], [writer], Prefix(tuned, prefix), passed=lambda *size: passes.append(size), **options)
+    (one,) = decode(tuned, [ids], [writer], Prefix(tuned, prefix), passed=lambda *size: passes.append(size), **options)
     return one, len(passes)
 
 

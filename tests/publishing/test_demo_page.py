@@ -6,7 +6,8 @@ import re
 import pytest
 
 from irae_lib import Case, read, review
-from irae_lib.evaluation.calibration import Calibration, calibration_of
+from irae_lib.evaluation.calibration import Calibration
+from irae_lib.evaluation.report import read_calibration
 from irae_lib.files import DATA
 from irae_lib.model.answers import Answer
 from irae_lib.publishing import demo_page
@@ -79,8 +80,8 @@ def test_an_answer_below_the_threshold_goes_to_a_person_and_confidences_are_cool
 
 
 def test_the_calibration_is_that_of_the_report(tmp_path):
-    assert calibration_of(tmp_path / "report.json") is None
-    found = calibration_of(DATA / "reports" / "rehearsal.json")
+    assert read_calibration(tmp_path / "report.json") is None
+    found = read_calibration(DATA / "reports" / "rehearsal.json")
     assert found.n == 150 and 0 < found.threshold < 1
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from labels import REPORT
 from loopback_hub import TOKEN, LoopbackHub, talk
 
 from irae_lib.errors import AdapterError
@@ -18,7 +19,6 @@ from irae_lib.files import DATA, ROOT
 from irae_lib.publishing import hub
 
 ADAPTER = DATA / "rehearsal_adapter"
-REPORT = json.loads((DATA / "reports" / "rehearsal.json").read_text())
 
 
 @pytest.fixture()
@@ -97,13 +97,13 @@ def test_notice_is_the_exact_sentence_and_a_copy_of_the_terms_goes_along(tmp_pat
 
 
 def test_what_the_scan_finds_is_not_staged_and_the_old_staging_stays(staged, tmp_path):
-    report = REPORT | {"base_model": "hf_" + "aB3" * 11}
+    report = REPORT.model_copy(update={"base_model": "hf_" + "aB3" * 11})
     with pytest.raises(AdapterError, match=r"report.json holds a token") as error:
         hub.stage(ADAPTER, report, staged, "tester/irae")
     assert "aB3" not in str(error.value) and (staged / "README.md").is_file()
     note = "one two three four five six seven eight nine"
     with pytest.raises(AdapterError, match="report.json holds text of a note"):
-        hub.stage(ADAPTER, REPORT | {"profile": note}, staged, "tester/irae", notes=[note])
+        hub.stage(ADAPTER, REPORT.model_copy(update={"profile": note}), staged, "tester/irae", notes=[note])
     assert [path.name for path in tmp_path.iterdir()] == ["published"]
 
 

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from irae_lib.files import ROOT
-from irae_lib.publishing.leak_scan import TOKEN, scan, secrets
+from irae_lib.publishing.leak_scan import TOKEN, find_leaks, secrets
 from irae_lib.workspace.runs import runs_root
 
 ALLOWED = ("README.md", "report.json", "adapter_model.safetensors")
@@ -46,24 +46,24 @@ def folder(tmp_path):
 
 
 def test_nothing_harmless_is_found(folder):
-    assert scan(folder, allowed=ALLOWED, notes=[NOTE]) == []
+    assert find_leaks(folder, allowed=ALLOWED, notes=[NOTE]) == []
 
 
 @pytest.mark.parametrize("name", TOKENS)
 def test_tokens_are_found_and_not_repeated(folder, name):
     (folder / "README.md").write_text(f"load with {TOKENS[name]} please")
-    assert scan(folder, allowed=ALLOWED) == ["README.md holds a token"]
+    assert find_leaks(folder, allowed=ALLOWED) == ["README.md holds a token"]
 
 
 @pytest.mark.parametrize("path", PATHS)
 def test_paths_are_found_in_text_and_in_json(folder, path):
     (folder / "report.json").write_text(json.dumps({"base": path}))
-    assert scan(folder, allowed=ALLOWED) == ["report.json holds a path of this machine"]
+    assert find_leaks(folder, allowed=ALLOWED) == ["report.json holds a path of this machine"]
 
 
 def test_secrets_in_the_header_of_the_weights_are_found(folder):
     save_file({"lora": torch.zeros(2)}, folder / "adapter_model.safetensors", metadata={"made": TOKENS["hugging face"]})
-    assert scan(folder, allowed=ALLOWED) == ["adapter_model.safetensors holds a token"]
+    assert find_leaks(folder, allowed=ALLOWED) == ["adapter_model.safetensors holds a token"]
 
 
 def test_foreign_files_links_and_pickles_under_any_name_are_found(folder):
@@ -75,7 +75,7 @@ def test_foreign_files_links_and_pickles_under_any_name_are_found(folder):
     packed = io.BytesIO()
     zipfile.ZipFile(packed, "w").writestr("data.pkl", b"x")
     (folder / "report.json").write_bytes(packed.getvalue())
-    assert set(scan(folder, allowed=ALLOWED)) == {
+    assert set(find_leaks(folder, allowed=ALLOWED)) == {
         "optimizer.pt does not belong to a publication",
         "optimizer.pt is a pickle; publish safetensors only",
         "deep/notes.txt does not belong to a publication",
@@ -87,9 +87,9 @@ def test_foreign_files_links_and_pickles_under_any_name_are_found(folder):
 
 def test_eight_words_of_a_note_are_found_whatever_their_case_and_breaks(folder):
     (folder / "README.md").write_text("Example: came on Tuesday,\nwith NINE watery stools a day.")
-    assert scan(folder, allowed=ALLOWED, notes=[NOTE]) == ["README.md holds text of a note of your own"]
+    assert find_leaks(folder, allowed=ALLOWED, notes=[NOTE]) == ["README.md holds text of a note of your own"]
     (folder / "README.md").write_text("came on Tuesday with nine watery stools")
-    assert scan(folder, allowed=ALLOWED, notes=[NOTE]) == []
+    assert find_leaks(folder, allowed=ALLOWED, notes=[NOTE]) == []
 
 
 def test_repository_and_runs_hold_no_token():

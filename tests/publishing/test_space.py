@@ -54,11 +54,11 @@ def test_nothing_goes_up_but_library_tables_and_the_page(staged):
     assert {path.name for path in staged.iterdir()} == {
         "irae_lib",
         "data",
-        "demo_page.py",
+        "app.py",
         "README.md",
         "requirements.txt",
     }
-    assert [path.name for path in (staged / "data").iterdir()] == ["clinical"]
+    assert {path.name for path in (staged / "data").iterdir()} == {"clinical", "prompts"}
     assert not (staged / "irae_lib" / "screening" / "cluster").exists()
     assert "sdk: gradio" in (staged / "README.md").read_text()
 

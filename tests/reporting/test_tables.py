@@ -1,37 +1,45 @@
 """Tables and figures: aligned, complete, and drawn from plain report data."""
 
 import pytest
+from labels import REPORT as SHIPPED
 
 from irae_lib.cases import validated_cases
 from irae_lib.errors import SchemaError
-from irae_lib.evaluation.scoring import grade_answers, report_section
+from irae_lib.evaluation.report import summarize_arm
+from irae_lib.evaluation.scoring import grade_answers
 from irae_lib.model.answers import Answer, parse_answer
 from irae_lib.reporting.figures import accuracy_figure, grid_figure
-from irae_lib.reporting.tables import case_grid, label_counts, results_table, shows_error, table
+from irae_lib.reporting.tables import case_grid, label_counts, markdown, results_table, shows_error, table
 
 CASES = validated_cases()
 ANSWERS = [parse_answer(case.expected.to_json()) for case in CASES[:-1]] + [Answer(text="", unscored="empty")]
 GRADED = grade_answers(CASES, ANSWERS)
-REPORT = {"results": {"validated": {name: report_section(CASES, GRADED) for name in ("base", "full")}}}
+REPORT = SHIPPED.model_copy(
+    update={"results": {"validated": dict.fromkeys(("base", "full"), summarize_arm(CASES, GRADED))}}
+)
 
 
-def test_table_is_aligned():
-    assert table([["a", 1], ["bbb", 22]], ["x", "n"]).splitlines() == ["x     n", "---  --", "a     1", "bbb  22"]
+def test_a_table_is_headed_by_its_first_column_in_one_row():
+    frame = table([["a", 1], ["bbb", 22]], ["x", "n"])
+    assert frame.to_string().splitlines() == ["x     n", "a     1", "bbb  22"]
+    assert frame.to_html().count("<tr") == 3
+    assert markdown(frame) == "| x | n |\n| --- | --- |\n| a | 1 |\n| bbb | 22 |"
 
 
 def test_grid_shows_right_wrong_and_unscored():
-    lines = case_grid(GRADED, "raw").splitlines()
-    assert lines[2].split() == ["GI-001", "x", "x", "x", "x", "x", "5/5", "pass"]
-    assert lines[-1].split() == ["NEURO-002", ".", ".", ".", ".", ".", "0/5", "unscored"]
+    grid = case_grid(GRADED, "raw")
+    assert list(grid.loc["GI-001"]) == ["x", "x", "x", "x", "x", "5/5", "pass"]
+    assert list(grid.loc["NEURO-002"]) == [".", ".", ".", ".", ".", "0/5", "unscored"]
 
 
 def test_results_carry_n_unscored_and_both_stages():
-    rows = results_table(REPORT, "validated").splitlines()
-    assert "base + safety" in rows[3] and " 11 " in rows[2] and "10/11" in rows[2] and len(rows) == 6
+    frame = results_table(REPORT, "validated")
+    assert list(frame.index) == ["base", "base + safety", "tuned (full)", "tuned (full) + safety"]
+    assert frame.loc["base", ["unscored", "passed"]].tolist() == [1, "10/11"]
 
 
 def test_label_counts_add_up():
-    assert sum(int(line.split()[-1]) for line in label_counts(CASES).splitlines()[2:]) == 11
+    assert label_counts(CASES)["all"].sum() == 11
 
 
 def test_figures_have_labels_for_every_system():

@@ -33,8 +33,8 @@ def panel(tmp_path):
 
 
 def make(folder, **how):
-    systems = {"rules alone": None, "tuned": model, "broken": broken}
-    return ReviewPanel(validated_cases(), systems, folder=folder, reviewer="anna", **how)
+    arms = {"rules alone": None, "tuned": model, "broken": broken}
+    return ReviewPanel(validated_cases(), arms, folder=folder, reviewer="anna", **how)
 
 
 def saved(panel):
@@ -47,7 +47,7 @@ def test_it_opens_with_the_rules_on_the_first_case(panel):
 
 
 def test_another_system_shows_its_answer_and_what_the_rules_raised(panel):
-    panel.system.value = "tuned"
+    panel.arm.value = "tuned"
     assert 'class="raised"' in panel.view.value and "90%" in panel.view.value and "not calibrated" in panel.view.value
     assert panel.irae.value == "yes", "the final answer is filled in, not the model's"
 
@@ -58,7 +58,7 @@ def test_accepted_and_changed_fields_are_saved_as_a_case(panel):
     panel.accepts.click()
     one = saved(panel)["GI-001"]
     assert (one.urgency, one.overall_severity, one.reasoning) == ("urgent", Severity.GRADE_2, "rising")
-    assert "saved to anna.jsonl" in panel.said.value and panel.count.value.startswith("1 of 11")
+    assert "saved to anna.jsonl" in panel.message.value and panel.count.value.startswith("1 of 11")
 
 
 def test_a_verdict_from_before_is_filled_in_again(tmp_path):
@@ -66,7 +66,7 @@ def test_a_verdict_from_before_is_filled_in_again(tmp_path):
     first.type("g3 u3 c1 a")
     again = make(tmp_path)
     assert (again.grade.value, again.urgency.value) == ("Grade 3 - Severe", "emergency")
-    assert "from before" in again.said.value and again.bar.value == 1
+    assert "from before" in again.message.value and again.bar.value == 1
 
 
 def test_a_line_of_keys_does_it_all(panel):
@@ -82,13 +82,13 @@ def test_a_line_of_keys_does_it_all(panel):
 @pytest.mark.parametrize("line", ["x", "g9", "s", "she", "u", "g3x", "g3 q a"])
 def test_a_key_that_means_nothing_stops_the_line(panel, line):
     panel.type(line)
-    assert "not a key" in panel.said.value and not panel.path.exists()
+    assert "not a key" in panel.message.value and not panel.path.exists()
 
 
 def test_contradicting_fields_are_not_saved_and_say_why(panel):
     for box in panel.organs.values():
         box.value = False
-    assert panel.accept() is False and "organ system" in panel.said.value and not panel.path.exists()
+    assert panel.accept() is False and "organ system" in panel.message.value and not panel.path.exists()
     panel.irae.value = "no"  # clears organs and grade by itself
     assert panel.grade.value == "Unknown" and panel.accept()
 
@@ -97,8 +97,8 @@ def test_a_disk_that_is_full_is_said_and_nothing_is_counted(panel, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("irae_lib.reviews.write_cases", full)
-    assert panel.accept() is False and "not saved: No space left" in panel.said.value and panel.bar.value == 0
+    monkeypatch.setattr("irae_lib.reviewing.verdicts.write_cases", full)
+    assert panel.accept() is False and "not saved: No space left" in panel.message.value and panel.bar.value == 0
 
 
 def test_a_pasted_note_becomes_a_case_and_markup_stays_text(panel):
@@ -111,11 +111,11 @@ def test_a_pasted_note_becomes_a_case_and_markup_stays_text(panel):
     panel.read_note(panel.paste.value)
     assert len(panel.picker.options) == 12, "the same note is the same case"
     panel.read_note("  ")
-    assert "empty" in panel.said.value
+    assert "empty" in panel.message.value
 
 
 def test_a_system_that_fails_says_so_without_the_note(panel):
-    panel.system.value = "broken"
+    panel.arm.value = "broken"
     assert "could not answer (RuntimeError)" in panel.view.value and "stools" not in panel.view.value
     assert panel.irae.value == "yes", "the rules have read it all the same"
 
@@ -123,8 +123,8 @@ def test_a_system_that_fails_says_so_without_the_note(panel):
 def test_an_unsure_answer_goes_to_a_person(tmp_path):
     fitted = Calibration(temperatures=dict.fromkeys(FIELDS, 2.0), threshold=0.5, target_risk=0.05, n=10)
     panel = make(tmp_path, fitted={"tuned": fitted})
-    panel.system.value = "tuned"
-    assert "not sure" in panel.said.value and "75%" in panel.view.value and "sure, calibrated" in panel.view.value
+    panel.arm.value = "tuned"
+    assert "not sure" in panel.message.value and "75%" in panel.view.value and "sure, calibrated" in panel.view.value
 
 
 def test_the_model_is_asked_once_a_case(tmp_path):
@@ -136,7 +136,7 @@ def test_the_model_is_asked_once_a_case(tmp_path):
 
     panel = ReviewPanel(validated_cases(), {"rules": None, "m": counting}, folder=tmp_path, reviewer="anna")
     for name in ("m", "rules", "m"):
-        panel.system.value = name
+        panel.arm.value = name
     panel.step(1)
     panel.step(-1)
     assert asked == ["GI-001", "GI-002"]
@@ -161,7 +161,7 @@ GERMAN = "Patient unter Nivolumab, seit gestern w√§ssriger Durchfall, achtmal t√
 def test_a_note_not_assessed_is_shown_as_such(panel):
     panel.read_note(GERMAN)
     assert "Not assessed. A person must read this note" in panel.view.value and "not English" in panel.view.value
-    assert panel.view.value.count("<td>not assessed") == 5 and "placeholders" in panel.said.value
+    assert panel.view.value.count("<td>not assessed") == 5 and "placeholders" in panel.message.value
 
 
 def test_the_box_on_exposure_is_ticked_and_a_note_that_denies_it_is_believed(panel):

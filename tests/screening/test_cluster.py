@@ -1,144 +1,23 @@
-"""More than one machine's worth: sharded training on two CPU processes, and what servers and schedulers are told."""
+"""Screening on several machines: Ray, Slurm and the model servers' configuration."""
 
 import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
 from functools import partial
 
 import pytest
-import torch
 import yaml
-from peft import PeftModel
-from safetensors.torch import load_file
 from stub_server import tuned
-from transformers import set_seed
-from trl import SFTTrainer
 
 from irae_lib.cases import validated_cases
-from irae_lib.errors import AccessError, AdapterError, RunError
-from irae_lib.files import ROOT, write_lines, write_text
-from irae_lib.model.adapters import lora_config, read_record
-from irae_lib.model.base import load_base, load_tokenizer
-from irae_lib.publishing import hub
+from irae_lib.errors import AccessError, RunError
+from irae_lib.files import ROOT, write_lines
 from irae_lib.screening.cluster import ray_job
-from irae_lib.training.rows import to_prompt_completion
-from irae_lib.training.sharded import train
-from irae_lib.training.trainer import prepare, sft_config
-from irae_lib.workspace.profiles import choose_profile
+from irae_lib.screening.stage import ScreeningRun
 
 CLUSTER = ROOT / "irae_lib" / "screening" / "cluster"
 CPU = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
-
-# --- the 27B --------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def sharded(tmp_path_factory):
-    """Two updates of two processes, four rows each, 4-bit weights; then the second again from the first."""
-    run = tmp_path_factory.mktemp("sharded")
-    write_lines(run / "data" / "train.jsonl", map(to_prompt_completion, validated_cases()[:8]))
-    write_text(run / "data" / "data.json", '{"own_cases": 3}')
-    seen = []
-    for _ in range(2):
-        said = _launch(run)
-        weights = load_file(run / "adapters" / "full" / "adapter_model.safetensors")
-        seen.append(json.loads((run / "seen.json").read_text()) | {"said": said, "weights": weights})
-        last = run / "checkpoints" / "sharded" / "checkpoint-2" / "trainer_state.json"
-        last.unlink()  # as if it had been cut off while writing its last checkpoint
-    return run, *seen
-
-
-def _launch(run):
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", CLUSTER / "fsdp.yaml"]
-    command += ["--num_processes", "2", "--main_process_port", "0", ROOT / "tests" / "tools" / "fsdp_on_cpu.py", run]
-    done = subprocess.run(command, env=os.environ | CPU | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-3000:]
-    return done.stdout
-
-
-def test_four_bit_weights_are_halved_between_processes_and_lora_stays_float32(sharded):
-    _, seen, _ = sharded
-    kinds = {("base_layer" in name, *kind) for name, kind in seen["sharded"].items()}
-    assert kinds == {(True, "DTensor", "torch.bfloat16", True), (False, "DTensor", "torch.float32", True)}
-
-
-def test_sharded_training_is_that_of_training_alone(sharded, tmp_path):
-    _, seen, _ = sharded
-    four_bit = {"dtype": "bfloat16", "compute_dtype": "bfloat16", "four_bit": True, "batch_size": 4, "accumulation": 1}
-    profile = replace(choose_profile("smoke"), **four_bit)
-    set_seed(7)
-    tokenizer = load_tokenizer(profile.base_model)
-    rows = [to_prompt_completion(case) for case in validated_cases()[:8]]
-    longest = rows.fitting_length(rows.token_lengths(tokenizer, rows))
-    how = {"epochs": 1, "learning_rate": profile.learning_rate, "max_length": longest, "seed": 7, "sharded": True}
-    alone = SFTTrainer(
-        model=load_base(profile),
-        args=sft_config(profile, tmp_path, **how),
-        train_dataset=rows.dataset(rows),
-        processing_class=tokenizer,
-        peft_config=lora_config(**train.LORA),
-    )
-    prepare(alone, sharded=True)
-    alone.train()
-    # The first update has a learning rate of 0; that the second saw the gradients of both processes shows in weights.
-    named = {name.replace(".default", ""): one for name, one in alone.model.named_parameters() if "lora_B" in name}
-    there = {name: one for name, one in seen["weights"].items() if "lora_B" in name}
-    assert named.keys() == there.keys()
-    a, b = (torch.cat([group[name].detach().flatten() for name in sorted(named)]) for group in (named, there))
-    assert torch.nn.functional.cosine_similarity(a, b, dim=0) > 0.9, "Adam's first step is a sign: small ones may flip"
-    losses = [entry["loss"] for entry in alone.state.log_history if "loss" in entry]
-    assert seen["losses"] == pytest.approx(losses, rel=0.02), "bfloat16, and dropout of another random stream"
-
-
-def test_a_run_that_was_cut_off_goes_on_from_its_whole_checkpoint(sharded):
-    run, first, again = sharded
-    assert (run / "checkpoints" / "sharded" / "checkpoint-1").is_dir()
-    assert "a fresh start" in first["said"] and "going on from checkpoint-1" in again["said"]
-    assert again["losses"] == first["losses"]
-    assert all(torch.equal(one, again["weights"][name]) for name, one in first["weights"].items())
-
-
-def test_the_adapter_of_a_sharded_training_is_an_adapter_like_any_other(sharded):
-    run, _, _ = sharded
-    folder = run / "adapters" / "full"
-    shipped = load_file(ROOT / "data" / "rehearsal_adapter" / "adapter_model.safetensors")
-    weights = load_file(folder / "adapter_model.safetensors")
-    assert {name: one.shape for name, one in weights.items()} == {name: one.shape for name, one in shipped.items()}
-    assert any(one.abs().max() > 0 for name, one in weights.items() if "lora_B" in name), "it was trained"
-    record = read_record(folder)
-    assert (record["hardware"], record["updates"], record["examples"]) == ("2 x cpu", 2, 8)
-    assert (record["examples_an_update"], record["own_cases"]) == (4, 3)
-    with pytest.raises(AdapterError, match="3 cases of your own.*not published"):
-        hub.stage(folder, {}, run / "staged", "owner/name")
-    loaded = PeftModel.from_pretrained(load_base(choose_profile("smoke")), folder)
-    there = dict(loaded.named_parameters())
-    for name, weight in weights.items():
-        assert torch.equal(there[name.replace(".weight", ".default.weight")], weight)
-
-
-def test_checkpoints_of_another_training_are_refused(sharded):
-    run, _, _ = sharded
-    where = run / "checkpoints" / "sharded"
-    record = json.loads((where / "belongs.json").read_text())
-    assert train.last_checkpoint(where, record).name == "checkpoint-1"
-    with pytest.raises(RunError, match="another training: seed differ"):
-        train.last_checkpoint(where, record | {"seed": 8})
-    assert train.last_checkpoint(run / "none", record) is None
-
-
-def test_a_run_that_does_not_say_whose_cases_it_holds_is_refused(tmp_path):
-    write_lines(tmp_path / "data" / "train.jsonl", map(to_prompt_completion, validated_cases()[:2]))
-    with pytest.raises(RunError, match="how many cases are your own"):
-        train.train(tmp_path, choose_profile("smoke"))
-
-
-def test_four_bits_in_bytes_are_refused_before_anything_is_read(tmp_path):
-    with pytest.raises(RunError, match="FSDP cannot shard"):
-        train.train(tmp_path, replace(choose_profile("smoke"), four_bit=True))
-    assert train.main(["--run-dir", str(tmp_path)]) == 1, "there is no GPU here: an error in words, no traceback"
-
 
 # --- many GPUs ------------------------------------------------------------------------------------------
 
@@ -326,7 +205,8 @@ def test_the_ray_job_writes_the_shards_that_one_machine_would(cluster, tmp_path)
         return dataset.map(one)
 
     out, failing = tmp_path / "out", partial(answered, wrong=(3,))
-    done = ray_job.screen(notes, out, failing, adapter="adapters/full", shard=4)
+    run = ScreeningRun(notes, out, shard=4)
+    done = ray_job.screen(run, failing, adapter="adapters/full")
     assert (done.rows, done.bad, done.failed, done.skipped) == (14, 3, 2, 0)
     found = [json.loads(line) for path in sorted((out / "model").glob("[0-9]*.jsonl")) for line in path.open()]
     assert [row["place"] for row in found] == list(range(14))
@@ -334,22 +214,22 @@ def test_the_ray_job_writes_the_shards_that_one_machine_would(cluster, tmp_path)
     assert found[3]["final"]["overall_severity"] == "Grade 3 - Severe", "the rules stand"
     assert found[0]["model"]["affected_systems"] == ["Gastrointestinal"] and found[0]["seconds"] == 0.25
     assert found[5]["seconds"] == 0
-    again = ray_job.screen(notes, out, answered, adapter="adapters/full", shard=4, retry=True)
+    again = ray_job.screen(run, answered, adapter="adapters/full", retry=True)
     assert (again.rows, again.failed, again.skipped) == (14, 0, 12)
     (out / "model" / "0000001.jsonl").unlink()
-    again = ray_job.screen(notes, out, answered, adapter="adapters/full", shard=4)
+    again = ray_job.screen(run, answered, adapter="adapters/full")
     assert (again.rows, again.skipped) == (14, 10)
     (out / "model" / "0000001.jsonl").unlink()
 
     def _three_of(rows):
         return answered(rows) if rows.count() == 11 else answered(rows).limit(3)
 
-    with pytest.raises(RunError, match="1 notes of 1 shards not back"):
-        ray_job.screen(notes, out, _three_of, adapter="adapters/full", shard=4)
+    with pytest.raises(RunError, match="did not return 1 notes in 1 shards"):
+        ray_job.screen(run, _three_of, adapter="adapters/full")
     with pytest.raises(AccessError, match="passes 0 of the 11"):
-        ray_job.screen(notes, tmp_path / "base", lambda rows: rows, adapter="adapters/full", shard=4)
+        ray_job.screen(run._replace(out=tmp_path / "base"), lambda rows: rows, adapter="adapters/full")
     with pytest.raises(RunError, match="adapter differ"):
-        ray_job.screen(notes, out, answered, adapter="another", shard=4)
+        ray_job.screen(run, answered, adapter="another")
 
 
 def test_ray_takes_our_engine(cluster):

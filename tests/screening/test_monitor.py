@@ -1,12 +1,11 @@
 """Monitoring and capacity: numbers counted by hand, drift with an honest interval, a simulation with known answers."""
 
-import json
-
 import pytest
+from labels import REPORT
 
 from irae_lib.errors import RunError
 from irae_lib.evaluation.calibration import Calibration
-from irae_lib.files import DATA
+from irae_lib.evaluation.statistics import rate
 from irae_lib.screening.cost import cost, simulated_rate
 from irae_lib.screening.monitor import drift, groups
 from irae_lib.screening.shards import Shards
@@ -43,9 +42,10 @@ def test_groups_are_counted_by_site_and_over_all(out):
 
 
 def report(alerts, n):
-    triage = {"alerts": {"hits": alerts, "n": n}}
-    section = {"safety": {"n": n, "unscored": 0, "triage": triage}}
-    return {"results": {"test": {"full": section, "rules": section}}}
+    arm = REPORT.results["test"]["rules"]
+    triage = arm.safety.triage.model_copy(update={"alerts": rate(alerts, n)})
+    arm = arm.model_copy(update={"safety": arm.safety.model_copy(update={"n": n, "unscored": 0, "triage": triage})})
+    return REPORT.model_copy(update={"results": {"test": {"full": arm, "rules": arm}}})
 
 
 def test_drift_is_told_from_chance(out, tmp_path):
@@ -78,8 +78,7 @@ def test_doubt_is_counted_where_a_server_sends_probabilities(tmp_path):
         "a short answer has no reasoning"
     )
     assert groups(tmp_path, "model")[0].abstains is None, "without a threshold nobody abstains"
-    real = json.loads((DATA / "reports" / "rehearsal.json").read_text())
-    abstains = drift(tmp_path, "model", real)[-1]
+    abstains = drift(tmp_path, "model", REPORT)[-1]
     assert (abstains.what, abstains.here.hits, abstains.validated.n) == ("abstains", 2, 300) and abstains.interval
 
 

@@ -13,6 +13,7 @@ from irae_lib.screening.notes import Note, read_notes
 from irae_lib.screening.rows import model_row, rules_row
 from irae_lib.screening.screen import apply_rules
 from irae_lib.screening.server import Reply
+from irae_lib.screening.stage import ScreeningRun
 
 GERMAN = "Patient unter Nivolumab, seit gestern wässriger Durchfall, achtmal täglich, kein Blut im Stuhl."
 GRAVE = "Nivolumab, cycle 3. ALT 640 U/L (ref 7-56)."
@@ -87,6 +88,6 @@ def test_a_cell_that_says_neither_is_a_bad_row_and_a_misspelt_column_is_refused(
 
 def test_exposure_known_for_all_is_part_of_the_run(tmp_path):
     path, out = write(tmp_path / "n.jsonl", [SILENT]), tmp_path / "out"
-    assert apply_rules(path, out, workers=1, exposed="yes").not_assessed == 0
+    assert apply_rules(ScreeningRun(path, out, exposed="yes"), workers=1).not_assessed == 0
     with pytest.raises(RunError, match="exposed differ"):
-        apply_rules(path, out, workers=1)
+        apply_rules(ScreeningRun(path, out), workers=1)

@@ -14,13 +14,15 @@ from irae_lib.cases import validated_cases
 from irae_lib.errors import AccessError, RunError, SchemaError
 from irae_lib.files import ROOT
 from irae_lib.schemas import FIELDS
+from irae_lib.screening import shards
 from irae_lib.screening.__main__ import main
 from irae_lib.screening.notes import read_notes
-from irae_lib.screening.rows import rules_hash
+from irae_lib.screening.rows import rules_hash, rules_row
 from irae_lib.screening.screen import apply_rules, ask_model
 from irae_lib.screening.server import Server
-from irae_lib.screening.shards import Part
-from irae_lib.screening.token_confidence import read_chances
+from irae_lib.screening.shards import WHOLE, ShardPart
+from irae_lib.screening.stage import SHARD, ScreeningRun, Stage
+from irae_lib.screening.token_confidence import read_confidence
 
 GRAVE = "Nivolumab, cycle 3. ALT 640 U/L (ref 7-56)."
 WELL = "Nivolumab, cycle 3. Feels well."
@@ -31,10 +33,14 @@ def write(path, texts):
     return path
 
 
-def ask(path, out, url, *, structured=True, **how):
-    settings = {"concurrency": 4, "timeout": 0.5, "tries": 3, "pause": 0.01, "outage": 0.0, "structured": structured}
-    server = Server(url, "irae", **settings | how.pop("server", {}))
-    return asyncio.run(ask_model(path, out, server, told=lambda line: None, **how))
+def rules(path, out, *, workers=1, **run):
+    return apply_rules(ScreeningRun(path, out, **run), workers=workers)
+
+
+def ask(path, out, url, *, structured=True, server=(), shard=SHARD, part=WHOLE, **options):
+    settings = {"concurrency": 4, "timeout": 5.0, "tries": 3, "pause": 0.01, "outage": 0.0, "structured": structured}
+    run = ScreeningRun(path, out, shard, part)
+    return asyncio.run(ask_model(run, Server(url, "irae", **settings | dict(server)), log=lambda line: None, **options))
 
 
 def rows(out, stage):
@@ -126,7 +132,7 @@ def test_a_cell_that_is_too_long_a_note_ends_nothing(tmp_path):
 def test_rules_read_every_note_in_order_and_bad_rows_have_a_reason(tmp_path):
     path = write(tmp_path / "n.jsonl", [GRAVE, WELL] * 5)
     path.write_text(path.read_text() + "{\n")
-    one = apply_rules(path, tmp_path / "out", workers=2, shard=3)
+    one = rules(path, tmp_path / "out", workers=2, shard=3)
     assert (one.rows, one.skipped, one.bad, one.failed, one.alerts) == (11, 0, 1, 0, 5) and not one.clean
     found = rows(tmp_path / "out", "rules")
     assert [row["place"] for row in found] == list(range(11))
@@ -138,15 +144,15 @@ def test_rules_read_every_note_in_order_and_bad_rows_have_a_reason(tmp_path):
 
 def test_what_is_done_is_skipped_and_other_input_is_refused(tmp_path):
     path, out = write(tmp_path / "n.jsonl", [GRAVE] * 7), tmp_path / "out"
-    apply_rules(path, out, workers=1, shard=3)
+    rules(path, out, shard=3)
     before = {p.name: p.read_bytes() for p in (out / "rules").iterdir()}
     (out / "rules" / "0000001.jsonl").unlink()
-    again = apply_rules(path, out, workers=1, shard=3)
+    again = rules(path, out, shard=3)
     assert again.skipped == 4 and {p.name: p.read_bytes() for p in (out / "rules").iterdir()} == before
     with pytest.raises(RunError, match="shard differ"):
-        apply_rules(path, out, shard=2)
+        rules(path, out, shard=2)
     with pytest.raises(RunError, match="sha256 differ"):
-        apply_rules(write(path, [WELL]), out, shard=3)
+        rules(write(path, [WELL]), out, shard=3)
 
 
 # --- a model --------------------------------------------------------------------------------------------
@@ -182,7 +188,8 @@ def test_whatever_a_server_does_the_row_ends_somewhere_and_the_rules_stand(tmp_p
     texts = [f"{GRAVE} [[{how}]]", f"{GRAVE} a [[{how} 1]]", GRAVE]
     path, out = write(tmp_path / "n.jsonl", texts), tmp_path / "out"
     with StubServer(hang=1.0) as server:
-        one = ask(path, out, server.url, two_passes=False)
+        timeout = 0.5 if how == "hang" else 5.0
+        one = ask(path, out, server.url, two_passes=False, server={"timeout": timeout})
         asked = dict(server.asked)
     final = [row["final"] for row in rows(out, "model")]
     assert [one["overall_severity"] for one in final] == ["Grade 3 - Severe"] * 3, "the rules' verdict stands"
@@ -218,7 +225,7 @@ def test_a_server_that_is_restarted_costs_no_note(tmp_path):
             how = {"concurrency": 4, "timeout": 2.0, "tries": 3, "pause": 0.05, "outage": 20.0}
             server = Server(first.url, "irae", **how)
             asking = asyncio.create_task(
-                ask_model(path, tmp_path / "out", server, two_passes=False, told=lambda _: None)
+                ask_model(ScreeningRun(path, tmp_path / "out"), server, two_passes=False, log=lambda _: None)
             )
             await asyncio.sleep(0.4)
         await asyncio.sleep(0.5)
@@ -247,17 +254,17 @@ def test_an_interrupted_run_goes_on_and_ends_like_an_undisturbed_one(tmp_path, m
     path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i}" for i in range(30)] + [WELL] * 5)
     with StubServer() as server:
         ask(path, tmp_path / "whole", server.url, shard=4, two_passes=False)
-        count, real = iter(range(4)), files.write_lines
+        count, real = iter(range(4)), shards.write_lines
 
         def failing(path, found):
             if next(count, None) is None:
                 raise OSError(28, "No space left on device")
             real(path, found)
 
-        monkeypatch.setattr(files, "write_lines", failing)
+        monkeypatch.setattr(shards, "write_lines", failing)
         with pytest.raises(RunError, match="results could not be written: No space left"):
             ask(path, tmp_path / "broken", server.url, shard=4, two_passes=False)
-        monkeypatch.setattr(files, "write_lines", real)
+        monkeypatch.setattr(shards, "write_lines", real)
         again = ask(path, tmp_path / "broken", server.url, shard=4, two_passes=False)
     assert again.skipped == 16
 
@@ -326,7 +333,7 @@ def test_a_server_that_is_gone_for_good_ends_the_run(tmp_path):
     async def stopped():
         with StubServer(delay=0.05) as first:
             server = Server(first.url, "irae", concurrency=4, tries=4, pause=0.05, outage=1.0)
-            asking = asyncio.create_task(ask_model(path, out, server, two_passes=False, shard=4, told=lambda _: None))
+            asking = asyncio.create_task(ask_model(ScreeningRun(path, out, 4), server, two_passes=False, log=print))
             await asyncio.sleep(0.5)
         await asking
 
@@ -344,10 +351,10 @@ def test_a_proxy_that_says_the_server_is_away_costs_no_try(tmp_path):
 @pytest.mark.parametrize("left", [b"", b'{"place": 0, "final": {}}\n{"pla'])
 def test_a_shard_that_a_dying_disk_left_is_done_again(tmp_path, left):
     path, out = write(tmp_path / "n.jsonl", [GRAVE] * 6), tmp_path / "out"
-    apply_rules(path, out, workers=1, shard=3)
+    rules(path, out, shard=3)
     whole = rows(out, "rules")
     (out / "rules" / "0000001.jsonl").write_bytes(left)
-    assert apply_rules(path, out, workers=1, shard=3).skipped == 3 and rows(out, "rules") == whole
+    assert rules(path, out, shard=3).skipped == 3 and rows(out, "rules") == whole
 
 
 def test_the_manifest_tells_one_adapter_and_one_state_of_the_rules_from_another(tmp_path, monkeypatch):
@@ -365,17 +372,31 @@ def test_the_manifest_tells_one_adapter_and_one_state_of_the_rules_from_another(
     assert {"reader.py", "gut_liver.py", "floors.py", "schemas.py", "rows.py", "labs.json"} <= set(seen)
 
 
+def test_a_stage_writes_a_shard_with_its_last_row_and_ignores_rows_that_come_twice(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE, "", WELL, GRAVE])
+    stage = Stage(ScreeningRun(path, tmp_path / "out", shard=2), "rules", {})
+    with stage:
+        first, second = map(list, stage.unfinished())
+        assert [[note.place for note in notes] for notes in (first, second)] == [[0], [2, 3]], "the bad row has its row"
+        for note in (*first, *first, second[0]):
+            stage.add(rules_row(note))
+    assert [row["place"] for row in rows(tmp_path / "out", "rules")] == [0, 1]
+    assert stage.missing() == (1, 1)
+    one = stage.summary()
+    assert (one.rows, one.bad, one.alerts) == (2, 1, 1)
+
+
 # --- several machines -----------------------------------------------------------------------------------
 
 
 def test_parts_fill_one_folder_and_are_the_whole(tmp_path, capsys):
     path, whole, out = write(tmp_path / "n.jsonl", [GRAVE, WELL] * 10 + [""]), tmp_path / "whole", tmp_path / "out"
     with StubServer() as server:
-        apply_rules(path, whole, workers=1, shard=3)
+        rules(path, whole, shard=3)
         ask(path, whole, server.url, shard=3)
         for text in ("1/3", "3/3", "2/3"):
-            part = Part.read(text)
-            mine = apply_rules(path, out, workers=1, shard=3, part=part)
+            part = ShardPart.read(text)
+            mine = rules(path, out, shard=3, part=part)
             assert mine.rows < 21 and mine.dead_letters == f"dead_letters_rules_{part.number}of3.jsonl"
             assert ask(path, out, server.url, shard=3, part=part).rows == mine.rows
     for stage in ("rules", "model"):
@@ -397,7 +418,7 @@ def test_parts_fill_one_folder_and_are_the_whole(tmp_path, capsys):
 @pytest.mark.parametrize("text", ["0/3", "4/3", "3", "a/b", "1/0", "-1/3"])
 def test_a_part_that_is_none_is_refused(text):
     with pytest.raises(RunError, match="written 3/8"):
-        Part.read(text)
+        ShardPart.read(text)
 
 
 # --- how sure the model was -----------------------------------------------------------------------------
@@ -422,21 +443,21 @@ def test_probabilities_of_a_server_become_those_of_the_fields(short):
     text = validated_cases()[0].expected.to_json()
     if short:
         text = "{" + text[text.index('"irae_detected"') : text.index(',"actions"')] + "}"
-    found = read_chances(text, tokens(text, size=1), constrained=False)
+    found = read_confidence(text, tokens(text, size=1), constrained=False)
     assert set(found["confidence"].values()) == {1.0} and found["certainty"] == found["legal_mass"] == 1.0
-    unsure = read_chances(text, tokens(text, {"Grade 2 -": 0.5}, size=7 if short else 1), constrained=True)
+    unsure = read_confidence(text, tokens(text, {"Grade 2 -": 0.5}, size=7 if short else 1), constrained=True)
     assert unsure["confidence"]["overall_severity"] < 1.0 and unsure["certainty"] <= 0.5
-    fighting = read_chances(text, tokens(text, {"urgency": 0.5}, size=1), constrained=False)
+    fighting = read_confidence(text, tokens(text, {"urgency": 0.5}, size=1), constrained=False)
     assert fighting["legal_mass"] < 1.0 and fighting["confidence"]["urgency"] == 1.0
     if not short:
-        assert read_chances(text, tokens(text, {"CTCAE": 0.5}, size=5), constrained=True)["certainty"] <= 0.5, (
+        assert read_confidence(text, tokens(text, {"CTCAE": 0.5}, size=5), constrained=True)["certainty"] <= 0.5, (
             "the reasoning counts"
         )
 
 
 def test_an_umlaut_between_two_tokens_is_no_obstacle():
     text = validated_cases()[0].expected.model_copy(update={"reasoning": "Müller, 38 °C"}).to_json()
-    assert read_chances(text, tokens(text, size=1), constrained=True)["certainty"] == 1.0
+    assert read_confidence(text, tokens(text, size=1), constrained=True)["certainty"] == 1.0
 
 
 @pytest.mark.parametrize(
@@ -445,7 +466,7 @@ def test_an_umlaut_between_two_tokens_is_no_obstacle():
     + [{"content": [one]} for one in ("x", ["x"], {"token": "{", "logprob": "nan"}, {"bytes": [300], "logprob": 0})],
 )
 def test_probabilities_that_are_not_there_or_not_of_this_answer_are_none(sent):
-    assert read_chances(validated_cases()[0].expected.to_json(), sent, constrained=False) == {}
+    assert read_confidence(validated_cases()[0].expected.to_json(), sent, constrained=False) == {}
 
 
 def test_rows_keep_probabilities_where_the_server_sends_them(tmp_path):

@@ -24,7 +24,7 @@ from transformers import LogitsProcessor, LogitsProcessorList
 from irae_lib.files import DATA
 from irae_lib.model.adapters import load_adapters
 from irae_lib.model.base import load_base, load_tokenizer
-from irae_lib.model.generate import Prefix, answer_all, common_start, prompt_ids, stop_ids, write
+from irae_lib.model.generate import Prefix, answer_all, common_start, decode, prompt_ids, stop_ids
 from irae_lib.model.grammar import Writer, vocabulary
 from irae_lib.rehearsal.tiny_gemma import VOCABULARY
 from irae_lib.synthesis.make_cases import make_cases
@@ -105,7 +105,7 @@ def main() -> None:
         prefix, counted = Prefix(model, common_start(prompts)), []
         for ids in prompts:
             writer = Writer(words, budget=PROFILE.max_new_tokens, short=short)
-            write(model, [ids], [writer], prefix, passed=lambda rows, tokens: counted.append(rows))
+            decode(model, [ids], [writer], prefix, passed=lambda rows, tokens: counted.append(rows))
         return len(counted) / len(prompts)
 
     median = {name: statistics.median(each) for name, each in times.items()}

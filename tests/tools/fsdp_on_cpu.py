@@ -1,6 +1,6 @@
-"""What `accelerate launch` starts in test_cluster.py: two CPU processes in the place of two GPUs.
+"""What `accelerate launch` starts in test_sharded.py: two CPU processes in the place of two GPUs.
 
-accelerate turns FSDP on for GPUs only; here it is told that these processes are some. Sharding, 4-bit weights stored
+accelerate turns FSDP on for GPUs only; here it takes these processes for GPUs. Sharding, 4-bit weights stored
 as bfloat16, activation checkpointing, gathering and saving are then its own and torch's.
 """
 
@@ -9,11 +9,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-import trl
 from accelerate import state
 from accelerate.utils import DistributedType
 
-from irae_lib.training.sharded.train import train
+from irae_lib.training.sharded import train
+from irae_lib.training.trainer import ResumableTrainer
 from irae_lib.workspace.profiles import choose_profile
 
 _init = state.AcceleratorState.__init__
@@ -27,8 +27,8 @@ def _with_fsdp(self, *args, fsdp_plugin=None, **kwargs):
         state.PartialState._shared_state["distributed_type"] = DistributedType.FSDP
 
 
-class Told(trl.SFTTrainer):
-    """TRL's trainer, saving at each update, that leaves behind what it saw."""
+class Watched(ResumableTrainer):
+    """The trainer, saving at each update; it writes losses and the kinds of its weights to a file."""
 
     def train(self, *args, **kwargs):
         self.args.save_steps = self.state.save_steps = 1
@@ -47,5 +47,5 @@ class Told(trl.SFTTrainer):
 SETTINGS = {"dtype": "bfloat16", "compute_dtype": "bfloat16", "four_bit": True, "batch_size": 2, "accumulation": 1}
 if __name__ == "__main__":
     state.AcceleratorState.__init__ = _with_fsdp
-    trl.SFTTrainer = Told
-    train(Path(sys.argv[1]), replace(choose_profile("smoke"), **SETTINGS))
+    train.ResumableTrainer = Watched
+    train.train_sharded(Path(sys.argv[1]), replace(choose_profile("smoke"), **SETTINGS))

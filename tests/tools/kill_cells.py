@@ -94,7 +94,7 @@ def verdict(number: str, runs: Path, before: dict, said: str) -> list[str]:
 
 
 def finished(run: Path) -> tuple[dict, dict]:
-    """The updates that sealed checkpoints hold, and the answers that are written down."""
+    """Updates of the complete checkpoints, and how many answers are saved."""
     trained = {
         path.parent.name: json.loads((path / "trainer_state.json").read_text())["global_step"]
         for path in run.glob("checkpoints/*/checkpoint-*")

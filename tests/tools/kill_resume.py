@@ -53,7 +53,7 @@ def train(folder: Path, updates: int) -> None:
     trainer.belongs = {"test": "kill_resume", "updates": updates}
     prepare(trainer, every_minutes=0.0)
     found = trainer.find_checkpoint()
-    for line in found.passed_over:
+    for line in found.skipped:
         print(line, flush=True)
     print(f"from {found.step}", flush=True)
     trainer.train(resume_from_checkpoint=str(found.folder) if found.folder else None)

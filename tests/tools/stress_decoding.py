@@ -22,7 +22,7 @@ from transformers import Gemma3ForCausalLM, Gemma3TextConfig
 
 from irae_lib.model.answers import parse_answer
 from irae_lib.model.base import load_tokenizer
-from irae_lib.model.generate import Prefix, sampler, stop_ids, write
+from irae_lib.model.generate import Prefix, decode, sampler, stop_ids
 from irae_lib.model.grammar import RESERVE, Writer, vocabulary
 from irae_lib.rehearsal.tiny_gemma import VOCABULARY
 from irae_lib.workspace.profiles import REHEARSAL_BASE
@@ -62,7 +62,7 @@ def stress(n: int, *, seed: int = 0, batch_size: int = 50) -> int:
             prompts = [[2, *(rng.randrange(300, 4000) for _ in range(rng.randint(1, 30)))] for _ in range(rows)]
 
             writers = [Writer(words, budget=budget) for budget in budgets]
-            written = write(model, prompts, writers, Prefix(model, []), choose=sampler(temperature, seed + start))
+            written = decode(model, prompts, writers, Prefix(model, []), choose=sampler(temperature, seed + start))
             for one, budget in zip(written, budgets, strict=True):
                 if len(one.ids) > budget:
                     raise AssertionError(f"an answer of {len(one.ids)} tokens with a budget of {budget}")

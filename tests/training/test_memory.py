@@ -4,10 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from irae_lib.training.memory import GIB, available_memory, check_fit, estimate_memory, estimate_minutes, t4_checklist
+from irae_lib.files import DATA
+from irae_lib.training.memory import (
+    GIB,
+    MEDGEMMA_VISION,
+    available_memory,
+    check_fit,
+    estimate_memory,
+    estimate_minutes,
+    t4_checklist,
+    vision_parameters,
+)
 from irae_lib.workspace.profiles import _PROFILES
 
-T4 = _PROFILES["t4"]
+T4, SMOKE = _PROFILES["t4"], _PROFILES["smoke"]
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +46,29 @@ def test_parts_equal_the_published_sizes(medgemma):
 
 @pytest.mark.parametrize(("length", "low", "high"), [(1024, 5.7, 6.8), (1536, 6.0, 7.2), (2048, 6.5, 8.0)])
 def test_total_is_near_the_published_estimate_and_under_eight_gib(medgemma, length, low, high):
-    assert low <= estimate_memory(medgemma, T4, length=length).total / GIB <= high
+    assert low <= estimate_memory(medgemma, T4, length=length, vision=MEDGEMMA_VISION).total / GIB <= high
+
+
+def test_the_vision_tower_is_counted_from_the_configuration(medgemma):
+    from transformers import AutoConfig, Gemma3Config, SiglipVisionConfig
+
+    stand_in = AutoConfig.from_pretrained(DATA / "rehearsal_base")
+    parts = {part.name: part.bytes for part in estimate_memory(stand_in, SMOKE, length=512).parts}
+    assert parts["vision weights (frozen)"] == vision_parameters(stand_in) * 4 < 100_000
+    assert vision_parameters(medgemma) == 0, "a text model has none"
+    tower = SiglipVisionConfig(
+        hidden_size=1152,
+        intermediate_size=4304,
+        num_hidden_layers=27,
+        num_attention_heads=16,
+        image_size=896,
+        patch_size=14,
+        vision_use_head=False,
+    )
+    small = {"num_hidden_layers": 1, "hidden_size": 2560, "intermediate_size": 64, "vocab_size": 300}
+    config = Gemma3Config(text_config=small, vision_config=tower.to_dict())
+    projector = 1152 * 2560 + 1152
+    assert vision_parameters(config) - projector == pytest.approx(MEDGEMMA_VISION, rel=1e-3)
 
 
 def test_more_tokens_rank_or_batch_need_more(medgemma):

@@ -19,7 +19,7 @@ from irae_lib.model.base import (
 )
 from irae_lib.training.rows import dataset
 from irae_lib.training.trainer import ResumableTrainer, loss_curve, ran_out_of_time, sft_config
-from irae_lib.workspace import checkpoints, sealed
+from irae_lib.workspace import checkpoints
 from irae_lib.workspace.profiles import REHEARSAL_BASE
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -158,8 +158,8 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tokenizer, tmp_
             raise OSError("No space left on device")
         real(folder, belongs)
 
-    real = sealed.seal
-    monkeypatch.setattr(sealed, "seal", full_disk)
+    real = checkpoints.write_manifest
+    monkeypatch.setattr(checkpoints, "write_manifest", full_disk)
     with pytest.raises(OSError, match="No space"):
         trainer.train()
     assert checkpoints.find(tmp_path, {"data_sha256": "a"}).step == 2
@@ -169,14 +169,14 @@ def test_checkpoints_are_copied_and_a_lost_drive_does_not_end_the_run(tokenizer,
     drive, gone = tmp_path / "drive", tmp_path / "gone"
     gone.write_text("no folder")
     trainer = make_trainer(tokenizer, tmp_path / "run", every_minutes=0.0, epochs=2)
-    trainer.copies = (checkpoints.Folder(drive), checkpoints.Folder(gone))
+    trainer.copies = (checkpoints.FolderCheckpoints(drive), checkpoints.FolderCheckpoints(gone))
     trainer.train()
     newest = checkpoints.find(drive, {"data_sha256": "a"})
     assert newest.step == 4, "the last update is kept as well"
     (tmp_path / "run" / "checkpoint-4" / "optimizer.pt").write_bytes(b"torn")
     trainer.copies = trainer.copies[:1]
     found = trainer.find_checkpoint()
-    assert found.folder == newest.folder and "checkpoint-4 is passed over" in found.passed_over[0]
+    assert found.folder == newest.folder and "checkpoint-4 is skipped" in found.skipped[0]
     assert "could not be copied to gone" in "".join(capsys.readouterr())
 
 

@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from labels import REPORT
 
 from irae_lib.errors import RunError
 from irae_lib.files import ROOT
@@ -65,7 +66,6 @@ def test_what_is_no_address_is_refused(checkout, wrong):
 
 
 def test_the_card_points_to_it(monkeypatch):
-    monkeypatch.setattr(address, "repository", lambda: "some-body/irae")
-    report = json.loads((ROOT / "data/reports/rehearsal.json").read_text())
+    monkeypatch.setattr(model_card, "repository", lambda: "some-body/irae")
     record = json.loads((ROOT / "data/rehearsal_adapter/irae_adapter.json").read_text())
-    assert "(https://github.com/some-body/irae)" in model_card.model_card(record, report, "tester/irae")
+    assert "(https://github.com/some-body/irae)" in model_card.model_card(record, REPORT, "tester/irae")

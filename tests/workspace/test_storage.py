@@ -1,4 +1,4 @@
-"""Keeping work elsewhere: whole or passed over, on a folder or a private repository, found again on a bare machine."""
+"""Storage: complete or skipped, in a folder or a private repository, loaded again on a bare machine."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ import pytest
 from loopback_hub import TOKEN, LoopbackHub, talk
 
 from irae_lib.errors import AccessError, RunError
-from irae_lib.workspace import sealed, storage
+from irae_lib.workspace import checkpoints, storage
 from irae_lib.workspace.profiles import choose_profile
 
 
@@ -45,7 +45,7 @@ def test_another_machine_finds_what_was_kept(runs, tmp_path):
     assert "read back: data of 20261125-100000 in drive/" in drive.keep(run, "data")
     drive.keep(run, "adapters")
     second = runs("second")
-    found = storage.find_run(
+    found = storage.fetch_run(
         "", needs="adapters/full/irae_adapter.json", made_by="02_fine_tune", place=drive, profile=choose_profile()
     )
     assert found == second / run.name and json.loads((found / "data" / "data.json").read_text()) == {"seed": 7}
@@ -59,34 +59,34 @@ def test_the_run_that_was_kept_last_is_brought_or_the_one_asked_for(runs, tmp_pa
     for number, name in enumerate(("b", "a")):
         run = make_run(root, name, seed=number)
         drive.keep(run, "data")
-        seal = tmp_path / "drive" / name / "data" / sealed.SEAL  # two within one second
-        seal.write_text(seal.read_text().replace('"kept": "', f'"kept": "{number}'))
+        manifest = tmp_path / "drive" / name / "data" / checkpoints.MANIFEST  # two within one second
+        manifest.write_text(manifest.read_text().replace('"kept": "', f'"kept": "{number}'))
     runs("second")
     assert drive.bring("data/data.json")[0].name == "a"
     assert drive.bring("data/data.json", str(tmp_path / "here" / "b"))[0] == tmp_path / "here" / "b"
     assert drive.bring("report.json") == (None, [])
 
 
-@pytest.mark.parametrize("damage", ["cut", "missing", "unsealed"])
-def test_a_damaged_copy_is_passed_over_and_an_older_one_taken(runs, tmp_path, damage):
+@pytest.mark.parametrize("damage", ["cut", "missing", "unreadable"])
+def test_a_damaged_copy_is_skipped_and_an_older_one_taken(runs, tmp_path, damage):
     drive = storage.place_at(str(tmp_path / "drive"))
     root = runs("first")
     drive.keep(make_run(root, "old"), "data")
     drive.keep(make_run(root, "new"), "data")
     for name, stamp in (("old", "1"), ("new", "2")):
-        seal = tmp_path / "drive" / name / "data" / sealed.SEAL
-        seal.write_text(seal.read_text().replace('"kept": "', f'"kept": "{stamp}'))
+        manifest = tmp_path / "drive" / name / "data" / checkpoints.MANIFEST
+        manifest.write_text(manifest.read_text().replace('"kept": "', f'"kept": "{stamp}'))
     victim = tmp_path / "drive" / "new" / "data"
-    if damage == "unsealed":
-        (victim / sealed.SEAL).write_text("{")
+    if damage == "unreadable":
+        (victim / checkpoints.MANIFEST).write_text("{")
     elif damage == "missing":
         (victim / "data" / "train.jsonl").unlink()
     else:
         (victim / "data" / "train.jsonl").write_text("ro")
     runs("second")
-    found, passed_over = drive.bring("data/data.json")
+    found, skipped = drive.bring("data/data.json")
     assert found.name == "old"
-    assert damage == "unsealed" or "the kept run new is passed over: data/train.jsonl" in passed_over[0]
+    assert damage == "unreadable" or "the stored run new is skipped: data/train.jsonl" in skipped[0]
 
 
 def test_keeping_again_replaces_and_never_leaves_half(runs, tmp_path, monkeypatch):
@@ -105,7 +105,7 @@ def test_keeping_again_replaces_and_never_leaves_half(runs, tmp_path, monkeypatc
     with pytest.raises(RunError, match="data could not be copied to 20261125-100000: No space left"):
         drive.keep(run, "data")
     kept = tmp_path / "drive" / run.name / "data"
-    assert not sealed.broken(kept) and (kept / "data" / "train.jsonl").read_text() == "row\n"
+    assert not checkpoints.incomplete(kept) and (kept / "data" / "train.jsonl").read_text() == "row\n"
     monkeypatch.undo()
     drive.keep(run, "data")
     assert (kept / "data" / "train.jsonl").read_text() == "other\n"
@@ -128,15 +128,15 @@ def test_nowhere_keeps_nothing_and_says_how_to(runs):
     run = make_run(runs("first"))
     assert nowhere.folder("reviews") == run.parent / "reviews"
     assert nowhere.keep(run, "data") == "kept in the run folder only" and nowhere.checkpoints(run, "full") == ()
-    with pytest.raises(RunError, match="run 03_validate first.*every page is a machine of its own: give keep_in"):
-        storage.find_run("", needs="report.json", made_by="03_validate", place=nowhere, profile=choose_profile())
+    with pytest.raises(RunError, match="run 03_validate first.*Each Colab page is a machine of its own: give keep_in"):
+        storage.fetch_run("", needs="report.json", made_by="03_validate", place=nowhere, profile=choose_profile())
 
 
 def test_a_place_that_has_it_not_says_so(runs, tmp_path):
     runs("first")
     drive = storage.place_at(str(tmp_path / "drive"))
-    with pytest.raises(RunError, match="Nothing of the kind is kept in drive/"):
-        storage.find_run("", needs="report.json", made_by="03_validate", place=drive, profile=choose_profile())
+    with pytest.raises(RunError, match="It is not stored in drive/ either"):
+        storage.fetch_run("", needs="report.json", made_by="03_validate", place=drive, profile=choose_profile())
 
 
 def test_drive_is_for_colabs_page(runs):
@@ -148,14 +148,14 @@ def test_drive_is_for_colabs_page(runs):
 def test_data_and_on_the_rehearsal_an_adapter_are_made_where_there_is_no_run(runs, capsys):
     root, profile = runs("bare"), choose_profile("smoke")
     nowhere = storage.place_at("")
-    run = storage.find_run(
+    run = storage.fetch_run(
         "", needs="adapters/full/irae_adapter.json", made_by="02_fine_tune", place=nowhere, profile=profile
     )
     assert run.parent == root and (run / "data" / "train.jsonl").is_file()
     assert "the shipped rehearsal adapter stands in" in capsys.readouterr().out
     shutil.rmtree(run / "adapters")  # a run of somebody's own is there now: nothing stands in for its adapter
     with pytest.raises(RunError, match="run 02_fine_tune first"):
-        storage.find_run(
+        storage.fetch_run(
             "", needs="adapters/full/irae_adapter.json", made_by="02_fine_tune", place=nowhere, profile=profile
         )
 
@@ -176,8 +176,8 @@ try:
     for part in ("data", "adapters", "data"):
         said[part] = place.keep(first / "mine", part)
     os.environ["IRAE_RUNS"] = str(second)
-    found, passed_over = storage.place_at("hub:tester/run").bring("adapters/full/irae_adapter.json")
-    said |= {"found": found and found.name, "passed_over": passed_over}
+    found, skipped = storage.place_at("hub:tester/run").bring("adapters/full/irae_adapter.json")
+    said |= {"found": found and found.name, "skipped": skipped}
     said["files"] = sorted(p.relative_to(found).as_posix() for p in found.rglob("*") if p.is_file()) if found else []
 except IraeError as error:
     said["error"] = [type(error).__name__, str(error)]
@@ -191,7 +191,7 @@ def test_parts_of_a_run_go_to_the_hub_and_come_back(runs, tmp_path):
         said = talk(server, tmp_path, PARTS, str(tmp_path / "first/runs"), str(tmp_path / "second/runs"))
         assert server.repos["tester/run"]["private"]
     assert said["before"] == [None, []] and said["data"] == "kept: data of mine in tester/run", said
-    assert said["found"] == "mine" and said["passed_over"] == []
+    assert said["found"] == "mine" and said["skipped"] == []
     assert said["files"] == [
         "adapters/eleven/irae_adapter.json",
         "adapters/full/irae_adapter.json",
@@ -201,11 +201,11 @@ def test_parts_of_a_run_go_to_the_hub_and_come_back(runs, tmp_path):
     ]
 
 
-def test_a_part_changed_on_the_way_is_passed_over(runs, tmp_path):
+def test_a_part_changed_on_the_way_is_skipped(runs, tmp_path):
     make_run(runs("first"), "mine")
     with LoopbackHub(TOKEN, corrupt="mine/adapters/adapters/full/irae_adapter.json") as server:
         said = talk(server, tmp_path, PARTS, str(tmp_path / "first/runs"), str(tmp_path / "second/runs"))
-    assert said["found"] is None and "adapters/full/irae_adapter.json is cut or changed" in said["passed_over"][0]
+    assert said["found"] is None and "adapters/full/irae_adapter.json is cut or changed" in said["skipped"][0]
 
 
 def test_the_hub_gets_no_cases_of_ones_own_and_needs_a_token(runs, tmp_path, monkeypatch):
@@ -231,7 +231,6 @@ import json, sys
 from pathlib import Path
 from irae_lib.workspace import checkpoints
 from irae_lib.workspace import storage
-from irae_lib.workspace import sealed
 from irae_lib.errors import IraeError
 here, scratch, belongs = Path(sys.argv[1]), Path(sys.argv[2]), {"seed": 7}
 hub = storage.Repo("tester/run", token=sys.argv[3], scratch=scratch)
@@ -240,14 +239,13 @@ said = {}
 try:
     said["before"] = repo.find(belongs).step
     for step in (5, 6):
-        folder = sealed.aside(here) / f"checkpoint-{step}"
+        folder = here / checkpoints.WRITING / f"checkpoint-{step}"
         (folder / "deep").mkdir(parents=True)
         (folder / "weights.safetensors").write_bytes(b"w" * 1000 + bytes([step]))
         (folder / "deep" / "state.json").write_text("{}")
-        sealed.seal(folder, belongs)
-        repo.keep(checkpoints.move_in(folder, here))
+        repo.keep(checkpoints.save_checkpoint(folder, here, belongs))
     found = repo.find(belongs)
-    said |= {"step": found.step, "passed_over": found.passed_over}
+    said |= {"step": found.step, "skipped": found.skipped}
     repo.find({"seed": 8})
 except IraeError as error:
     said["error"] = [type(error).__name__, str(error)]
@@ -262,14 +260,14 @@ def test_the_hub_keeps_the_newest_checkpoint_and_another_run_is_refused(tmp_path
     assert repo["private"] and all(
         name.startswith("mine/checkpoints/full/checkpoint-6/") for name in repo["commits"][-1]["files"]
     )
-    assert (said["before"], said["step"], said["passed_over"]) == (0, 6, [])
+    assert (said["before"], said["step"], said["skipped"]) == (0, 6, [])
     assert said["error"][0] == "RunError" and "seed differ" in said["error"][1]
 
 
-def test_a_checkpoint_changed_on_the_way_is_passed_over(tmp_path):
+def test_a_checkpoint_changed_on_the_way_is_skipped(tmp_path):
     with LoopbackHub(TOKEN, corrupt="mine/checkpoints/full/checkpoint-6/weights.safetensors") as server:
         said = talk(server, tmp_path, KEEP, str(tmp_path / "here"), str(tmp_path / "scratch"), TOKEN)
-    assert said["step"] == 0 and "weights.safetensors is cut or changed" in said["passed_over"][0]
+    assert said["step"] == 0 and "weights.safetensors is cut or changed" in said["skipped"][0]
 
 
 def test_checkpoints_do_not_go_to_a_public_repository(tmp_path):

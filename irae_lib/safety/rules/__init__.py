@@ -32,7 +32,7 @@ def fire(chart) -> tuple[list[Floor], list[Advice]]:
     floors: list[Floor] = []
     advice: list[Advice] = []
     for number in sorted(wanted):
-        for result in _ORDER[number].check(chart):
+        for result in _ORDER[number].apply(chart):
             (floors if isinstance(result, Floor) else advice).append(result)
     return floors, advice
 

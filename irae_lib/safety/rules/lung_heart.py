@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from ...schemas import System
+from ...schemas import Finding, System
 from ..chart import Chart
-from .base import ASCO, CTCAE, CTCAE6, EMERGENCY, POLICY, SOON, URGENT, Advice, Floor, rule
+from .base import ASCO, CTCAE, CTCAE6, EMERGENCY, POLICY, SOON, URGENT, advise, raise_to, rule
 
 LUNG, HEART = System.PULMONARY, System.CARDIAC
 IMAGING = ("ground_glass", "infiltrates")
@@ -16,290 +16,174 @@ _DEVICES = ("oxygen", "high_flow", "niv", "intubated")
 _MUSCLE_NERVE = ("myasthenia", "ptosis", "diplopia", "guillain_barre", "myositis")
 
 
-def lung_picture(chart: Chart):
+def lung_picture(chart: Chart) -> Finding | None:
     """Any current sign that the lung is ill; what makes an oxygen need a pneumonitis until proven otherwise."""
     return chart.any("pneumonitis", *IMAGING, *BREATHING, "respiratory_failure") or chart.highest("spo2", "pao2")
 
 
-def on_oxygen(chart: Chart):
+def on_oxygen(chart: Chart) -> Finding | None:
     """New supplemental oxygen, by flow or device; home oxygen is history, not current."""
     return chart.any(*_DEVICES) or chart.highest("fio2")
 
 
-@rule(
-    "F12",
-    "Any new supplemental oxygen, or saturation that indicates it, with suspected pneumonitis",
-    "oxygen",
-    "high_flow",
-    "fio2",
-    "spo2",
-    basis="CTCAE, ASCO",
-    source=f"{CTCAE}, Pneumonitis (oxygen indicated); {ASCO}",
-)
+@rule("F12", "oxygen", "high_flow", "fio2", "spo2", source=f"{CTCAE}, Pneumonitis (oxygen indicated); {ASCO}")
 def new_oxygen(chart: Chart):
-    f = on_oxygen(chart)
-    if f and lung_picture(chart):
-        yield Floor(
-            "F12", "new supplemental oxygen: pneumonitis Grade 3 until another cause is shown", f, 3, URGENT, LUNG
-        )
-        yield Advice("F12", _INFECTION, f)
-        return
-    low = chart.below("spo2", Decimal(90))
-    if low and low.low >= 88:
-        yield Floor("F12", "saturation below 90 %: oxygen is indicated", low, 3, URGENT, LUNG, POLICY, "project policy")
+    """Any new supplemental oxygen, or saturation that indicates it, with suspected pneumonitis."""
+    oxygen, low = on_oxygen(chart), chart.below("spo2", Decimal(90))
+    if oxygen and lung_picture(chart):
+        reason = "new supplemental oxygen: pneumonitis Grade 3 until another cause is shown"
+        yield raise_to(3, URGENT, LUNG, oxygen, reason)
+        yield advise(oxygen, _INFECTION)
+    elif low and low.low >= 88:
+        yield raise_to(3, URGENT, LUNG, low, "saturation below 90 %: oxygen is indicated", POLICY)
 
 
-@rule(
-    "F13",
-    "SpO2 below 88 % or PaO2 55 mmHg or less",
-    "spo2",
-    "pao2",
-    basis="CTCAE, policy",
-    source=f"{CTCAE}, Hypoxia; {POLICY}",
-)
+@rule("F13", "spo2", "pao2", source=f"{CTCAE}, Hypoxia; {POLICY}")
 def hypoxia(chart: Chart):
+    """SpO2 below 88 % or PaO2 55 mmHg or less."""
     pao2 = chart.lowest("pao2")
-    f = chart.below("spo2", Decimal(88)) or (pao2 if pao2 and pao2.low <= 55 else None)
-    if f:
-        yield Floor("F13", "SpO2 below 88 % or PaO2 55 mmHg or less: hypoxia Grade 3", f, 3, EMERGENCY, LUNG)
+    if low := chart.below("spo2", Decimal(88)) or (pao2 if pao2 and pao2.low <= 55 else None):
+        yield raise_to(3, EMERGENCY, LUNG, low, "SpO2 below 88 % or PaO2 55 mmHg or less: hypoxia Grade 3")
 
 
-@rule(
-    "F14",
-    "PaO2 below 60 on oxygen, P/F below 200, RR 30 or more, or dyspnea at rest on oxygen",
-    "pao2",
-    "pf_ratio",
-    "rr",
-    "dyspnea_at_rest",
-    "oxygen",
-    basis="policy",
-    source=POLICY,
-)
+@rule("F14", "pao2", "pf_ratio", "rr", "dyspnea_at_rest", "oxygen", source=POLICY, cites=POLICY)
 def failing_lung(chart: Chart):
+    """PaO2 below 60 on oxygen, P/F below 200, RR 30 or more, or dyspnea at rest on oxygen."""
     oxygen = on_oxygen(chart)
     pao2, ratio, rate = chart.lowest("pao2"), chart.lowest("pf_ratio"), chart.highest("rr")
-    f = None
+    sign = None
     if oxygen and pao2 and pao2.low < 60:
-        f = pao2
+        sign = pao2
     elif ratio and ratio.low < 200:
-        f = ratio
+        sign = ratio
     elif rate and rate.high >= 30 and chart.any("pneumonitis", *IMAGING, *BREATHING, *_DEVICES, "respiratory_failure"):
-        f = rate
+        sign = rate
     elif oxygen:
-        f = chart.any("dyspnea_at_rest") or chart.severe("dyspnea")
-    if f:
-        yield Floor("F14", "respiratory failure is near", f, 3, EMERGENCY, LUNG, POLICY, "project policy")
+        sign = chart.any("dyspnea_at_rest") or chart.severe("dyspnea")
+    if sign:
+        yield raise_to(3, EMERGENCY, LUNG, sign, "respiratory failure is near")
 
 
-@rule(
-    "F15",
-    "High-flow oxygen, non-invasive ventilation or intubation",
-    "high_flow",
-    "niv",
-    "intubated",
-    basis="CTCAE",
-    source=f"{CTCAE}, Pneumonitis and Respiratory failure",
-)
+@rule("F15", "high_flow", "niv", "intubated", source=f"{CTCAE}, Pneumonitis and Respiratory failure")
 def ventilation(chart: Chart):
-    f = chart.any("intubated", "high_flow", "niv")
-    nerve = chart.any(*_MUSCLE_NERVE, "seizure", "status_epilepticus", "coma", "encephalitis") and not chart.any(
-        *IMAGING, "pneumonitis"
-    )
-    if f:
-        yield Floor("F15", "ventilatory support: Grade 4", f, 4, EMERGENCY, System.NEUROLOGIC if nerve else LUNG)
+    """High-flow oxygen, non-invasive ventilation or intubation."""
+    if support := chart.any("intubated", "high_flow", "niv"):
+        nerve = chart.any(*_MUSCLE_NERVE, "seizure", "status_epilepticus", "coma", "encephalitis")
+        system = System.NEUROLOGIC if nerve and not chart.any(*IMAGING, "pneumonitis") else LUNG
+        yield raise_to(4, EMERGENCY, system, support, "ventilatory support: Grade 4")
 
 
-@rule(
-    "F16",
-    "SpO2 90-95 % on room air without oxygen: advisory only",
-    "spo2",
-    basis="CTCAE (has no SpO2 cut-off)",
-    source=CTCAE,
-)
+@rule("F16", "spo2", source=CTCAE, basis="CTCAE (has no SpO2 cut-off)")
 def borderline_saturation(chart: Chart):
-    f = chart.lowest("spo2")
-    if f and 90 <= f.low <= 95 and not on_oxygen(chart):
-        yield Advice("F16", "SpO2 90-95 % on room air: no grade by itself; repeat, also on exertion.", f)
+    """SpO2 90-95 % on room air without oxygen: advisory only."""
+    spo2 = chart.lowest("spo2")
+    if spo2 and 90 <= spo2.low <= 95 and not on_oxygen(chart):
+        yield advise(spo2, "SpO2 90-95 % on room air: no grade by itself; repeat, also on exertion.")
 
 
-@rule(
-    "F48",
-    "New ground glass or infiltrates with new cough or dyspnea, no oxygen",
-    *IMAGING,
-    "pneumonitis",
-    basis="CTCAE, ASCO",
-    source=f"{CTCAE}, Pneumonitis; {ASCO}",
-)
+@rule("F48", *IMAGING, "pneumonitis", source=f"{CTCAE}, Pneumonitis; {ASCO}")
 def pneumonitis(chart: Chart):
-    f = chart.any(*IMAGING, "pneumonitis")
-    symptom = chart.any(*BREATHING)
-    if f and symptom:
-        yield Floor("F48", "new lung changes with cough or dyspnea: pneumonitis Grade 2", f, 2, SOON, LUNG)
-        yield Advice("F48", _INFECTION, f)
-    elif f and f.name in IMAGING:
-        yield Floor("F48", "new lung changes on imaging: pneumonitis at least Grade 1", f, 1, SOON, LUNG)
+    """New ground glass or infiltrates with new cough or dyspnea, no oxygen."""
+    change = chart.any(*IMAGING, "pneumonitis")
+    if change and chart.any(*BREATHING):
+        yield raise_to(2, SOON, LUNG, change, "new lung changes with cough or dyspnea: pneumonitis Grade 2")
+        yield advise(change, _INFECTION)
+    elif change and change.name in IMAGING:
+        yield raise_to(1, SOON, LUNG, change, "new lung changes on imaging: pneumonitis at least Grade 1")
 
 
 # --- heart ----------------------------------------------------------------------------------------------
 
 TROPONIN = ("troponin", "troponin_i", "troponin_t")
-SYMPTOMS = (
-    "chest_pain",
-    "dyspnea",
-    "dyspnea_at_rest",
-    "orthopnea",
-    "syncope",
-    "palpitations",
-    "ecg_change",
-    "av_block",
-    "ventricular_arrhythmia",
-    "heart_failure",
-)
+_DYSPNEA = ("dyspnea", "dyspnea_at_rest", "orthopnea")
+_RHYTHM = ("av_block", "ventricular_arrhythmia")
+SYMPTOMS = ("chest_pain", *_DYSPNEA, "syncope", "palpitations", "ecg_change", *_RHYTHM, "heart_failure")
 
 
-def suspected_myocarditis(chart: Chart):
+def suspected_myocarditis(chart: Chart) -> Finding | None:
     """Named, seen on MRI, or a raised troponin with cardiac symptoms or a changed ECG."""
-    if f := chart.any("myocarditis", "cardiac_mri"):
-        return f
+    if diagnosis := chart.any("myocarditis", "cardiac_mri"):
+        return diagnosis
     raised, ef = chart.troponin(), chart.lowest("ef")
     return raised if raised and (chart.any(*SYMPTOMS) or ef and ef.low < 50) else None
 
 
-def ef_drop(chart: Chart):
+def ef_drop(chart: Chart) -> tuple[Finding | None, Decimal]:
     """The current ejection fraction and its fall from the patient's baseline in percentage points."""
-    f = chart.lowest("ef")
-    if f is None:
-        return None, Decimal(0)
-    return f, (f.baseline - f.low if f.baseline is not None else Decimal(0))
+    ef = chart.lowest("ef")
+    return ef, ef.baseline - ef.low if ef and ef.baseline is not None else Decimal(0)
 
 
-@rule(
-    "F17",
-    "Raised troponin on a checkpoint inhibitor, without symptoms",
-    *TROPONIN,
-    basis="CTCAE, ASCO",
-    source=f"{CTCAE}, Cardiac troponin increased; {ASCO}",
-)
+@rule("F17", *TROPONIN, source=f"{CTCAE}, Cardiac troponin increased; {ASCO}", cites=f"{CTCAE}; {ASCO}")
 def troponin(chart: Chart):
-    f = chart.troponin()
-    if f:
+    """Raised troponin on a checkpoint inhibitor, without symptoms."""
+    if raised := chart.troponin():
+        reason = "raised troponin: hold, repeat at 6 h, ECG and echo today"
         # In myasthenia and myositis a troponin may come from skeletal muscle: urgent all the same, no cardiac label.
-        system = None if chart.any(*_MUSCLE_NERVE) else HEART
-        yield Floor(
-            "F17",
-            "raised troponin: hold, repeat at 6 h, ECG and echo today",
-            f,
-            1 if system else 0,
-            URGENT,
-            system,
-            f"{CTCAE}; {ASCO}",
-        )
-        if system is None:
-            yield Advice(
-                "F17", "Raised troponin with a myasthenic or myositic picture: screen for myocarditis today.", f
-            )
+        if chart.any(*_MUSCLE_NERVE):
+            yield raise_to(0, URGENT, None, raised, reason)
+            advice = "Raised troponin with a myasthenic or myositic picture: screen for myocarditis today."
+            yield advise(raised, advice)
+        else:
+            yield raise_to(1, URGENT, HEART, raised, reason)
     else:
-        for name in TROPONIN:
-            for g in chart.all(name):
-                if g.kind == "lab" and g.flag == "no unit":
-                    yield Advice("F17", "Troponin is given without a unit and was not graded: check the report.", g)
+        for value in (value for name in TROPONIN for value in chart.all(name)):
+            if value.kind == "lab" and value.flag == "no unit":
+                yield advise(value, "Troponin is given without a unit and was not graded: check the report.")
 
 
-@rule(
-    "F18",
-    "Raised troponin with chest pain, dyspnea, syncope, palpitations or a new ECG change",
-    *TROPONIN,
-    basis="ASCO",
-    source=ASCO,
-)
+@rule("F18", *TROPONIN, source=ASCO, cites=ASCO)
 def symptomatic_troponin(chart: Chart):
-    f = chart.troponin()
-    symptom = chart.any(*SYMPTOMS)
-    if f and symptom:
-        yield Floor(
-            "F18",
-            f"raised troponin with {symptom.name.replace('_', ' ')}: suspected myocarditis",
-            f,
-            3,
-            EMERGENCY,
-            HEART,
-            ASCO,
-            "ASCO 2021",
-        )
-        yield Advice(
-            "F18", "Do not delay steroids for imaging in suspected myocarditis; exclude ACS; screen for myositis.", f
-        )
+    """Raised troponin with chest pain, dyspnea, syncope, palpitations or a new ECG change."""
+    raised, symptom = chart.troponin(), chart.any(*SYMPTOMS)
+    if raised and symptom:
+        reason = f"raised troponin with {symptom.name.replace('_', ' ')}: suspected myocarditis"
+        yield raise_to(3, EMERGENCY, HEART, raised, reason)
+        advice = "Do not delay steroids for imaging in suspected myocarditis; exclude ACS; screen for myositis."
+        yield advise(raised, advice)
 
 
-@rule(
-    "F19",
-    "Ejection fraction below 50 % (new) or 10 points below baseline",
-    "ef",
-    basis="CTCAE",
-    source=f"{CTCAE}, EF decreased",
-)
+@rule("F19", "ef", source=f"{CTCAE}, EF decreased")
 def ef_below_50(chart: Chart):
-    f, drop = ef_drop(chart)
-    if f is None:
-        return
-    if drop >= 10 or (f.low < 50 and f.baseline is None):
-        yield Floor("F19", "ejection fraction below 50 % or 10 points down: Grade 2", f, 2, URGENT, HEART)
+    """Ejection fraction below 50 % (new) or 10 points below baseline."""
+    ef, drop = ef_drop(chart)
+    if ef and (drop >= 10 or (ef.low < 50 and ef.baseline is None)):
+        yield raise_to(2, URGENT, HEART, ef, "ejection fraction below 50 % or 10 points down: Grade 2")
 
 
-@rule(
-    "F20",
-    "Ejection fraction below 40 % or 20 points below baseline",
-    "ef",
-    basis="CTCAE, policy",
-    source=f"{CTCAE}, EF decreased; {POLICY}",
-)
+@rule("F20", "ef", source=f"{CTCAE}, EF decreased; {POLICY}")
 def ef_below_40(chart: Chart):
-    f, drop = ef_drop(chart)
-    if f is None:
-        return
-    if drop >= 20 or (f.low < 40 and (f.baseline is None or drop >= 10)):
+    """Ejection fraction below 40 % or 20 points below baseline."""
+    ef, drop = ef_drop(chart)
+    if ef and (drop >= 20 or (ef.low < 40 and (ef.baseline is None or drop >= 10))):
         urgency = EMERGENCY if suspected_myocarditis(chart) else URGENT
-        yield Floor("F20", "ejection fraction below 40 % or 20 points down: Grade 3", f, 3, urgency, HEART)
+        yield raise_to(3, urgency, HEART, ef, "ejection fraction below 40 % or 20 points down: Grade 3")
 
 
 @rule(
     "F21",
-    "Suspected myocarditis with EF below 40 %, heart failure, high-grade block, ventricular arrhythmia or inotropes",
     "myocarditis",
     "cardiac_mri",
     *TROPONIN,
-    basis="policy; CTCAE v6 for block and arrhythmia; ASCO",
     source=f"{POLICY}; {CTCAE6}, Myocarditis; {ASCO}",
+    cites=f"{POLICY}; {CTCAE6}; {ASCO}",
+    basis="policy; CTCAE v6 for block and arrhythmia; ASCO",
 )
 def severe_myocarditis(chart: Chart):
-    if suspected_myocarditis(chart) is None:
+    """Suspected myocarditis with EF below 40 %, heart failure, high-grade block, ventricular arrhythmia or
+    inotropes."""
+    if not suspected_myocarditis(chart):
         return
     ef = chart.lowest("ef")
-    f = ef if ef and ef.low < 40 else chart.any("heart_failure", "av_block", "ventricular_arrhythmia", "inotropes")
-    if f:
-        scale = "CTCAE v6.0" if f.name in ("av_block", "ventricular_arrhythmia") else "project policy"
-        yield Floor(
-            "F21",
-            "suspected myocarditis with failing heart or conduction: Grade 4",
-            f,
-            4,
-            EMERGENCY,
-            HEART,
-            f"{POLICY}; {CTCAE6}; {ASCO}",
-            scale,
-        )
+    if sign := ef if ef and ef.low < 40 else chart.any("heart_failure", *_RHYTHM, "inotropes"):
+        scale = "CTCAE v6.0" if sign.name in _RHYTHM else "project policy"
+        reason = "suspected myocarditis with failing heart or conduction: Grade 4"
+        yield raise_to(4, EMERGENCY, HEART, sign, reason, scale=scale)
 
 
-@rule(
-    "F22",
-    "Ejection fraction below 20 %, inotropes or mechanical support",
-    "ef",
-    "inotropes",
-    basis="CTCAE",
-    source=f"{CTCAE}, EF decreased and Heart failure",
-)
+@rule("F22", "ef", "inotropes", source=f"{CTCAE}, EF decreased and Heart failure")
 def failing_heart(chart: Chart):
+    """Ejection fraction below 20 %, inotropes or mechanical support."""
     ef = chart.lowest("ef")
-    f = ef if ef and ef.low < 20 else chart.any("inotropes")
-    if f:
-        yield Floor("F22", "EF below 20 %, inotropes or mechanical support: Grade 4", f, 4, EMERGENCY, HEART)
+    if sign := ef if ef and ef.low < 20 else chart.any("inotropes"):
+        yield raise_to(4, EMERGENCY, HEART, sign, "EF below 20 %, inotropes or mechanical support: Grade 4")

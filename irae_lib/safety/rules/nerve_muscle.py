@@ -2,170 +2,103 @@
 
 from __future__ import annotations
 
-from ...schemas import System
+from ...schemas import Finding, System
 from ..chart import Chart
-from .base import ASCO, CTCAE, EMERGENCY, URGENT, Advice, Floor, rule
-from .graded_values import worst
+from .base import ASCO, CTCAE, EMERGENCY, URGENCY_BY_GRADE, URGENT, advise, raise_to, rule
+from .graded_values import worst_value
 
 NERVE, MUSCLE = System.NEUROLOGIC, System.MUSCULOSKELETAL
 _MG = ("myasthenia", "ptosis", "diplopia", "achr_antibodies", "ice_pack", "fatigable")
 
 
-def myasthenic(chart: Chart):
+def myasthenic(chart: Chart) -> Finding | None:
     """Myasthenia named, or two of ptosis, diplopia, antibodies, ice-pack test."""
-    if f := chart.any("myasthenia"):
-        return f
-    signs = [f for name in _MG if (f := chart.any(name))]
-    if len(signs) >= 2 or signs and signs[0].name == "ptosis" and chart.any("dysphagia", "weakness", "facial_weakness"):
-        return signs[0]
-    return None
+    if diagnosis := chart.any("myasthenia"):
+        return diagnosis
+    signs = [sign for name in _MG if (sign := chart.any(name))]
+    bulbar = signs and signs[0].name == "ptosis" and chart.any("dysphagia", "weakness", "facial_weakness")
+    return signs[0] if len(signs) >= 2 or bulbar else None
 
 
-def weak_myositis(chart: Chart):
+def weak_myositis(chart: Chart) -> Finding | None:
     """Myositis named together with weakness, or with a CK above 5x ULN and weakness."""
-    if (f := chart.any("myositis")) and chart.any("weakness", "general_weakness", "immobile", "dysphagia"):
-        return f
-    return None
+    weak = chart.any("weakness", "general_weakness", "immobile", "dysphagia")
+    return chart.any("myositis") if weak else None
 
 
-@rule("F23", "Suspected myasthenia gravis, or myositis with weakness", *_MG, "myositis", basis="ASCO", source=ASCO)
+@rule("F23", *_MG, "myositis", source=ASCO, cites=ASCO)
 def myasthenia(chart: Chart):
-    if f := myasthenic(chart):
-        yield Floor(
-            "F23", "suspected myasthenia gravis: can progress within hours", f, 2, URGENT, NERVE, ASCO, "ASCO 2021"
-        )
-        yield Advice(
-            "F23",
-            "Neurology today, FVC and NIF; troponin and CK (myocarditis, myositis). Avoid drugs that worsen it.",
-            f,
-        )
-    elif f := weak_myositis(chart):
-        yield Floor("F23", "myositis with weakness", f, 2, URGENT, MUSCLE, ASCO, "ASCO 2021")
-        yield Advice("F23", "Myositis: troponin and ECG today, ask for bulbar and breathing symptoms.", f)
+    """Suspected myasthenia gravis, or myositis with weakness."""
+    if sign := myasthenic(chart):
+        yield raise_to(2, URGENT, NERVE, sign, "suspected myasthenia gravis: can progress within hours")
+        advice = "Neurology today, FVC and NIF; troponin and CK (myocarditis, myositis). Avoid drugs that worsen it."
+        yield advise(sign, advice)
+    elif myositis := weak_myositis(chart):
+        yield raise_to(2, URGENT, MUSCLE, myositis, "myositis with weakness")
+        yield advise(myositis, "Myositis: troponin and ECG today, ask for bulbar and breathing symptoms.")
 
 
-@rule(
-    "F24",
-    "Myasthenia or myositis with breathing, secretions, walking or FVC affected",
-    *_MG,
-    "myositis",
-    basis="ASCO",
-    source=ASCO,
-)
+@rule("F24", *_MG, "myositis", source=ASCO, cites=ASCO)
 def myasthenic_crisis(chart: Chart):
-    first = myasthenic(chart) or weak_myositis(chart)
-    if first is None:
+    """Myasthenia or myositis with breathing, secretions, walking or FVC affected."""
+    nerve = myasthenic(chart)
+    if not (nerve or weak_myositis(chart)):
         return
-    fvc = chart.lowest("fvc")
-    f = chart.any("respiratory_weakness", "respiratory_failure", "orthopnea", "dyspnea_at_rest", "dyspnea", "immobile")
-    if f is None and fvc and fvc.low < 60 and fvc.unit == "%":
-        f = fvc
-    if f:
-        yield Floor(
-            "F24",
-            "myasthenia or myositis with breathing, secretions or walking affected",
-            f,
-            3,
-            EMERGENCY,
-            NERVE if myasthenic(chart) else MUSCLE,
-            ASCO,
-            "ASCO 2021",
-        )
+    breathing = ("respiratory_weakness", "respiratory_failure", "orthopnea", "dyspnea_at_rest", "dyspnea")
+    sign, fvc = chart.any(*breathing, "immobile"), chart.lowest("fvc")
+    if not sign and fvc and fvc.low < 60 and fvc.unit == "%":
+        sign = fvc
+    if sign:
+        reason = "myasthenia or myositis with breathing, secretions or walking affected"
+        yield raise_to(3, EMERGENCY, NERVE if nerve else MUSCLE, sign, reason)
 
 
-@rule(
-    "F25",
-    "Myasthenia or myositis with any dysphagia or facial weakness: escalation advisory",
-    *_MG,
-    "myositis",
-    basis="ASCO (Grade 3-4 there); label of NEURO-001 kept",
-    source=ASCO,
-)
+@rule("F25", *_MG, "myositis", source=ASCO, basis="ASCO (Grade 3-4 there); label of NEURO-001 kept")
 def bulbar(chart: Chart):
-    f = chart.any("dysphagia", "facial_weakness")
-    if f and (myasthenic(chart) or weak_myositis(chart)):
-        yield Advice(
-            "F25",
-            "ASCO grades any dysphagia or facial weakness here 3-4: admit, ICU-level monitoring, IVIG or PLEX.",
-            f,
-        )
+    """Myasthenia or myositis with any dysphagia or facial weakness: escalation advisory."""
+    sign = chart.any("dysphagia", "facial_weakness")
+    if sign and (myasthenic(chart) or weak_myositis(chart)):
+        advice = "ASCO grades any dysphagia or facial weakness here 3-4: admit, ICU-level monitoring, IVIG or PLEX."
+        yield advise(sign, advice)
 
 
-@rule("F26", "Guillain-Barre picture: ascending weakness, areflexia", "guillain_barre", basis="ASCO", source=ASCO)
+@rule("F26", "guillain_barre", source=ASCO, cites=ASCO)
 def guillain_barre(chart: Chart):
-    if f := chart.any("guillain_barre"):
-        yield Floor(
-            "F26",
-            "Guillain-Barre picture: admit with ICU capability from Grade 2",
-            f,
-            2,
-            EMERGENCY,
-            NERVE,
-            ASCO,
-            "ASCO 2021",
-        )
+    """Guillain-Barre picture: ascending weakness, areflexia."""
+    if sign := chart.any("guillain_barre"):
+        yield raise_to(2, EMERGENCY, NERVE, sign, "Guillain-Barre picture: admit with ICU capability from Grade 2")
 
 
-@rule(
-    "F27",
-    "New seizure, or encephalitis picture (confusion with CSF or MRI change)",
-    "seizure",
-    "encephalitis",
-    "confusion",
-    basis="CTCAE",
-    source=f"{CTCAE}, Seizure and Encephalopathy",
-)
+@rule("F27", "seizure", "encephalitis", "confusion", source=f"{CTCAE}, Seizure and Encephalopathy")
 def encephalitis(chart: Chart):
-    f = chart.any("seizure", "encephalitis")
+    """New seizure, or encephalitis picture (confusion with CSF or MRI change)."""
+    sign, confusion = chart.any("seizure", "encephalitis"), chart.any("confusion")
     csf = chart.above("csf_wbc") or chart.above("csf_protein")
-    if f is None and chart.any("confusion") and (chart.any("csf_abnormal", "brain_mri") or csf):
-        f = chart.any("confusion")
-    if f:
-        mild = f.name == "encephalitis" and not chart.any("confusion", "seizure")
-        yield Floor(
-            "F27", "new seizure or encephalitis picture", f, 2 if mild else 3, URGENT if mild else EMERGENCY, NERVE
-        )
-        yield Advice("F27", "HSV until PCR is negative: cover with aciclovir, do not delay treatment.", f)
+    if not sign and (csf or chart.any("csf_abnormal", "brain_mri")):
+        sign = confusion
+    if sign:
+        mild = sign.name == "encephalitis" and not confusion
+        grade, urgency = (2, URGENT) if mild else (3, EMERGENCY)
+        yield raise_to(grade, urgency, NERVE, sign, "new seizure or encephalitis picture")
+        yield advise(sign, "HSV until PCR is negative: cover with aciclovir, do not delay treatment.")
 
 
-@rule(
-    "F28",
-    "Status epilepticus or coma",
-    "status_epilepticus",
-    "coma",
-    basis="CTCAE",
-    source=f"{CTCAE}, Seizure and Encephalopathy",
-)
+@rule("F28", "status_epilepticus", "coma", source=f"{CTCAE}, Seizure and Encephalopathy")
 def coma(chart: Chart):
-    if f := chart.any("status_epilepticus", "coma"):
-        yield Floor("F28", "status epilepticus or coma: Grade 4", f, 4, EMERGENCY, NERVE)
+    """Status epilepticus or coma."""
+    if sign := chart.any("status_epilepticus", "coma"):
+        yield raise_to(4, EMERGENCY, NERVE, sign, "status epilepticus or coma: Grade 4")
 
 
-@rule(
-    "F43",
-    "CK above 5x (Grade 3) or above 10x ULN (Grade 4) with weakness or a troponin rise",
-    "ck",
-    basis="CTCAE, ASCO",
-    source=f"{CTCAE}, CPK increased and Myositis; {ASCO}",
-)
+@rule("F43", "ck", source=f"{CTCAE}, CPK increased and Myositis; {ASCO}")
 def muscle_enzymes(chart: Chart):
-    found = worst(chart, "ck")
-    if not found or found[0].grade < 3:
-        return
-    result, f = found
+    """CK above 5x (Grade 3) or above 10x ULN (Grade 4) with weakness or a troponin rise."""
+    value = worst_value(chart, "ck", grades=(3, 4))
     weak = chart.any("weakness", "general_weakness", "myalgia", "myositis", "rhabdomyolysis", "immobile")
-    if weak or chart.troponin():
-        urgency = EMERGENCY if result.grade == 4 else URGENT
+    if value and (weak or chart.troponin()):
         # With troponin alone the enzyme may be the heart's own: no second organ is claimed.
-        yield Floor(
-            "F43",
-            f"CK {result.reason} with weakness or troponin",
-            f,
-            result.grade,
-            urgency,
-            MUSCLE if weak else None,
-            result.source,
-        )
-        yield Advice(
-            "F43", "CK with weakness: troponin, ECG, bulbar and breathing signs (myocarditis, myasthenia overlap).", f
-        )
+        system = MUSCLE if weak else None
+        reason = f"CK {value.comparison} with weakness or troponin"
+        yield raise_to(value.grade, URGENCY_BY_GRADE[value.grade], system, value.finding, reason, value.source)
+        advice = "CK with weakness: troponin, ECG, bulbar and breathing signs (myocarditis, myasthenia overlap)."
+        yield advise(value.finding, advice)

@@ -2,13 +2,12 @@
 
     python -m irae_lib.screening.cluster.ray_job notes.parquet --out screened --adapter adapters/full --engines 8
 
-The rules go over all notes first, and the eleven validated cases find out whether it is our adapter that answers. Then
-the notes of unfinished shards become a Ray dataset, Ray Data LLM runs the model, and this program writes a shard
-whenever its notes are back; the same command goes on where it was ended. One pass: the whole question to every note.
-For two passes, and for a server that answers elsewhere, use the Slurm file.
+The rules go over all notes first, and the eleven validated cases verify the adapter. Then the notes of unfinished
+shards become a Ray dataset, Ray Data LLM runs the model, and this program writes each shard when its notes are back.
+The same command resumes. Every note gets the full question. For two passes, or another server, use the Slurm file.
 
-Run here on Ray with a stand-in for the model (`tests/screening/test_cluster.py`). Ray 2.60 asks for vLLM 0.29
-(`pip install "ray[llm]"`); the two together have not run on a GPU for us.
+Tested on Ray with a stand-in for the model (`tests/screening/test_cluster.py`). Ray 2.60 asks for vLLM 0.29
+(`pip install "ray[llm]"`); the two together have not been run on a GPU.
 """
 
 from __future__ import annotations
@@ -17,12 +16,9 @@ import argparse
 import json
 import re
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-
-from tqdm.auto import tqdm
 
 from ...cases import validated_cases
 from ...errors import AccessError, IraeError, RunError
@@ -30,28 +26,18 @@ from ...model.answers import parse_answer
 from ...prompts import COMPACT, messages
 from ...schemas import Case
 from ...workspace.profiles import MEDGEMMA
-from ..adapter_check import of_answers
+from ..adapter_check import AdapterCheck
 from ..notes import Note
-from ..rows import model_row, rules_row
-from ..screen import (
-    SHARD,
-    Summary,
-    about_input,
-    about_model,
-    apply_rules,
-    summary,
-    unfinished,
-    with_answer,
-    without_answer,
-)
+from ..rows import model_row
+from ..screen import about_model, apply_rules
 from ..server import FULL, Reply
-from ..shards import Shards
+from ..stage import ScreeningRun, ScreeningSummary, Stage
 
-MOST = 512  # tokens of an answer
+MAX_TOKENS = 512  # of an answer
 
 
 def engine(base: str, engines: int) -> dict[str, Any]:
-    """What Ray's `vLLMEngineProcessorConfig` is given; `engine_kwargs` are those of vLLM's AsyncEngineArgs."""
+    """Arguments of Ray's `vLLMEngineProcessorConfig`; `engine_kwargs` are those of vLLM's AsyncEngineArgs."""
     return {
         "model_source": base,
         "engine_kwargs": {
@@ -68,27 +54,27 @@ def engine(base: str, engines: int) -> dict[str, Any]:
     }
 
 
-def packed(note: Note) -> dict[str, Any]:
+def pack(note: Note) -> dict[str, Any]:
     """A note as a row of a dataset."""
     return {"note": note._replace(case=None)._asdict() | {"case": note.case.model_dump_json()}}
 
 
-def _unpacked(row: dict[str, Any]) -> Note:
+def _unpack(row: dict[str, Any]) -> Note:
     return Note(**row["note"] | {"case": Case.model_validate_json(row["note"]["case"])})
 
 
-def question(row: dict[str, Any], adapter: str) -> dict[str, Any]:
-    """A packed note with what Ray Data LLM reads; made on the workers, as it is many times the note."""
-    sampling = {"temperature": 0.0, "max_tokens": MOST, "structured_outputs": {"json": FULL}}
-    return row | {"model": adapter, "messages": messages(_unpacked(row).case), "sampling_params": sampling}
+def add_question(row: dict[str, Any], adapter: str) -> dict[str, Any]:
+    """A packed note with the columns that Ray Data LLM reads; workers add them, as they are many times the note."""
+    sampling = {"temperature": 0.0, "max_tokens": MAX_TOKENS, "structured_outputs": {"json": FULL}}
+    return row | {"model": adapter, "messages": messages(_unpack(row).case), "sampling_params": sampling}
 
 
-def finished(row: dict[str, Any]) -> dict[str, Any]:
-    """The answer under the safety layer, as JSON. A row whose request failed comes here, too, and says so."""
-    note = _unpacked(row)
+def review_answer(row: dict[str, Any]) -> dict[str, Any]:
+    """The stored row of an answer, as JSON; that of a failed request names the failure."""
+    note = _unpack(row)
     if error := row.get("__inference_error__"):
-        named = re.match(r"\w+(Error|Exception)\b", str(error))  # and nothing behind it, which may be note text
-        reply = Reply(None, f"the engine failed: {named[0] if named else 'no reason that can be told'}")
+        name = re.match(r"\w+(Error|Exception)\b", str(error))  # without its message, which may hold note text
+        reply = Reply(None, f"the engine failed: {name[0] if name else 'the error has no name'}")
     else:
         answer = parse_answer(row.get("generated_text") or "")
         reply = Reply(answer.assessment, answer.unscored and f"unreadable: {answer.unscored}")
@@ -96,75 +82,47 @@ def finished(row: dict[str, Any]) -> dict[str, Any]:
     return {"place": note.place, "row": json.dumps(model_row(note, reply)), "text": row.get("generated_text") or ""}
 
 
-def try_adapter(answered: Callable[[Any], Any], adapter: str) -> None:
-    """Ask the eleven validated cases first.
-
-    Raises:
-        AccessError: they are not answered as the adapter does; vLLM takes one of foreign names without a word.
-    """
+def _check_adapter(answered: Callable[[Any], Any], adapter: str) -> None:
     import ray
 
     notes = [Note(place, case.case.id, case.case) for place, case in enumerate(validated_cases())]
-    rows = answered(ray.data.from_items(list(map(packed, notes))).map(question, fn_kwargs={"adapter": adapter}))
-    texts = {one["place"]: one["text"] for one in rows.map(finished).take_all()}
-    tried = of_answers([parse_answer(texts.get(note.place, "")) for note in notes])
-    if not tried.good:
+    dataset = ray.data.from_items([pack(note) for note in notes]).map(add_question, fn_kwargs={"adapter": adapter})
+    texts = {row["place"]: row["text"] for row in answered(dataset).map(review_answer).take_all()}
+    check = AdapterCheck.of_answers([parse_answer(texts.get(note.place, "")) for note in notes])
+    if not check.good:
         raise AccessError(
-            f"the model passes {tried.passed} of the {tried.n} validated cases, an adapter of this project all of "
-            "them. Is it one, and made for the class of this base?"
+            f"the model passes {check.passed} of the {check.n} validated cases, an adapter of this project all of "
+            "them. Check that it is one, and that it was made for the class of this base"
         )
 
 
 def screen(
-    path: Path,
-    out: Path,
-    answered: Callable[[Any], Any],
-    *,
-    base: str = MEDGEMMA,
-    adapter: str = "",
-    retry: bool = False,
-    shard: int = SHARD,
-    site: str = "",
-    date: str = "",
-) -> Summary:
+    run: ScreeningRun, answered: Callable[[Any], Any], *, base: str = MEDGEMMA, adapter: str = "", retry: bool = False
+) -> ScreeningSummary:
     """Fill `out/model/` with the answers to every note; `answered` adds `generated_text` to a Ray dataset.
 
     Raises:
-        SchemaError: the file cannot be read. RunError: `out` belongs to other input, model or settings; or notes did
-            not come back. AccessError: as `try_adapter`.
+        SchemaError: the file cannot be read.
+        RunError: `out` belongs to another input, model or settings; or Ray did not return some notes.
+        AccessError: the validated cases are not answered as the adapter answers them.
     """
     import pyarrow
     import ray
 
-    shards, started = Shards(Path(out) / "model"), time.monotonic()
-    what = about_model("irae", base, adapter, COMPACT.version, True, MOST) | {"two_passes": False}
-    shards.belong_to(about_input(path, shard, site, date) | what)
-    stay = shards.reopen(without_answer) if retry else 0
-    skipped, blocks, sizes = shards.count() + stay, [], {}
-    rows: dict[int, dict[int, Any]] = {}  # by shard and place: a task that Ray repeats must not double a note
-    for number, found in unfinished(path, shards, shard, site, date):
-        notes = list(found)
-        rows[number], sizes[number] = with_answer(shards.before(number)), len(notes)
-        rows[number] |= {note.place: rules_row(note) for note in notes if note.case is None}
-        if asked := [packed(note) for note in notes if note.place not in rows[number]]:
-            # Into Ray's store, which spills to disk: this program's memory does not grow with the file.
-            blocks.append(ray.put(pyarrow.Table.from_pylist(asked)))
-        else:
-            shards.write(number, rows.pop(number).values())
-    if blocks:
-        try_adapter(answered, adapter)
-        questions = ray.data.from_arrow_refs(blocks).map(question, fn_kwargs={"adapter": adapter})
-        for one in tqdm(answered(questions).map(finished).iter_rows(), desc="model", unit="note"):
-            number = one["place"] // shard
-            if number not in rows:
-                continue
-            rows[number][one["place"]] = json.loads(one["row"])
-            if len(rows[number]) == sizes[number]:
-                shards.write(number, rows.pop(number).values())
-    if rows:
-        lost = sum(sizes[number] - len(rows[number]) for number in rows)
-        raise RunError(f"Ray gave {lost} notes of {len(rows)} shards not back; the same command asks for them again")
-    return summary("model", shards, skipped, time.monotonic() - started)
+    about = about_model("irae", base, adapter, COMPACT.version, True, MAX_TOKENS) | {"two_passes": False}
+    stage = Stage(run, "model", about, retry=retry)
+    with stage:
+        # Into Ray's store, which spills to disk: this program's memory does not grow with the file.
+        blocks = [ray.put(pyarrow.Table.from_pylist([*map(pack, notes)])) for notes in stage.unfinished() if notes]
+        if blocks:
+            _check_adapter(answered, adapter)
+            dataset = ray.data.from_arrow_refs(blocks).map(add_question, fn_kwargs={"adapter": adapter})
+            for row in answered(dataset).map(review_answer).iter_rows():
+                stage.add(json.loads(row["row"]))
+    notes, shards = stage.missing()
+    if notes:
+        raise RunError(f"Ray did not return {notes} notes in {shards} shards. Run the same command again to retry them")
+    return stage.summary()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -174,25 +132,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--base", default=MEDGEMMA)
     parser.add_argument("--adapter", required=True, help="a folder that all nodes see, or owner/name on the Hub")
-    parser.add_argument("--engines", type=int, default=1, help="vLLM engines, one a GPU")
+    parser.add_argument("--engines", type=int, default=1, help="vLLM engines, one per GPU")
     parser.add_argument("--retry", action="store_true", help="ask again about notes that have no answer")
     parser.add_argument("--site", default="")
     parser.add_argument("--date", default="")
     options = parser.parse_args(arguments)
-    columns = {"site": options.site, "date": options.date}
+    run = ScreeningRun(options.notes, options.out, site=options.site, date=options.date)
     try:
-        stages = [apply_rules(options.notes, options.out, **columns)]
+        stages = [apply_rules(run)]
         print(stages[0].sentence, flush=True)
         from ray.data.llm import build_processor, vLLMEngineProcessorConfig
 
         processor = build_processor(vLLMEngineProcessorConfig(**engine(options.base, options.engines)))
-        how = {"base": options.base, "adapter": options.adapter, "retry": options.retry, **columns}
-        stages.append(screen(options.notes, options.out, processor, **how))
+        stages.append(screen(run, processor, base=options.base, adapter=options.adapter, retry=options.retry))
         print(stages[1].sentence, flush=True)
     except IraeError as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    return 0 if all(one.clean for one in stages) else 3
+    return 0 if all(stage.clean for stage in stages) else 3
 
 
 if __name__ == "__main__":

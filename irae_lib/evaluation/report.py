@@ -1,0 +1,165 @@
+"""The typed validation report: what it holds, how it is counted from answers, signed, written and read.
+
+`report.json` is this record as JSON. Every reader of a report (tables, figures, card, page, gate, monitor) takes a
+`Report`, so a missing or misspelt number fails when the report is read and not in the middle of a card.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError, model_serializer
+
+from ..cases import LabelledCase
+from ..errors import RunError, explain
+from ..schemas import Record, differing
+from .calibration import Calibration, CalibrationReport
+from .general_knowledge import Retention
+from .robustness import Flips
+from .scoring import Comparison, Graded, Summary, said_at, summarize
+from .statistics import Rate
+
+SCHEMA_VERSION = 3
+STAGES = ("raw", "safety")  # a model's own answer, and the same answer after the safety layer
+
+
+class PairSummary(Record):
+    """Minimal pairs: both sides pass; every field that must flip does; no field flips that must not."""
+
+    n: int
+    both_passed: int
+    flipped: int
+    kept: int
+
+
+class StageSummary(Summary):
+    """Rates of one arm at one stage; `pairs` where the cases are minimal pairs."""
+
+    pairs: PairSummary | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_absent_pairs(self, serialize) -> dict[str, Any]:
+        return {key: value for key, value in serialize(self).items() if key != "pairs" or value is not None}
+
+
+class ArmSummary(Record):
+    """One arm (base, full, rules ...) on one split, before and after the safety layer."""
+
+    raw: StageSummary
+    safety: StageSummary
+
+
+class Report(Record):
+    """A validation run: `results` by split and arm, the hashes of what was measured, and the extra measurements.
+
+    `improvements` is by split, arm and goal; `behaviour` by arm, stage and kind of changed note. `retention` and
+    `flips` are None where the run did not measure them. `seal` is the SHA-256 of everything else ("" while unsigned).
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    profile: str
+    rehearsal: bool
+    base_model: str
+    prompt: str
+    test_sha256: str
+    contrast_sha256: str
+    answers_sha256: str
+    adapters: dict[str, str]
+    results: dict[str, dict[str, ArmSummary]]
+    comparisons: dict[str, Comparison]
+    calibration: CalibrationReport
+    improvements: dict[str, dict[str, dict[str, Rate]]]
+    behaviour: dict[str, dict[str, dict[str, Rate]]]
+    retention: Retention | None = None
+    flips: Flips | None = None
+    seal: str = ""
+
+    @property
+    def label(self) -> str:
+        """The base model; for the rehearsal, a warning with it."""
+        return (
+            "rehearsal: these numbers prove the pipeline, not a clinical model" if self.rehearsal else self.base_model
+        )
+
+    def signed(self) -> Report:
+        """The report with its `seal`. A seal finds editing, not forgery."""
+        body = self.model_dump(mode="json", exclude={"seal"})
+        text = json.dumps(body, sort_keys=True, ensure_ascii=False)
+        return self.model_copy(update={"seal": hashlib.sha256(text.encode()).hexdigest()})
+
+
+def read_report(path: Path) -> Report:
+    """The report of a file.
+
+    Raises:
+        RunError: the file is missing, not JSON, or not a report of this version; names the field.
+    """
+    path = Path(path)
+    try:
+        return Report.model_validate_json(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{path.name} is not in {path.parent.name}/; run 03_validate") from None
+    except ValidationError as error:
+        raise RunError(f"{path.name} is not a report of version {SCHEMA_VERSION}: {explain(error)}") from None
+
+
+def read_calibration(path: Path) -> Calibration | None:
+    """The calibration in a report file; None where there is no file. Raises RunError as `read_report`."""
+    return read_report(path).calibration.calibration if Path(path).is_file() else None
+
+
+def summarize_arm(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> ArmSummary:
+    """The rates of one arm on one split at both stages; pairs are counted where every case is one side of a pair."""
+    paired = all(case.pair for case in cases)
+    return ArmSummary(
+        **{
+            stage: StageSummary(
+                **dict(summarize(cases, graded, stage=stage)),
+                pairs=summarize_pairs(cases, graded, stage=stage) if paired else None,
+            )
+            for stage in STAGES
+        }
+    )
+
+
+def summarize_results(
+    splits: Mapping[str, Sequence[LabelledCase]], graded: Mapping[tuple[str, str], Sequence[Graded]]
+) -> dict[str, dict[str, ArmSummary]]:
+    """The results of a report by split and arm, for graded answers by (split, arm); other splits are left out.
+
+    `test_irae` holds the cases of `test` whose label is an irAE.
+    """
+    results: dict[str, dict[str, ArmSummary]] = {name: {} for name in (*splits, "test_irae")}
+    for (split, arm), answers in graded.items():
+        if split in splits:
+            results[split][arm] = summarize_arm(splits[split], answers)
+        if split == "test":
+            results["test_irae"][arm] = summarize_arm(*positives(splits[split], answers))
+    return results
+
+
+def summarize_pairs(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage: str) -> PairSummary:
+    """What an arm gets right of the minimal pairs; an unscored side counts as wrong."""
+    by_pair: dict[str, list[tuple[LabelledCase, Graded]]] = {}
+    for case, answer in zip(cases, graded, strict=True):
+        by_pair.setdefault(case.pair, []).append((case, answer))
+    passed = flipped = kept = 0
+    for (case_a, a), (case_b, b) in by_pair.values():
+        passed += getattr(a, stage).passed and getattr(b, stage).passed
+        if not (a.answer.assessment and b.answer.assessment):
+            continue
+        must = set(differing(case_a.expected, case_b.expected))
+        does = set(differing(said_at(a, stage), said_at(b, stage)))
+        flipped += must <= does
+        kept += does <= must
+    return PairSummary(n=len(by_pair), both_passed=passed, flipped=flipped, kept=kept)
+
+
+def positives(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> tuple[list[LabelledCase], list[Graded]]:
+    """The cases whose label is an irAE, with their scores."""
+    pairs = [(case, answer) for case, answer in zip(cases, graded, strict=True) if case.expected.irae_detected]
+    return [case for case, _ in pairs], [answer for _, answer in pairs]

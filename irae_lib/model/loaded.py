@@ -1,0 +1,86 @@
+"""One loaded model that answers cases: a base, its named adapters, the tokenizer, and answers cached on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from .. import labels, prompts, schemas
+from ..files import file_sha256, source_hash
+from ..prompts import COMPACT, Prompt
+from ..schemas import Case
+from ..workspace import profiles
+from ..workspace.profiles import Profile
+from . import adapters as adapter_code
+from . import answers, base, generate, grammar, prefix
+from .adapters import load_adapters
+from .answer_cache import AnswerCache
+from .answers import Answer
+from .base import base_sha256, load_base, load_tokenizer
+
+# The modules that decide an answer; with them the wording of the prompts, the weights and the settings.
+ANSWERING = (adapter_code, answers, base, generate, grammar, labels, prefix, profiles, prompts, schemas)
+
+
+class LoadedModel:
+    """A base model in the precision of a profile, with adapters by name; the arm "base" is the base alone.
+
+    Args:
+        profile: names base, commit, precision, batch size and the most tokens of an answer.
+        adapters: name -> adapter folder.
+
+    Raises:
+        AccessError: the base is gated and there is no token. AdapterError: an adapter does not belong to the base.
+    """
+
+    def __init__(self, profile: Profile, adapters: Mapping[str, Path] = MappingProxyType({})):
+        self.profile, self.adapters = profile, {name: Path(folder) for name, folder in adapters.items()}
+        self.tokenizer = load_tokenizer(profile.base_model, profile.revision)
+        self.model = load_adapters(load_base(profile), profile.base_model, self.adapters)
+
+    @contextmanager
+    def using(self, arm: str) -> Iterator[Any]:
+        """The model as one arm for the length of a block: "base", or the name of an adapter."""
+        if arm == "base" and self.adapters:
+            with self.model.disable_adapter():
+                yield self.model
+            return
+        if arm != "base":
+            self.model.set_adapter(arm)
+        yield self.model
+
+    def answer(
+        self,
+        cases: Sequence[Case],
+        arm: str = "base",
+        *,
+        prompt: Prompt = COMPACT,
+        label: str = "",
+        cache: Path | None = None,
+        **options: Any,
+    ) -> list[Answer]:
+        """The answers of one arm, in the order of the cases.
+
+        Args:
+            label: names the progress bar; "" for none.
+            cache: a file of answers: a call that was interrupted resumes from it; another model, prompt, list of notes
+                or version of the code starts it anew.
+            options: as in `generate.answer_all`.
+        """
+        sizes = {"batch_size": self.profile.decode_batch, "max_new_tokens": self.profile.max_new_tokens}
+        known = AnswerCache(cache, cases, self._identity(arm) | {"prompt": prompt.version, **sizes}) if cache else None
+        with self.using(arm) as model:
+            return generate.answer_all(
+                model, self.tokenizer, cases, prompt=prompt, label=label, cache=known, **sizes, **options
+            )
+
+    def _identity(self, arm: str) -> dict[str, Any]:
+        """What an answer of an arm depends on: weights, precision and code."""
+        profile = self.profile
+        precision = [profile.revision, profile.dtype, profile.compute_dtype, profile.four_bit]
+        weights = file_sha256(self.adapters[arm] / "adapter_model.safetensors") if arm != "base" else None
+        code = source_hash(*ANSWERING, data=prompts.FOLDER.iterdir())
+        return {"base": [base_sha256(profile.base_model), *precision], "adapter": weights, "code": code}

@@ -1,0 +1,60 @@
+"""The shared prefix of a batch of prompts: the tokens they begin with, and their keys and values, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+def common_start(prompts: Sequence[Sequence[int]]) -> list[int]:
+    """The tokens all prompts begin with, short of the last token of any of them: something must be left to read."""
+    if len(prompts) < 2:
+        return []
+    first, last = min(prompts), max(prompts)
+    most = min(len(ids) for ids in prompts) - 1
+    n = next((i for i in range(most) if first[i] != last[i]), most)
+    return list(first[:n])
+
+
+class Prefix:
+    """Keys and values of the tokens that all prompts begin with, computed once and copied for each batch.
+
+    All layers are kept whole: a sliding layer's own cache forgets what a shorter row of a batch would need. The window
+    is still respected, for the masks come from the model's configuration and not from the cache.
+    """
+
+    def __init__(self, model, ids: Sequence[int]):
+        import torch
+        from transformers import DynamicCache
+
+        self.length = len(ids)
+        self.layers: list[tuple] = []
+        if ids:
+            cache = DynamicCache()
+            with torch.inference_mode():
+                model(
+                    input_ids=torch.tensor([list(ids)], device=model.device),
+                    past_key_values=cache,
+                    use_cache=True,
+                    logits_to_keep=1,
+                )
+            self.layers = [(layer.keys, layer.values) for layer in cache.layers]
+
+    def for_rows(self, padding: Sequence[int]):
+        """A cache for a batch, padded on the left: a row with `p` pads holds only the first `length - p` tokens.
+
+        So all rows end at the same column, and no hole opens between the prefix and a note: a hole would eat into the
+        sliding window, and the answer would depend on the other notes of the batch.
+        """
+        from transformers import DynamicCache
+
+        cache = DynamicCache()
+        for number, tensors in enumerate(self.layers):
+            copies = []
+            for tensor in tensors:
+                rows = tensor.new_zeros((len(padding), *tensor.shape[1:]))
+                for row, p in enumerate(padding):
+                    if p < self.length:
+                        rows[row, :, p:] = tensor[0, :, : self.length - p]
+                copies.append(rows)
+            cache.update(*copies, number)
+        return cache
