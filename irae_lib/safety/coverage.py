@@ -6,8 +6,10 @@ and thresholds are data: `common_english.json` and `coverage.json`.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import json
+import math
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
@@ -112,7 +114,9 @@ def _is_clinical(lists: _Lists, norm: str, findings: Sequence[Finding], words: _
 
 
 def _within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
-    return any(start <= place < end for start, end in spans)
+    """Does a place lie in one of the spans, which stand in the order of the note?"""
+    at = bisect.bisect_right(spans, (place, math.inf))
+    return any(start <= place < end for start, end in spans[max(0, at - 2) : at])
 
 
 def _blanks(lists: _Lists, norm: str) -> Iterator[tuple[int, int]]:
@@ -121,7 +125,8 @@ def _blanks(lists: _Lists, norm: str) -> Iterator[tuple[int, int]]:
         if match.lastgroup == "row":
             yield match.span()
             continue
-        line = max(norm.rfind("\n", 0, match.start()) + 1, match.start() - 200)
+        reach = max(0, match.start() - 200)
+        line = max(norm.rfind("\n", reach, match.start()) + 1, reach)
         if match.lastgroup == "box":
             first = _BOX.search(norm, line, match.end())
             lead = norm[line : first.start()].rstrip() if first else ""
@@ -142,10 +147,14 @@ def _not_graded(lists: _Lists, text: str, norm: str, findings: Sequence[Finding]
         if f.name in _graded_tests() and f.status == "current" and f.value and not known:
             yield f.quote
     words, value = lists.tests
+    starts = [f.start for f in values]
     for word in _WORD.finditer(norm):
         match = value.match(norm, word.start()) if word.group() in words else None
-        if match and not any(f.start <= word.start() < f.end and match[1] in f.value for f in values):
-            yield text[match.start() : match.end()]
+        if match:
+            at = bisect.bisect_right(starts, word.start())
+            here = values[max(0, at - 12) : at]  # a row of results may hold as many values
+            if not any(word.start() < f.end and match[1] in f.value for f in here):
+                yield text[match.start() : match.end()]
 
 
 @functools.cache

@@ -150,8 +150,8 @@ def _names_cancer(text: str) -> bool:
     """Does the text name a cancer or its care, of the patient and not denied?"""
     norm, patterns = normalise(text), _patterns()
     for match in patterns.cancer.finditer(norm):
-        clause = max(norm.rfind(mark, 0, match.start()) for mark in ".;\n") + 1
-        clause = max(clause, match.start() - 60)
+        reach = max(0, match.start() - 60)
+        clause = max(reach, *(norm.rfind(mark, reach, match.start()) + 1 for mark in ".;\n"))
         if not patterns.not_before.search(norm, clause, match.start()) and not patterns.not_after.match(
             norm, match.end()
         ):
