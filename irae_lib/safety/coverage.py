@@ -42,7 +42,7 @@ class _Lists(NamedTuple):
     thresholds: dict[str, float]
     well: re.Pattern[str]
     blank: re.Pattern[str]
-    tests: tuple[frozenset[str], re.Pattern[str]]
+    tests: dict[str, re.Pattern[str]]
 
 
 class _Words(NamedTuple):
@@ -60,7 +60,7 @@ def coverage(text: str, findings: Sequence[Finding]) -> Coverage:
     unknown = [word for word in found if word not in lists.common]
     words = _Words(found, unknown, sum(word in lists.clinical for word in unknown))
     english = _is_english(lists, words)
-    not_graded = tuple(dict.fromkeys(_not_graded(lists, text, norm, findings)))
+    not_graded = tuple(dict.fromkeys(_not_graded(lists, words, text, norm, findings)))
     gaps = [] if english else [NOT_ENGLISH]
     limit = lists.thresholds
     if len(unknown) >= limit["understood_from"] and words.understood < limit["understood"] * len(unknown):
@@ -139,22 +139,23 @@ def _blanks(lists: _Lists, norm: str) -> Iterator[tuple[int, int]]:
             yield line + label, match.end()
 
 
-def _not_graded(lists: _Lists, text: str, norm: str, findings: Sequence[Finding]) -> Iterator[str]:
+def _not_graded(lists: _Lists, words: _Words, text: str, norm: str, findings: Sequence[Finding]) -> Iterator[str]:
     """Tests that a rule grades and whose value was seen but not read: no unit or limit, or a form not known."""
     values = [f for f in findings if f.kind in ("lab", "vital")]
     for f in values:
-        known = f.low is not None or f.times_uln is not None or f.flag not in ("", "no unit")
-        if f.name in _graded_tests() and f.status == "current" and f.value and not known:
+        unread = f.low is None and f.times_uln is None and f.flag in ("", "no unit")
+        if unread and f.value and f.status == "current" and f.name in _graded_tests():
             yield f.quote
-    words, value = lists.tests
     starts = [f.start for f in values]
-    for word in _WORD.finditer(norm):
-        match = value.match(norm, word.start()) if word.group() in words else None
-        if match:
-            at = bisect.bisect_right(starts, word.start())
+    for name in sorted(lists.tests.keys() & set(words.all)):
+        place = norm.find(name)
+        while place >= 0:
+            at = bisect.bisect_right(starts, place)
             here = values[max(0, at - 12) : at]  # a row of results may hold as many values
-            if not any(word.start() < f.end and match[1] in f.value for f in here):
+            match = lists.tests[name].match(norm, place)
+            if match and not any(place < f.end and match[1] in f.value for f in here):
                 yield text[match.start() : match.end()]
+            place = norm.find(name, place + len(name))
 
 
 @functools.cache
@@ -179,7 +180,7 @@ def _lists() -> _Lists:
         thresholds={name: float(value) for name, value in data["thresholds"].items()},
         well=re.compile("|".join(map(re.escape, data["well"]))),
         blank=_blank_pattern(data["blanks"]),
-        tests=_test_pattern(),
+        tests=_test_patterns(),
     )
 
 
@@ -190,16 +191,17 @@ def _blank_pattern(data: dict[str, Any]) -> re.Pattern[str]:
     return re.compile(rf"(?P<row>{row})|(?P<box>{box})|(?P<fill>{fill})|[:=?][ \t]*(?=\n|$|[;|])")
 
 
-def _test_pattern() -> tuple[frozenset[str], re.Pattern[str]]:
-    """First words of the names of graded tests; a name with a number behind it that is not a dose, share or date."""
-    graded = _graded_tests()
-    names = [
-        phrase
-        for phrase, found in meanings().items()
-        if any(meaning.kind == "lab" and not graded.isdisjoint(meaning.names) for meaning in found)
-    ]
-    spelled = "|".join(re.escape(name).replace(r"\ ", "[ -]") for name in sorted(names, key=len, reverse=True))
+def _test_patterns() -> dict[str, re.Pattern[str]]:
+    """By the first word of its name, a graded test with a number behind it that is not a dose, share or date."""
+    graded, names = _graded_tests(), {}
+    for phrase, found in meanings().items():
+        word = _WORD.match(phrase)
+        if word and any(meaning.kind == "lab" and not graded.isdisjoint(meaning.names) for meaning in found):
+            names.setdefault(word[0], []).append(re.escape(phrase).replace(r"\ ", "[ -]"))
     other = r"%|mg\b|mcg|tab|(?:day|week|month|year|hour)s?\b|am\b|pm\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
     link = r"(?: ?(?:=|:|\bis\b|\bwas\b|\bof\b))?"
-    value = re.compile(rf"(?<![\w-])(?:{spelled}){link} ?[<>]?(\d+)[\d.,]*+(?! ?(?:{other}))")
-    return frozenset(match[0] for name in names if (match := _WORD.match(name))), value
+    value = rf"{link} ?[<>]?(\d+)[\d.,]*+(?! ?(?:{other}))"
+    return {
+        word: re.compile(rf"(?<![\w-])(?:{'|'.join(sorted(spelled, key=len, reverse=True))}){value}")
+        for word, spelled in names.items()
+    }
