@@ -70,7 +70,8 @@ def lowers(before: Assessment, after: Assessment) -> bool:
 
 
 class Graded(Record):
-    """One answer with its scores before (`raw`) and after (`safety`) the floors, and what the floors raised."""
+    """One answer with its scores before (`raw`) and after (`safety`) the floors, what the floors raised, and whether
+    the rules understood the note (`assessed`)."""
 
     id: str
     raw: Score
@@ -78,6 +79,7 @@ class Graded(Record):
     answer: Answer
     final: Assessment
     raised: tuple[str, ...] = ()
+    assessed: bool = True
 
 
 def grade_answers(cases: Sequence[LabelledCase], answers: Sequence[Answer]) -> list[Graded]:
@@ -98,6 +100,7 @@ def grade_answers(cases: Sequence[LabelledCase], answers: Sequence[Answer]) -> l
                 answer=answer,
                 final=result.final,
                 raised=tuple(f"{c.field}: {c.before} -> {c.after} ({c.rule})" for c in result.corrections),
+                assessed=result.assessed,
             )
         )
     return graded
@@ -129,7 +132,8 @@ class Triage(Record):
 
 
 class Summary(Record):
-    """Rates over `n` cases. `passed` counts cases with 4 or 5 fields right; unscored answers count as wrong."""
+    """Rates over `n` cases. `passed` counts cases with 4 or 5 fields right; unscored answers count as wrong. After the
+    rules, `not_assessed` counts the notes that these did not understand; they are scored like the others."""
 
     n: int
     unscored: int
@@ -139,6 +143,7 @@ class Summary(Record):
     field_accuracy_interval: Interval | None
     fields: dict[str, float]
     triage: Triage
+    not_assessed: int = 0
 
 
 def summarize(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage: str) -> Summary:
@@ -156,6 +161,7 @@ def summarize(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage:
         field_accuracy_interval=mean_interval([one.total / 5 for one in scores]),
         fields={name: rounded(sum(getattr(one, name) for one in scores) / n) for name in FIELDS} if n else {},
         triage=triage_of(cases, [said_at(one, stage) for one in graded]),
+        not_assessed=sum(not one.assessed for one in graded) if stage == "safety" else 0,
     )
 
 

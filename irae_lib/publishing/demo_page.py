@@ -14,17 +14,19 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from .. import Case, review
+from .. import Case, read, review
 from ..evaluation.calibration import judged
 from ..evaluation.report import read_calibration
 from ..files import DATA
 from ..reporting.note_html import case_html
+from ..safety.exposure import assumed
 
 LONGEST = 12_000  # characters; a discharge letter is about 4,000
 NOT_AGREED = "Tick the box first: synthetic or de-identified text only, and no decision about a patient."
 EMPTY = "The note is empty. Paste a note, or choose an example."
 TOO_LONG = f"The note is longer than {LONGEST:,} characters. Shorten it to the part you want read."
 UNSURE = "**The model is not sure of this answer. A person should read the note**; the rules have read it as well."
+NOT_READ = "**Not assessed: the rules did not understand this note. A person must read it.**"
 BROKEN = "The note could not be assessed. Nothing was stored. Try again, or try a shorter note."
 BANNER = (
     "# irAE triage: research demonstration\n"
@@ -74,10 +76,11 @@ class Engine:
         return self.loaded.answer([case], "full")[0]
 
 
-def assess(engine, note: str, agreed: bool) -> tuple[str, str, str]:
+def assess(engine, note: str, agreed: bool, exposed: bool = True) -> tuple[str, str, str]:
     """(message, view, audit): a refusal and nothing else, or the view of the case and its trail without note text.
 
-    The message of an assessed case is empty, or says that the answer is below the threshold of the calibration.
+    `exposed` is the box "on or after a checkpoint inhibitor". The message is empty, or says that the note was not
+    assessed, or that the answer is below the threshold of the calibration.
     """
     if not agreed:
         return NOT_AGREED, "", ""
@@ -88,7 +91,7 @@ def assess(engine, note: str, agreed: bool) -> tuple[str, str, str]:
     try:
         case = Case(text=note)
         answer = engine.answer(case)
-        result = review(case, answer.assessment)
+        result = review(case, answer.assessment, assumed(read(case), case.text, exposed))
         sure, unsure = judged(engine.calibration, answer)
         heading = "sure, calibrated" if engine.calibration else "sure, not calibrated"
         view = case_html(case.text, result, answer, confidence=sure, sure=heading)
@@ -99,11 +102,13 @@ def assess(engine, note: str, agreed: bool) -> tuple[str, str, str]:
         "note_sha256": hashlib.sha256(note.encode()).hexdigest(),
         **engine.versions,
         "certainty": answer.certainty,
+        "assessed": result.assessed,
         "corrections": [
             {"rule": c.rule, "field": c.field, "from": c.before, "to": c.after} for c in result.corrections
         ],
     }
-    return UNSURE if unsure else "", view, json.dumps(trail, indent=1)
+    message = NOT_READ if not result.assessed else UNSURE if unsure else ""
+    return message, view, json.dumps(trail, indent=1)
 
 
 def build(engine):
@@ -116,6 +121,7 @@ def build(engine):
             with gr.Column(scale=2):
                 note = gr.Textbox(label="Note", lines=9, max_lines=16, max_length=LONGEST + 1)
                 agreed = gr.Checkbox(label="Synthetic or de-identified text; no decision about a patient", value=False)
+                exposed = gr.Checkbox(label="On or after a checkpoint inhibitor", value=True)
                 button = gr.Button("Assess", variant="primary")
                 gr.Examples([[text] for text in EXAMPLES], [note], cache_examples=False)
             with gr.Column(scale=3):
@@ -125,8 +131,8 @@ def build(engine):
                     audit = gr.Code(language="json")
         gr.Markdown(" · ".join(f"{key} `{value}`" for key, value in engine.versions.items()))
         button.click(
-            lambda text, tick: assess(engine, text or "", bool(tick)),
-            [note, agreed],
+            lambda text, tick, known=True: assess(engine, text or "", bool(tick), bool(known)),
+            [note, agreed, exposed],
             [message, view, audit],
             concurrency_limit=1,
             api_name="assess",

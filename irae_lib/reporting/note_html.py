@@ -11,7 +11,7 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..model.answers import Answer
-from ..schemas import FIELD_NAMES, FIELDS, Assessment, Evidence, Finding, Review
+from ..schemas import FIELD_NAMES, FIELDS, NOT_ASSESSED, Assessment, Evidence, Finding, Review
 
 STYLE = """<style>
 .irae{color:#1a1a1a;background:#fff;font:15px/1.5 system-ui,sans-serif}
@@ -31,6 +31,9 @@ LEGEND = (
     '<p><span class="current">current</span> · <span class="negated">negated</span> · '
     '<span class="other">past, family, planned or possible</span> · <span class="quote">quoted by the model</span></p>'
 )
+
+
+_PLACEHOLDERS = ("no", "none", "Unknown", "routine")  # fields in which nothing was called
 
 
 def wrapped(*parts: str) -> str:
@@ -68,16 +71,28 @@ def _look(status: str) -> str:
 
 
 def fields_html(
-    proposed: Assessment | None, final: Assessment, confidence: Mapping[str, float] | None = None, sure: str = "sure"
+    proposed: Assessment | None,
+    final: Assessment,
+    confidence: Mapping[str, float] | None = None,
+    sure: str = "sure",
+    assessed: bool = True,
 ) -> str:
     """The five fields: what the model said, how sure it was (`sure` heads that column), the final answer."""
     rows = []
     for name in FIELDS:
-        said, now = _shown(proposed, name), _shown(final, name)
+        said, now = _shown(proposed, name), _final(final, name, assessed)
         chance = f"{confidence[name]:.0%}" if confidence and name in confidence else "-"
-        mark = ' class="raised"' if proposed is not None and said != now else ""
+        mark = ' class="raised"' if proposed is not None and now not in (said, NOT_ASSESSED) else ""
         rows.append(f"<tr><td>{FIELD_NAMES[name]}<td>{said}<td>{chance}<td{mark}>{now}</tr>")
     return f"<table><tr><th>field<th>model<th>{html.escape(sure)}<th>final</tr>{''.join(rows)}</table>"
+
+
+def _final(final: Assessment, field: str, assessed: bool) -> str:
+    """A field of the final answer; of a note not assessed, "not assessed" and what was called all the same."""
+    shown = _shown(final, field)
+    if assessed:
+        return shown
+    return NOT_ASSESSED if field == "likelihood" or shown in _PLACEHOLDERS else f"{shown} ({NOT_ASSESSED} further)"
 
 
 def _shown(one: Assessment | None, field: str) -> str:
@@ -107,6 +122,14 @@ def corrections_html(result: Review) -> str:
     return table + (f"<ul>{advice}</ul>" if advice else "")
 
 
+def not_assessed_html(result: Review) -> str:
+    """That the note was not assessed, with the reasons; empty where it was."""
+    if result.assessed:
+        return ""
+    why = html.escape(result.coverage.reasons)
+    return f"<p class=missing><b>Not assessed. A person must read this note</b>: {why}.</p>"
+
+
 def evidence_html(result: Review) -> str:
     """The model's quotes, and whether they stand in the note."""
     lines = [
@@ -133,12 +156,14 @@ def case_html(
     note = LEGEND + note_html(text, result.findings, result.evidence)
     above, below = (note, "") if note_first else ("", note)
     if answer is None:
-        return wrapped(above, fields_html(result.proposed, result.final), corrections_html(result), below)
+        fields = fields_html(result.proposed, result.final, assessed=result.assessed)
+        return wrapped(above, not_assessed_html(result), fields, corrections_html(result), below)
     unread = f"<p class=missing>The model's answer cannot be read: {html.escape(answer.unscored)}</p>"
     return wrapped(
         above,
         unread if answer.assessment is None else "",
-        fields_html(result.proposed, result.final, confidence or answer.confidence, sure),
+        not_assessed_html(result),
+        fields_html(result.proposed, result.final, confidence or answer.confidence, sure, result.assessed),
         corrections_html(result),
         below,
         evidence_html(result),

@@ -19,8 +19,10 @@ from ..errors import SchemaError
 from ..evaluation.calibration import Calibration, judged
 from ..model.answers import Answer
 from ..reporting.note_html import case_html
+from ..safety.exposure import assumed
 from ..safety.floors import NOTHING, review
-from ..schemas import Assessment, Case, Likelihood, Severity, System, Urgency
+from ..safety.reader import read
+from ..schemas import Assessment, Case, Likelihood, Review, Severity, System, Urgency
 from . import verdicts
 
 HELP = (
@@ -87,7 +89,7 @@ class ReviewPanel:
 
     def accept(self) -> bool:
         """Save the five fields as they are; False, with the reason in view, where they contradict each other."""
-        basis = self._final()
+        basis = self._review().final
         assessment = basis.model_copy(
             update={
                 "irae_detected": self.irae.value == "yes",
@@ -148,6 +150,9 @@ class ReviewPanel:
 
         self.picker = choice(w.Dropdown, self.cases, "case")
         self.arm = choice(w.ToggleButtons, self.arms, "answer of", button_width="auto")
+        self.exposed = w.Checkbox(
+            value=True, indent=False, layout=fixed, description="on or after a checkpoint inhibitor"
+        )
         self.bar = w.IntProgress(min=0, max=len(self.cases), description="reviewed", style=label)
         self.count, self.view, self.message = w.HTML(), w.HTML(), w.HTML()
         self.paste = w.Textarea(
@@ -169,7 +174,8 @@ class ReviewPanel:
         fields = (self.grade, self.urgency, self.likelihood, self.comment)
         rows = [
             w.HBox([self.picker, self.bar, self.count], layout=wrapped),
-            *(self.arm, self.view, self.irae, w.HBox(list(self.organs.values()), layout=wrapped), *fields),
+            *(self.arm, self.exposed, self.view),
+            *(self.irae, w.HBox(list(self.organs.values()), layout=wrapped), *fields),
             w.HBox([self.back, self.accepts, self.ahead, self.message]),
             w.HBox([self.keys, w.HTML(f'<div style="font-size:12px;line-height:1.4">{HELP}</div>')]),
             w.HBox([self.paste, self.read]),
@@ -179,6 +185,7 @@ class ReviewPanel:
     def _wire(self) -> None:
         self.picker.observe(self._picked, names="value")
         self.arm.observe(self._picked, names="value")
+        self.exposed.observe(self._picked, names="value")
         self.read.on_click(lambda _: self.read_note(self.paste.value))
         self.accepts.on_click(lambda _: self.accept())
         self.back.on_click(lambda _: self.step(-1))
@@ -209,9 +216,9 @@ class ReviewPanel:
             answer = self._answer(name)
         except Exception as error:  # its message may hold note text
             self.view.value = f"<p>{html.escape(name)} could not answer ({type(error).__name__}).</p>"
-            self._fill(self._final())
+            self._fill(self._review().final)
             return
-        result = review(self.case, answer and answer.assessment)
+        result = self._review()
         confidence, abstains = judged(self.fitted.get(name), answer) if answer else ({}, False)
         shown = {"sure": "sure, calibrated" if self.fitted.get(name) else "sure, not calibrated", "note_first": True}
         self.view.value = case_html(self.case.text, result, answer, confidence=confidence, **shown)
@@ -220,6 +227,8 @@ class ReviewPanel:
         self._progress()
         if verdict:
             self._say("your verdict from before is filled in")
+        elif not result.assessed:
+            self._say("not assessed: the fields below are placeholders, set each one before you accept", bad=True)
         elif abstains:
             self._say("the model is not sure of this answer", bad=True)
 
@@ -230,10 +239,11 @@ class ReviewPanel:
             self._answers[key] = arm(self.case) if arm else None
         return self._answers[key]
 
-    def _final(self) -> Assessment:
+    def _review(self) -> Review:
         """The start of the fields: the answer in view under the rules, or the rules alone."""
         answer = self._answers.get((self.case.id, self.arm.value))
-        return review(self.case, answer and answer.assessment).final
+        exposed = assumed(read(self.case), self.case.text, self.exposed.value)
+        return review(self.case, answer and answer.assessment, exposed)
 
     def _fill(self, assessment: Assessment) -> None:
         self.irae.value = "yes" if assessment.irae_detected else "no"

@@ -1,4 +1,4 @@
-"""What a rule may ask of a note: current findings by name, the worst value of an analyte, the exposure.
+"""What a rule may ask of a note: current findings by name and the worst value of an analyte.
 
 A chart is built once per note and never changes. Only current findings of the patient are in reach; negated,
 historical, family, hypothetical and planned ones stay in the reader's list for people to see.
@@ -8,27 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
-from typing import NamedTuple
 
 from ..schemas import Finding
 from .lexicon import ANALYTES, CYTOTOXIC
-from .quantities import WORD_VALUE
 
 _ENDOGENOUS = frozenset(("hydrocortisone",))  # a replacement for missing cortisol, not the reason for a low one
-
-
-class Exposure(NamedTuple):
-    """Contact with checkpoint inhibitors: `kind` is exposed, planned, never, other (another cancer drug, no ICI
-    named) or undocumented; `finding` is the mention that decided; `late` says the last dose is over a year ago."""
-
-    kind: str
-    finding: Finding | None
-    late: bool = False
-
-    @property
-    def all_rules(self) -> bool:
-        """True where rules may raise grade and systems, not only urgency."""
-        return self.kind in ("exposed", "undocumented")
 
 
 def _key(f: Finding) -> tuple:
@@ -161,39 +145,3 @@ class Chart:
     def hypotensive(self) -> Finding | None:
         """A systolic pressure below 90 mmHg, or hypotension or shock said in words."""
         return self.below("bp", Decimal(90)) or self.any("hypotension", "shock")
-
-
-def exposure(findings: Sequence[Finding]) -> Exposure:
-    """How the patient met checkpoint inhibitors, from every mention of one."""
-    mentions = [f for f in findings if f.kind == "ici"]
-    specific = [f for f in mentions if f.name != "checkpoint inhibitor"]
-    given = [f for f in specific if f.status in ("current", "historical")]
-    decided = [f for f in mentions if f.status in ("planned", "negated")]
-    if not given and not decided:  # "immunotherapy" counts unless the note says it is planned or was never given
-        given = [f for f in mentions if f.status in ("current", "historical")]
-    if not given and decided and all(f.status == "negated" for f in decided):
-        given = []
-    if given:
-        ages = [_months(f.when) for f in given]
-        late = (
-            bool(ages)
-            and all(age is not None and age > 12 for age in ages)
-            and all(f.status == "historical" for f in given)
-        )
-        return Exposure("exposed", given[0], late)
-    if any(f.status == "planned" for f in decided):
-        return Exposure("planned", next(f for f in decided if f.status == "planned"))
-    if decided:
-        return Exposure("never", decided[0])
-    other = next(
-        (f for f in findings if f.kind == "drug" and f.flag == "other_anticancer" and f.status == "current"), None
-    )
-    return Exposure("other", other) if other is not None else Exposure("undocumented", None)
-
-
-def _months(interval: str) -> float | None:
-    if not interval:
-        return None
-    number, unit = interval.split()
-    count = float(WORD_VALUE.get(number, number))
-    return count * {"days": 1 / 30, "weeks": 12 / 52, "months": 1, "years": 12}[unit]

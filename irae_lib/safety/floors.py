@@ -8,11 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..schemas import Assessment, Case, Correction, Evidence, Likelihood, Review, Severity, System, Urgency
-from .chart import Chart, Exposure, exposure
+from ..schemas import (
+    NOT_ASSESSED,
+    Assessment,
+    Case,
+    Correction,
+    Evidence,
+    Likelihood,
+    Review,
+    Severity,
+    System,
+    Urgency,
+)
+from .chart import Chart
+from .coverage import coverage
+from .exposure import Exposure, exposure
 from .reader import read
 from .rules import fire
-from .rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS, Advice, Floor
+from .rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS, Floor
 
 # With nothing proposed and nothing found: no claim of an irAE, and no claim about its cause either.
 NOTHING = Assessment(
@@ -23,41 +36,52 @@ NOTHING = Assessment(
     causality={"likelihood": Likelihood.UNCERTAIN},
 )
 POLICY = "project policy: generic floors of the original safety layer"
-_EXPOSURE_ADVICE = {
-    "undocumented": "No checkpoint inhibitor is documented: ask for exposure, also past; floors assume one.",
-    "other": "Another cancer drug is named and no checkpoint inhibitor: if one was ever given, read this note again.",
-    "planned": "A checkpoint inhibitor is only planned: no irAE is graded, urgency follows the illness.",
-    "never": "No checkpoint inhibitor so far: no irAE is graded, urgency follows the illness.",
-}
-_LATE = "The last dose is more than 12 months ago: late irAEs occur, other causes are more likely."
+_EXPOSURE_OPEN = "exposure to a checkpoint inhibitor is not stated and no rule fired"
 
 
-def review(case: Case, proposed: Assessment | None = None) -> Review:
+def review(case: Case, proposed: Assessment | None = None, exposed: bool | None = None) -> Review:
     """What may be told to a clinician: the proposal, raised wherever a rule demands it.
 
     Args:
         case: the note the rules read.
         proposed: a model's assessment; None means the rules speak alone.
+        exposed: True or False where exposure to a checkpoint inhibitor is known from elsewhere; None reads it from
+            the note (see `exposure`).
     Returns:
         A `Review` whose `final` is never below `proposed`. Reviewing `final` again changes nothing. `evidence` says
-        where in the note each quote of the proposal stands, or that it was not found.
+        where in the note each quote of the proposal stands, or that it was not found. `assessed` is False where no
+        rule at urgent or above fired and the silence of the others means nothing; it does not depend on `proposed`.
     """
     findings = read(case)
-    contact = exposure(findings)
+    contact = exposure(findings, case.text, exposed)
     floors, advice = fire(Chart(findings))
     if not contact.all_rules:
-        # Never on an ICI: what is wrong may still be an emergency, but it is no irAE and has no irAE grade.
-        floors = [f._replace(grade=0, system=None) for f in floors if f.urgency >= Urgency.URGENT]
+        floors = [f._replace(grade=0, system=None) for f in floors if _dangerous(f)]
     corrections: list[Correction] = []
     final = _raise(proposed or NOTHING, floors, contact, corrections)
+    alone = final if proposed is None else _raise(NOTHING, floors, contact, [])
+    covered = coverage(case.text, findings)
+    if not floors and not contact.stated:
+        covered = covered.model_copy(update={"gaps": (*covered.gaps, _EXPOSURE_OPEN)})
+    assessed = not covered.gaps or alone.urgency >= Urgency.URGENT
+    lines = contact.advice(bool(floors), bool(advice)) + [f"{item.text} ({item.rule})" for item in advice]
+    if covered.gaps:
+        lines.insert(0, f"{'Not read in full' if assessed else NOT_ASSESSED.capitalize()}: {covered.reasons}.")
     return Review(
         proposed=proposed,
         final=final,
         corrections=tuple(corrections),
-        advisories=_advisories(contact, advice, floors),
+        advisories=tuple(dict.fromkeys(lines)),
         findings=findings,
         evidence=tuple(_locate(case.text, quote) for quote in (proposed.evidence if proposed else ())),
+        coverage=covered,
+        assessed=assessed,
     )
+
+
+def _dangerous(floor: Floor) -> bool:
+    """Is it urgent whatever the cause? A Grade 1 finding (numbness) is urgent only as a sign of an irAE."""
+    return floor.urgency >= Urgency.URGENT and floor.grade != 1
 
 
 def _raise(labels: Assessment, floors: list[Floor], contact: Exposure, corrections: list[Correction]) -> Assessment:
@@ -127,16 +151,6 @@ def _correction(field: str, before: str, after: str, floor: Floor) -> Correction
 
 def _names(systems: tuple[System, ...]) -> str:
     return ", ".join(system.value for system in systems) or "none"
-
-
-def _advisories(contact: Exposure, advice: list[Advice], floors: list[Floor]) -> tuple[str, ...]:
-    lines = []
-    if contact.kind in _EXPOSURE_ADVICE and (floors or advice):
-        lines.append(_EXPOSURE_ADVICE[contact.kind])
-    if contact.late and floors:
-        lines.append(_LATE)
-    lines += [f"{item.text} ({item.rule})" for item in advice]
-    return tuple(dict.fromkeys(lines))
 
 
 def _locate(text: str, quote: str) -> Evidence:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ..errors import IraeError, RunError
 from .adapter_check import check_adapter
-from .notes import count_rows
+from .notes import FROM_NOTE, count_rows
 from .screen import apply_rules, ask_model
 from .server import Server
 from .shards import ShardPart, Shards
@@ -42,7 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _screen(options: argparse.Namespace) -> int:
     part = ShardPart.read(options.part)
-    run = ScreeningRun(options.notes, options.out, options.shard, part, options.site, options.date)
+    columns = {name: getattr(options, name) for name in ("site", "date", "exposed")}
+    run = ScreeningRun(options.notes, options.out, options.shard, part, **columns)
     stages = [apply_rules(run, workers=options.workers)]
     print(stages[0].sentence, flush=True)
     if options.server:
@@ -110,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--part", default="", metavar="K/N", help="only this part of the shards, such as 3/8")
     add("--site", default="", help="column to count alerts by")
     add("--date", default="", help="column with a date, to count alerts by day")
+    exposed = "on or after a checkpoint inhibitor: yes (all), note (as each says; default), or a column of yes and no"
+    add("--exposed", default=FROM_NOTE, metavar="yes|note|COLUMN", help=exposed)
     return parser
 
 

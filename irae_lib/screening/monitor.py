@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,14 @@ from ..evaluation.statistics import Interval, Rate, rate, rounded
 from ..schemas import Record
 from .shards import Shards
 
+_OF_NOTES = ("alerts", "unanswered", "not_assessed", "worklist")
+
 
 class Group(Record):
     """Counts of one site, one day, or of all rows ("all").
 
-    `bad` rows are not notes. `alerts` and `unanswered` (the rules' verdict stands alone) are shares of the notes. Once
+    `bad` rows are not notes. `alerts` and `unanswered` (the rules' verdict stands alone) are shares of the notes,
+    as are `not_assessed` (the rules did not understand it) and `worklist` (an alert, or not assessed). Once
     a model was asked: `disagrees` are answers whose grade or urgency differs from that of the rules alone. Where its
     server sends probabilities: `abstains` are full answers below the threshold of the calibration, `legal_mass` is the
     mean over answers without a schema.
@@ -36,6 +39,25 @@ class Group(Record):
     disagrees: Rate | None
     abstains: Rate | None
     legal_mass: float | None
+    not_assessed: Rate
+    worklist: Rate
+
+
+class Task(Record):
+    """A note that a person must look at: an alert, or a note that was not assessed, with the reasons."""
+
+    place: int
+    id: str
+    alert: bool
+    not_assessed: tuple[str, ...] = ()
+
+
+def worklist(out: Path, stage: str) -> Iterator[Task]:
+    """Every note of a stage ("rules" or "model") that needs a person, in the order of the file."""
+    for row in Shards(Path(out) / stage).rows():
+        alert, why = bool(row.get("final", {}).get("alert")), tuple(row.get("not_assessed", ()))
+        if alert or why:
+            yield Task(place=row["place"], id=row["id"], alert=alert, not_assessed=why)
 
 
 def groups(out: Path, stage: str, by: str = "", calibration: Calibration | None = None) -> list[Group]:
@@ -53,7 +75,9 @@ def _measures(row: Mapping[str, Any], calibration: Calibration | None) -> dict[s
     """The values that one row adds to its group; none for what was not asked or not sent."""
     measures: dict[str, float] = {"bad": "final" not in row}
     if "final" in row:
-        measures |= {"alerts": row["final"]["alert"], "unanswered": "problem" in row}
+        alert, unread = row["final"]["alert"], "not_assessed" in row
+        measures |= {"alerts": alert, "unanswered": "problem" in row}
+        measures |= {"not_assessed": unread, "worklist": alert or unread}
     if "disagrees" in row:
         measures["disagrees"] = bool({"overall_severity", "urgency"} & set(row["disagrees"]))
     if calibration and calibration.threshold and row.get("asked") == "full" and "certainty" in row:
@@ -64,7 +88,7 @@ def _measures(row: Mapping[str, Any], calibration: Calibration | None) -> dict[s
 
 
 def _group(name: str, sums: Counter, counts: Counter) -> Group:
-    rates = {measure: rate(int(sums[measure]), counts[measure]) for measure in ("alerts", "unanswered")}
+    rates = {measure: rate(int(sums[measure]), counts[measure]) for measure in _OF_NOTES}
     for measure in ("disagrees", "abstains"):
         rates[measure] = rate(int(sums[measure]), counts[measure]) if counts[measure] else None
     n = counts["legal_mass"]

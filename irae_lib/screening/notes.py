@@ -20,11 +20,17 @@ from ..files import file_sha256
 from ..schemas import SECTIONS, Case
 
 LONGEST = 20_000  # characters; a long discharge letter has about 8,000
+FROM_NOTE = "note"  # of exposure: as the note says
+_CELLS = {True: "yes y true 1 1.0", False: "no n false 0 0.0", None: "unknown na n/a nan none"}
+_EXPOSED = {"": None} | {word: known for known, words in _CELLS.items() for word in words.split()}
 _EXPECTED = f"expected text, or {', '.join(SECTIONS)}"
 
 
 class Note(NamedTuple):
-    """One row: its place in the file (from 0), an id, and the case. Without a case, `problem` is the reason."""
+    """One row: its place in the file (from 0), an id, and the case. Without a case, `problem` is the reason.
+
+    `exposed` is what is known of a checkpoint inhibitor from elsewhere; None leaves it to the note.
+    """
 
     place: int
     id: str
@@ -32,16 +38,24 @@ class Note(NamedTuple):
     problem: str = ""
     site: str = ""
     date: str = ""
+    exposed: bool | None = None
 
 
 def read_notes(
-    path: Path, *, site: str = "", date: str = "", wanted: Callable[[int], bool] = lambda place: True
+    path: Path,
+    *,
+    site: str = "",
+    date: str = "",
+    exposed: str = FROM_NOTE,
+    wanted: Callable[[int], bool] = lambda place: True,
 ) -> Iterator[Note]:
     """Every row of a file, in order.
 
     Args:
         site, date: columns that `monitor` counts alerts by; stored with the row, never shown to a model. Of a date the
             day, its first ten characters.
+        exposed: whether the patients are on or after a checkpoint inhibitor: "yes" for all, "note" as each note says,
+            else the name of a column with yes, no or nothing.
         wanted: whether a place (from 0) is wanted; other rows are skipped.
 
     Raises:
@@ -50,8 +64,13 @@ def read_notes(
     """
     path = _checked(path)
     rows = _rows_of(path)
-    _check_columns(path, {"site": site, "date": date})
-    return (_note(place, row, path.stem, site, date) for place, row in enumerate(rows) if wanted(place))
+    column = "" if exposed in ("yes", FROM_NOTE) else exposed
+    _check_columns(path, {"site": site, "date": date, "exposed": column})
+    return (
+        _with_exposure(_note(place, row, path.stem, site, date), row, exposed)
+        for place, row in enumerate(rows)
+        if wanted(place)
+    )
 
 
 def hash_of(path: Path) -> str:
@@ -105,6 +124,19 @@ def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str
     if len(case.text) > LONGEST:
         return note._replace(problem=f"{len(case.text):,} characters, more than {LONGEST:,}; cut it in parts")
     return note._replace(case=case)
+
+
+def _with_exposure(note: Note, row: dict[str, Any] | str, exposed: str) -> Note:
+    """The note with what is known of a checkpoint inhibitor; a cell that says neither yes nor no is a bad row."""
+    if note.case is None or exposed == FROM_NOTE:
+        return note
+    if exposed == "yes":
+        return note._replace(exposed=True)
+    cell = _plain(row.get(exposed)).strip().lower()
+    if cell not in _EXPOSED:
+        problem = f"column {exposed!r} says neither yes nor no; expected yes, no or nothing"
+        return note._replace(case=None, problem=problem)
+    return note._replace(exposed=_EXPOSED[cell])
 
 
 def _plain(value: object) -> str:

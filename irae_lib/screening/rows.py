@@ -11,16 +11,16 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from .. import safety, schemas
+from .. import labels, safety, schemas
 from ..files import DATA, source_hash
 from ..model import answers
 from ..safety.floors import review
-from ..schemas import FIELDS, Assessment, differing
+from ..schemas import FIELDS, NOT_ASSESSED, Review, Urgency, differing
 from .notes import Note
 from .server import Reply
 
 # Everything that decides what a row says, apart from the clinical tables.
-RULES_CODE = (safety, schemas, answers, sys.modules[__name__])
+RULES_CODE = (safety, labels, schemas, answers, sys.modules[__name__])
 
 
 def rules_row(note: Note) -> dict[str, Any]:
@@ -28,28 +28,25 @@ def rules_row(note: Note) -> dict[str, Any]:
     row = _about(note)
     if note.case is None:
         return row | {"problem": note.problem}
-    result = review(note.case)
-    return row | {"final": _fields(result.final), "rules": sorted({c.rule for c in result.corrections})}
+    return row | _reviewed(review(note.case, exposed=note.exposed))
 
 
 def model_row(note: Note, reply: Reply, *, asked: str = "full") -> dict[str, Any]:
     """A note with a model's reply under the safety layer; without a reply the rules' verdict stands.
 
     A reply with a problem is a short answer whose note has no full one. `disagrees` names the fields in which the model
-    differs from the rules alone. `confidence`, `certainty` and `legal_mass` are there where the server sent
-    probabilities.
+    differs from the rules alone, where these assessed the note. `confidence`, `certainty` and `legal_mass` are there
+    where the server sent probabilities.
     """
     row = _about(note) | {"asked": asked, "seconds": round(reply.seconds, 3), "tries": reply.tries}
-    rules_alone = review(note.case).final
+    rules_alone = review(note.case, exposed=note.exposed)
     if reply.assessment is None:
-        return row | {"problem": reply.problem, "final": _fields(rules_alone)}
-    result = review(note.case, reply.assessment)
+        return row | {"problem": reply.problem} | _reviewed(rules_alone)
     return row | {
         **reply.confidence,
         "model": reply.assessment.model_dump(mode="json"),
-        "final": _fields(result.final),
-        "rules": sorted({c.rule for c in result.corrections}),
-        "disagrees": list(differing(rules_alone, reply.assessment)),
+        **_reviewed(review(note.case, reply.assessment, note.exposed)),
+        **({"disagrees": list(differing(rules_alone.final, reply.assessment))} if rules_alone.assessed else {}),
         **({"problem": reply.problem} if reply.problem else {}),
     }
 
@@ -76,8 +73,20 @@ def _about(note: Note) -> dict[str, Any]:
     return row | ({"note_sha256": sha256(note.case.text)} if note.case else {})
 
 
-def _fields(answer: Assessment) -> dict[str, Any]:
-    """The five fields as plain JSON, and whether it is an alert."""
-    plain = answer.model_dump(mode="json")
+def _reviewed(result: Review) -> dict[str, Any]:
+    """The five fields as plain JSON, whether it is an alert, and the rules.
+
+    Where the note was not assessed, each field says so; `not_assessed` gives the reasons, and `at_least` what was
+    called all the same.
+    """
+    final = result.final
+    plain = final.model_dump(mode="json")
     plain["likelihood"] = plain["causality"]["likelihood"]
-    return {name: plain[name] for name in FIELDS} | {"alert": answer.is_alert}
+    fields = {name: plain[name] for name in FIELDS}
+    row = {"final": fields | {"alert": final.is_alert}, "rules": sorted({c.rule for c in result.corrections})}
+    if not result.assessed:
+        row["final"] |= dict.fromkeys(FIELDS, NOT_ASSESSED)
+        row["not_assessed"] = list(result.coverage.gaps)
+        if final.irae_detected or final.urgency > Urgency.ROUTINE:
+            row["at_least"] = fields
+    return row

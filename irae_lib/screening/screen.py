@@ -105,7 +105,8 @@ async def _ask(note: Note, server: Server, two_passes: bool) -> dict[str, Any]:
     reply = await server.assess(note.case, short=two_passes)
     if not two_passes:
         return model_row(note, reply)
-    if not (reply.assessment and (reply.assessment.is_alert or review(note.case).final.is_alert)):
+    alone = review(note.case, exposed=note.exposed)
+    if not (reply.assessment and (reply.assessment.is_alert or alone.final.is_alert or not alone.assessed)):
         return model_row(note, reply, asked="short")
     full = await server.assess(note.case)
     seconds = reply.seconds + full.seconds

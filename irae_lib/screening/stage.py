@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from ..files import write_lines
 from ..schemas import Record
-from .notes import Note, hash_of, read_notes
+from .notes import FROM_NOTE, Note, hash_of, read_notes
 from .rows import rules_row, without_answer
 from .shards import WHOLE, ShardPart, Shards
 
@@ -26,7 +26,7 @@ class ScreeningRun(NamedTuple):
     """A file of notes and the folder `out` of their results, which all stages share.
 
     `shard` is the number of rows in a shard, of which a run takes one `part`. `site` and `date` name columns to count
-    alerts by.
+    alerts by; `exposed` says where exposure to a checkpoint inhibitor comes from (see `read_notes`).
     """
 
     notes: Path
@@ -35,10 +35,11 @@ class ScreeningRun(NamedTuple):
     part: ShardPart = WHOLE
     site: str = ""
     date: str = ""
+    exposed: str = FROM_NOTE
 
     def manifest(self) -> dict[str, Any]:
         """The input, and how it is cut into shards."""
-        settings = {"shard": self.shard, "site": self.site, "date": self.date}
+        settings = {name: getattr(self, name) for name in ("shard", "site", "date", "exposed")}
         return {"input": Path(self.notes).name, "sha256": hash_of(self.notes)} | settings
 
     def shards(self, stage: str) -> Shards:
@@ -49,7 +50,8 @@ class ScreeningRun(NamedTuple):
 class ScreeningSummary(Record):
     """Counts of a stage: `rows` of the input (or of one part of it), of which `skipped` were done before.
 
-    `bad` rows are not notes, `failed` notes have no model's answer, `alerts` call an irAE or ask for the same day.
+    `bad` rows are not notes, `failed` notes have no model's answer, `alerts` call an irAE or ask for the same day. The
+    rules did not understand `not_assessed` notes: these and the alerts need a person (`monitor.worklist`).
     `dead_letters` names the file with the bad and the failed.
     """
 
@@ -61,6 +63,7 @@ class ScreeningSummary(Record):
     alerts: int
     seconds: float
     dead_letters: str
+    not_assessed: int = 0
 
     @property
     def clean(self) -> bool:
@@ -76,21 +79,23 @@ class ScreeningSummary(Record):
     def sentence(self) -> str:
         """The summary in one line, for a terminal or a log."""
         lost = "" if self.clean else f", see {self.dead_letters}"
+        unread = f"; {self.not_assessed} not assessed: a person must read them" if self.not_assessed else ""
         pace = f"; {self.seconds:.0f} s, {self.notes_per_second:.1f} notes/s" if self.seconds else ""
         return (
             f"{self.stage}: {self.rows} rows, {self.skipped} done before, {self.alerts} alerts, {self.bad} bad rows, "
-            f"{self.failed} without an answer{lost}{pace}"
+            f"{self.failed} without an answer{lost}{unread}{pace}"
         )
 
 
 def summarize(shards: Shards, skipped: int, seconds: float = 0.0) -> ScreeningSummary:
     """Count the finished shards, and write the dead letters to one file next to the folder of the stage."""
-    counts = dict.fromkeys(("rows", "bad", "failed", "alerts"), 0)
+    counts = dict.fromkeys(("rows", "bad", "failed", "alerts", "not_assessed"), 0)
 
     def dead_letters() -> Iterator[dict[str, Any]]:
         for row in shards.rows():
             counts["rows"] += 1
             counts["alerts"] += bool(row.get("final", {}).get("alert"))
+            counts["not_assessed"] += "not_assessed" in row
             if "problem" in row:
                 counts["failed" if without_answer(row) else "bad"] += 1
                 yield {"place": row["place"], "id": row["id"], "reason": row["problem"]}
@@ -144,7 +149,7 @@ class Stage:
         def wanted(place: int) -> bool:
             return run.part.has(place // size) and not self.shards.done(place // size)
 
-        rows = read_notes(run.notes, site=run.site, date=run.date, wanted=wanted)
+        rows = read_notes(run.notes, site=run.site, date=run.date, exposed=run.exposed, wanted=wanted)
         for number, group in groupby(rows, key=lambda note: note.place // size):
             notes, before = list(group), self.shards.before(number)
             answered = {place: row for place, row in before.items() if not without_answer(row)}

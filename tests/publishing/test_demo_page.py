@@ -115,3 +115,12 @@ def test_the_page_is_built_and_asks_for_consent_on_the_server():
     (click,) = [fn for fn in page.fns.values() if fn.api_name == "assess"]
     assert click.fn(NOTE, None)[0] == demo_page.NOT_AGREED and click.fn(None, True)[0] == demo_page.EMPTY
     assert click.concurrency_limit == 1
+
+
+def test_a_note_not_assessed_says_so_and_the_box_on_exposure_counts():
+    german = "Patient unter Nivolumab, seit gestern wässriger Durchfall, achtmal täglich, kein Blut im Stuhl."
+    message, view, trail = demo_page.assess(Fake(), german, True)
+    assert message == demo_page.NOT_READ and view.count("<td>not assessed") == 5
+    assert json.loads(trail)["assessed"] is False and "Durchfall" not in trail
+    assert "Grade 4" in demo_page.assess(Fake(), "ALT 980 U/L.", True, True)[1]
+    assert "Grade 4 - Life" not in demo_page.assess(Fake(), "ALT 980 U/L.", True, False)[1]

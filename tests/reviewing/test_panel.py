@@ -153,3 +153,23 @@ def test_a_damaged_file_of_verdicts_is_named_with_its_line(tmp_path):
     (tmp_path / "anna.jsonl").write_text('{"id": "a"}\n')
     with pytest.raises(SchemaError, match="anna.jsonl line 1"):
         make(tmp_path)
+
+
+GERMAN = "Patient unter Nivolumab, seit gestern wässriger Durchfall, achtmal täglich, kein Blut im Stuhl."
+
+
+def test_a_note_not_assessed_is_shown_as_such(panel):
+    panel.read_note(GERMAN)
+    assert "Not assessed. A person must read this note" in panel.view.value and "not English" in panel.view.value
+    assert panel.view.value.count("<td>not assessed") == 5 and "placeholders" in panel.message.value
+
+
+def test_the_box_on_exposure_is_ticked_and_a_note_that_denies_it_is_believed(panel):
+    assert panel.exposed.value and panel.exposed.description == "on or after a checkpoint inhibitor"
+    panel.read_note("ALT 980 U/L.")
+    assert panel.irae.value == "yes" and panel.grade.value.startswith("Grade 4")
+    panel.exposed.value = False
+    assert panel.irae.value == "no" and panel.urgency.value == "emergency"
+    panel.exposed.value = True
+    panel.read_note("Never had immunotherapy. ALT 980 U/L.")
+    assert panel.irae.value == "no" and panel.urgency.value == "emergency"

@@ -121,14 +121,9 @@ def test_an_asymptomatic_value_is_the_one_grade_3_that_is_only_soon():
 
 
 @pytest.mark.parametrize(
-    "exposure, kind",
-    [
-        ("Never had immunotherapy.", "never"),
-        ("Plan: start nivolumab next week.", "planned"),
-        ("Carboplatin cycle 2.", "other"),
-    ],
+    "exposure", ["Never had immunotherapy.", "Plan: start nivolumab next week.", "Seen in clinic."]
 )
-def test_without_an_ici_only_urgent_floors_on_urgency_remain(exposure, kind):
+def test_without_an_ici_only_urgent_floors_on_urgency_remain(exposure):
     sick = review(Case(text=f"{exposure} ALT 640 U/L, bilirubin 5 mg/dL."))
     assert (
         not sick.final.irae_detected
@@ -141,12 +136,11 @@ def test_without_an_ici_only_urgent_floors_on_urgency_remain(exposure, kind):
     )
 
 
-def test_undocumented_exposure_keeps_all_rules_and_says_so():
-    result = review(Case(text="Platelets 20 x10^9/L."))
-    assert (
-        result.final.overall_severity == Severity.GRADE_4
-        and "No checkpoint inhibitor is documented" in result.advisories[0]
-    )
+@pytest.mark.parametrize("care", ["Breast cancer.", "Oncology clinic.", "Carboplatin cycle 2.", "On immunotherapy."])
+def test_undocumented_exposure_in_cancer_care_keeps_all_rules_and_says_so(care):
+    result = review(Case(text=f"{care} Platelets 20 x10^9/L."))
+    assert result.final.overall_severity == Severity.GRADE_4
+    assert "No checkpoint inhibitor is documented" in result.advisories[0]
 
 
 def test_nothing_proposed_and_nothing_found_claims_nothing():

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from irae_lib import Case, read
-from irae_lib.safety.chart import exposure
+from irae_lib.safety.exposure import exposure
 from irae_lib.safety.lexicon import ANALYTES, DRUGS, meanings
 
 
@@ -169,10 +169,10 @@ EXPOSURES = [
     ("She has not had immunotherapy.", "never"),
     ("Trastuzumab cycle 8, no immunotherapy so far.", "never"),
     ("ICI-naive patient.", "never"),
-    ("Trastuzumab cycle 8.", "other"),
+    ("Trastuzumab cycle 8.", "cancer care"),
     ("On adalimumab and vedolizumab.", "undocumented"),
     ("PD-L1 positive tumour, on observation.", "undocumented"),
-    ("Opsumit and Imbruvica.", "other"),
+    ("Opsumit and Imbruvica.", "cancer care"),
 ]
 
 

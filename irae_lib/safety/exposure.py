@@ -1,0 +1,204 @@
+"""Exposure to checkpoint inhibitors: what the note says, what is known from elsewhere, and which rules apply.
+
+Every mention of an inhibitor counts with its status. Where there is none, the note may still show cancer care (a
+cancer, an oncology clinic, chemotherapy, "immunotherapy"): then all rules apply, with an advisory. In any other
+note a laboratory value or a symptom is no irAE, and only the urgency of a dangerous illness remains.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..files import DATA
+from ..schemas import Finding
+from .quantities import WORD_VALUE
+from .tokens import normalise
+
+_ADVICE = {
+    "cancer care": "No checkpoint inhibitor is documented: ask for exposure, also past; floors assume one.",
+    "undocumented": "No checkpoint inhibitor and no cancer care is documented: no irAE is graded, urgency follows the "
+    "illness. If one was ever given, review this note with exposed=True.",
+    "planned": "A checkpoint inhibitor is only planned: no irAE is graded, urgency follows the illness.",
+    "never": "No checkpoint inhibitor so far: no irAE is graded, urgency follows the illness.",
+}
+_LATE = "The last dose is more than 12 months ago: late irAEs occur, other causes are more likely."
+_CONFLICT = "The note and the exposure given with it disagree: clarify; floors assume a checkpoint inhibitor."
+
+
+_CLASS = "checkpoint inhibitor"  # the name of a mention that says no drug
+_GIVEN = ("current", "historical")
+_LISTED = re.compile(r"[\s+/,&-]*(?:and|plus|with)?\s*")
+
+
+class Exposure(NamedTuple):
+    """Contact with checkpoint inhibitors.
+
+    `kind` is exposed, planned, never, cancer care (no inhibitor named, but a cancer is treated) or undocumented;
+    `finding` is the mention that decided; `late` says the last dose is over a year ago; `conflict` says that the note
+    and what is known from elsewhere contradict each other.
+    """
+
+    kind: str
+    finding: Finding | None = None
+    late: bool = False
+    conflict: bool = False
+
+    @property
+    def all_rules(self) -> bool:
+        """True where rules may raise grade and organ systems, not only urgency."""
+        return self.kind in ("exposed", "cancer care")
+
+    @property
+    def stated(self) -> bool:
+        """True where the note, or who gave it, says whether there was a checkpoint inhibitor."""
+        return self.kind not in ("cancer care", "undocumented")
+
+    def advice(self, fired: bool, advised: bool) -> list[str]:
+        """The advisories on exposure for a note in which rules `fired` floors or only `advised`."""
+        lines = [_ADVICE[self.kind]] if self.kind in _ADVICE and (fired or advised) else []
+        lines += [_LATE] if self.late and fired else []
+        return lines + ([_CONFLICT] if self.conflict else [])
+
+
+def exposure(findings: Sequence[Finding], text: str = "", known: bool | None = None) -> Exposure:
+    """The exposure that decides which rules apply.
+
+    Args:
+        findings: what was read from the note.
+        text: the note, searched for cancer care where no inhibitor and no cancer drug is named.
+        known: True or False where exposure is known from elsewhere. True holds against a note that says never or
+            planned, and a note that documents an inhibitor holds against False: in a conflict all rules apply.
+    """
+    read = _stated(findings, normalise(text))
+    if known is None:
+        return read or _cancer_care(findings, text)
+    contradicts = read is not None and (read.kind == "exposed") != known
+    if known:
+        return read if read and read.kind == "exposed" else Exposure("exposed", conflict=contradicts)
+    return read._replace(conflict=True) if contradicts else read or Exposure("never")
+
+
+def assumed(findings: Sequence[Finding], text: str, ticked: bool) -> bool | None:
+    """What a box "on or after a checkpoint inhibitor", ticked unless a person clears it, says of a note.
+
+    True where it is ticked, except where the note itself says never or planned: a default is not knowledge.
+    """
+    read = _stated(findings, normalise(text))
+    return True if ticked and (read is None or read.kind == "exposed") else None
+
+
+def _stated(findings: Sequence[Finding], norm: str) -> Exposure | None:
+    """Exposure by the mentions of inhibitors; None where none decides."""
+    mentions = _mentions(findings, norm)
+    given = [f for f, status in mentions if status in _GIVEN and f.name != _CLASS]
+    decided = {status: f for f, status in reversed(mentions) if status in ("planned", "negated")}
+    if not given and not decided:
+        vague = _data()["class_words"]
+        given = [f for f, status in mentions if status in _GIVEN and f.quote.lower() not in vague]
+    if given:
+        ages = [_months(f.when) for f in given]
+        over = all(age is not None and age > 12 for age in ages)
+        return Exposure("exposed", given[0], over and all(f.status == "historical" for f in given))
+    for status, kind in (("planned", "planned"), ("negated", "never")):
+        if status in decided:
+            return Exposure(kind, decided[status])
+    if not mentions:
+        alone = _patterns().alone
+        return next((Exposure("never", f) for f in findings if _is_cancer_drug(f) and alone.match(norm, f.end)), None)
+    return None
+
+
+def _mentions(findings: Sequence[Finding], norm: str) -> list[tuple[Finding, str]]:
+    """Every mention of an inhibitor with its status; the words next to it may say that it was never or not yet given.
+
+    In "ipilimumab + nivolumab" what is said of the first holds for the second.
+    """
+    patterns, found = _patterns(), []
+    for f in findings:
+        if f.kind != "ici":
+            continue
+        status, clause = f.status, norm[max(0, f.start - 60) : f.start]
+        if status in _GIVEN and norm:
+            if found and _LISTED.fullmatch(norm, found[-1][0].end, f.start):
+                status = found[-1][1]
+            elif patterns.planned.search(clause):
+                status = "planned"
+            elif patterns.never_before.search(clause) or patterns.never_after.match(norm, f.end):
+                status = "negated"
+        found.append((f, status))
+    return found
+
+
+def _is_cancer_drug(f: Finding) -> bool:
+    return f.kind == "drug" and f.flag == "other_anticancer" and f.status in (*_GIVEN, "planned")
+
+
+def _cancer_care(findings: Sequence[Finding], text: str) -> Exposure:
+    """Whether a note without a named inhibitor shows that a cancer is treated."""
+    shared = _data()["not_only_cancer"]
+    for f in findings:
+        if f.kind == "ici" and f.status in _GIVEN or _is_cancer_drug(f) and f.name not in shared:
+            return Exposure("cancer care", f)
+    return Exposure("cancer care" if _names_cancer(text) else "undocumented")
+
+
+def _names_cancer(text: str) -> bool:
+    """Does the text name a cancer or its care, of the patient and not denied?"""
+    norm, patterns = normalise(text), _patterns()
+    for match in patterns.cancer.finditer(norm):
+        reach = max(0, match.start() - 60)
+        clause = max(reach, *(norm.rfind(mark, reach, match.start()) + 1 for mark in ".;\n"))
+        if not patterns.not_before.search(norm, clause, match.start()) and not patterns.not_after.match(
+            norm, match.end()
+        ):
+            return True
+    return False
+
+
+class _Patterns(NamedTuple):
+    """What `exposure.json` lists, compiled: a mention of cancer, and what around a mention changes its meaning."""
+
+    cancer: re.Pattern[str]
+    not_before: re.Pattern[str]
+    not_after: re.Pattern[str]
+    never_before: re.Pattern[str]
+    never_after: re.Pattern[str]
+    planned: re.Pattern[str]
+    alone: re.Pattern[str]
+
+
+@functools.cache
+def _patterns() -> _Patterns:
+    data = _data()
+    prefix = "".join(f"(?<!{re.escape(part)})" for part in data["not_prefix"])
+    stems, words = _any(data["cancer_stems"]), _any(data["cancer_words"])
+    return _Patterns(
+        cancer=re.compile(rf"{prefix}(?:{stems})[^\W\d_]*|\b(?:{words})\b"),
+        not_before=re.compile(rf"\b(?:{_any(data['not_before'])})\b"),
+        not_after=re.compile(rf"[\s,:-]*(?:{_any(data['not_after'])})\b"),
+        never_before=re.compile(rf"\b(?:{_any(data['never_before'])})\s+$"),
+        never_after=re.compile(rf"\s+(?:{_any(data['never_after'])})\b"),
+        planned=re.compile(rf"\b(?:{_any(data['planned_before'])})\s+$"),
+        alone=re.compile(rf"\s+(?:{_any(data['alone_after'])})\b"),
+    )
+
+
+def _any(phrases: Sequence[str]) -> str:
+    return "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
+
+
+@functools.cache
+def _data() -> dict[str, Any]:
+    return json.loads((DATA / "clinical" / "exposure.json").read_text(encoding="utf-8"))
+
+
+def _months(interval: str) -> float | None:
+    if not interval:
+        return None
+    number, unit = interval.split()
+    count = float(WORD_VALUE.get(number, number))
+    return count * {"days": 1 / 30, "weeks": 12 / 52, "months": 1, "years": 12}[unit]
