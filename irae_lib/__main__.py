@@ -12,7 +12,8 @@ from .errors import explain
 from .safety.exposure import assumed
 from .safety.floors import review
 from .safety.reader import read
-from .schemas import NOT_ASSESSED, Case, Review
+from .safety.reviews import NOT_ASSESSED, Review
+from .schemas import Case
 
 QUESTION = "Is the patient on or after a checkpoint inhibitor? [Y/n, or ? as the note says] "
 

@@ -1,4 +1,4 @@
-"""The nouns of the project: a case, an assessment of it, what the safety layer did to it, and how it scored.
+"""The nouns of the project: the labels, a case, an assessment of it, and a finding of the safety layer.
 
 Everything here is immutable. Field names of `Assessment` are those of the project this one continues; key
 order is part of the contract: evidence and reasoning come before the labels, so that a model that writes
@@ -9,34 +9,90 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .labels import Likelihood, OrderedLabel, Severity, System, Urgency
 
-__all__ = [  # the labels, too, are imported from here
-    "FIELDS",
-    "FIELD_NAMES",
-    "NOT_ASSESSED",
-    "SECTIONS",
-    "Assessment",
-    "Case",
-    "Causality",
-    "Correction",
-    "Coverage",
-    "Evidence",
-    "Finding",
-    "Likelihood",
-    "OrderedLabel",
-    "Record",
-    "Review",
-    "Score",
-    "Severity",
-    "System",
-    "Urgency",
-    "differing",
-]
+class OrderedLabel(StrEnum):
+    """A label whose order of definition is its clinical order, so that `max()` and `<` mean what they say."""
+
+    def __new__(cls, value: str):
+        label = str.__new__(cls, value)
+        label._value_ = value
+        label._level = len(cls.__members__)
+        return label
+
+    @property
+    def level(self) -> int:
+        """Position on the scale, 0 for the mildest."""
+        return self._level
+
+    def _same_scale(self, other: object) -> bool:
+        return isinstance(other, type(self))
+
+    # str would compare alphabetically ("emergency" < "routine"), which is exactly the wrong way round.
+    def __lt__(self, other):
+        return self.level < other.level if self._same_scale(other) else NotImplemented
+
+    def __le__(self, other):
+        return self.level <= other.level if self._same_scale(other) else NotImplemented
+
+    def __gt__(self, other):
+        return self.level > other.level if self._same_scale(other) else NotImplemented
+
+    def __ge__(self, other):
+        return self.level >= other.level if self._same_scale(other) else NotImplemented
+
+
+class Severity(OrderedLabel):
+    """CTCAE grade of the suspected irAE. `UNKNOWN` means no irAE grade and sorts below Grade 1."""
+
+    UNKNOWN = "Unknown"
+    GRADE_1 = "Grade 1 - Mild"
+    GRADE_2 = "Grade 2 - Moderate"
+    GRADE_3 = "Grade 3 - Severe"
+    GRADE_4 = "Grade 4 - Life-threatening"
+
+    @classmethod
+    def from_grade(cls, grade: int | None) -> Severity:
+        """The label of a CTCAE grade 1-4; None or 0 is `UNKNOWN`."""
+        return list(cls)[grade or 0]
+
+
+class Urgency(OrderedLabel):
+    """How soon a clinician must act: routine < soon (1-3 days) < urgent (same day) < emergency (now)."""
+
+    ROUTINE = "routine"
+    SOON = "soon"
+    URGENT = "urgent"
+    EMERGENCY = "emergency"
+
+
+class System(StrEnum):
+    """Organ system, in the order the design lists them."""
+
+    GASTROINTESTINAL = "Gastrointestinal"
+    HEPATIC = "Hepatic"
+    PULMONARY = "Pulmonary"
+    ENDOCRINE = "Endocrine"
+    DERMATOLOGIC = "Dermatologic"
+    NEUROLOGIC = "Neurologic"
+    CARDIAC = "Cardiac"
+    RENAL = "Renal"
+    HEMATOLOGIC = "Hematologic"
+    MUSCULOSKELETAL = "Musculoskeletal"
+    OCULAR = "Ocular"
+
+
+class Likelihood(StrEnum):
+    """How plausibly the checkpoint inhibitor is the cause (a mapping of WHO-UMC; not ordered)."""
+
+    HIGHLY_LIKELY = "Highly likely"
+    POSSIBLE = "Possible"
+    UNLIKELY = "Unlikely"
+    UNCERTAIN = "Uncertain"
 
 
 class Record(BaseModel):
@@ -176,84 +232,6 @@ class Finding(Record):
     quote: str
     start: int
     end: int
-
-
-class Correction(Record):
-    """One raise by the safety layer, complete enough for a clinician to check it in seconds.
-
-    `scale` is the scale the grade was taken from (CTCAE v5.0 unless the rule says otherwise).
-    """
-
-    rule: str
-    field: str
-    before: str
-    after: str
-    reason: str
-    source: str
-    scale: str = ""
-    quote: str = ""
-    start: int | None = None
-    end: int | None = None
-
-
-class Evidence(Record):
-    """A quote of a proposal and where it stands in the note; `found` is False where it does not."""
-
-    quote: str
-    found: bool
-    start: int | None = None
-    end: int | None = None
-
-
-class Coverage(Record):
-    """How much of a note the safety layer understood.
-
-    Attributes:
-        words: words of the note. `loaded`: clinically loaded ones, outside a shipped list of common English.
-        understood: loaded words that the reader knows. `share`: understood of loaded, 1 where there is none.
-        english: whether the text is English.
-        not_graded: quotes of tests that a rule grades and whose value has no readable unit or limit.
-        gaps: every reason why silence of the rules on this note means nothing; empty where the note was understood.
-    """
-
-    words: int = 0
-    loaded: int = 0
-    understood: int = 0
-    english: bool = True
-    not_graded: tuple[str, ...] = ()
-    gaps: tuple[str, ...] = ()
-
-    @property
-    def share(self) -> float:
-        """The share of the clinically loaded words that was understood."""
-        return self.understood / self.loaded if self.loaded else 1.0
-
-    @property
-    def reasons(self) -> str:
-        """The gaps in one line, with the quotes of what was not graded."""
-        quotes = f" ({'; '.join(self.not_graded)})" if self.not_graded else ""
-        return "; ".join(self.gaps) + quotes
-
-
-NOT_ASSESSED = "not assessed"  # what is shown, stored and counted in place of the labels of such a note
-
-
-class Review(Record):
-    """A proposal after the safety layer: `final` is never below `proposed` in any field it may raise.
-
-    `corrections` are the raises, `advisories` what the rules say without raising, `findings` what was read, and
-    `evidence` where the quotes of the proposal stand. `coverage` says how much of the note was understood. Where
-    `assessed` is False the labels of `final` are placeholders: a person must read the note.
-    """
-
-    proposed: Assessment | None
-    final: Assessment
-    corrections: tuple[Correction, ...] = ()
-    advisories: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    evidence: tuple[Evidence, ...] = ()
-    coverage: Coverage = Coverage()
-    assessed: bool = True
 
 
 FIELD_NAMES = {  # as tables, figures and pages show them

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from .. import labels, prompts, schemas
+from .. import prompts, schemas
 from ..files import file_sha256, source_hash
 from ..prompts import COMPACT, Prompt
 from ..schemas import Case
@@ -22,7 +22,7 @@ from .answers import Answer
 from .base import base_sha256, load_base, load_tokenizer
 
 # The modules that decide an answer; with them the wording of the prompts, the weights and the settings.
-ANSWERING = (adapter_code, answers, base, generate, grammar, labels, prefix, profiles, prompts, schemas)
+ANSWERING = (adapter_code, answers, base, generate, grammar, prefix, profiles, prompts, schemas)
 
 
 class LoadedModel:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..schemas import Review
+from ..safety.reviews import Review
 from .figures import BLUE
 from .note_html import marked
 

@@ -11,7 +11,8 @@ import html
 from collections.abc import Iterator, Mapping, Sequence
 
 from ..model.answers import Answer
-from ..schemas import FIELD_NAMES, FIELDS, NOT_ASSESSED, Assessment, Evidence, Finding, Review
+from ..safety.reviews import NOT_ASSESSED, Evidence, Review
+from ..schemas import FIELD_NAMES, FIELDS, Assessment, Finding
 
 STYLE = """<style>
 .irae{color:#1a1a1a;background:#fff;font:15px/1.5 system-ui,sans-serif}

@@ -22,7 +22,8 @@ from ..reporting.note_html import case_html
 from ..safety.exposure import assumed
 from ..safety.floors import NOTHING, review
 from ..safety.reader import read
-from ..schemas import Assessment, Case, Likelihood, Review, Severity, System, Urgency
+from ..safety.reviews import Review
+from ..schemas import Assessment, Case, Likelihood, Severity, System, Urgency
 from . import verdicts
 
 HELP = (

@@ -15,8 +15,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..files import DATA
-from ..schemas import Coverage, Finding
+from ..schemas import Finding
 from .lexicon import ANALYTES, VITALS, meanings
+from .reviews import Coverage
 from .rules.base import RULES
 from .tokens import normalise
 

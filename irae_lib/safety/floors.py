@@ -8,22 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..schemas import (
-    NOT_ASSESSED,
-    Assessment,
-    Case,
-    Correction,
-    Evidence,
-    Likelihood,
-    Review,
-    Severity,
-    System,
-    Urgency,
-)
+from ..schemas import Assessment, Case, Likelihood, Severity, System, Urgency
 from .chart import Chart
 from .coverage import coverage
 from .exposure import Exposure, exposure
 from .reader import read
+from .reviews import NOT_ASSESSED, Correction, Evidence, Review
 from .rules import fire
 from .rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS, Floor
 

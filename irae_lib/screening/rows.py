@@ -11,16 +11,17 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from .. import labels, safety, schemas
+from .. import safety, schemas
 from ..files import DATA, source_hash
 from ..model import answers
 from ..safety.floors import review
-from ..schemas import FIELDS, NOT_ASSESSED, Review, Urgency, differing
+from ..safety.reviews import NOT_ASSESSED, Review
+from ..schemas import FIELDS, Urgency, differing
 from .notes import Note
 from .server import Reply
 
 # Everything that decides what a row says, apart from the clinical tables.
-RULES_CODE = (safety, labels, schemas, answers, sys.modules[__name__])
+RULES_CODE = (safety, schemas, answers, sys.modules[__name__])
 
 
 def rules_row(note: Note) -> dict[str, Any]:

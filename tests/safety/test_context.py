@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from irae_lib import Case, read, review
-from irae_lib.safety.chart import exposure
 from irae_lib.safety.context import assign
 from irae_lib.safety.cues import RULES, cue_phrases
+from irae_lib.safety.exposure import exposure
 from irae_lib.safety.lexicon import expand
 from irae_lib.safety.tokens import scan
 

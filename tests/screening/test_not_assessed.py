@@ -6,7 +6,8 @@ import pytest
 
 from irae_lib import Assessment, Case
 from irae_lib.errors import RunError, SchemaError
-from irae_lib.schemas import FIELDS, NOT_ASSESSED, Urgency
+from irae_lib.safety.reviews import NOT_ASSESSED
+from irae_lib.schemas import FIELDS, Urgency
 from irae_lib.screening.__main__ import main
 from irae_lib.screening.monitor import groups, worklist
 from irae_lib.screening.notes import Note, read_notes

@@ -1,0 +1,82 @@
+"""What the safety layer returns: a review with its raises, the evidence checked, and the coverage of the note."""
+
+from __future__ import annotations
+
+from ..schemas import Assessment, Finding, Record
+
+NOT_ASSESSED = "not assessed"  # what is shown, stored and counted in place of the labels of such a note
+
+
+class Correction(Record):
+    """One raise by the safety layer, complete enough for a clinician to check it in seconds.
+
+    `scale` is the scale the grade was taken from (CTCAE v5.0 unless the rule says otherwise).
+    """
+
+    rule: str
+    field: str
+    before: str
+    after: str
+    reason: str
+    source: str
+    scale: str = ""
+    quote: str = ""
+    start: int | None = None
+    end: int | None = None
+
+
+class Evidence(Record):
+    """A quote of a proposal and where it stands in the note; `found` is False where it does not."""
+
+    quote: str
+    found: bool
+    start: int | None = None
+    end: int | None = None
+
+
+class Coverage(Record):
+    """How much of a note the safety layer understood.
+
+    Attributes:
+        words: words of the note. `loaded`: clinically loaded ones, outside a shipped list of common English.
+        understood: loaded words that the reader knows. `share`: understood of loaded, 1 where there is none.
+        english: whether the text is English.
+        not_graded: quotes of tests that a rule grades and whose value has no readable unit or limit.
+        gaps: every reason why silence of the rules on this note means nothing; empty where the note was understood.
+    """
+
+    words: int = 0
+    loaded: int = 0
+    understood: int = 0
+    english: bool = True
+    not_graded: tuple[str, ...] = ()
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """The share of the clinically loaded words that was understood."""
+        return self.understood / self.loaded if self.loaded else 1.0
+
+    @property
+    def reasons(self) -> str:
+        """The gaps in one line, with the quotes of what was not graded."""
+        quotes = f" ({'; '.join(self.not_graded)})" if self.not_graded else ""
+        return "; ".join(self.gaps) + quotes
+
+
+class Review(Record):
+    """A proposal after the safety layer: `final` is never below `proposed` in any field it may raise.
+
+    `corrections` are the raises, `advisories` what the rules say without raising, `findings` what was read, and
+    `evidence` where the quotes of the proposal stand. `coverage` says how much of the note was understood. Where
+    `assessed` is False the labels of `final` are placeholders: a person must read the note.
+    """
+
+    proposed: Assessment | None
+    final: Assessment
+    corrections: tuple[Correction, ...] = ()
+    advisories: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    coverage: Coverage = Coverage()
+    assessed: bool = True
