@@ -13,15 +13,7 @@ from ..errors import AdapterError
 from ..evaluation.report import Report
 from ..evaluation.robustness import INJECTION, INVARIANCE
 from ..files import render
-from ..reporting.tables import (
-    LEFT_OUT,
-    behaviour_table,
-    counted,
-    improvements_table,
-    markdown,
-    results_table,
-    triage_table,
-)
+from ..reporting import tables
 from ..workspace.address import repository
 
 TERMS = "https://developers.google.com/health-ai-developer-foundations/terms"
@@ -39,7 +31,6 @@ def model_card(record: Mapping[str, Any], report: Report, repo_id: str) -> str:
     from jinja2 import UndefinedError
 
     title = f"{repo_id.split('/')[-1]}{' (rehearsal)' if report.rehearsal else ''}"
-    tuned = report.results["test"]["full"]
     try:
         text = render(
             "model_card.md",
@@ -48,36 +39,16 @@ def model_card(record: Mapping[str, Any], report: Report, repo_id: str) -> str:
             title=title,
             repo_id=repo_id,
             front_matter=_front_matter(record, report, title),
-            auto_class=record.get("auto_class", "AutoModelForImageTextToText"),
-            pinned=f', revision="{record["base_revision"]}"' if record["base_revision"] else "",
             repository=repository(),
             terms=TERMS,
             notice=NOTICE.strip(),
-            tuned=tuned,
-            raw=tuned.raw.triage,
-            final=tuned.safety.triage,
-            changed=report.behaviour.get("full"),
             injection=INJECTION,
             invariance=INVARIANCE,
-            counted=counted,
-            **_tables(report),
+            tables=tables,
         )
     except UndefinedError as error:
         raise AdapterError(f"the card cannot be written: {error.message}; run 02_fine_tune and 03_validate") from None
     return str(ModelCard(text))
-
-
-def _tables(report: Report) -> dict[str, str]:
-    validated = report.results["validated"]
-    only_left_out = results_table(report, "validated", without=set(validated) - {LEFT_OUT})
-    return {
-        "validated": markdown(results_table(report, "validated", without=(LEFT_OUT,))),
-        "left_out": markdown(only_left_out) if LEFT_OUT in validated else "",
-        "test": markdown(results_table(report, "test")),
-        "triage": markdown(triage_table(report, "test")),
-        "improvements": markdown(improvements_table(report, "test")),
-        "behaviour": markdown(behaviour_table(report)),
-    }
 
 
 def _front_matter(record: Mapping[str, Any], report: Report, title: str) -> str:
