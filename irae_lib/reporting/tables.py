@@ -15,7 +15,7 @@ import pandas as pd
 from ..cases import LabelledCase
 from ..evaluation.calibration import CalibrationReport
 from ..evaluation.release_gate import GateLine
-from ..evaluation.report import STAGES, Report
+from ..evaluation.report import Report
 from ..evaluation.robustness import INJECTION, KINDS
 from ..evaluation.scoring import Graded
 from ..evaluation.statistics import Interval, Rate
@@ -64,11 +64,8 @@ def markdown(frame: pd.DataFrame) -> str:
 
 def folded(text: str, width: int = 100) -> str:
     """Text with long lines folded at words, for a notebook's page: a page itself would cut words in two."""
-    lines = (
-        textwrap.fill(line, width, subsequent_indent="    ", break_on_hyphens=False, replace_whitespace=False)
-        for line in text.split("\n")
-    )
-    return "\n".join(lines)
+    fold = textwrap.TextWrapper(width, subsequent_indent="    ", break_on_hyphens=False, replace_whitespace=False).fill
+    return "\n".join(map(fold, text.split("\n")))
 
 
 @contextlib.contextmanager
@@ -91,7 +88,7 @@ def label_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
     rows = []
     for urgency in Urgency:
         counts = Counter(case.expected.overall_severity.value for case in cases if case.expected.urgency == urgency)
-        rows.append([urgency.value, *(counts[grade] for grade in grades), sum(counts.values())])
+        rows.append([urgency.value, *(counts[grade] for grade in grades), counts.total()])
     return table(rows, ["urgency", *(grade.split(" - ")[0] for grade in grades), "all"])
 
 
@@ -128,22 +125,21 @@ def case_grid(graded: Sequence[Graded], stage: str) -> pd.DataFrame:
 
 def results_table(report: Report, split: str, without: Collection[str] = ()) -> pd.DataFrame:
     """One split of the report: every arm before and after the safety layer, each rate with its n."""
-    rows = []
-    for arm, stages in report.results[split].items():
-        for stage in STAGES if arm not in without else ():
-            rates = getattr(stages, stage)
-            rows.append(
-                [
-                    system_name(arm, stage),
-                    f"{rates.field_accuracy:.3f}",
-                    spread(rates.field_accuracy_interval, ".2f"),
-                    f"{rates.passed}/{rates.n}",
-                    rates.unscored,
-                    *(f"{rates.fields[field]:.2f}" for field in FIELDS),
-                    rates.triage.under.hits,
-                    rates.triage.over.hits,
-                ]
-            )
+    rows = [
+        [
+            system_name(arm, stage),
+            f"{rates.field_accuracy:.3f}",
+            spread(rates.field_accuracy_interval, ".2f"),
+            f"{rates.passed}/{rates.n}",
+            rates.unscored,
+            *(f"{rates.fields[field]:.2f}" for field in FIELDS),
+            rates.triage.under.hits,
+            rates.triage.over.hits,
+        ]
+        for arm, stages in report.results[split].items()
+        if arm not in without
+        for stage, rates in stages
+    ]
     return table(rows, ["arm", "fields", "95 % CI", "passed", "unscored", *FIELD_NAMES.values(), "under", "over"])
 
 
@@ -213,11 +209,11 @@ def behaviour_table(report: Report) -> pd.DataFrame:
 
 def pairs_table(report: Report) -> pd.DataFrame:
     """The minimal pairs of a report: pairs with both notes passed, all due flips made, no other field moved."""
-    rows = []
-    for arm, stages in report.results["contrast"].items():
-        for stage in STAGES:
-            pairs = getattr(stages, stage).pairs
-            rows.append([system_name(arm, stage), pairs.n, pairs.both_passed, pairs.flipped, pairs.kept])
+    rows = [
+        [system_name(arm, stage), *(number for _, number in rates.pairs)]
+        for arm, stages in report.results["contrast"].items()
+        for stage, rates in stages
+    ]
     return table(rows, ["arm", "pairs", "both passed", "flipped", "kept"])
 
 
