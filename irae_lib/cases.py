@@ -137,8 +137,8 @@ _EXTRA = ("kind", "family", "topic", "pair")
 
 def _to_row(case: LabelledCase) -> dict[str, Any]:
     note = case.case.model_dump(mode="json", exclude_defaults=True)
-    if len(note.keys() - {"id", "text"}) > 0:
-        note.pop("text")
+    if note.keys() - {"id", "text"}:
+        del note["text"]
     extra = {name: getattr(case, name) for name in _EXTRA if getattr(case, name)}
     return {**note, "expected": case.expected.model_dump(mode="json"), **extra}
 

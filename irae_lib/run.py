@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         profile = choose_profile(options.profile)
         names = _chosen(options.only)
-        parameters = _known_parameters(names, dict(options.parameter or ()))
+        parameters = _known_parameters(names, dict(options.parameter))
         folder = _folder(options.run_dir, names)
         print(f"profile {profile.name}: {profile.reason}\nrun folder {files.portable_name(folder)}", flush=True)
         seconds = _execute(names, folder, {"profile": profile.name, "run_dir": str(folder.resolve())}, parameters)
@@ -47,38 +47,25 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m irae_lib.run", description="Run notebooks 01-04 headless, in order."
     )
-    parser.add_argument("--profile", default="auto", help="auto (default), rehearsal, smoke, t4 or gpu")
-    parser.add_argument(
-        "--only", action="append", metavar="NN", help="run only this notebook (01 ... 04); may be repeated"
-    )
-    parser.add_argument(
-        "--run-dir",
-        default="",
-        help="folder of an earlier run to go on with; default: a new one, with --only the newest",
-    )
-    parser.add_argument(
-        "-p",
-        dest="parameter",
-        nargs=2,
-        action="append",
-        metavar=("NAME", "VALUE"),
-        help="a notebook parameter, given to every notebook that has it; may be repeated",
-    )
+    add = parser.add_argument
+    add("--profile", default="auto", help="auto (default), rehearsal, smoke, t4 or gpu")
+    add("--only", action="append", default=[], metavar="NN", help="run only this notebook (01 ... 04); may be repeated")
+    folder = "folder of an earlier run to go on with; default: a new one, with --only the newest"
+    add("--run-dir", default="", help=folder)
+    given = "a notebook parameter, given to every notebook that has it; may be repeated"
+    add("-p", dest="parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help=given)
     return parser
 
 
-def _chosen(only: list[str] | None) -> list[str]:
-    if not only:
-        return list(MAIN_JOB)
-    only = [wish.zfill(2) for wish in only]
-    chosen = [name for name in MAIN_JOB if any(name.startswith(wish) for wish in only)]
-    unknown = [wish for wish in only if not any(name.startswith(wish) for name in MAIN_JOB)]
-    if unknown:
-        raise RunError(
-            f"no notebook of the main job starts with {unknown[0]!r}; it has {', '.join(MAIN_JOB)}. Open the others in "
-            "Jupyter or Colab"
-        )
-    return chosen
+def _chosen(only: list[str]) -> list[str]:
+    wishes = tuple(wish.zfill(2) for wish in only)
+    for wish in wishes:
+        if not any(name.startswith(wish) for name in MAIN_JOB):
+            raise RunError(
+                f"no notebook of the main job starts with {wish!r}; it has {', '.join(MAIN_JOB)}. Open the others in "
+                "Jupyter or Colab"
+            )
+    return [name for name in MAIN_JOB if not wishes or name.startswith(wishes)]
 
 
 def _folder(run_dir: str, names: list[str]) -> Path:
@@ -93,19 +80,13 @@ def _known_parameters(names: list[str], given: dict[str, str]) -> dict[str, dict
     import papermill
 
     known = {name: papermill.inspect_notebook(str(_path(name))) for name in names}
+    there = sorted(set().union(*known.values()))
     for wish in given:
-        if not any(wish in parameters for parameters in known.values()):
-            raise RunError(
-                f"no notebook of this run has a parameter {wish!r}; there are "
-                f"{', '.join(sorted(set().union(*known.values())))}"
-            )
+        if wish not in there:
+            raise RunError(f"no notebook of this run has a parameter {wish!r}; there are {', '.join(there)}")
     return {
-        name: {
-            wish: _typed(value, known[name][wish]["default"], wish)
-            for wish, value in given.items()
-            if wish in known[name]
-        }
-        for name in names
+        name: {wish: _typed(given[wish], has[wish]["default"], wish) for wish in given if wish in has}
+        for name, has in known.items()
     }
 
 
