@@ -153,10 +153,7 @@ def calibration_error(confidences: Sequence[float], hits: Sequence[bool], *, bin
     """Expected calibration error over equally wide bins: how far confidence is from how often it is right."""
     if not hits:
         return None
-    total = 0.0
-    for members in reliability(confidences, hits, bins=bins):
-        total += members[2] * abs(members[0] - members[1])
-    return rounded(total / len(hits))
+    return rounded(sum(n * abs(c - h) for c, h, n in reliability(confidences, hits, bins=bins)) / len(hits))
 
 
 def reliability(

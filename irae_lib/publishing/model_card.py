@@ -38,7 +38,6 @@ def model_card(record: Mapping[str, Any], report: Report, repo_id: str) -> str:
             report=report,
             title=title,
             repo_id=repo_id,
-            front_matter=_front_matter(record, report, title),
             repository=repository(),
             terms=TERMS,
             notice=NOTICE.strip(),
@@ -49,38 +48,3 @@ def model_card(record: Mapping[str, Any], report: Report, repo_id: str) -> str:
     except UndefinedError as error:
         raise AdapterError(f"the card cannot be written: {error.message}; run 02_fine_tune and 03_validate") from None
     return str(ModelCard(text))
-
-
-def _front_matter(record: Mapping[str, Any], report: Report, title: str) -> str:
-    from huggingface_hub import EvalResult, ModelCardData
-
-    tuned = report.results["test"]["full"]
-    rehearsal = " (rehearsal)" if report.rehearsal else ""
-    metrics = (
-        ("accuracy", "fields right", tuned.raw.field_accuracy),
-        ("accuracy", "fields right, with the safety layer", tuned.safety.field_accuracy),
-        ("error-rate", "urgency too low, with the safety layer", tuned.safety.triage.under.rate),
-    )
-    results = [
-        EvalResult(
-            task_type="text-generation",
-            dataset_type="synthetic",
-            dataset_name=f"held-out synthetic irAE notes, n = {tuned.raw.n}{rehearsal}",
-            metric_type=kind,
-            metric_name=name,
-            metric_value=value,
-        )
-        for kind, name, value in metrics
-    ]
-    return ModelCardData(
-        base_model=None if report.rehearsal else record["base_model"],
-        language="en",
-        library_name="peft",
-        pipeline_tag="text-generation",
-        license="other",
-        license_name="health-ai-developer-foundations",
-        license_link=TERMS,
-        tags=["lora", "oncology", "irae", *(["rehearsal"] if report.rehearsal else [])],
-        model_name=title,
-        eval_results=results,
-    ).to_yaml()
