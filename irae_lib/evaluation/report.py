@@ -24,7 +24,6 @@ from .scoring import Comparison, Graded, Summary, said_at, summarize
 from .statistics import Rate
 
 SCHEMA_VERSION = 3
-STAGES = ("raw", "safety")  # a model's own answer, and the same answer after the safety layer
 
 
 class PairSummary(Record):

@@ -31,7 +31,7 @@ BANNER = (
     "**Not a medical device.** Synthetic or de-identified English text only. A model proposes, deterministic rules may "
     "raise, a clinician decides. Notes are not stored."
 )
-EXAMPLES = json.loads((DATA / "space" / "examples.json").read_text(encoding="utf-8"))
+EXAMPLES = json.loads((DATA / "page" / "examples.json").read_text(encoding="utf-8"))
 
 
 class Engine:

@@ -30,12 +30,11 @@ def stage_space(out: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", ".*", "cluster", "sharded")
     with replace_folder(out) as aside:
         shutil.copytree(ROOT / "irae_lib", aside / "irae_lib", ignore=ignore)
-        for folder in ("clinical", "prompts", "space"):
+        for folder in ("clinical", "prompts", "page"):
             shutil.copytree(DATA / folder, aside / "data" / folder, ignore=ignore)
-        shutil.copyfile(DATA / "note.css", aside / "data" / "note.css")
         write_text(aside / "app.py", _APP)
         for name in ("README.md", "requirements.txt"):
-            write_text(aside / name, render(f"space/{name}", notice=NOTICE))
+            write_text(aside / name, render(f"page/{name}", notice=NOTICE))
         names = [path.relative_to(aside).as_posix() for path in aside.rglob("*") if path.is_file()]
         suffixes = (".py", ".json", ".css", ".md", ".txt")
         refuse_leaks(aside, allowed=[name for name in names if name.endswith(suffixes)])

@@ -131,7 +131,7 @@ def confusion_figure(matrices: dict[str, tuple[Sequence[str], list[list[int]]]],
     """Counts by label (rows) and answer (columns), one panel a field; the last column are unscored answers.
 
     Args:
-        matrices: name of the field -> (levels, counts of `metrics.confusion`).
+        matrices: name of the field -> (levels, counts of `statistics.confusion`).
     """
     figure, axes = _axes(width=9, height=4.2, columns=len(matrices))
     for one, (name, (levels, counts)) in zip(axes, matrices.items(), strict=True):
@@ -213,7 +213,7 @@ def calibration_figure(before, after, risks, chosen: tuple[float, float] | None,
     """Left: share right over confidence, before and after cooling. Right: how many fail among those answered.
 
     Args:
-        before: bins of `metrics.reliability`; `after` likewise.
+        before: bins of `statistics.reliability`; `after` likewise.
         risks: points of `calibration.risk_coverage`.
         chosen: (share answered, share of those that fail) at the threshold in use.
     """

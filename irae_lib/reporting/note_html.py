@@ -15,7 +15,7 @@ from ..files import DATA
 from ..model.answers import Answer
 from ..schemas import FIELD_NAMES, FIELDS, Assessment, Evidence, Finding, Review
 
-STYLE = f"<style>\n{(DATA / 'note.css').read_text(encoding='utf-8')}</style>"
+STYLE = f"<style>\n{(DATA / 'page' / 'note.css').read_text(encoding='utf-8')}</style>"
 LEGEND = (
     '<p><span class="current">current</span> · <span class="negated">negated</span> · '
     '<span class="other">past, family, planned or possible</span> · <span class="quote">quoted by the model</span></p>'

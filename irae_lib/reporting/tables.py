@@ -62,9 +62,9 @@ def markdown(frame: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
-def folded(text: str, width: int = 100) -> str:
+def folded(text: str) -> str:
     """Text with long lines folded at words, for a notebook's page: a page itself would cut words in two."""
-    fold = textwrap.TextWrapper(width, subsequent_indent="    ", break_on_hyphens=False, replace_whitespace=False).fill
+    fold = textwrap.TextWrapper(100, subsequent_indent="    ", break_on_hyphens=False, replace_whitespace=False).fill
     return "\n".join(map(fold, text.split("\n")))
 
 
@@ -158,9 +158,9 @@ TRIAGE_ROWS = {
 }
 
 
-def triage_table(report: Report, split: str, systems: Sequence[tuple[str, str]] = SIDE_BY_SIDE) -> pd.DataFrame:
+def triage_table(report: Report, split: str) -> pd.DataFrame:
     """What a safety reviewer asks, one column per (arm, stage): hits of n, and the 95 % interval in per cent."""
-    triages = [getattr(report.results[split][arm], stage).triage for arm, stage in systems]
+    triages = [getattr(report.results[split][arm], stage).triage for arm, stage in SIDE_BY_SIDE]
     rows = [[name, *(counted(getattr(triage, key)) for triage in triages)] for key, name in TRIAGE_ROWS.items()]
     rows += [
         ["grade, weighted kappa", *(_decimals(triage.grade_kappa) for triage in triages)],
@@ -168,7 +168,7 @@ def triage_table(report: Report, split: str, systems: Sequence[tuple[str, str]] 
         ["organ F1, micro", *(_decimals(triage.organs.micro) for triage in triages)],
         ["organ F1, macro", *(_decimals(triage.organs.macro) for triage in triages)],
     ]
-    return table(rows, [split, *(system_name(*system) for system in systems)])
+    return table(rows, [split, *(system_name(*system) for system in SIDE_BY_SIDE)])
 
 
 def counted(rate: Rate) -> str:
