@@ -14,14 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import files
 from .errors import IraeError, RunError
 from .evaluation.report import read_report
-from .files import ROOT
+from .files import ROOT, portable_name
 from .reporting.tables import results_table, table
-from .workspace import runs
 from .workspace.profiles import choose_profile
-from .workspace.runs import new_run
+from .workspace.runs import find_run, new_run
 
 MAIN_JOB = ("01_build_data", "02_fine_tune", "03_validate", "04_push_adapter")
 
@@ -33,8 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
         profile = choose_profile(options.profile)
         names = _chosen(options.only)
         parameters = _known_parameters(names, dict(options.parameter))
-        folder = _folder(options.run_dir, names)
-        print(f"profile {profile.name}: {profile.reason}\nrun folder {files.portable_name(folder)}", flush=True)
+        new = options.run_dir or names[0] == MAIN_JOB[0]
+        folder = new_run(options.run_dir) if new else find_run(needs="data/data.json", made_by="01_build_data")
+        print(f"profile {profile.name}: {profile.reason}\nrun folder {portable_name(folder)}", flush=True)
         seconds = _execute(names, folder, {"profile": profile.name, "run_dir": str(folder.resolve())}, parameters)
     except IraeError as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
@@ -66,12 +65,6 @@ def _chosen(only: list[str]) -> list[str]:
                 "Jupyter or Colab"
             )
     return [name for name in MAIN_JOB if not wishes or name.startswith(wishes)]
-
-
-def _folder(run_dir: str, names: list[str]) -> Path:
-    if run_dir or names[0] == MAIN_JOB[0]:
-        return new_run(run_dir)
-    return runs.find_run(needs="data/data.json", made_by="01_build_data")
 
 
 def _known_parameters(names: list[str], given: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -136,9 +129,8 @@ def _execute(names: list[str], folder: Path, common: dict, parameters: dict[str,
                     f"The notebook up to there is {name}.ipynb in the run folder."
                 ) from None
             except (DeadKernelError, CellTimeoutError) as error:
-                raise RunError(
-                    f"{name}: the kernel died ({type(error).__name__}); often the machine ran out of memory"
-                ) from None
+                died = f"{name}: the kernel died ({type(error).__name__}); often the machine ran out of memory"
+                raise RunError(died) from None
             seconds[name] = time.monotonic() - started
             tqdm.write(f"{name:<16} {seconds[name]:6.1f} s")
     return seconds

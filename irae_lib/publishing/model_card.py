@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import AdapterError
+from ..evaluation import robustness
 from ..evaluation.report import Report
-from ..evaluation.robustness import INJECTION, INVARIANCE
 from ..files import render
 from ..reporting import tables
 from ..workspace.address import repository
@@ -30,19 +30,16 @@ def model_card(record: Mapping[str, Any], report: Report, repo_id: str) -> str:
     from huggingface_hub import ModelCard
     from jinja2 import UndefinedError
 
-    title = f"{repo_id.split('/')[-1]}{' (rehearsal)' if report.rehearsal else ''}"
     try:
         text = render(
             "model_card.md",
             record=record,
             report=report,
-            title=title,
             repo_id=repo_id,
             repository=repository(),
             terms=TERMS,
             notice=NOTICE.strip(),
-            injection=INJECTION,
-            invariance=INVARIANCE,
+            robustness=robustness,
             tables=tables,
         )
     except UndefinedError as error:
