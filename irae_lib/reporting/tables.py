@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 import pandas as pd
@@ -84,12 +83,11 @@ def shows_error(expected: type[Exception]) -> Iterator[None]:
 
 def label_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
     """How often each grade and urgency occurs."""
-    grades = [severity.value for severity in Severity]
     rows = []
     for urgency in Urgency:
-        counts = Counter(case.expected.overall_severity.value for case in cases if case.expected.urgency == urgency)
-        rows.append([urgency.value, *(counts[grade] for grade in grades), counts.total()])
-    return table(rows, ["urgency", *(grade.split(" - ")[0] for grade in grades), "all"])
+        grades = [case.expected.overall_severity for case in cases if case.expected.urgency == urgency]
+        rows.append([urgency.value, *map(grades.count, Severity), len(grades)])
+    return table(rows, ["urgency", *(grade.value.split(" - ")[0] for grade in Severity), "all"])
 
 
 def system_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
@@ -98,7 +96,7 @@ def system_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
     for system in System:
         grades = [case.expected.overall_severity for case in cases if system in case.expected.affected_systems]
         if grades:
-            rows.append([system.value, *(grades.count(grade) for grade in list(Severity)[1:]), len(grades)])
+            rows.append([system.value, *map(grades.count, list(Severity)[1:]), len(grades)])
     none = sum(not case.expected.affected_systems for case in cases)
     return table([*rows, ["none", "", "", "", "", none]], ["organ system", "G1", "G2", "G3", "G4", "all"])
 
