@@ -18,7 +18,6 @@ from .errors import SchemaError, explain
 from .files import DATA, read_lines, read_text, write_lines
 from .schemas import FIELDS, SECTIONS, Assessment, Case, Record
 
-VALIDATED = DATA / "cases" / "validated.jsonl"
 TEXT_COLUMNS = ("text", *SECTIONS)  # one of them, or more, holds the note
 CASE_COLUMNS = ("id", "age", "cancer_type", *TEXT_COLUMNS)
 _LONGEST_CELL = 10_000_000  # characters; at Python's own limit one long note would end the reading of the file
@@ -37,9 +36,9 @@ class LabelledCase(Record):
     pair: str = ""
 
 
-def validated_cases(path: Path = VALIDATED) -> list[LabelledCase]:
+def validated_cases() -> list[LabelledCase]:
     """The eleven hand-written cases with their labels, in the order of the file."""
-    return read_cases(path)
+    return read_cases(DATA / "cases" / "validated.jsonl")
 
 
 def write_cases(path: Path, cases: Iterable[LabelledCase]) -> Path:
@@ -64,9 +63,9 @@ def read_cases(path: Path) -> list[LabelledCase]:
         case = _from_row({"id": f"{path.stem}-{number}"} | row, where)
         if case.case.id in ids:
             raise SchemaError(f"{where}: id {case.case.id!r} is already on {unit} {ids[case.case.id]}")
-        lost = [i for i, quote in enumerate(case.expected.evidence, start=1) if quote not in case.case.text]
-        if lost:
-            raise SchemaError(f"{where}: expected.evidence, quote {lost[0]} does not occur in the note word for word")
+        for i, quote in enumerate(case.expected.evidence, start=1):
+            if quote not in case.case.text:
+                raise SchemaError(f"{where}: expected.evidence, quote {i} does not occur in the note word for word")
         ids[case.case.id] = number
         cases.append(case)
     return cases
@@ -108,11 +107,8 @@ def _read_csv(path: Path) -> list[tuple[int, dict[str, Any]]]:
             problem = f"column {unknown[0]!r} is not known" if unknown else f"column {missing[0]} is missing"
             raise SchemaError(f"{path.name} row 1: {problem}; columns are {', '.join(_COLUMNS)}")
 
-    lines = io.StringIO(read_text(path, "a CSV file"))
-    rows = [
-        (number, _from_csv(row, f"{path.name} row {number}"))
-        for number, row in csv_rows(lines, path.name, check_header)
-    ]
+    table = csv_rows(io.StringIO(read_text(path, "a CSV file")), path.name, check_header)
+    rows = [(number, _from_csv(row, f"{path.name} row {number}")) for number, row in table]
     if not rows:
         raise SchemaError(f"{path.name} holds no rows")
     return rows
@@ -137,8 +133,8 @@ _EXTRA = ("kind", "family", "topic", "pair")
 
 def _to_row(case: LabelledCase) -> dict[str, Any]:
     note = case.case.model_dump(mode="json", exclude_defaults=True)
-    if len(note.keys() - {"id", "text"}) > 0:
-        note.pop("text")
+    if note.keys() - {"id", "text"}:
+        del note["text"]
     extra = {name: getattr(case, name) for name in _EXTRA if getattr(case, name)}
     return {**note, "expected": case.expected.model_dump(mode="json"), **extra}
 

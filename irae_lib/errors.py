@@ -1,14 +1,4 @@
-"""The error tree of the library, and the wording of validation errors.
-
-Errors of the whole library::
-
-    IraeError
-    |-- SchemaError     a case, an answer or a file does not have the form it must have
-    |-- LeakError       something held out was found in the training data
-    |-- AccessError     a token, an accepted licence or a reachable server is missing
-    |-- AdapterError    adapter, base model, prompt or data do not belong together
-    `-- RunError        a run folder or a notebook of a run is missing or failed
-"""
+"""The error tree of the library, and the wording of validation errors."""
 
 from __future__ import annotations
 

@@ -70,9 +70,12 @@ def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
     return Path(path)
 
 
-def write_text(path: Path, text: str) -> Path:
-    """Write a text file atomically (UTF-8, newline as given); makes the folder."""
-    with _aside(path) as file:
+def write_text(path: Path, text: str, *, replace: bool = True) -> Path:
+    """Write a text file atomically (UTF-8, newline as given); makes the folder.
+
+    `replace=False` keeps an existing file: of machines that start in one moment, one has written it.
+    """
+    with _aside(path, replace=replace) as file:
         file.write(text)
     return Path(path)
 
@@ -80,13 +83,6 @@ def write_text(path: Path, text: str) -> Path:
 def save_json(path: Path, data: object) -> Path:
     """Write JSON atomically, keys in the order given."""
     return write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
-
-
-def write_first(path: Path, text: str) -> Path:
-    """As `write_text`, but leave what is there already: of machines that start in one moment, one has written it."""
-    with _aside(path, replace=False) as file:
-        file.write(text)
-    return Path(path)
 
 
 @contextlib.contextmanager
@@ -118,9 +114,8 @@ def replace_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
 def _linked(aside: Path, path: Path) -> bool:
     """Give a file its name unless that is taken; False where the file system has no hard links."""
     try:
-        os.link(aside, path)
-    except FileExistsError:
-        pass
+        with contextlib.suppress(FileExistsError):
+            os.link(aside, path)
     except OSError:
         return False
     return True

@@ -14,14 +14,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import files
 from .errors import IraeError, RunError
 from .evaluation.report import read_report
-from .files import ROOT
+from .files import ROOT, portable_name
 from .reporting.tables import results_table, table
-from .workspace import runs
 from .workspace.profiles import choose_profile
-from .workspace.runs import new_run
+from .workspace.runs import find_run, new_run
 
 MAIN_JOB = ("01_build_data", "02_fine_tune", "03_validate", "04_push_adapter")
 
@@ -32,9 +30,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         profile = choose_profile(options.profile)
         names = _chosen(options.only)
-        parameters = _known_parameters(names, dict(options.parameter or ()))
-        folder = _folder(options.run_dir, names)
-        print(f"profile {profile.name}: {profile.reason}\nrun folder {files.portable_name(folder)}", flush=True)
+        parameters = _known_parameters(names, dict(options.parameter))
+        new = options.run_dir or names[0] == MAIN_JOB[0]
+        folder = new_run(options.run_dir) if new else find_run(needs="data/data.json", made_by="01_build_data")
+        print(f"profile {profile.name}: {profile.reason}\nrun folder {portable_name(folder)}", flush=True)
         seconds = _execute(names, folder, {"profile": profile.name, "run_dir": str(folder.resolve())}, parameters)
     except IraeError as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
@@ -47,44 +46,25 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m irae_lib.run", description="Run notebooks 01-04 headless, in order."
     )
-    parser.add_argument("--profile", default="auto", help="auto (default), rehearsal, smoke, t4 or gpu")
-    parser.add_argument(
-        "--only", action="append", metavar="NN", help="run only this notebook (01 ... 04); may be repeated"
-    )
-    parser.add_argument(
-        "--run-dir",
-        default="",
-        help="folder of an earlier run to go on with; default: a new one, with --only the newest",
-    )
-    parser.add_argument(
-        "-p",
-        dest="parameter",
-        nargs=2,
-        action="append",
-        metavar=("NAME", "VALUE"),
-        help="a notebook parameter, given to every notebook that has it; may be repeated",
-    )
+    add = parser.add_argument
+    add("--profile", default="auto", help="auto (default), rehearsal, smoke, t4 or gpu")
+    add("--only", action="append", default=[], metavar="NN", help="run only this notebook (01 ... 04); may be repeated")
+    folder = "folder of an earlier run to go on with; default: a new one, with --only the newest"
+    add("--run-dir", default="", help=folder)
+    given = "a notebook parameter, given to every notebook that has it; may be repeated"
+    add("-p", dest="parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help=given)
     return parser
 
 
-def _chosen(only: list[str] | None) -> list[str]:
-    if not only:
-        return list(MAIN_JOB)
-    only = [wish.zfill(2) for wish in only]
-    chosen = [name for name in MAIN_JOB if any(name.startswith(wish) for wish in only)]
-    unknown = [wish for wish in only if not any(name.startswith(wish) for name in MAIN_JOB)]
-    if unknown:
-        raise RunError(
-            f"no notebook of the main job starts with {unknown[0]!r}; it has {', '.join(MAIN_JOB)}. Open the others in "
-            "Jupyter or Colab"
-        )
-    return chosen
-
-
-def _folder(run_dir: str, names: list[str]) -> Path:
-    if run_dir or names[0] == MAIN_JOB[0]:
-        return new_run(run_dir)
-    return runs.find_run(needs="data/data.json", made_by="01_build_data")
+def _chosen(only: list[str]) -> list[str]:
+    wishes = tuple(wish.zfill(2) for wish in only)
+    for wish in wishes:
+        if not any(name.startswith(wish) for name in MAIN_JOB):
+            raise RunError(
+                f"no notebook of the main job starts with {wish!r}; it has {', '.join(MAIN_JOB)}. Open the others in "
+                "Jupyter or Colab"
+            )
+    return [name for name in MAIN_JOB if not wishes or name.startswith(wishes)]
 
 
 def _known_parameters(names: list[str], given: dict[str, str]) -> dict[str, dict[str, Any]]:
@@ -93,19 +73,13 @@ def _known_parameters(names: list[str], given: dict[str, str]) -> dict[str, dict
     import papermill
 
     known = {name: papermill.inspect_notebook(str(_path(name))) for name in names}
+    there = sorted(set().union(*known.values()))
     for wish in given:
-        if not any(wish in parameters for parameters in known.values()):
-            raise RunError(
-                f"no notebook of this run has a parameter {wish!r}; there are "
-                f"{', '.join(sorted(set().union(*known.values())))}"
-            )
+        if wish not in there:
+            raise RunError(f"no notebook of this run has a parameter {wish!r}; there are {', '.join(there)}")
     return {
-        name: {
-            wish: _typed(value, known[name][wish]["default"], wish)
-            for wish, value in given.items()
-            if wish in known[name]
-        }
-        for name in names
+        name: {wish: _typed(given[wish], has[wish]["default"], wish) for wish in given if wish in has}
+        for name, has in known.items()
     }
 
 
@@ -155,9 +129,8 @@ def _execute(names: list[str], folder: Path, common: dict, parameters: dict[str,
                     f"The notebook up to there is {name}.ipynb in the run folder."
                 ) from None
             except (DeadKernelError, CellTimeoutError) as error:
-                raise RunError(
-                    f"{name}: the kernel died ({type(error).__name__}); often the machine ran out of memory"
-                ) from None
+                died = f"{name}: the kernel died ({type(error).__name__}); often the machine ran out of memory"
+                raise RunError(died) from None
             seconds[name] = time.monotonic() - started
             tqdm.write(f"{name:<16} {seconds[name]:6.1f} s")
     return seconds

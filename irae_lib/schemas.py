@@ -136,18 +136,16 @@ class Case(Record):
 
 def _joined(case: Case) -> str:
     who = f"{case.age}-year-old" if case.age is not None else ""
-    context = ", ".join(part for part in (who, case.cancer_type) if part)
+    context = ", ".join(filter(None, (who, case.cancer_type)))
     lines = [f"Context: {context}."] if context else []
     for name in SECTIONS:
         value = getattr(case, name)
-        joined = value if isinstance(value, str) else "; ".join(value)
-        if joined:
+        if joined := value if isinstance(value, str) else "; ".join(value):
             lines.append(f"{name.capitalize()}: {joined}")
     return "\n".join(lines)
 
 
-Quote = Annotated[str, Field(min_length=1, max_length=200)]
-Action = Annotated[str, Field(min_length=1, max_length=200)]
+Line = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Causality(Record):
@@ -162,14 +160,14 @@ class Assessment(Record):
     Every string and list is bounded, so that the schema also bounds what constrained decoding can produce.
     """
 
-    evidence: tuple[Quote, ...] = Field(default=(), max_length=6)
+    evidence: tuple[Line, ...] = Field(default=(), max_length=6)
     reasoning: str = Field(default="", max_length=600)
     irae_detected: bool
     affected_systems: tuple[System, ...] = Field(max_length=len(System))
     overall_severity: Severity
     urgency: Urgency
     causality: Causality
-    actions: tuple[Action, ...] = Field(default=(), max_length=6)
+    actions: tuple[Line, ...] = Field(default=(), max_length=6)
 
     @field_validator("affected_systems")
     @classmethod

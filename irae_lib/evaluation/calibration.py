@@ -88,15 +88,20 @@ def fit_temperature(confidences: Sequence[float], hits: Sequence[bool]) -> float
 
 def fit(answers: Sequence[Answer], scores: Sequence[Score], *, target_risk: float = 0.05) -> Calibration:
     """Temperatures and threshold from answers to the calibration split; unscored answers teach nothing."""
-    told = [(a, s) for a, s in zip(answers, scores, strict=True) if a.confidence and not s.unscored]
+    told = _told(answers, scores)
     temperatures = {
         name: fit_temperature([a.confidence[name] for a, _ in told], [getattr(s, name) for _, s in told])
         for name in FIELDS
     }
-    sure = [(a.certainty, s.passed) for a, s in told]
-    return Calibration(
-        temperatures=temperatures, threshold=_threshold(sure, target_risk), target_risk=target_risk, n=len(told)
-    )
+    points = risk_coverage([(a.certainty, s.passed) for a, s in told])
+    good = [(0.0 if share == 1.0 else least) for least, share, risk in points if risk <= target_risk]
+    threshold = good[-1] if good else None
+    return Calibration(temperatures=temperatures, threshold=threshold, target_risk=target_risk, n=len(told))
+
+
+def _told(answers: Sequence[Answer], scores: Sequence[Score]) -> list[tuple[Answer, Score]]:
+    """The readable answers that come with a confidence, with their scores."""
+    return [(a, s) for a, s in zip(answers, scores, strict=True) if a.confidence and not s.unscored]
 
 
 def risk_coverage(sure: Sequence[tuple[float, bool]]) -> list[tuple[float, float, float]]:
@@ -110,17 +115,9 @@ def risk_coverage(sure: Sequence[tuple[float, bool]]) -> list[tuple[float, float
     return points
 
 
-def _threshold(sure: Sequence[tuple[float, bool]], target_risk: float) -> float | None:
-    good = [(threshold, share) for threshold, share, risk in risk_coverage(sure) if risk <= target_risk]
-    if not good:
-        return None
-    threshold, share = good[-1]
-    return 0.0 if share == 1.0 else threshold
-
-
 def judge(calibration: Calibration, answers: Sequence[Answer], scores: Sequence[Score]) -> CalibrationReport:
     """A calibration measured on other cases than it was fitted on."""
-    told = [(a, s) for a, s in zip(answers, scores, strict=True) if a.confidence and not s.unscored]
+    told = _told(answers, scores)
     fields = {}
     for name in FIELDS:
         before = [a.confidence[name] for a, _ in told]
@@ -138,7 +135,7 @@ def judge(calibration: Calibration, answers: Sequence[Answer], scores: Sequence[
             brier_interval=bootstrap(pairs, lambda drawn: brier(*zip(*drawn, strict=True))),
         )
     least = math.inf if calibration.threshold is None else calibration.threshold
-    kept = [s for a, s in zip(answers, scores, strict=True) if a.certainty >= least and a.confidence and not s.unscored]
+    kept = [s for a, s in told if a.certainty >= least]
     return CalibrationReport(
         calibration=calibration,
         fields=fields,

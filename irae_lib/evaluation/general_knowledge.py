@@ -62,17 +62,12 @@ def letter_shares(model, tokenizer, questions: Sequence[Question], *, batch_size
     letters = [tokenizer.encode(letter, add_special_tokens=False) for letter in LETTERS]
     if any(len(ids) != 1 for ids in letters):
         raise AdapterError("the tokenizer splits single letters; the likelihood of an option cannot be read off")
-    texts = [
-        tokenizer.apply_chat_template(
-            [{"role": "user", "content": _prompt(one)}], add_generation_prompt=True, tokenize=False
-        )
-        for one in questions
-    ]
+    turns = [[{"role": "user", "content": _prompt(one)}] for one in questions]
+    texts = tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)
     out = []
     for start in range(0, len(texts), batch_size):
-        batch = tokenizer(
-            texts[start : start + batch_size], add_special_tokens=False, padding=True, return_tensors="pt"
-        ).to(model.device)
+        some = texts[start : start + batch_size]
+        batch = tokenizer(some, add_special_tokens=False, padding=True, return_tensors="pt").to(model.device)
         mask = batch["attention_mask"]
         with torch.inference_mode():
             logits = model(

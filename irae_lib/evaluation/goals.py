@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ..cases import LabelledCase
 from ..safety.rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS
-from ..schemas import Assessment, Severity, Urgency
+from ..schemas import Assessment, Severity, Urgency, differing
 from .statistics import Rate, rate
 
 
@@ -30,32 +30,24 @@ def _urgency_of_grade(grade: Severity) -> Callable[[Assessment], bool]:
     return lambda label: label.irae_detected and label.overall_severity == grade and label.urgency == urgency
 
 
+def _is_irae(label: Assessment) -> bool:
+    return label.irae_detected
+
+
+def _same(field: str) -> Callable[[Assessment, Assessment], bool]:
+    return lambda label, said: field not in differing(label, said)
+
+
 IMPROVEMENTS = (
-    Improvement(
-        "Grade 2 is soon, not routine",
-        _urgency_of_grade(Severity.GRADE_2),
-        lambda label, said: said.urgency == label.urgency,
-    ),
-    Improvement(
-        "Grade 3 is urgent, not soon",
-        _urgency_of_grade(Severity.GRADE_3),
-        lambda label, said: said.urgency == label.urgency,
-    ),
+    Improvement("Grade 2 is soon, not routine", _urgency_of_grade(Severity.GRADE_2), _same("urgency")),
+    Improvement("Grade 3 is urgent, not soon", _urgency_of_grade(Severity.GRADE_3), _same("urgency")),
     Improvement(
         "cardiac or neurologic is urgent or more",
         lambda label: label.irae_detected and not URGENT_SYSTEMS.isdisjoint(label.affected_systems),
         lambda label, said: said.urgency >= Urgency.URGENT,
     ),
-    Improvement(
-        "organ systems as labelled",
-        lambda label: label.irae_detected,
-        lambda label, said: set(said.affected_systems) == set(label.affected_systems),
-    ),
-    Improvement(
-        "causality as labelled",
-        lambda label: label.irae_detected,
-        lambda label, said: said.causality == label.causality,
-    ),
+    Improvement("organ systems as labelled", _is_irae, _same("affected_systems")),
+    Improvement("causality as labelled", _is_irae, _same("likelihood")),
 )
 
 

@@ -37,24 +37,18 @@ def leave_one_out(
     rows = [to_prompt_completion(case) for case in cases]
     longest = fitting_length(token_lengths(tokenizer, rows))
     how = replace(profile, batch_size=min(4, profile.batch_size))
+    schedule = {name: record[name] for name in ("epochs", "learning_rate", "seed")}
+    adapter = {name: record[name] for name in ("rank", "alpha", "dropout")}
     answers = []
     for left_out, case in enumerate(tqdm(cases, desc="leave one out", unit="fold")):
         set_seed(record["seed"])
-        mine = [row for i, row in enumerate(rows) if i != left_out]
         with tempfile.TemporaryDirectory() as folder:
             trainer = ResumableTrainer(
                 model=base,
-                args=sft_config(
-                    how,
-                    Path(folder),
-                    epochs=record["epochs"],
-                    learning_rate=record["learning_rate"],
-                    max_length=longest,
-                    seed=record["seed"],
-                ),
-                train_dataset=dataset(mine),
+                args=sft_config(how, Path(folder), max_length=longest, **schedule),
+                train_dataset=dataset(rows[:left_out] + rows[left_out + 1 :]),
                 processing_class=tokenizer,
-                peft_config=lora_config(rank=record["rank"], alpha=record["alpha"], dropout=record["dropout"]),
+                peft_config=lora_config(**adapter),
             )
             prepare(trainer, every_minutes=1e9)
             trainer.train()

@@ -63,9 +63,9 @@ def _count_again(report: Report, run: Path) -> dict[str, dict[str, ArmSummary]]:
     return summarize_results(splits, graded)
 
 
-def thresholds(path: Path = DATA / "gate.json") -> list[dict[str, Any]]:
-    """The thresholds of a gate file."""
-    return json.loads(path.read_text(encoding="utf-8"))["thresholds"]
+def thresholds() -> list[dict[str, Any]]:
+    """The thresholds of `data/gate.json`."""
+    return json.loads((DATA / "gate.json").read_text(encoding="utf-8"))["thresholds"]
 
 
 def check(report: Report, rows: list[dict[str, Any]] | None = None) -> list[GateLine]:
@@ -91,7 +91,5 @@ def check(report: Report, rows: list[dict[str, Any]] | None = None) -> list[Gate
 def _value_at(values: Any, path: str) -> float | None:
     """The number under a dotted path of JSON keys; None where there is none."""
     for key in path.split("."):
-        if not isinstance(values, Mapping) or key not in values:
-            return None
-        values = values[key]
+        values = values.get(key) if isinstance(values, Mapping) else None
     return values

@@ -24,7 +24,6 @@ from .scoring import Comparison, Graded, Summary, said_at, summarize
 from .statistics import Rate
 
 SCHEMA_VERSION = 3
-STAGES = ("raw", "safety")  # a model's own answer, and the same answer after the safety layer
 
 
 class PairSummary(Record):
@@ -81,9 +80,8 @@ class Report(Record):
     @property
     def label(self) -> str:
         """The base model; for the rehearsal, a warning with it."""
-        return (
-            "rehearsal: these numbers prove the pipeline, not a clinical model" if self.rehearsal else self.base_model
-        )
+        warning = "rehearsal: these numbers prove the pipeline, not a clinical model"
+        return warning if self.rehearsal else self.base_model
 
     def signed(self) -> Report:
         """The report with its `seal`. A seal finds editing, not forgery."""
@@ -115,15 +113,12 @@ def read_calibration(path: Path) -> Calibration | None:
 def summarize_arm(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> ArmSummary:
     """The rates of one arm on one split at both stages; pairs are counted where every case is one side of a pair."""
     paired = all(case.pair for case in cases)
-    return ArmSummary(
-        **{
-            stage: StageSummary(
-                **dict(summarize(cases, graded, stage=stage)),
-                pairs=summarize_pairs(cases, graded, stage=stage) if paired else None,
-            )
-            for stage in STAGES
-        }
-    )
+
+    def at(stage: str) -> StageSummary:
+        pairs = summarize_pairs(cases, graded, stage=stage) if paired else None
+        return StageSummary(**dict(summarize(cases, graded, stage=stage)), pairs=pairs)
+
+    return ArmSummary(raw=at("raw"), safety=at("safety"))
 
 
 def summarize_results(

@@ -51,12 +51,9 @@ def make_probes(cases: Sequence[LabelledCase], *, per_kind: int = 20) -> list[Pr
     for kind, make in makers.items():
         made = 0
         for case in cases:
-            if made == per_kind:
-                break
-            if change := make(case, made):
-                text, at_least = change
-                changed = Case(id=f"{kind.replace(' ', '-')}-{case.case.id}", text=text)
-                probes.append(Probe(kind=kind, source=case.case.id, case=changed, at_least=at_least))
+            if made < per_kind and (change := make(case, made)):
+                changed = Case(id=f"{kind.replace(' ', '-')}-{case.case.id}", text=change[0])
+                probes.append(Probe(kind=kind, source=case.case.id, case=changed, at_least=change[1]))
                 made += 1
     return probes
 
@@ -120,20 +117,17 @@ def summarize_runs(cases: Sequence[LabelledCase], runs: Sequence[Sequence[Assess
     by_case = list(zip(*runs, strict=True))
     n = len(cases)
 
-    def moved(differs: Callable[[Assessment, Assessment], bool]) -> Rate:
-        return rate(sum(any(_unlike(one[0], other, differs) for other in one[1:]) for one in by_case), n)
+    def moved(value: Callable[[Assessment], Any]) -> Rate:
+        values = ([object() if one is None else value(one) for one in said] for said in by_case)
+        return rate(sum(any(one != said[0] for one in said) for said in values), n)
 
     passed = (all(score(one, case.expected).passed for one in said) for case, said in zip(cases, by_case, strict=True))
     return Flips(
         runs=len(runs),
-        any_field=moved(lambda a, b: bool(differing(a, b))),
-        urgency=moved(lambda a, b: a.urgency != b.urgency),
+        any_field=moved(Assessment.scored),
+        urgency=moved(lambda one: one.urgency),
         always_passed=rate(sum(passed), n),
     )
-
-
-def _unlike(a: Assessment | None, b: Assessment | None, differs: Callable[[Assessment, Assessment], bool]) -> bool:
-    return True if a is None or b is None else differs(a, b)
 
 
 # --- the changes ----------------------------------------------------------------------------------------
@@ -175,9 +169,8 @@ def _other_order(case: LabelledCase, _: int) -> Made:
 
 def _other_names(case: LabelledCase, made: int) -> Made:
     """One word that the note holds, by another name for the same; which one turns with the number made so far."""
-    rows = _data()["synonyms"]
-    for i in range(len(rows)):
-        old, new = rows[(made + i) % len(rows)]
+    rows, turn = _data()["synonyms"], made % len(_data()["synonyms"])
+    for old, new in rows[turn:] + rows[:turn]:
         text, n = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", new, case.case.text)
         if n:
             return text, None

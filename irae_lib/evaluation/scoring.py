@@ -197,6 +197,10 @@ def triage_of(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) 
         mine = [answer for case, answer in everyone if wanted(case.expected)]
         return rate(sum(answer is None or not wanted(answer) for answer in mine), len(mine))
 
+    def kappa_of(field: str, scale: type) -> float | None:
+        levels = [(getattr(answer, field).level, getattr(case.expected, field).level) for case, answer in told]
+        return weighted_kappa([a for a, _ in levels], [b for _, b in levels], len(scale))
+
     quotes = [quote in case.case.text for case, answer in told for quote in answer.evidence]
     return Triage(
         under=rate(sum(step < 0 for step in steps), len(steps)),
@@ -211,19 +215,11 @@ def triage_of(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) 
         alerts=rate(sum(answer.is_alert for _, answer in told), len(told)),
         quotes_found=rate(sum(quotes), len(quotes)),
         organs=multilabel_f1(
-            [{system.value for system in answer.affected_systems} for _, answer in told],
-            [{system.value for system in case.expected.affected_systems} for case, _ in told],
+            [set(answer.affected_systems) for _, answer in told],
+            [set(case.expected.affected_systems) for case, _ in told],
         ),
-        grade_kappa=weighted_kappa(
-            [answer.overall_severity.level for _, answer in told],
-            [case.expected.overall_severity.level for case, _ in told],
-            len(Severity),
-        ),
-        urgency_kappa=weighted_kappa(
-            [answer.urgency.level for _, answer in told],
-            [case.expected.urgency.level for case, _ in told],
-            len(Urgency),
-        ),
+        grade_kappa=kappa_of("overall_severity", Severity),
+        urgency_kappa=kappa_of("urgency", Urgency),
     )
 
 

@@ -149,14 +149,11 @@ def brier(confidences: Sequence[float], hits: Sequence[bool]) -> float | None:
     return rounded(sum((c - hit) ** 2 for c, hit in zip(confidences, hits, strict=True)) / len(hits))
 
 
-def calibration_error(confidences: Sequence[float], hits: Sequence[bool], *, bins: int = 10) -> float | None:
-    """Expected calibration error over equally wide bins: how far confidence is from how often it is right."""
+def calibration_error(confidences: Sequence[float], hits: Sequence[bool]) -> float | None:
+    """Expected calibration error over ten equally wide bins: how far confidence is from how often it is right."""
     if not hits:
         return None
-    total = 0.0
-    for members in reliability(confidences, hits, bins=bins):
-        total += members[2] * abs(members[0] - members[1])
-    return rounded(total / len(hits))
+    return rounded(sum(n * abs(c - h) for c, h, n in reliability(confidences, hits)) / len(hits))
 
 
 def reliability(

@@ -87,9 +87,9 @@ def _refuse_own_cases(record: Mapping[str, Any]) -> None:
 
 
 def _require_safetensors(folder: Path) -> None:
-    missing = [name for name in (WEIGHTS, CONFIG) if not (folder / name).is_file()]
-    if missing:
-        raise AdapterError(f"{missing[0]} is not in the adapter folder {folder.name!r}; run 02_fine_tune again")
+    for name in (WEIGHTS, CONFIG):
+        if not (folder / name).is_file():
+            raise AdapterError(f"{name} is not in the adapter folder {folder.name!r}; run 02_fine_tune again")
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix in {".bin", ".pkl", ".pt", ".pth"})
     if pickles:
         raise AdapterError(f"{pickles[0]} beside the adapter is a pickle; publish safetensors only and remove it")

@@ -56,11 +56,8 @@ def find_leaks(folder: Path, *, allowed: Collection[str], notes: Iterable[str] =
 
 def secrets(text: str) -> list[str]:
     """Kinds of secrets in a text: a token, a path of some machine."""
-    return [
-        what
-        for what, pattern in (("holds a token", TOKEN), ("holds a path of this machine", PATH))
-        if pattern.search(text)
-    ]
+    kinds = {"holds a token": TOKEN, "holds a path of this machine": PATH}
+    return [what for what, pattern in kinds.items() if pattern.search(text)]
 
 
 def readable(path: Path) -> str:
@@ -78,22 +75,18 @@ def readable(path: Path) -> str:
 
 def _strings(value: object) -> Iterator[str]:
     """Every string in decoded JSON, keys included: escapes must not hide anything."""
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield key
-            yield from _strings(inner)
-    elif isinstance(value, list):
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, list):
         for inner in value:
             yield from _strings(inner)
+    elif isinstance(value, str):
+        yield value
 
 
 def _is_pickle(path: Path) -> bool:
-    with path.open("rb") as file:
-        start = file.read(4)
-    # Protocol 2 and later, or a zip as torch.save writes it.
-    return (start[:1] == b"\x80" and start[1:2] in b"\x02\x03\x04\x05") or start == b"PK\x03\x04"
+    with path.open("rb") as file:  # protocol 2 and later, or a zip as torch.save writes it
+        return re.match(rb"\x80[\x02-\x05]|PK\x03\x04", file.read(4)) is not None
 
 
 def _runs(text: str) -> Iterator[tuple[str, ...]]:

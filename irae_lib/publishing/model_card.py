@@ -10,18 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import AdapterError
+from ..evaluation import robustness
 from ..evaluation.report import Report
-from ..evaluation.robustness import INJECTION, INVARIANCE
 from ..files import render
-from ..reporting.tables import (
-    LEFT_OUT,
-    behaviour_table,
-    counted,
-    improvements_table,
-    markdown,
-    results_table,
-    triage_table,
-)
+from ..reporting import tables
 from ..workspace.address import repository
 
 TERMS = "https://developers.google.com/health-ai-developer-foundations/terms"
@@ -38,78 +30,18 @@ def model_card(record: Mapping[str, Any], report: Report, repo_id: str) -> str:
     from huggingface_hub import ModelCard
     from jinja2 import UndefinedError
 
-    title = f"{repo_id.split('/')[-1]}{' (rehearsal)' if report.rehearsal else ''}"
-    tuned = report.results["test"]["full"]
     try:
         text = render(
             "model_card.md",
             record=record,
             report=report,
-            title=title,
             repo_id=repo_id,
-            front_matter=_front_matter(record, report, title),
-            auto_class=record.get("auto_class", "AutoModelForImageTextToText"),
-            pinned=f', revision="{record["base_revision"]}"' if record["base_revision"] else "",
             repository=repository(),
             terms=TERMS,
             notice=NOTICE.strip(),
-            tuned=tuned,
-            raw=tuned.raw.triage,
-            final=tuned.safety.triage,
-            changed=report.behaviour.get("full"),
-            injection=INJECTION,
-            invariance=INVARIANCE,
-            counted=counted,
-            **_tables(report),
+            robustness=robustness,
+            tables=tables,
         )
     except UndefinedError as error:
         raise AdapterError(f"the card cannot be written: {error.message}; run 02_fine_tune and 03_validate") from None
     return str(ModelCard(text))
-
-
-def _tables(report: Report) -> dict[str, str]:
-    validated = report.results["validated"]
-    only_left_out = results_table(report, "validated", without=set(validated) - {LEFT_OUT})
-    return {
-        "validated": markdown(results_table(report, "validated", without=(LEFT_OUT,))),
-        "left_out": markdown(only_left_out) if LEFT_OUT in validated else "",
-        "test": markdown(results_table(report, "test")),
-        "triage": markdown(triage_table(report, "test")),
-        "improvements": markdown(improvements_table(report, "test")),
-        "behaviour": markdown(behaviour_table(report)),
-    }
-
-
-def _front_matter(record: Mapping[str, Any], report: Report, title: str) -> str:
-    from huggingface_hub import EvalResult, ModelCardData
-
-    tuned = report.results["test"]["full"]
-    rehearsal = " (rehearsal)" if report.rehearsal else ""
-    metrics = (
-        ("accuracy", "fields right", tuned.raw.field_accuracy),
-        ("accuracy", "fields right, with the safety layer", tuned.safety.field_accuracy),
-        ("error-rate", "urgency too low, with the safety layer", tuned.safety.triage.under.rate),
-    )
-    results = [
-        EvalResult(
-            task_type="text-generation",
-            dataset_type="synthetic",
-            dataset_name=f"held-out synthetic irAE notes, n = {tuned.raw.n}{rehearsal}",
-            metric_type=kind,
-            metric_name=name,
-            metric_value=value,
-        )
-        for kind, name, value in metrics
-    ]
-    return ModelCardData(
-        base_model=None if report.rehearsal else record["base_model"],
-        language="en",
-        library_name="peft",
-        pipeline_tag="text-generation",
-        license="other",
-        license_name="health-ai-developer-foundations",
-        license_link=TERMS,
-        tags=["lora", "oncology", "irae", *(["rehearsal"] if report.rehearsal else [])],
-        model_name=title,
-        eval_results=results,
-    ).to_yaml()

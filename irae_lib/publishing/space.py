@@ -1,7 +1,8 @@
 """The demonstration page as a private Space: stage its files, create or update it.
 
 The Space holds this library, the clinical tables, the prompts and three lines that start `app.py`; base and adapter
-come from the Hub at the commits it is given, with a read-only token of its own. ZeroGPU itself has not been tried.
+come from the Hub at the commits it is given, with a read-only token of its own. ZeroGPU itself has not been tried; it
+offers torch up to 2.11.
 """
 
 from __future__ import annotations
@@ -11,34 +12,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import AccessError
-from ..files import DATA, ROOT, replace_folder, write_text
+from ..files import DATA, ROOT, render, replace_folder, write_text
 from ..workspace.hub_access import clear_hub_errors, make_repo
 from .hub import Pushed
 from .leak_scan import refuse_leaks
 from .model_card import NOTICE
 
-# ZeroGPU offers torch up to 2.11; Gradio's own version stands in the front matter.
-_REQUIREMENTS = """torch==2.11.0
-transformers>=5.15,<6
-peft>=0.20,<1
-llguidance>=1.9,<2
-pydantic>=2.10,<3
-numpy
-tqdm
-"""
-_README = f"""---
-title: irAE triage
-sdk: gradio
-sdk_version: 6.31.0
-python_version: "3.12"
-app_file: app.py
-pinned: false
-license: other
----
-
-Research demonstration, not a medical device: synthetic or de-identified English text only.
-
-{NOTICE}"""
 _APP = "from irae_lib.publishing.demo_page import main\n\nmain()\n"
 
 
@@ -51,12 +30,14 @@ def stage_space(out: Path) -> Path:
     ignore = shutil.ignore_patterns("__pycache__", ".*", "cluster", "sharded")
     with replace_folder(out) as aside:
         shutil.copytree(ROOT / "irae_lib", aside / "irae_lib", ignore=ignore)
-        for folder in ("clinical", "prompts"):
+        for folder in ("clinical", "prompts", "page"):
             shutil.copytree(DATA / folder, aside / "data" / folder, ignore=ignore)
-        for name, text in (("app.py", _APP), ("README.md", _README), ("requirements.txt", _REQUIREMENTS)):
-            write_text(aside / name, text)
+        write_text(aside / "app.py", _APP)
+        for name in ("README.md", "requirements.txt"):
+            write_text(aside / name, render(f"page/{name}", notice=NOTICE))
         names = [path.relative_to(aside).as_posix() for path in aside.rglob("*") if path.is_file()]
-        refuse_leaks(aside, allowed=[name for name in names if Path(name).suffix in (".py", ".json", ".md", ".txt")])
+        suffixes = (".py", ".json", ".css", ".md", ".txt")
+        refuse_leaks(aside, allowed=[name for name in names if name.endswith(suffixes)])
     return Path(out)
 
 

@@ -6,8 +6,12 @@ figure is drawn.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise, product
 from pathlib import Path
+
+import pandas as pd
 
 from ..cases import LabelledCase
 from ..evaluation.report import Report
@@ -31,24 +35,20 @@ _LOOKS = {
 def _axes(width: float = 6.0, height: float = 3.5, columns: int = 1):
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(1, columns, figsize=(width, height), layout="constrained")
-    for one in axes if columns > 1 else [axes]:
+    figure, axes = plt.subplots(1, columns, figsize=(width, height), layout="constrained", squeeze=False)
+    for one in axes[0]:
         one.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    return figure, axes[0]
 
 
 def loss_figure(curves: dict[str, list[dict[str, float]]], title: str):
     """Training loss over updates, one line a curve (colour and line style), with a running mean."""
-    figure, axes = _axes()
+    figure, (axes,) = _axes()
     for (name, curve), color, style in zip(curves.items(), (BLUE, ORANGE, GREEN), ("-", "--", "-."), strict=False):
-        steps, losses = [point["update"] for point in curve], [point["loss"] for point in curve]
-        window = max(1, len(losses) // 40)
-        smooth = [
-            sum(losses[max(0, i - window + 1) : i + 1]) / len(losses[max(0, i - window + 1) : i + 1])
-            for i in range(len(losses))
-        ]
-        axes.plot(steps, losses, color=color, alpha=0.2, linewidth=0.8)
-        axes.plot(steps, smooth, color=color, linestyle=style, marker="o" if len(steps) < 15 else None, label=name)
+        losses = pd.Series({point["update"]: point["loss"] for point in curve})
+        smooth = losses.rolling(max(1, len(losses) // 40), min_periods=1).mean()
+        axes.plot(losses, color=color, alpha=0.2, linewidth=0.8)
+        axes.plot(smooth, color=color, linestyle=style, marker="o" if len(losses) < 15 else None, label=name)
     axes.set(xlabel="update", ylabel="loss, nats per answer token", title=title, yscale="log")
     axes.legend(frameon=False)
     return figure
@@ -56,7 +56,7 @@ def loss_figure(curves: dict[str, list[dict[str, float]]], title: str):
 
 def length_figure(lengths: Sequence[int], limit: int):
     """Histogram of tokens per training row, with the limit beyond which nothing is trained."""
-    figure, axes = _axes(height=3)
+    figure, (axes,) = _axes(height=3)
     axes.hist(lengths, bins=30, color=BLUE)
     axes.axvline(limit, color=ORANGE, linestyle="--", label=f"max_length {limit}")
     axes.set(xlabel="tokens (prompt, note and answer)", ylabel="cases", title="Length of the training rows")
@@ -66,7 +66,7 @@ def length_figure(lengths: Sequence[int], limit: int):
 
 def label_figure(cases: Sequence[LabelledCase], title: str):
     """Cases by organ system, stacked by grade."""
-    figure, axes = _axes()
+    figure, (axes,) = _axes()
     systems = [system for system in System if any(system in case.expected.affected_systems for case in cases)]
     names = [system.value for system in systems] + ["no irAE"]
     left = [0] * len(names)
@@ -87,26 +87,17 @@ def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
 
     "none" marks an unscored answer: nothing that could be read.
     """
-    figure, axes = _axes(width=2.3 + 2.1 * len(columns), height=4.2, columns=max(2, len(columns)))
-    for one in axes[len(columns) :]:
-        one.set_visible(False)
-    for i, (name, graded) in enumerate(columns.items()):
-        one = axes[i]
+    figure, axes = _axes(width=2.3 + 2.1 * len(columns), height=4.2, columns=len(columns))
+    for one, (name, graded) in zip(axes, columns.items(), strict=True):
         for y, row in enumerate(graded):
             mine = getattr(row, stage)
             for x, field in enumerate(FIELDS):
                 right = getattr(mine, field)
                 one.scatter(x, y, s=70, marker="o" if right else "x", color=BLUE if right else ORANGE)
-            one.text(
-                len(FIELDS) - 0.4,
-                y,
-                "none" if mine.unscored else f"{mine.total}/5",
-                va="center",
-                fontsize=9,
-                weight="bold" if mine.passed else "normal",
-            )
+            verdict, weight = "none" if mine.unscored else f"{mine.total}/5", "bold" if mine.passed else "normal"
+            one.text(len(FIELDS) - 0.4, y, verdict, va="center", fontsize=9, weight=weight)
         one.set_xticks(range(len(FIELDS)), FIELD_NAMES.values(), rotation=60, ha="right", fontsize=9)
-        one.set_yticks(range(len(graded)), [row.id for row in graded] if i == 0 else [], fontsize=9)
+        one.set_yticks(range(len(graded)), [row.id for row in graded] if one is axes[0] else [], fontsize=9)
         one.set(title=name, xlim=(-0.6, len(FIELDS) + 0.7))
         one.title.set_fontsize(10)
         one.invert_yaxis()
@@ -116,34 +107,19 @@ def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
 
 def accuracy_figure(report: Report, split: str, title: str):
     """Accuracy per field for every system of one split after the safety floor, with the raw value as a mark."""
-    figure, axes = _axes(width=7)
+    figure, (axes,) = _axes(width=7)
     systems = report.results[split]
-    names = [*FIELDS, "all five"]
+    names = [*FIELD_NAMES.values(), "all five"]
     width = 0.8 / len(systems)
     for i, (system, stages) in enumerate(systems.items()):
         color, hatch = _LOOKS.get(system, (GREEN, "\\\\"))
-
-        def values(stage, stages=stages):
-            rates = getattr(stages, stage)
-            return [*(rates.fields[field] for field in FIELDS), rates.field_accuracy]
-
+        raw, final = ([*map(r.fields.get, FIELDS), r.field_accuracy] for r in (stages.raw, stages.safety))
         x = [position + i * width for position in range(len(names))]
-        axes.bar(
-            x,
-            values("safety"),
-            width,
-            color=color,
-            hatch=hatch,
-            edgecolor="white",
-            label=system_name(system, "safety"),
-        )
+        name = system_name(system, "safety")
+        axes.bar(x, final, width, color=color, hatch=hatch, edgecolor="white", label=name)
         if system != "rules":
-            axes.scatter(x, values("raw"), marker="_", s=90, color="black", zorder=3)
-    axes.set_xticks(
-        [position + 0.4 - width / 2 for position in range(len(names))],
-        [FIELD_NAMES.get(name, name) for name in names],
-        fontsize=9,
-    )
+            axes.scatter(x, raw, marker="_", s=90, color="black", zorder=3)
+    axes.set_xticks([position + 0.4 - width / 2 for position in range(len(names))], names, fontsize=9)
     n = next(iter(systems.values())).raw.n
     axes.set(ylim=(0, 1.02), ylabel="share right", title=f"{title} (n = {n})")
     axes.scatter([], [], marker="_", s=90, color="black", label="before the safety layer")
@@ -155,10 +131,10 @@ def confusion_figure(matrices: dict[str, tuple[Sequence[str], list[list[int]]]],
     """Counts by label (rows) and answer (columns), one panel a field; the last column are unscored answers.
 
     Args:
-        matrices: name of the field -> (levels, counts of `metrics.confusion`).
+        matrices: name of the field -> (levels, counts of `statistics.confusion`).
     """
     figure, axes = _axes(width=9, height=4.2, columns=len(matrices))
-    for one, (name, (levels, counts)) in zip(axes if len(matrices) > 1 else [axes], matrices.items(), strict=True):
+    for one, (name, (levels, counts)) in zip(axes, matrices.items(), strict=True):
         shares = [[count / max(1, sum(row)) for count in row] for row in counts]
         one.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
         for y, row in enumerate(counts):
@@ -176,16 +152,15 @@ def confusion_figure(matrices: dict[str, tuple[Sequence[str], list[list[int]]]],
 
 def step_figure(errors: dict[str, dict[int, int]], title: str):
     """How many levels an answer is off its label (below 0: too low), one group of bars a system."""
-    figure, axes = _axes(height=3.2)
+    figure, (axes,) = _axes(height=3.2)
     steps = range(min(min(one, default=0) for one in errors.values()), max(max(one) for one in errors.values()) + 1)
     width = 0.8 / len(errors)
-    for i, ((name, one), color, hatch) in enumerate(
-        zip(errors.items(), (GREY, SKY, BLUE), ("//", "..", ""), strict=False)
-    ):
+    looks = (_LOOKS["base"], _LOOKS["eleven"], _LOOKS["full"])
+    for i, ((name, one), (color, hatch)) in enumerate(zip(errors.items(), looks, strict=False)):
         x = [step + (i - (len(errors) - 1) / 2) * width for step in steps]
-        bars = axes.bar(x, [one.get(step, 0) for step in steps], width, color=color, hatch=hatch, edgecolor="white")
+        heights = [one.get(step, 0) for step in steps]
+        bars = axes.bar(x, heights, width, color=color, hatch=hatch, edgecolor="white", label=name)
         axes.bar_label(bars, fontsize=8)
-        bars.set_label(name)
     axes.set_xticks(list(steps), [f"{step:+d}" if step else "right" for step in steps])
     axes.set(xlabel="levels above (+) or below (-) the label", ylabel="cases", title=title)
     axes.legend(frameon=False)
@@ -201,33 +176,31 @@ def flow_figure(stages: dict[str, Sequence[str]], title: str):
     Args:
         stages: name of the stage -> one of `TRIAGE_BANDS` for each case, in the same order.
     """
-    figure, axes = _axes(width=7.5, height=4)
+    import numpy as np
+
+    figure, (axes,) = _axes(width=7.5, height=4)
     colors = dict(zip(TRIAGE_BANDS, (SKY, GREEN, AMBER, ORANGE, GREY), strict=True))
     names, columns = list(stages), list(stages.values())
     tops = []
     for x, column in enumerate(columns):
-        top, places = 0, {}
+        top, places, counts = 0, {}, Counter(column)
         for band in TRIAGE_BANDS:
-            n = sum(one == band for one in column)
-            places[band] = top
+            places[band], n = top, counts[band]
             if n:
                 axes.bar(x, n, 0.16, bottom=top, color=colors[band], zorder=3)
                 if n > 0.04 * len(column):  # a thinner band has no room; its number is in the table
                     axes.text(x, top + n / 2, n, ha="center", va="center", fontsize=9, zorder=4)
             top += n
         tops.append(places)
-    curve = [i / 30 for i in range(31)]
-    ease = [t * t * (3 - 2 * t) for t in curve]
-    for x, (left, right) in enumerate(zip(columns, columns[1:], strict=False)):
-        start, end = dict(tops[x]), dict(tops[x + 1])
-        for a in TRIAGE_BANDS:
-            for b in TRIAGE_BANDS:
-                n = sum(p == a and q == b for p, q in zip(left, right, strict=True))
-                if n:
-                    low = [start[a] + (end[b] - start[a]) * t for t in ease]
-                    along = [x + 0.08 + 0.84 * t for t in curve]
-                    axes.fill_between(along, low, [y + n for y in low], color=colors[a], alpha=0.35, linewidth=0)
-                    start[a], end[b] = start[a] + n, end[b] + n
+    curve = np.linspace(0, 1, 31)
+    ease = curve**2 * (3 - 2 * curve)
+    for x, (left, right) in enumerate(pairwise(columns)):
+        start, end, moves = dict(tops[x]), dict(tops[x + 1]), Counter(zip(left, right, strict=True))
+        for a, b in product(TRIAGE_BANDS, repeat=2):
+            if n := moves[a, b]:
+                low = start[a] + (end[b] - start[a]) * ease
+                axes.fill_between(x + 0.08 + 0.84 * curve, low, low + n, color=colors[a], alpha=0.35, linewidth=0)
+                start[a], end[b] = start[a] + n, end[b] + n
     axes.set_xticks(range(len(names)), names)
     axes.set(ylabel="cases", title=title)
     for band, color in colors.items():
@@ -240,7 +213,7 @@ def calibration_figure(before, after, risks, chosen: tuple[float, float] | None,
     """Left: share right over confidence, before and after cooling. Right: how many fail among those answered.
 
     Args:
-        before: bins of `metrics.reliability`; `after` likewise.
+        before: bins of `statistics.reliability`; `after` likewise.
         risks: points of `calibration.risk_coverage`.
         chosen: (share answered, share of those that fail) at the threshold in use.
     """

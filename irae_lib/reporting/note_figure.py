@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
+import textwrap
 
 from ..safety.reviews import Review
 from .figures import BLUE
 from .note_html import marked
 
 _MARKS = {"current": "#cfe8f7", "negated": "#eeeeee", "other": "#fbeed2"}
+_LEGEND = {"current": "current", "negated": "negated", "other": "past, family, planned, possible"}
 
 
 def note_figure(result: Review, text: str, title: str):
-    """A note with what was read marked by status, and under it what the rules raised: for people who rather look.
-
-    Current findings stand on blue, negated ones are struck through, past, planned or somebody else's are dotted.
-    """
-    import textwrap
-
+    """Current findings stand on blue, negated ones are struck through, past, planned or somebody else's are dotted."""
     import matplotlib.pyplot as plt
 
     raises: dict[tuple[str, str, str], list[str]] = {}
@@ -33,15 +30,14 @@ def note_figure(result: Review, text: str, title: str):
     axes.set(xlim=(0, _COLUMNS), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=11, loc="left", pad=7)
-    for row, column, piece, look in spots:
-        _mark(axes, row, column, piece, look)
-    legend = (("current", "current"), ("negated", "negated"), ("past, family, planned, possible", "other"))
+    for spot in spots:
+        _mark(axes, *spot)
     column = 0
-    for name, look in legend:
+    for look, name in _LEGEND.items():
         _mark(axes, rows - len(lines) - 2, column, name, look)
         column += len(name) + 3
-    for number, line in enumerate(lines):
-        axes.text(0, rows - len(lines) + number, line, family="monospace", fontsize=_TYPE, va="center", color=BLUE)
+    for row, line in enumerate(lines, start=rows - len(lines)):
+        axes.text(0, row, line, family="monospace", fontsize=_TYPE, va="center", color=BLUE)
     return figure
 
 

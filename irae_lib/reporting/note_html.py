@@ -9,25 +9,14 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 
+from ..files import DATA
 from ..model.answers import Answer
 from ..safety.reviews import NOT_ASSESSED, Evidence, Review
 from ..schemas import FIELD_NAMES, FIELDS, Assessment, Finding
 
-STYLE = """<style>
-.irae{color:#1a1a1a;background:#fff;font:15px/1.5 system-ui,sans-serif}
-.irae pre{white-space:pre-wrap;overflow-wrap:anywhere;font:inherit;margin:0;padding:.6rem;border:1px solid #ccc}
-.irae table{border-collapse:collapse;width:100%;table-layout:auto}
-.irae table td,.irae table th{border:1px solid #ccc;padding:.25rem .45rem;text-align:left;vertical-align:top;
-overflow-wrap:anywhere;color:#1a1a1a;background:#fff}
-.irae td:first-child,.irae th{white-space:nowrap}
-.irae .current{background:#cfe8f7;border-bottom:2px solid #0072B2}
-.irae .negated{text-decoration:line-through;color:#595959}
-.irae .other{border-bottom:2px dotted #7a4d00;color:#5c3a00}
-.irae .quote{box-shadow:inset 0 -.55em 0 #fde9b8}
-.irae table td.raised{background:#ffe9dc;font-weight:600}
-.irae .missing{color:#a33b00}
-</style>"""
+STYLE = f"<style>\n{(DATA / 'page' / 'note.css').read_text(encoding='utf-8')}</style>"
 LEGEND = (
     '<p><span class="current">current</span> · <span class="negated">negated</span> · '
     '<span class="other">past, family, planned or possible</span> · <span class="quote">quoted by the model</span></p>'
@@ -55,13 +44,10 @@ def marked(
     text: str, findings: Sequence[Finding] = (), evidence: Sequence[Evidence] = ()
 ) -> Iterator[tuple[str, list[str], str]]:
     """The note cut into pieces: text, how it is marked (current, negated, other, quote), and what was read there."""
-    borders = {0, len(text)}
     spans = [(f.start, f.end, _look(f.status), f"{f.name}: {f.status}") for f in findings]
     spans += [(e.start, e.end, "quote", "quoted by the model") for e in evidence if e.start is not None]
-    for start, end, *_ in spans:
-        borders |= {start, end}
-    places = sorted(borders)
-    for start, end in zip(places, places[1:], strict=False):
+    borders = {0, len(text)}.union(*(span[:2] for span in spans))
+    for start, end in pairwise(sorted(borders)):
         here = [span for span in spans if span[0] <= start and end <= span[1]]
         looks = sorted({look for *_, look, _ in here})
         yield text[start:end], looks, "; ".join(dict.fromkeys(what for *_, what in here))

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 
 import pandas as pd
@@ -15,7 +14,7 @@ import pandas as pd
 from ..cases import LabelledCase
 from ..evaluation.calibration import CalibrationReport
 from ..evaluation.release_gate import GateLine
-from ..evaluation.report import STAGES, Report
+from ..evaluation.report import Report
 from ..evaluation.robustness import INJECTION, KINDS
 from ..evaluation.scoring import Graded
 from ..evaluation.statistics import Interval, Rate
@@ -62,13 +61,10 @@ def markdown(frame: pd.DataFrame) -> str:
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
 
 
-def folded(text: str, width: int = 100) -> str:
+def folded(text: str) -> str:
     """Text with long lines folded at words, for a notebook's page: a page itself would cut words in two."""
-    lines = (
-        textwrap.fill(line, width, subsequent_indent="    ", break_on_hyphens=False, replace_whitespace=False)
-        for line in text.split("\n")
-    )
-    return "\n".join(lines)
+    fold = textwrap.TextWrapper(100, subsequent_indent="    ", break_on_hyphens=False, replace_whitespace=False).fill
+    return "\n".join(map(fold, text.split("\n")))
 
 
 @contextlib.contextmanager
@@ -87,12 +83,11 @@ def shows_error(expected: type[Exception]) -> Iterator[None]:
 
 def label_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
     """How often each grade and urgency occurs."""
-    grades = [severity.value for severity in Severity]
     rows = []
     for urgency in Urgency:
-        counts = Counter(case.expected.overall_severity.value for case in cases if case.expected.urgency == urgency)
-        rows.append([urgency.value, *(counts[grade] for grade in grades), sum(counts.values())])
-    return table(rows, ["urgency", *(grade.split(" - ")[0] for grade in grades), "all"])
+        grades = [case.expected.overall_severity for case in cases if case.expected.urgency == urgency]
+        rows.append([urgency.value, *map(grades.count, Severity), len(grades)])
+    return table(rows, ["urgency", *(grade.value.split(" - ")[0] for grade in Severity), "all"])
 
 
 def system_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
@@ -101,7 +96,7 @@ def system_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
     for system in System:
         grades = [case.expected.overall_severity for case in cases if system in case.expected.affected_systems]
         if grades:
-            rows.append([system.value, *(grades.count(grade) for grade in list(Severity)[1:]), len(grades)])
+            rows.append([system.value, *map(grades.count, list(Severity)[1:]), len(grades)])
     none = sum(not case.expected.affected_systems for case in cases)
     return table([*rows, ["none", "", "", "", "", none]], ["organ system", "G1", "G2", "G3", "G4", "all"])
 
@@ -128,22 +123,21 @@ def case_grid(graded: Sequence[Graded], stage: str) -> pd.DataFrame:
 
 def results_table(report: Report, split: str, without: Collection[str] = ()) -> pd.DataFrame:
     """One split of the report: every arm before and after the safety layer, each rate with its n."""
-    rows = []
-    for arm, stages in report.results[split].items():
-        for stage in STAGES if arm not in without else ():
-            rates = getattr(stages, stage)
-            rows.append(
-                [
-                    system_name(arm, stage),
-                    f"{rates.field_accuracy:.3f}",
-                    spread(rates.field_accuracy_interval, ".2f"),
-                    f"{rates.passed}/{rates.n}",
-                    rates.unscored,
-                    *(f"{rates.fields[field]:.2f}" for field in FIELDS),
-                    rates.triage.under.hits,
-                    rates.triage.over.hits,
-                ]
-            )
+    rows = [
+        [
+            system_name(arm, stage),
+            f"{rates.field_accuracy:.3f}",
+            spread(rates.field_accuracy_interval, ".2f"),
+            f"{rates.passed}/{rates.n}",
+            rates.unscored,
+            *(f"{rates.fields[field]:.2f}" for field in FIELDS),
+            rates.triage.under.hits,
+            rates.triage.over.hits,
+        ]
+        for arm, stages in report.results[split].items()
+        if arm not in without
+        for stage, rates in stages
+    ]
     return table(rows, ["arm", "fields", "95 % CI", "passed", "unscored", *FIELD_NAMES.values(), "under", "over"])
 
 
@@ -162,9 +156,9 @@ TRIAGE_ROWS = {
 }
 
 
-def triage_table(report: Report, split: str, systems: Sequence[tuple[str, str]] = SIDE_BY_SIDE) -> pd.DataFrame:
+def triage_table(report: Report, split: str) -> pd.DataFrame:
     """What a safety reviewer asks, one column per (arm, stage): hits of n, and the 95 % interval in per cent."""
-    triages = [getattr(report.results[split][arm], stage).triage for arm, stage in systems]
+    triages = [getattr(report.results[split][arm], stage).triage for arm, stage in SIDE_BY_SIDE]
     rows = [[name, *(counted(getattr(triage, key)) for triage in triages)] for key, name in TRIAGE_ROWS.items()]
     rows += [
         ["grade, weighted kappa", *(_decimals(triage.grade_kappa) for triage in triages)],
@@ -172,7 +166,7 @@ def triage_table(report: Report, split: str, systems: Sequence[tuple[str, str]] 
         ["organ F1, micro", *(_decimals(triage.organs.micro) for triage in triages)],
         ["organ F1, macro", *(_decimals(triage.organs.macro) for triage in triages)],
     ]
-    return table(rows, [split, *(system_name(*system) for system in systems)])
+    return table(rows, [split, *(system_name(*system) for system in SIDE_BY_SIDE)])
 
 
 def counted(rate: Rate) -> str:
@@ -213,11 +207,11 @@ def behaviour_table(report: Report) -> pd.DataFrame:
 
 def pairs_table(report: Report) -> pd.DataFrame:
     """The minimal pairs of a report: pairs with both notes passed, all due flips made, no other field moved."""
-    rows = []
-    for arm, stages in report.results["contrast"].items():
-        for stage in STAGES:
-            pairs = getattr(stages, stage).pairs
-            rows.append([system_name(arm, stage), pairs.n, pairs.both_passed, pairs.flipped, pairs.kept])
+    rows = [
+        [system_name(arm, stage), *(number for _, number in rates.pairs)]
+        for arm, stages in report.results["contrast"].items()
+        for stage, rates in stages
+    ]
     return table(rows, ["arm", "pairs", "both passed", "flipped", "kept"])
 
 

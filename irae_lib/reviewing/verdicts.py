@@ -79,8 +79,7 @@ def agreement(a: Mapping[str, Assessment], b: Mapping[str, Assessment]) -> list[
         labels_a, labels_b = ([verdicts[case_id].scored()[field] for case_id in ids] for verdicts in (a, b))
         same = sum(x == y for x, y in zip(labels_a, labels_b, strict=True))
         if scale := {"overall_severity": Severity, "urgency": Urgency}.get(field):
-            levels = ([label.level for label in labels] for labels in (labels_a, labels_b))
-            value = weighted_kappa(*levels, len(scale))
+            value = weighted_kappa([a.level for a in labels_a], [b.level for b in labels_b], len(scale))
         else:
             value = kappa(labels_a, labels_b)
         rows.append(FieldAgreement(field=field, n=len(ids), same=same, kappa=value))

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 
 from ..cases import LabelledCase, validated_cases
 from ..evaluation.scoring import score
-from ..model.answers import Answer
-from ..schemas import Record
+from ..schemas import Assessment, Record
 from .server import Server
 
 
@@ -31,12 +30,11 @@ class AdapterCheck(Record):
         return self.passed == self.n
 
     @classmethod
-    def of_answers(cls, answers: Sequence[Answer]) -> AdapterCheck:
-        """Count answers to the validated cases, in their order."""
-        cases = validated_cases()
-        pairs = zip(cases, answers, strict=True)
-        passed = sum(score(answer.assessment, case.expected).passed for case, answer in pairs)
-        return cls(n=len(cases), passed=passed, unanswered=sum(answer.assessment is None for answer in answers))
+    def of_answers(cls, answers: Sequence[Assessment | None]) -> AdapterCheck:
+        """Count answers to the validated cases, in their order; None where there is none."""
+        pairs = zip(validated_cases(), answers, strict=True)
+        passed = sum(score(answer, case.expected).passed for case, answer in pairs)
+        return cls(n=len(answers), passed=passed, unanswered=answers.count(None))
 
 
 async def check_adapter(server: Server) -> AdapterCheck:
@@ -49,9 +47,8 @@ async def check_adapter(server: Server) -> AdapterCheck:
         await server.check()
         slots = asyncio.Semaphore(server.concurrency)
 
-        async def ask(case: LabelledCase) -> Answer:
+        async def ask(case: LabelledCase) -> Assessment | None:
             async with slots:
-                reply = await server.assess(case.case)
-            return Answer(text="", assessment=reply.assessment, unscored=reply.problem)
+                return (await server.assess(case.case)).assessment
 
         return AdapterCheck.of_answers(await asyncio.gather(*map(ask, validated_cases())))

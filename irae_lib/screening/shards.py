@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import RunError
-from ..files import require_same_run, write_first, write_lines
+from ..files import require_same_run, write_lines, write_text
 
 MANIFEST = "manifest.json"
 
@@ -63,7 +63,7 @@ class Shards:
         """
         path = self.folder / MANIFEST
         if not path.is_file():
-            write_first(path, json.dumps(dict(run), indent=1) + "\n")
+            write_text(path, json.dumps(dict(run), indent=1) + "\n", replace=False)
         stored = json.loads(path.read_text(encoding="utf-8"))
         folder = f"{self.folder.parent.name}/{self.folder.name}/ holds the shards of"
         require_same_run(stored, run, folder, "Resume with the same input and settings, or give another --out")

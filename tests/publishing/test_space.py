@@ -58,7 +58,7 @@ def test_nothing_goes_up_but_library_tables_and_the_page(staged):
         "README.md",
         "requirements.txt",
     }
-    assert {path.name for path in (staged / "data").iterdir()} == {"clinical", "prompts"}
+    assert {path.name for path in (staged / "data").iterdir()} == {"clinical", "prompts", "page"}
     assert not (staged / "irae_lib" / "screening" / "cluster").exists()
     assert "sdk: gradio" in (staged / "README.md").read_text()
 

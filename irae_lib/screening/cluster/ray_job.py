@@ -88,7 +88,7 @@ def _check_adapter(answered: Callable[[Any], Any], adapter: str) -> None:
     notes = [Note(place, case.case.id, case.case) for place, case in enumerate(validated_cases())]
     dataset = ray.data.from_items([pack(note) for note in notes]).map(add_question, fn_kwargs={"adapter": adapter})
     texts = {row["place"]: row["text"] for row in answered(dataset).map(review_answer).take_all()}
-    check = AdapterCheck.of_answers([parse_answer(texts.get(note.place, "")) for note in notes])
+    check = AdapterCheck.of_answers([parse_answer(texts.get(note.place, "")).assessment for note in notes])
     if not check.good:
         raise AccessError(
             f"the model passes {check.passed} of the {check.n} validated cases, an adapter of this project all of "
