@@ -35,8 +35,8 @@ _BEHIND = (
     r"reported|noted|seen|since|known|for now|[A-Z][A-Za-z /()-]{1,40}?[:?=]))"
 )
 _ANSWER = re.compile(
-    rf"(?:(?P<mark>[:=|\t])|(?<=\s)[-–—](?=\s))[ \t|]*"
-    rf"(?:(?i:(?P<no>{_NO})|(?P<yes>{_YES}))|(?P<n>[N0])|(?P<y>Y)){_BEHIND}"
+    rf"(?:(?P<mark>[:=|\t(])|(?<=\s)[-–—](?=\s))[ \t|]*"
+    rf"(?:(?i:(?P<no>{_NO})|(?P<yes>{_YES}))|(?<!\()(?:(?P<n>[N0])|(?P<y>Y))){_BEHIND}"
 )
 _SPEAKER = (
     r"(?:\[(?:patient|doctor|guest\w*|nurse|clinician)\]|(?:patient|pt|doctor|dr|guest\w*|nurse|clinician|provider|"
@@ -59,6 +59,7 @@ _NO_DENIAL = re.compile(
 _BOX = re.compile(r"\[(?P<empty>[ _]{0,3})\]|\[(?P<tick>[xX*✓])\]|(?<![A-Za-z])\((?P<round>[xX ])\)(?=\s?[A-Za-z])")
 _OPTION = re.compile(r"\s*(?P<no>no|none|n|absent|never)\b|\s*(?P<yes>yes|y|present)\b", re.I)
 _SIGN = re.compile(r"(?<![\w)])\(\s?(?:(?P<minus>[-−–])|(?P<plus>\+))\s?\)")
+_TIGHT = re.compile(r"(?:(?<=[ ,;:])|(?<=^)|(?<=\n))(?:(?P<minus>[-−])|\+)(?=[A-Za-z]{3})")
 _GRADE_0 = re.compile(r"\b(?:grade|gr\.?|g)[ :=]{0,2}0\b(?!\.?\d|/|-\d)", re.I)
 _LONGEST_ITEM = 160  # characters
 _LETTER_FOLLOWS = re.compile(r" ?[A-Za-z]")
@@ -69,7 +70,7 @@ _LIST_STOP = re.compile(r"[.;,\n|]")
 _VERB = re.compile(
     r"\b(?:has|have|had|is|was|with|reports?|presents?|developed|noted|continues|on|since|and then)\b", re.I
 )
-_HINT = re.compile(r"[:=|\t?]|\s[-–—]\s|\[|\(\s?[-+−–xX ]|(?i:\bgr?(?:ade)?\W{0,2}0)")
+_HINT = re.compile(r"[:=|\t?]|\s[-–—]\s|[\[(]|[ ,;:\n][-+−][A-Za-z]|(?i:\bgr?(?:ade)?\W{0,2}0)")
 
 
 def form_marks(text: str) -> list[Mark]:
@@ -78,7 +79,7 @@ def form_marks(text: str) -> list[Mark]:
         Mark(m.start(), m.end(), "hypothetical") for m in _RISKS.finditer(text) if not _FACT.search(_before(text, m))
     ]
     if _HINT.search(text):
-        for reader in (_answers, _replies, _boxes, _signs, _zero_grades):
+        for reader in (_answers, _replies, _boxes, _signs, _tight_signs, _zero_grades):
             marks += reader(text)
     return sorted(marks)
 
@@ -179,6 +180,15 @@ def _signs(text: str) -> Iterator[Mark]:
             yield Mark(sign.end(), end, status)
         else:
             yield Mark(_back(text, sign.start(), ".;,\n|\t:)"), sign.start(), status)
+
+
+def _tight_signs(text: str) -> Iterator[Mark]:
+    """ "+fatigue, -fever, -chills": only where a line has several, for a single one may be a bullet."""
+    for _, group in groupby(_TIGHT.finditer(text), key=_LineCounter(text)):
+        signs = list(group)
+        for sign in signs if len(signs) > 1 else ():
+            end = _until(text, sign.end(), sign.end() + _LONGEST_ITEM, _LIST_STOP)
+            yield Mark(sign.end(), end, "negated" if sign["minus"] else "current")
 
 
 def _zero_grades(text: str) -> Iterator[Mark]:
