@@ -11,12 +11,13 @@ from itertools import groupby, zip_longest
 from typing import NamedTuple
 
 _RISKS = re.compile(
-    r"\b(?:risks?|side effects?|adverse (?:effects|reactions|events)|complications|toxicities)\b[^.;:\n]{0,60}?"
-    r"\b(?:(?:can|may|could|might) (?:include|be|cause)|includ(?:e|ing)|such as|like)\b[^.;\n]*",
+    r"\b(?:risks?\b[^.;:\n]{0,60}?\b(?:includ(?:e|ing)|such as|like|can|may|could|might)"
+    r"|(?:side effects?|adverse (?:effects|reactions|events)|complications|toxicities)\b[^.;:\n]{0,60}?"
+    r"\b(?:(?:can|may|could|might) (?:include|be|cause)|(?P<listed>includ(?:e|ing)|such as|like)))\b[^.;\n]*",
     re.I,
 )
-_FACT = re.compile(
-    r"\b(?:had|has|have|experienced|developed|suffered|reports?|reported|noted|ongoing|with|his|her)\b", re.I
+_TOLD = re.compile(
+    r"\b(?:discuss\w*|counsel\w*|explain\w*|review\w*|educat\w*|warn\w*|aware|inform\w*|advis\w*)\b", re.I
 )
 
 
@@ -75,17 +76,19 @@ _HINT = re.compile(r"[:=|\t?]|\s[-–—]\s|[\[(]|[ ,;:\n][-+−][A-Za-z]|(?i:\b
 
 def form_marks(text: str) -> list[Mark]:
     """Every span whose status is given by a form, in order of its start."""
-    marks = [
-        Mark(m.start(), m.end(), "hypothetical") for m in _RISKS.finditer(text) if not _FACT.search(_before(text, m))
-    ]
+    marks = list(_risks(text))
     if _HINT.search(text):
         for reader in (_answers, _replies, _boxes, _signs, _tight_signs, _zero_grades):
             marks += reader(text)
     return sorted(marks)
 
 
-def _before(text: str, match: re.Match[str]) -> str:
-    return text[_back(text, match.start(), ".;\n") : match.start()]
+def _risks(text: str) -> Iterator[Mark]:
+    """What a patient was told could happen: "risks include seizure". Side effects that are listed may be real ones."""
+    for match in _RISKS.finditer(text):
+        before = text[_back(text, match.start(), ".;\n") : match.start()]
+        if not match["listed"] or _TOLD.search(before):
+            yield Mark(match.start(), match.end(), "hypothetical")
 
 
 def _back(text: str, at: int, stops: str) -> int:

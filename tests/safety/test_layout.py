@@ -45,6 +45,15 @@ SECTIONS = [  # note, a word, section of the word
     ("ROS: rash\nPlan: start steroids", "steroids", "plan"),
     ("HPI (copied from 01/05): rash. Interval history: fever.", "rash", "copied"),
     ("HPI (copied from 01/05): rash.", "rash", ""),
+    ("HPI (copied from 01/05): rash.\nFeels tired.", "rash", ""),
+    ("Return visit for colitis: rash", "rash", ""),
+    ("Report of CT chest: rash", "rash", ""),
+    ("Phone call following infusion: rash", "rash", ""),
+    ("Patient information: rash", "rash", ""),
+    ("Side effects: rash", "rash", ""),
+    ("Possible side effects: rash", "rash", "hypothetical"),
+    ("When to call:\n\n- rash\n\n- fever", "fever", "hypothetical"),
+    ("When to call: anytime\n\n- rash", "rash", ""),
     ("History of present illness: rash", "rash", ""),
     ("Electronically signed by Dr. Rash", "Rash", "signature"),
 ]
@@ -80,6 +89,7 @@ ANSWERS = [  # note, finding, status
     ("Any rash? No, but there was one on Monday.", "rash", "current"),
     ("Grade 0 rash, Grade 2 diarrhea", "diarrhea", "current"),
     ("Side effects may include colitis.", "colitis", "hypothetical"),
+    ("We discussed side effects such as colitis.", "colitis", "hypothetical"),
     ("Adverse events included grade 3 colitis.", "colitis", "current"),
     ("Call if temp > 38.0 C. Seizure today.", "seizure", "current"),
 ]
