@@ -64,7 +64,7 @@ _TIGHT = re.compile(r"(?:(?<=[ ,;:])|(?<=^)|(?<=\n))(?:(?P<minus>[-−])|\+)(?=[
 _GRADE_0 = re.compile(r"\b(?:grade|gr\.?|g)[ :=]{0,2}0\b(?!\.?\d|/|-\d)", re.I)
 _LONGEST_ITEM = 160  # characters
 _LETTER_FOLLOWS = re.compile(r" ?[A-Za-z]")
-_BEHIND_ITEM = re.compile(r"(?<=[A-Za-z)]) ?$")
+_BEHIND_ITEM = re.compile(r"(?<=[A-Za-z):]) ?$")
 _STOP = re.compile(r"[.;\n|\t](?:\s|$)|\n|\t|\|")
 _ITEM_STOP = re.compile(r"[;\n|\t]|\.(?:\s|$)")
 _LIST_STOP = re.compile(r"[.;,\n|]")
@@ -99,19 +99,24 @@ def _back(text: str, at: int, stops: str) -> int:
 
 def _answers(text: str) -> Iterator[Mark]:
     """Behind a colon, an equals sign, a dash or a cell border: "Seizures: No", "Rash | none", "Fever - denied"."""
+    asked: list[Mark] = []
     last = 0
     for match in _ANSWER.finditer(text):
         end = match.start()
-        if text[end - 1 : end] in ("|", "\t"):
-            end -= 1
         start = max(_back(text, end, ".;:?=|\t\n"), last)
         label = text[start:end]
         if "," in label and (match["mark"] not in (":", "=") or _VERB.search(label)):
             start += label.rfind(",") + 1
-        last = match.end()
+        status = "negated" if match["no"] or match["n"] else "current"
         if label.strip():
-            yield Mark(start, end, "negated" if match["no"] or match["n"] else "current")
-            yield Mark(match.start(), match.end(), "")
+            asked.append(Mark(start, end, status))
+        elif (
+            asked and not text[last:end].strip() and status == "current"
+        ):  # "Rash | No | Yes": one of the visits says yes
+            asked[-1] = asked[-1]._replace(status=status)
+        last = match.end()
+        yield Mark(match.start(), last, "")
+    yield from asked
 
 
 def _replies(text: str) -> Iterator[Mark]:
