@@ -11,12 +11,13 @@ from itertools import groupby, zip_longest
 from typing import NamedTuple
 
 _RISKS = re.compile(
-    r"\b(?:risks?|side effects?|adverse (?:effects|reactions|events)|complications|toxicities)\b[^.;:\n]{0,60}?"
-    r"\b(?:(?:can|may|could|might) (?:include|be|cause)|includ(?:e|ing)|such as|like)\b[^.;\n]*",
+    r"\b(?:risks?\b[^.;:\n]{0,60}?\b(?:includ(?:e|ing)|such as|like|can|may|could|might)"
+    r"|(?:side effects?|adverse (?:effects|reactions|events)|complications|toxicities)\b[^.;:\n]{0,60}?"
+    r"\b(?:(?:can|may|could|might) (?:include|be|cause)|(?P<listed>includ(?:e|ing)|such as|like)))\b[^.;\n]*",
     re.I,
 )
-_FACT = re.compile(
-    r"\b(?:had|has|have|experienced|developed|suffered|reports?|reported|noted|ongoing|with|his|her)\b", re.I
+_TOLD = re.compile(
+    r"\b(?:discuss\w*|counsel\w*|explain\w*|review\w*|educat\w*|warn\w*|aware|inform\w*|advis\w*)\b", re.I
 )
 
 
@@ -35,8 +36,8 @@ _BEHIND = (
     r"reported|noted|seen|since|known|for now|[A-Z][A-Za-z /()-]{1,40}?[:?=]))"
 )
 _ANSWER = re.compile(
-    rf"(?:(?P<mark>[:=|\t])|(?<=\s)[-–—](?=\s))[ \t|]*"
-    rf"(?:(?i:(?P<no>{_NO})|(?P<yes>{_YES}))|(?P<n>[N0])|(?P<y>Y)){_BEHIND}"
+    rf"(?:(?P<mark>[:=|\t(])|(?<=\s)[-–—](?=\s))[ \t|]*"
+    rf"(?:(?i:(?P<no>{_NO})|(?P<yes>{_YES}))|(?<!\()(?:(?P<n>[N0])|(?P<y>Y))){_BEHIND}"
 )
 _SPEAKER = (
     r"(?:\[(?:patient|doctor|guest\w*|nurse|clinician)\]|(?:patient|pt|doctor|dr|guest\w*|nurse|clinician|provider|"
@@ -59,32 +60,35 @@ _NO_DENIAL = re.compile(
 _BOX = re.compile(r"\[(?P<empty>[ _]{0,3})\]|\[(?P<tick>[xX*✓])\]|(?<![A-Za-z])\((?P<round>[xX ])\)(?=\s?[A-Za-z])")
 _OPTION = re.compile(r"\s*(?P<no>no|none|n|absent|never)\b|\s*(?P<yes>yes|y|present)\b", re.I)
 _SIGN = re.compile(r"(?<![\w)])\(\s?(?:(?P<minus>[-−–])|(?P<plus>\+))\s?\)")
+_TIGHT = re.compile(r"(?:(?<=[ ,;:])|(?<=^)|(?<=\n))(?:(?P<minus>[-−])|\+)(?=[A-Za-z]{3})")
 _GRADE_0 = re.compile(r"\b(?:grade|gr\.?|g)[ :=]{0,2}0\b(?!\.?\d|/|-\d)", re.I)
 _LONGEST_ITEM = 160  # characters
 _LETTER_FOLLOWS = re.compile(r" ?[A-Za-z]")
-_BEHIND_ITEM = re.compile(r"(?<=[A-Za-z)]) ?$")
+_BEHIND_ITEM = re.compile(r"(?<=[A-Za-z):]) ?$")
 _STOP = re.compile(r"[.;\n|\t](?:\s|$)|\n|\t|\|")
 _ITEM_STOP = re.compile(r"[;\n|\t]|\.(?:\s|$)")
 _LIST_STOP = re.compile(r"[.;,\n|]")
 _VERB = re.compile(
     r"\b(?:has|have|had|is|was|with|reports?|presents?|developed|noted|continues|on|since|and then)\b", re.I
 )
-_HINT = re.compile(r"[:=|\t?]|\s[-–—]\s|\[|\(\s?[-+−–xX ]|(?i:\bgr?(?:ade)?\W{0,2}0)")
+_HINT = re.compile(r"[:=|\t?]|\s[-–—]\s|[\[(]|[ ,;:\n][-+−][A-Za-z]|(?i:\bgr?(?:ade)?\W{0,2}0)")
 
 
 def form_marks(text: str) -> list[Mark]:
     """Every span whose status is given by a form, in order of its start."""
-    marks = [
-        Mark(m.start(), m.end(), "hypothetical") for m in _RISKS.finditer(text) if not _FACT.search(_before(text, m))
-    ]
+    marks = list(_risks(text))
     if _HINT.search(text):
-        for reader in (_answers, _replies, _boxes, _signs, _zero_grades):
+        for reader in (_answers, _replies, _boxes, _signs, _tight_signs, _zero_grades):
             marks += reader(text)
     return sorted(marks)
 
 
-def _before(text: str, match: re.Match[str]) -> str:
-    return text[_back(text, match.start(), ".;\n") : match.start()]
+def _risks(text: str) -> Iterator[Mark]:
+    """What a patient was told could happen: "risks include seizure". Side effects that are listed may be real ones."""
+    for match in _RISKS.finditer(text):
+        before = text[_back(text, match.start(), ".;\n") : match.start()]
+        if not match["listed"] or _TOLD.search(before):
+            yield Mark(match.start(), match.end(), "hypothetical")
 
 
 def _back(text: str, at: int, stops: str) -> int:
@@ -95,19 +99,24 @@ def _back(text: str, at: int, stops: str) -> int:
 
 def _answers(text: str) -> Iterator[Mark]:
     """Behind a colon, an equals sign, a dash or a cell border: "Seizures: No", "Rash | none", "Fever - denied"."""
+    asked: list[Mark] = []
     last = 0
     for match in _ANSWER.finditer(text):
         end = match.start()
-        if text[end - 1 : end] in ("|", "\t"):
-            end -= 1
         start = max(_back(text, end, ".;:?=|\t\n"), last)
         label = text[start:end]
         if "," in label and (match["mark"] not in (":", "=") or _VERB.search(label)):
             start += label.rfind(",") + 1
-        last = match.end()
+        status = "negated" if match["no"] or match["n"] else "current"
         if label.strip():
-            yield Mark(start, end, "negated" if match["no"] or match["n"] else "current")
-            yield Mark(match.start(), match.end(), "")
+            asked.append(Mark(start, end, status))
+        elif (
+            asked and not text[last:end].strip() and status == "current"
+        ):  # "Rash | No | Yes": one of the visits says yes
+            asked[-1] = asked[-1]._replace(status=status)
+        last = match.end()
+        yield Mark(match.start(), last, "")
+    yield from asked
 
 
 def _replies(text: str) -> Iterator[Mark]:
@@ -179,6 +188,15 @@ def _signs(text: str) -> Iterator[Mark]:
             yield Mark(sign.end(), end, status)
         else:
             yield Mark(_back(text, sign.start(), ".;,\n|\t:)"), sign.start(), status)
+
+
+def _tight_signs(text: str) -> Iterator[Mark]:
+    """ "+fatigue, -fever, -chills": only where a line has several, for a single one may be a bullet."""
+    for _, group in groupby(_TIGHT.finditer(text), key=_LineCounter(text)):
+        signs = list(group)
+        for sign in signs if len(signs) > 1 else ():
+            end = _until(text, sign.end(), sign.end() + _LONGEST_ITEM, _LIST_STOP)
+            yield Mark(sign.end(), end, "negated" if sign["minus"] else "current")
 
 
 def _zero_grades(text: str) -> Iterator[Mark]:

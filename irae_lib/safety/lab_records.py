@@ -24,8 +24,10 @@ _CELL = re.compile(
     rf"(?P<date>\d{{4}}-\d\d-\d\d|\d{{1,2}}[/.]\d{{1,2}}[/.]\d{{2,4}}|\d{{1,2}}/\d{{1,2}}(?=[ :,)]{{1,3}}[<>]?\d|\)|$)"
     rf"|\d{{1,2}}(?:st|nd|rd|th)?[ -]{MONTH}(?:[ ,-]{{1,2}}\d{{4}})?|{MONTH} \d{{1,2}}(?:, ?\d{{4}})?)(?![\w/])"
     r"|(?P<time>\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]\.?m\b\.?)?)"
-    rf"|(?P<number>(?:(?P<sign>[<>~]=?|=) ?)?(?P<low>{NUMBER})(?P<plus>\+)?(?: {{0,3}}(?P<inner>{_UNIT}))?"
-    rf"(?: ?(?:-{{1,2}}|to|up to) ?(?P<high>{NUMBER}))?(?: {{0,3}}-?(?P<unit>{_UNIT}))?)(?![\w^])"
+    rf"|(?P<scale>(?=(?:x ?)?10 ?[\^*ex]){_UNIT})"
+    rf"|(?P<number>(?:(?P<sign>[<>~]=?|=) ?)?(?P<low>{NUMBER})(?P<plus>\+)?"
+    rf"(?:(?: {{0,3}}(?P<inner>{_UNIT}))? ?(?:-{{1,2}}|to|up to) ?(?P<high>{NUMBER}))?"
+    rf"(?: {{0,3}}-?(?P<unit>{_UNIT}))?)(?![\w^])"
     r"|(?P<flag>(?:hh|ll|h|l|high|low|critical(?:ly)?(?: high| low)?|crit|a(?=\s+[(<]?\d+(?:\.\d+)? ?-)|abnormal|abn|"
     r"\*+ ?[hl]?|!+|normal(?! range))(?![a-z0-9])[*!]*)"
     rf"|(?P<reference>{_REFERENCE})(?![a-z0-9])"
@@ -33,7 +35,7 @@ _CELL = re.compile(
     r"|(?P<word>(?:trend(?:ed|ing)?|results?|levels?|values?|counts?|final)(?![a-z0-9]))"
     r"|(?P<open>[(\[])|(?P<close>[)\]])|(?P<slash>/)|(?P<mark>[\s:=|,;]+|-(?= ))"
 )
-_LETTER_UNITS = frozenset(("h", "l", "d", "w", "k", "c", "f"))
+_TIMED = re.compile(r"\s*(?:post|after|later|before|ago|pre|prior|of|old)\b")  # "2 h after a meal"
 _FLAGS = {"h": "high", "l": "low", "n": "normal"}
 _MOST = 24  # values of one row
 
@@ -66,6 +68,9 @@ class Record:
         self.days: list[Decimal] | None = None  # of the values, where the row gives them in a known order
 
 
+_KEEPS_LIMIT = frozenset(("mark", "word", "number", "unit", "bare", "scale"))
+
+
 def cells(norm: str, start: int, end: int) -> tuple[list[Cell], int]:
     """The cells between two offsets, and how far the grammar of a row went."""
     found: list[Cell] = []
@@ -74,65 +79,49 @@ def cells(norm: str, start: int, end: int) -> tuple[list[Cell], int]:
         match = _CELL.match(norm, at, end)
         if match is None or match.end() == at:
             break
-        kind, first, last = match.lastgroup, match.start(), match.end()
-        if match["number"] is not None:
-            cell = _number(match, depth, limit)
-            found.append(cell)
-            if match["unit"] in ("h", "l") or (match["unit"] is None and match["inner"] in ("h", "l")):
-                letter = match["unit"] or match["inner"]
-                found.append(Cell("flag", last - 1, last, depth, False, text=letter))
-        elif kind == "date":
-            found.append(Cell("date", first, last, depth, False, text=match["date"]))
-        elif kind == "flag":
-            found.append(Cell("flag", first, last, depth, False, text=match["flag"]))
-        elif kind == "bare":
-            letter = match["bare"] in ("h", "l")
-            found.append(
-                Cell(
-                    "flag" if letter else "unit",
-                    first,
-                    last,
-                    depth,
-                    False,
-                    unit=to_unit(match["bare"]),
-                    text=match["bare"],
-                )
-            )
-        elif kind == "slash":
-            found.append(Cell("slash", first, last, depth, False))
-        elif kind == "open":
+        kind = "number" if match["number"] else match.lastgroup
+        if kind == "open":
             depth += 1
         elif kind == "close":
             depth, limit = max(0, depth - 1), False
-        limit = kind == "reference" or (
-            limit and kind in ("mark", "word", "number", "unit", "bare") and (depth > 0 or kind == "mark")
-        )
-        at = last
+        else:
+            found += _cells_of(match, kind, depth, limit)
+        limit = kind == "reference" or (limit and kind in _KEEPS_LIMIT and (depth > 0 or kind == "mark"))
+        at = match.end()
     return found, at
 
 
-def _number(match: re.Match[str], depth: int, limit: bool) -> Cell:
+def _cells_of(match: re.Match[str], kind: str, depth: int, limit: bool) -> list[Cell]:
+    """The cells of one piece of a row: a number whose unit is the letter of a flag makes two."""
+    first, last = match.span()
+    if kind == "number":
+        letter = (match["unit"] or match["inner"]) in ("h", "l") and not _TIMED.match(match.string, last)
+        number = _number(match, depth, limit, letter)
+        return [number, Cell("flag", last - 1, last, depth, False, text=match.string[last - 1])] if letter else [number]
+    if kind in ("bare", "scale"):
+        written = match.group().strip()
+        if written in ("h", "l"):
+            return [Cell("flag", first, last, depth, False, text=written)]
+        return [Cell("unit", first, last, depth, False, unit=to_unit(written), text=written)]
+    return [Cell(kind, first, last, depth, False, text=match.group())] if kind in ("date", "flag", "slash") else []
+
+
+def _number(match: re.Match[str], depth: int, limit: bool, letter: bool) -> Cell:
+    """A number, an interval or a code ("1742-6") with its unit; `letter`: what looks like one is a flag."""
     low, high = decimal(match["low"]), decimal(match["high"]) if match["high"] else None
-    written = match["unit"] or match["inner"] or ""
-    unit = (
-        ""
-        if written in _LETTER_UNITS and written not in ("k", "c", "f")
-        else concentration(to_unit(written), match["low"])
-        if written
-        else ""
-    )
     interval = high is not None and high > low
+    written = match["unit"] or match["inner"]
     sign = (match["sign"] or "").strip("=~ ")
     return Cell(
         "interval" if interval else "code" if high is not None else "number",
-        match.start("low") if sign == "" else match.start(),
-        max(match.end("low"), match.end("high")) if written in ("h", "l") else match.end(),
+        match.start() if sign else match.start("low"),
+        max(match.end("low"), match.end("high")) if letter else match.end(),
         depth,
         limit,
         low,
         high if interval else low,
         sign,
-        unit,
+        concentration(to_unit(written), match["low"]) if written and not letter else "",
         match.group(),
     )
 
@@ -250,7 +239,8 @@ def record_behind(text: str, norm: str, tokens: list[Token], i: int, analyte: An
     if len(record.values) > 1:
         slashes, dates = (sum(cell.kind == kind for cell in row) for kind in ("slash", "date"))
         return record if dates == len(record.values) or slashes == len(record.values) - 1 > 1 else None
-    return record if flagged or record.limits or start > tokens[i].end else None
+    apart = any(cell.kind == "unit" for cell in row)
+    return record if flagged or record.limits or apart or start > tokens[i].end else None
 
 
 _PLAIN = re.compile(  # a value with no flag and no range beside it
@@ -258,7 +248,7 @@ _PLAIN = re.compile(  # a value with no flag and no range beside it
     rf"\.?\s(?!(?:hh?|ll?|high|low|crit\w*|abn\w*|{_REFERENCE})\b)[a-z])",
     re.M,
 )
-_QUALIFIER = r"(?:whole blood|serum|plasma|blood|ser/plas|venous|arterial|total|random|fasting|level)"
+_QUALIFIER = r"(?:whole blood|absolute|count|serum|plasma|blood|ser/plas|venous|arterial|total|random|fasting|level)"
 _ALIAS = re.compile(rf"(?:,? {_QUALIFIER}\b){{1,2}}|\s*\([a-z][a-z -]{{0,24}}\)")
 
 

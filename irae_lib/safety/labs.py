@@ -174,7 +174,7 @@ def _finding(
     elif high < low:  # "from 60 to 35"
         low = high
     fields: dict = {
-        "value": reading.raw or text[reading.token.start : reading.token.end],
+        "value": reading.raw or text[reading.token.start : reading.token.end].lstrip("= "),
         "unit": reading.unit,
         "sign": reading.sign,
         "when": when,

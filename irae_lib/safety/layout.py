@@ -33,17 +33,23 @@ _SECTIONS = (
     (
         "hypothetical",
         r"(?:when|reasons?|how) to (?:call|contact|seek|return|phone|ring|worry).*|"
-        r"(?:please )?(?:call|contact|phone|ring|notify|alert|tell|inform)\b.*\b(?:if|when|for|following)\b.*|"
-        r"(?:please )?(?:return|come back|go|report|seek|get)\b.*\b(?:if|when|for|following|precautions)\b.*|"
+        r"(?:please )?(?:call|contact|phone|ring|notify|alert|tell|inform|report|return|come back|go|seek|get)\b.*"
+        r"\b(?:if|any of|the following|immediately|right away|as soon as)\b.*|"
+        r"(?:please )?(?:return|go|come back) to (?:the |an? )?(?:er|ed|a&e|emergency|hospital|clinic)\b.*|"
+        r"call (?:us|me|your|our|911|the (?:clinic|office|doctor|team|hospital))\b.*|"
+        r"seek (?:medical|urgent|emergency|immediate|help|care)\b.*|"
         r".*\b(?:return|safety|emergency|strict|er|ed) (?:precautions?|instructions?)\b.*|"
-        r"(?:patient|discharge|home|aftercare|parent|family)?[ /]?(?:education|instructions?|information|advice|"
-        r"handout|teaching)(?: .*)?|"
-        r"safety[ -]net\w*.*|counsel\w*.*|(?:informed )?consent.*|"
-        r"(?:possible|potential|common|rare|serious|known|expected)? ?(?:risks?|side effects?|complications|"
-        r"adverse (?:effects|reactions))"
-        r"(?: (?:discussed|reviewed|explained|include\w*|of|to|that|may|and|benefits|alternatives|watch|report)\b.*)?|"
-        r"(?:warning|danger) signs?.*|(?:signs|symptoms|things|what) .*\b(?:watch|look out|look|report|monitor)\b.*|"
-        r"watch (?:out )?for.*|seek .*|red flags?(?: to| discussed| reviewed).*",
+        r"(?:(?:patient|discharge|home|aftercare|parent|family)[ /])?(?:education|instructions?|handout|"
+        r"teaching)(?: .*)?|"
+        r"safety[ -]net\w*.*|counsel(?:l?ing|l?ed)?\b.*|"
+        r"(?:informed )?consent(?: (?:for|to|discussion)\b.*)?|"
+        r"risks?(?: (?:discussed|reviewed|explained|include\w*|of|and|benefits)\b.*)?|"
+        r"(?:possible|potential|common|rare|serious|expected) (?:side effects?|complications|"
+        r"adverse (?:effects|events)).*|"
+        r"(?:side effects?|complications|adverse (?:effects|events)) (?:discussed|reviewed|explained|may|can|to)\b.*|"
+        r"(?:warning|danger) signs?.*|"
+        r"(?:signs|symptoms|things|what)(?: (?:and|or) \w+)? to (?:watch|look|report|monitor)\b.*|"
+        r"watch (?:out )?for.*|red flags? (?:to|discussed|reviewed)\b.*",
     ),
     (
         "historical",
@@ -66,9 +72,10 @@ _NEUTRAL = (
 _KNOWN = (
     r"PMHx?|P\.?M\.?H\.?|Past medical (?:history|hx)|Family (?:history|hx)|FHx?|ROS|Review of systems|Plan|"
     r"(?:Strict )?[Rr]eturn precautions|Patient (?:education|instructions)|Discharge instructions|When to call|"
-    r"Warning signs|Safety[ -]net(?:ting)?(?: advice)?|Side effects|Risks|Counsell?ing"
+    r"Warning signs|Safety[ -]net(?:ting)?(?: advice)?|Risks|Counsell?ing"
 )
 _INSIDE = re.compile(rf"(?<=[.;!?] )(?:{_NEUTRAL}|{_KNOWN})(?: \([^()\n]{{1,60}}\))?:", re.I)
+_UPDATE = re.compile(r"(?:interval|today|current|now|update|since)\b", re.I)  # what is newer than copied text
 _SENTENCE_END = re.compile(r"[.!?]\s")
 _HEADING = re.compile(r"[\s\-*•·#\d.)]*([A-Za-z][^:\n]{0,90}?)\s*:")
 _TITLE = re.compile(r"[\s*#=_-]*([A-Za-z][A-Za-z /&'()-]{1,60}?)[\s*#=_-]*")
@@ -96,7 +103,7 @@ class Layout:
     def _read_sections(self, text: str) -> None:
         block = ""  # what a heading on a line of its own says of the lines below
         bullets = ""  # what a heading with text behind it says of the bullets below
-        start = 0
+        start, updated, alone = 0, False, False
         for line in text.split("\n"):
             name, rest = _heading(line)
             bullet = _BULLET.match(line) is not None
@@ -105,20 +112,22 @@ class Layout:
                 section = block or bullets
             elif name:
                 section = value or ""
-                block, bullets = ("", section) if rest else (section, section)
+                block, bullets, alone = "" if rest else section, section, not rest
             elif not line.strip():
-                block, section = "", ""
+                block, section, bullets = "", "", bullets if alone else ""
             else:
                 section, bullets = block, bullets if block else ""
             self._begin(start, section)
+            updated = updated or _UPDATE.match(name) is not None
             for match in _INSIDE.finditer(line):
                 value = _value(match.group().rstrip(":")) or ""
+                updated = updated or _UPDATE.match(match.group()) is not None
                 self._begin(start + match.start(), value)
                 if value and value != "copied":  # a heading inside a paragraph speaks for its own sentence
                     end = _SENTENCE_END.search(line, match.end())
                     self._begin(start + (end.end() if end else len(line)), "")
             start += len(line) + 1
-        if "copied" in self._sections and not _is_updated(self._sections):
+        if not updated:  # text that was only copied is the newest there is
             self._sections = ["" if section == "copied" else section for section in self._sections]
 
     def spans(self) -> Iterator[tuple[str, int, int]]:
@@ -132,11 +141,6 @@ class Layout:
         if section != self._sections[-1]:
             self._starts.append(at)
             self._sections.append(section)
-
-
-def _is_updated(sections: list[str]) -> bool:
-    """Does other text follow what was copied? Text that was only copied is the newest there is."""
-    return any(section == "" for section in sections[sections.index("copied") + 1 :])
 
 
 def _heading(line: str) -> tuple[str, str]:
