@@ -270,24 +270,3 @@ def differing(a: Assessment, b: Assessment) -> tuple[str, ...]:
     """The scored fields in which two assessments differ, in the order of `FIELDS`."""
     said, other = a.scored(), b.scored()
     return tuple(name for name in FIELDS if said[name] != other[name])
-
-
-class Score(Record):
-    """Which of the five fields are right. An unscored answer has none right and carries its reason."""
-
-    irae_detected: bool
-    affected_systems: bool
-    overall_severity: bool
-    urgency: bool
-    likelihood: bool
-    unscored: str = ""
-
-    @property
-    def total(self) -> int:
-        """Fields right, 0-5."""
-        return sum(getattr(self, name) for name in FIELDS)
-
-    @property
-    def passed(self) -> bool:
-        """The case pass of the original protocol: at least 4 of 5 fields right."""
-        return self.total >= 4

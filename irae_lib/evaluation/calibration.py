@@ -12,7 +12,8 @@ import math
 from collections.abc import Sequence
 
 from ..model.answers import Answer
-from ..schemas import FIELDS, Record, Score
+from ..schemas import FIELDS, Record
+from .scoring import Score
 from .statistics import Interval, Rate, bootstrap, brier, calibration_error, rate
 
 _CLIP = 1e-6

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from ..cases import LabelledCase
 from ..model.answers import Answer
 from ..safety.floors import NOTHING, review
-from ..schemas import FIELDS, Assessment, Record, Score, Severity, Urgency, differing
+from ..schemas import FIELDS, Assessment, Record, Severity, Urgency, differing
 from .statistics import (
     F1,
     Interval,
@@ -25,6 +25,27 @@ from .statistics import (
     weighted_kappa,
     wilson,
 )
+
+
+class Score(Record):
+    """Which of the five fields are right. An unscored answer has none right and carries its reason."""
+
+    irae_detected: bool
+    affected_systems: bool
+    overall_severity: bool
+    urgency: bool
+    likelihood: bool
+    unscored: str = ""
+
+    @property
+    def total(self) -> int:
+        """Fields right, 0-5."""
+        return sum(getattr(self, name) for name in FIELDS)
+
+    @property
+    def passed(self) -> bool:
+        """The case pass of the original protocol: at least 4 of 5 fields right."""
+        return self.total >= 4
 
 
 def score(final: Assessment | None, expected: Assessment, *, unscored: str = "") -> Score:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AdapterError
-from ..files import file_sha256, replace_folder, write_text
+from ..files import file_sha256, replace_folder, save_json
 from ..prompts import COMPACT, get_prompt
 from ..workspace.profiles import Profile
 from .base import _class_name, base_sha256
@@ -138,7 +138,7 @@ def save_adapter(
         "adapter_bytes": size,
         "versions": {name: version(name) for name in packages},
     }
-    write_text(folder / RECORD, json.dumps(record, indent=1) + "\n")
+    save_json(folder / RECORD, record)
     return record
 
 
@@ -194,7 +194,7 @@ def half_copy(folder: Path, out: Path) -> int:
         shutil.copytree(folder, copy, dirs_exist_ok=True)
         save_file(half, copy / "adapter_model.safetensors", metadata={"format": "pt"})
         size = (copy / "adapter_model.safetensors").stat().st_size
-        write_text(copy / RECORD, json.dumps(read_record(folder) | {"adapter_bytes": size}, indent=1) + "\n")
+        save_json(copy / RECORD, read_record(folder) | {"adapter_bytes": size})
     return size
 
 

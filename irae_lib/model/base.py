@@ -43,10 +43,10 @@ def check_tokenizer(tokenizer, base_model: str) -> None:
     if not tokenizer.chat_template:
         raise AdapterError(f"{base_model} has no chat template; use the instruction-tuned model (-it)")
     for token, wanted in _GEMMA_IDS.items():
-        found = tokenizer.encode(token, add_special_tokens=False)
-        if found != [wanted]:
+        ids = tokenizer.encode(token, add_special_tokens=False)
+        if ids != [wanted]:
             raise AdapterError(
-                f"{token} is {found} in the tokenizer of {base_model}; in a Gemma 3 tokenizer it is {wanted}"
+                f"{token} is {ids} in the tokenizer of {base_model}; in a Gemma 3 tokenizer it is {wanted}"
             )
     asked = [{"role": "user", "content": " a "}, {"role": "assistant", "content": "b"}]
     if tokenizer.apply_chat_template(asked, tokenize=False) != _GEMMA_TURNS:
@@ -85,7 +85,7 @@ def load_base(profile: Profile):
 
 
 def _auto_class(path: str | Path, **where: Any) -> type:
-    """With a vision tower or without: told by the configuration that lies beside the weights."""
+    """The class with a vision tower or without, by the configuration beside the weights."""
     import transformers
 
     return getattr(transformers, _class_name(transformers.AutoConfig.from_pretrained(path, **where)))
@@ -120,9 +120,6 @@ def keep_residual_in_float32() -> None:
         return self._norm(x.float()) * (1.0 + self.weight.float())
 
     Gemma3RMSNorm.forward = forward
-
-
-# --- adapters on disk -----------------------------------------------------------------------------------
 
 
 def base_sha256(base_model: str) -> str | None:

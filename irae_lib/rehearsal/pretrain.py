@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 from .. import prompts
 from ..cases import validated_cases
 from ..errors import RunError
-from ..files import file_sha256, replace_folder, write_text
+from ..files import file_sha256, replace_folder, save_json
 from ..synthesis.illnesses import POOLS
 from ..synthesis.splits import mixed_cases
 from .noisy_labels import flawed, recased
@@ -106,7 +106,7 @@ def build_base(
             "sha256": file_sha256(aside / "model.safetensors"),
             "curve": before["curve"] + curve,
         }
-        write_text(aside / "training.json", json.dumps(record, indent=1) + "\n")
+        save_json(aside / "training.json", record)
     return folder
 
 

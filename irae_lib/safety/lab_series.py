@@ -230,7 +230,7 @@ class Series:
         return bool(self.readings) and t is not None and t.kind == "number" and self._fits(t)
 
     def _fits(self, t: Token) -> bool:
-        """Has the number no unit, or one of this analyte?"""
+        """True where the number has no unit or a unit of this analyte."""
         return not t.unit or t.unit in self.analyte.units
 
     def _set_limit(self, t: Token) -> None:

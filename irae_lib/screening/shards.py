@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import RunError
-from ..files import write_first, write_lines
+from ..files import require_same_run, write_first, write_lines
 
 MANIFEST = "manifest.json"
 
@@ -64,12 +64,9 @@ class Shards:
         path = self.folder / MANIFEST
         if not path.is_file():
             write_first(path, json.dumps(dict(run), indent=1) + "\n")
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if differs := sorted(key for key in {*before, *run} if before.get(key) != run.get(key)):
-            raise RunError(
-                f"{self.folder.parent.name}/{self.folder.name}/ holds the shards of another run: {', '.join(differs)} "
-                "differ. Resume with the same input and settings, or give another --out"
-            )
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        folder = f"{self.folder.parent.name}/{self.folder.name}/ holds the shards of"
+        require_same_run(stored, run, folder, "Resume with the same input and settings, or give another --out")
 
     def done(self, number: int) -> bool:
         """Whether this shard is finished."""

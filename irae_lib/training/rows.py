@@ -14,8 +14,6 @@ from ..errors import SchemaError, explain
 from ..files import read_lines
 from ..schemas import Assessment
 
-# --- records for training -------------------------------------------------------------------------------
-
 
 def to_prompt_completion(case: LabelledCase, prompt: prompts.Prompt = prompts.COMPACT) -> dict[str, Any]:
     """A row in TRL's conversational prompt/completion form, so that the loss sees the answer only."""

@@ -6,7 +6,6 @@ with a manifest every few minutes, and stops at a time budget.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -251,8 +250,3 @@ def loss_curve(trainer) -> list[dict[str, float]]:
         for entry in trainer.state.log_history
         if "loss" in entry
     ]
-
-
-def read_curve(path: Path) -> list[dict[str, float]]:
-    """A loss curve written by 02_fine_tune."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import RunError
-from ..files import move_folder, require_same_run, scratch_folder, write_text
+from ..files import move_folder, require_same_run, save_json, scratch_folder
 
 MANIFEST = "sealed.json"
 WRITING = ".writing"  # the folder a checkpoint or a copy is written to, before it is moved into place
@@ -32,7 +32,7 @@ def write_manifest(folder: Path, belongs: Mapping[str, Any]) -> None:
             files[path.relative_to(folder).as_posix()] = _size_and_checksum(path)
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    write_text(folder / MANIFEST, json.dumps({"belongs": dict(belongs), "files": files}, indent=1) + "\n")
+    save_json(folder / MANIFEST, {"belongs": dict(belongs), "files": files})
 
 
 def read_manifest(folder: Path) -> tuple[dict[str, Any], list[str]]:

@@ -9,8 +9,6 @@ from pathlib import Path
 from ..errors import RunError
 from ..files import ROOT
 
-# --- run folders ----------------------------------------------------------------------------------------
-
 
 def runs_root() -> Path:
     """Folder that holds the runs: IRAE_RUNS in the environment, else `runs/` in the checkout."""

@@ -7,8 +7,9 @@ import pytest
 
 from irae_lib.cases import validated_cases
 from irae_lib.evaluation import calibration
+from irae_lib.evaluation.scoring import Score
 from irae_lib.model.answers import Answer
-from irae_lib.schemas import FIELDS, Score
+from irae_lib.schemas import FIELDS
 
 LABEL = validated_cases()[0].expected
 

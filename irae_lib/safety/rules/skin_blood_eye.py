@@ -80,9 +80,10 @@ def uveitis(chart: Chart):
     acuity, sign = chart.lowest("visual_acuity"), posterior or front
     # A swollen disc alone has other causes; beside any other sign of the eye it counts.
     disc = posterior and "dis" in posterior.quote.lower()
+    disc_alone = disc and not (front or loss or chart.any("visual_symptom"))
     if sign and acuity and acuity.low <= Decimal("0.1"):
         yield raise_to(4, URGENT, EYE, acuity, "uveitis with vision of 20/200 or worse: Grade 4")
-    elif posterior and not (disc and not (front or loss or chart.any("visual_symptom"))):
+    elif posterior and not disc_alone:
         yield raise_to(3, URGENT, EYE, posterior, "intermediate, posterior or pan-uveitis: Grade 3")
     elif front:
         grade = 3 if loss else 2
@@ -101,18 +102,17 @@ def ttp_hlh(chart: Chart):
         yield raise_to(3, EMERGENCY, BLOOD, sign, "TTP, HLH or hemolysis that needs transfusion")
 
 
-_ORGAN_SIGNS = (
-    *_RASH,
-    *("colitis", "diarrhea", "perforation", "hepatitis", "pneumonitis", "ground_glass", "infiltrates", "myocarditis"),
-    *("hypophysitis", "adrenal_insufficiency", "hypoparathyroidism", "nephritis", "encephalitis", "ptosis", "myositis"),
-)
+_ABDOMEN = ("colitis", "diarrhea", "perforation", "hepatitis", "nephritis")
+_CHEST = ("pneumonitis", "ground_glass", "infiltrates", "myocarditis")
+_GLANDS = ("hypophysitis", "adrenal_insufficiency", "hypoparathyroidism")
+_NERVE_MUSCLE = ("encephalitis", "ptosis", "myositis")
 
 
 @rule("F47", "bp", "hypotension", "shock", "fever", "temp", source=POLICY, cites=POLICY)
 def whole_patient(chart: Chart):
     """Fever with rash and a second organ, or systolic pressure below 90 with any irAE finding."""
     low, fever = chart.hypotensive(), chart.fever()
-    if low and chart.any(*_ORGAN_SIGNS):
+    if low and chart.any(*_RASH, *_ABDOMEN, *_CHEST, *_GLANDS, *_NERVE_MUSCLE):
         yield raise_to(3, EMERGENCY, None, low, "hypotension with an organ finding")
     elif fever and chart.any("rash"):
         enzymes = worst_value(chart, "alt", "ast", "creatinine", grades=(2, 3, 4))
