@@ -13,30 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from .labels import Likelihood, OrderedLabel, Severity, System, Urgency
-
-__all__ = [  # the labels, too, are imported from here
-    "FIELDS",
-    "FIELD_NAMES",
-    "NOT_ASSESSED",
-    "SECTIONS",
-    "Assessment",
-    "Case",
-    "Causality",
-    "Correction",
-    "Coverage",
-    "Evidence",
-    "Finding",
-    "Likelihood",
-    "OrderedLabel",
-    "Record",
-    "Review",
-    "Score",
-    "Severity",
-    "System",
-    "Urgency",
-    "differing",
-]
+from .labels import Likelihood, Severity, System, Urgency
 
 
 class Record(BaseModel):
