@@ -27,8 +27,6 @@ _ADVICE = {
 }
 _LATE = "The last dose is more than 12 months ago: late irAEs occur, other causes are more likely."
 _CONFLICT = "The note and the exposure given with it disagree: clarify; floors assume a checkpoint inhibitor."
-
-
 _CLASS = "checkpoint inhibitor"  # the name of a mention that says no drug
 _GIVEN = ("current", "historical")
 _LISTED = re.compile(r"[\s+/,&-]*(?:and|plus|with)?\s*")
@@ -181,7 +179,7 @@ def _patterns() -> _Patterns:
         not_before=re.compile(rf"\b(?:{_any(data['not_before'])})\b"),
         not_after=re.compile(rf"[\s,:-]*(?:{_any(data['not_after'])})\b"),
         never_before=re.compile(rf"\b(?:{_any(data['never_before'])})\s+$"),
-        never_after=re.compile(rf"\s+(?:{_any(data['never_after'])})\b"),
+        never_after=re.compile(rf"\s+(?:{_any(data['never_after'])})\b(?!\s+(?:{_any(data['dose_only'])})\b)"),
         planned=re.compile(rf"\b(?:{_any(data['planned_before'])})\s+$"),
         alone=re.compile(rf"\s+(?:{_any(data['alone_after'])})\b"),
     )

@@ -87,6 +87,8 @@ def test_in_a_conflict_all_rules_apply_and_it_is_said(text, known):
         ("Carboplatin and pemetrexed, cycle 3.", "cancer care"),
         ("Pembrolizumab only, cycle 3.", "exposed"),
         ("Never any problem on nivolumab.", "exposed"),
+        ("Pembrolizumab declined today because of a cold.", "exposed"),
+        ("Waiting for nivolumab in the infusion suite.", "exposed"),
     ],
 )
 def test_words_next_to_a_drug_say_that_no_inhibitor_was_given(text, expected):
