@@ -19,7 +19,7 @@ from ..schemas import Finding
 from .lexicon import ANALYTES, VITALS, meanings
 from .reviews import Coverage
 from .rules.base import RULES
-from .tokens import normalise
+from .text import normalise, readable
 
 NOT_ENGLISH = "the text is not English"
 NOT_UNDERSTOOD = "most of its clinical words were not understood"
@@ -56,7 +56,7 @@ class _Words(NamedTuple):
 
 def coverage(text: str, findings: Sequence[Finding]) -> Coverage:
     """What of a note was understood, and each reason (`gaps`) why it was not."""
-    lists, norm = _lists(), normalise(text)
+    lists, norm = _lists(), normalise(readable(text))
     found = _WORD.findall(norm)
     unknown = [word for word in found if word not in lists.common]
     words = _Words(found, unknown, sum(word in lists.clinical for word in unknown))

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ..files import DATA
 from ..schemas import Finding
 from .quantities import WORD_VALUE
-from .tokens import normalise
+from .text import normalise, readable
 
 _ADVICE = {
     "cancer care": "No checkpoint inhibitor is documented: ask for exposure, also past; floors assume one.",
@@ -71,7 +71,7 @@ def exposure(findings: Sequence[Finding], text: str = "", known: bool | None = N
         known: True or False where exposure is known from elsewhere. True holds against a note that says never or
             planned, and a note that documents an inhibitor holds against False: in a conflict all rules apply.
     """
-    read = _stated(findings, normalise(text))
+    read = _stated(findings, normalise(readable(text)))
     if known is None:
         return read or _cancer_care(findings, text)
     contradicts = read is not None and (read.kind == "exposed") != known
@@ -85,7 +85,7 @@ def assumed(findings: Sequence[Finding], text: str, ticked: bool) -> bool | None
 
     True where it is ticked, except where the note itself says never or planned: a default is not knowledge.
     """
-    read = _stated(findings, normalise(text))
+    read = _stated(findings, normalise(readable(text)))
     return True if ticked and (read is None or read.kind == "exposed") else None
 
 
@@ -146,7 +146,7 @@ def _cancer_care(findings: Sequence[Finding], text: str) -> Exposure:
 
 def _names_cancer(text: str) -> bool:
     """Does the text name a cancer or its care, of the patient and not denied?"""
-    norm, patterns = normalise(text), _patterns()
+    norm, patterns = normalise(readable(text)), _patterns()
     for match in patterns.cancer.finditer(norm):
         reach = max(0, match.start() - 60)
         clause = max(reach, *(norm.rfind(mark, reach, match.start()) + 1 for mark in ".;\n"))

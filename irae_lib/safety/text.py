@@ -191,6 +191,19 @@ def _escape(written: str) -> str:
     return '"' if written == '\\"' else "\n"
 
 
+def readable(text: str) -> str:
+    """The text with tags, entities and escapes decoded in place, character for character (same length)."""
+    if "<" not in text and "&" not in text and "\\" not in text:
+        return text
+    decode = _Decoder()
+
+    def fill(match: re.Match[str]) -> str:
+        written, length = decode(match), len(match.group())
+        return match.group() if written is None else written.ljust(length)[:length]
+
+    return _MARKUP.sub(fill, text)
+
+
 # --- characters ---------------------------------------------------------------------------------------------
 
 _LEADERS = re.compile(r"(?<=[\w)])[ ]?(?:\.{4,}|_{4,})(?=[ \w])")  # "Diarrhea ........ No"

@@ -51,6 +51,14 @@ def test_a_floor_that_fired_stands_in_any_language():
     assert result.assessed and result.advisories[0] == f"Not read in full: {NOT_ENGLISH}; {NOT_UNDERSTOOD}."
 
 
+def test_markup_is_not_a_word_of_the_note():
+    plain = look("Oncology clinic. On nivolumab cycle 3.\nFeels well. No diarrhea.")
+    marked = look(
+        '<div class="note"><h2>Oncology clinic.</h2><p>On nivolumab&nbsp;cycle 3.</p>\\nFeels well. No diarrhea.</div>'
+    )
+    assert marked.assessed and marked.coverage == plain.coverage
+
+
 @pytest.mark.parametrize(
     "text",
     [
