@@ -105,7 +105,10 @@ class _Sentence:
             scope = self.scopes.open.get(status)
             if scope is None:
                 continue
-            if not self.scopes.reaches(scope, token):
+            if self.scopes.shields(scope, token):
+                if status == "historical":
+                    self.scopes.drop(status)
+            elif not self.scopes.reaches(scope, token):
                 self.scopes.drop(status)
             elif not self._stands_alone(scope, i):
                 token.status, token.resolved = status, scope.rule.resolved

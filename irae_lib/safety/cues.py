@@ -38,6 +38,9 @@ class Rule(NamedTuple):
     last_only: bool = False
     resolved: bool = False
 
+    def __hash__(self) -> int:
+        return hash(self.name)
+
 
 def _fixed(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
@@ -64,9 +67,13 @@ def _spelled(phrase: str) -> list[str]:
 
 
 @functools.cache
-def barrier(words: tuple[str, ...]) -> re.Pattern[str]:
-    """The words beyond which a cue no longer means a symptom: "known melanoma with diarrhea"."""
-    return re.compile(rf"\b(?:{'|'.join(words)})\b")
+def barrier(rule: Rule) -> re.Pattern[str]:
+    """The words beyond which a cue means an item no longer; a comma ends what they shield from a denial.
+
+    "Known melanoma with diarrhea" gives no history of diarrhea, "no fever since admission" denies no admission.
+    """
+    rest = "[^,]*$" if rule.status == "negated" else ""
+    return re.compile(rf"\b(?:{'|'.join(rule.barrier)})\b{rest}")
 
 
 @functools.cache

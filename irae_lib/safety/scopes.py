@@ -9,6 +9,7 @@ from .tokens import Token
 
 ITEMS = frozenset(("finding", "lab", "vital"))
 DEGREES = frozenset(("severity_mild", "severity_moderate", "severity_severe", "new"))
+_DIAGNOSES = ("diagnosis", "background")
 FAR = 40  # characters between two findings of one list
 _LISTED = 45  # characters of one item of a list
 _OR = re.compile(r"\b(?:or|nor)\b")
@@ -85,12 +86,15 @@ class Scopes:
     def reaches(self, scope: Scope, item: Token) -> bool:
         """Is the item within reach, directly or as a further item of the list?"""
         rule = scope.rule
-        diagnosis = item.detail in ("diagnosis", "background")
-        past_diagnosis = diagnosis and rule.status == "historical"
-        if rule.barrier and not past_diagnosis and barrier(rule.barrier).search(self.norm, scope.edge, item.start):
+        long = rule.reach_of_diagnoses if item.detail in _DIAGNOSES else 0
+        return item.start - scope.edge <= (long or rule.reach) or self._lists(scope, item.start)
+
+    def shields(self, scope: Scope, item: Token) -> bool:
+        """Does a word between the cue and the item keep the item out of the scope?"""
+        rule = scope.rule
+        if not rule.barrier or (item.detail in _DIAGNOSES and rule.status == "historical"):
             return False
-        reach = rule.reach_of_diagnoses if diagnosis and rule.reach_of_diagnoses else rule.reach
-        return item.start - scope.edge <= reach or self._lists(scope, item.start)
+        return barrier(rule).search(self.norm[scope.edge : item.start]) is not None
 
     def _lists(self, scope: Scope, at: int) -> bool:
         """Does the list of this scope go on at `at`: in short items, and for "no" up to an "or"?
