@@ -60,13 +60,13 @@ def part_of(sentence: str) -> str:
 def predict(row: Row) -> str:
     """The status of the phrase in its sentence."""
     start, end = _place(row)
-    norm, tokens = scan(row.sentence)
+    text = row.sentence[:start] + "q" * (end - start) + row.sentence[end:]  # no cue is read inside the phrase
+    norm, tokens = scan(text)
     phrase = Token("finding", start, end, ("phrase",), "diagnosis")
-    tokens = [token for token in tokens if token.end <= start or token.start >= end]
     at = sum(token.start < start for token in tokens)
     phrase.sentence = tokens[at - 1].sentence + (tokens[at - 1].kind == "end") if at else 0
     tokens.insert(at, phrase)
-    _statuses(row.sentence, norm, tokens)
+    _statuses(text, norm, tokens)
     return phrase.status
 
 
