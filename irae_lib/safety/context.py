@@ -36,6 +36,7 @@ from .tokens import Token
 
 _DRUGS = frozenset(("ici", "drug"))
 _ORDER = ("family", "negated", "hypothetical", "historical")
+_SECTIONS = frozenset(("historical", "family", "hypothetical", "negated", "planned"))
 _DENIALS = frozenset(("denial", "denied list", "short denial", "inability"))
 _PASSED = frozenset(("denial", "denied list", "short denial", "flag_high", "flag_low"))
 _TICKS = frozenset(("unticked", "positive"))
@@ -59,7 +60,8 @@ class _Sentence:
     """One pass over the tokens of a sentence."""
 
     def __init__(self, norm: str, tokens: list[Token], section: str):
-        self.norm, self.tokens, self.section = norm, tokens, section
+        self.norm, self.tokens = norm, tokens
+        self.section = section if section in _SECTIONS else ""
         self.scopes = Scopes(norm, tokens)
         self.past = 0  # cues before this offset belong to a phrase that is read
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import json
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..files import DATA
 
@@ -42,14 +42,15 @@ class Rule(NamedTuple):
         return hash(self.name)
 
 
-def _fixed(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
+def _rule(name: str, row: dict[str, Any]) -> Rule:
+    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key != "cues"}
+    ends = fields.get("ends", {})
+    if "as" in ends:  # a named set and what differs from it
+        fields["ends"] = _TABLE["ends"][ends["as"]] | {event: when for event, when in ends.items() if event != "as"}
+    return Rule(name, **fields)
 
 
-RULES: dict[str, Rule] = {
-    name: Rule(name, **{key: _fixed(value) for key, value in row.items() if key != "cues"})
-    for name, row in _TABLE["rules"].items()
-}
+RULES: dict[str, Rule] = {name: _rule(name, row) for name, row in _TABLE["rules"].items()}
 
 
 def cue_phrases() -> dict[str, list[str]]:
@@ -79,5 +80,6 @@ def barrier(rule: Rule) -> re.Pattern[str]:
 @functools.cache
 def reversal() -> re.Pattern[str]:
     """What turns the denial before it round: "no improvement", "cannot be completely excluded"."""
-    words = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in sorted(_TABLE["reversal"], key=len, reverse=True))
+    longest_first = sorted(_TABLE["reversal"], key=len, reverse=True)
+    words = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in longest_first)
     return re.compile(rf"\s+(?:[a-z]+\s+){{0,3}}?(?P<word>(?:{words}))(?![a-z])")

@@ -1,6 +1,7 @@
 """The words a note is read with: one table from phrase to meaning, and one pattern that finds them all.
 
-Loads `lexicon.json` (findings and labels of values), `cues.json`, `labs.json` (analytes and vitals), `drugs.json` and `diagnoses.json`.
+Loads `lexicon.json` (findings and labels of values), `labs.json` (analytes and vitals), `drugs.json` and
+`diagnoses.json`, and takes the cues of `cues.json` from `cues`.
 Phrases are found by their first word, so a note is scanned once however many phrases there are.
 """
 

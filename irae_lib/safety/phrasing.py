@@ -10,7 +10,8 @@ from .tokens import Token
 LIST_GAP = re.compile(
     r"[\s,/()-]*(?:\b(?:and|or|nor|is|are|was|were|has|have|been|all|both|the|of|his|her|any|in|for|also|currently|"
     r"signs?|symptoms?|on|exam|antibod(?:y|ies)|toxin|pcr|titers?|serology|screen|tests?|markers?|values?|levels?|"
-    r"results?|figures?|details|exposure|use|numbers?|count|status|swabs?|cultures?|panel|work-?up|came|back|returned|today)\b[\s,/()-]*)*"
+    r"results?|figures?|details|exposure|use|numbers?|count|status|swabs?|"
+    r"cultures?|panel|work-?up|came|back|returned|today)\b[\s,/()-]*)*"
 )
 FORM_GAP = re.compile(r"\s*[:=?-]{1,2}\s*")
 ANSWERED = re.compile(r"\s*(?:$|[.,;|\n)])")  # after "no" in "Jaundice: no."
@@ -39,12 +40,15 @@ _WHEN = re.compile(
     r"(?:for|over|x) (?:the (?:last|past) )?(?:\d+|an?|one|two|three|four|five|six|seven|several|a few) "
     r"(?:hours?|days?|weeks?)|(?:\d+|one|two|three|four|five) (?:hours?|days?|weeks?) ago)\b"
 )
-_NEGATIVE = re.compile(
+_NEGATIVE = re.compile(  # "No, I have not.", "None", "Denies"; not "No oxygen needed", "No, but on Monday"
     r"\s*(?:\[?\(?(?:patient|pt|caller)\)?\]?[: ]\s*)?"
-    r"(?:no|none|nope|never|denies|denied|negative|nil|absent|not really|not at all|(?:i|he|she) (?:have|has|do|does) ?n[o']t)"
-    r"\b(?!\s+(?:improvement|change|response|relief|better|doubt|idea))"
+    r"(?:(?:no|none|nope|never|nil|absent|negative|denies|denied|not really|not at all)"
+    r"(?=\s*(?:$|[.;!\n|)]|,(?!\s*but\b)|\b(?:i|he|she|they|we|there|it|not|to)\b))|"
+    r"(?:i|he|she|they) (?:have|has|do|does|did)(?: not|n't| n't)\b)"
 )
-_POSITIVE = re.compile(r"\s*(?:\[?\(?(?:patient|pt|caller)\)?\]?[: ]\s*)?(?:y\b|yes|yeah|yep|correct|i do|i have|positive)")
+_POSITIVE = re.compile(
+    r"\s*(?:\[?\(?(?:patient|pt|caller)\)?\]?[: ]\s*)?(?:y\b|yes|yeah|yep|correct|i do|i have|positive|no,? but)"
+)
 _INTERROGATIVE = re.compile(r"\s*(?:any|do|does|did|have|has|are|is|was|were|had|can|could|how about|what about)\b")
 
 

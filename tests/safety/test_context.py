@@ -7,8 +7,10 @@ import pytest
 
 from irae_lib import Case, read, review
 from irae_lib.safety.chart import exposure
+from irae_lib.safety.context import assign
 from irae_lib.safety.cues import RULES, cue_phrases
 from irae_lib.safety.lexicon import expand
+from irae_lib.safety.tokens import scan
 
 FIELD = [
     json.loads(line)
@@ -125,6 +127,50 @@ STATUSES = [
     ("Family history of myasthenia gravis and colitis.", "colitis", "family"),
     ("FH is +ve for a sister with colitis.", "colitis", "family"),
     ("Her mother noticed a rash.", "rash", "current"),
+    # scope per clause (openmed 928), "but" (biomedicus 100), a cue inside or beside the phrase (negspacy 14)
+    ("No melanoma, instead well-defined areas of pneumonitis.", "pneumonitis", "current"),
+    ("No neurologic deficits other than some numbness.", "neuropathy", "current"),
+    ("She denies any pain but does state that there is some itching.", "pruritus", "current"),
+    ("History not obtainable as the patient is drowsy.", "confusion", "current"),
+    ("She ca n't tolerate food because of vomiting.", "vomiting", "current"),
+    ("No prednisone for the colitis.", "colitis", "current"),
+    ("No seizure since admission.", "hospitalized", "current"),
+    ("He does not feel he needs anything for the cough.", "cough", "current"),
+    ("No jaundice is noted, abdomen soft, rash on trunk.", "rash", "current"),
+    ("No fever, chills, new rash or diarrhea.", "diarrhea", "negated"),
+    (
+        "There was no associated tongue-biting, incontinence, aura, visual change, dyspnea, weakness or numbness.",
+        "neuropathy",
+        "negated",
+    ),
+    ("He denied any recent fever, dyspnea, vomiting or syncope.", "syncope", "negated"),
+    ("INTEGUMENTARY: Negative rash, negative jaundice.", "jaundice", "negated"),
+    ("C. difficile negative diarrhea.", "diarrhea", "current"),
+    ("We excluded myocarditis with MRI.", "myocarditis", "negated"),
+    ("GGO, cultures negative.", "ground_glass", "current"),
+    ("Rash (-), fever (+), chest pain (-)", "fever", "current"),
+    ("Rash (-), fever (+), chest pain (-)", "rash", "negated"),
+    # a measured value is never denied
+    ("No symptoms, ALT 640 U/L.", "alt", "current"),
+    ("Denies dyspnea, SpO2 84 % on room air.", "spo2", "current"),
+    ("No nausea, vomiting, diarrhea 6 x per day.", "diarrhea", "current"),
+    ("No fever, T 39.1 C.", "temp", "current"),
+    # history ends at the complaint
+    ("67-year-old man with a history of melanoma with diarrhea and rash.", "diarrhea", "current"),
+    ("Known melanoma, rash since Monday.", "rash", "current"),
+    ("Former smoker with dyspnea.", "dyspnea", "current"),
+    ("Previously healthy man with rash.", "rash", "current"),
+    ("Prior to presentation he had a seizure.", "seizure", "current"),
+    ("In the past week he developed diarrhea.", "diarrhea", "current"),
+    ("History of hypertension, who was transferred because of hepatitis.", "hepatitis", "current"),
+    ("Has a history of diarrhea that is now worse.", "diarrhea", "current"),
+    ("Previous CT showed ground-glass opacities in both lungs.", "ground_glass", "historical"),
+    ("He had a seizure back then.", "seizure", "historical"),
+    ("Colitis 2 years ago.", "colitis", "historical"),
+    ("Rash almost resolved.", "rash", "current"),
+    ("He has recovered from pneumonitis.", "pneumonitis", "historical"),
+    ("One of his children suffers from colitis.", "colitis", "family"),
+    ("Her husband had diarrhea last week, now she has a rash.", "rash", "current"),
 ]
 
 
@@ -157,6 +203,24 @@ def test_never_exposed(text):
 @pytest.mark.parametrize("text", ["GBS status was negative.", "GBS swab came back negative.", "GBS: negative."])
 def test_streptococcus_raises_nothing(text):
     assert not review(Case(text=f"Nivolumab, cycle 4. {text}")).final.affected_systems
+
+
+@pytest.mark.parametrize(
+    "section, text, statuses",
+    [
+        ("hypothetical", "rash, diarrhea 7 or more stools a day", ["hypothetical", "hypothetical"]),
+        ("historical", "colitis, hepatitis", ["historical", "historical"]),
+        ("historical", "colitis; rash today", ["historical", "current"]),
+        ("negated", "rash, ALT 640 U/L", ["negated", "current"]),
+        ("planned", "rash", ["planned"]),
+        ("signature", "rash", ["current"]),  # sections that say nothing of a status
+    ],
+)
+def test_section_gives_the_status_its_words_leave_open(section, text, statuses):
+    norm, tokens = scan(text)
+    assign(norm, tokens, section)
+    items = [token for token in tokens if token.kind in ("finding", "lab") and token.names != ("stool",)]
+    assert [token.status for token in items] == statuses
 
 
 def test_rules_are_complete():
