@@ -7,6 +7,7 @@ here knows any disease. Where scopes overlap, family comes before negated, hypot
 
 from __future__ import annotations
 
+import functools
 import re
 
 from .cues import RULES, Rule, reversal
@@ -54,6 +55,13 @@ def assign(norm: str, tokens: list[Token], section: str = "") -> None:
     for i, token in enumerate(tokens):
         if token.kind in _DRUGS:
             token.status = drug_status(norm, tokens, i)
+
+
+@functools.lru_cache(maxsize=1024)
+def _rules(cues: tuple[str, ...], without: str) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+    """The rules of these cues that reach back and those that reach ahead, except those with the guard `without`."""
+    rules = [RULES[cue] for cue in cues if cue in RULES and (not without or RULES[cue].guard != without)]
+    return tuple(r for r in rules if r.direction == "before"), tuple(r for r in rules if r.direction == "after")
 
 
 class _Sentence:
@@ -144,22 +152,20 @@ class _Sentence:
         if "affirmation" in cues:
             self.scopes.drop("negated")
             return
-        rules = [RULES[cue] for cue in cues if cue in RULES]
-        if "leading negative" in cues and not LEADS.search(self.norm, max(0, token.start - 12), token.start):
-            rules = [rule for rule in rules if rule.guard != "leading"]
-        behind = [rule for rule in rules if rule.direction == "before"]
-        ahead = [rule for rule in rules if rule.direction == "after"]
+        leads = "leading negative" in cues and not LEADS.search(self.norm, max(0, token.start - 12), token.start)
+        behind, ahead = _rules(cues, "leading" if leads else "")
         if ahead and ahead[0].status == "negated":
             if LEADING_NO.search(self.norm, max(0, token.start - 12), token.start):
                 return
             if self._answers(i, token) or (behind and (ENDS.match(self.norm, token.end) or self._ticks_behind(i))):
                 self._back(i, behind[0] if behind and behind[0].status == "negated" else RULES["absence"])
                 return
-            behind = [rule for rule in behind if rule.status != "negated"]
+            behind = tuple(rule for rule in behind if rule.status != "negated")
         for rule in behind:
             self._back(i, rule)
-        for cue in cues:
-            self.scopes.close(cue, token.start)
+        if self.scopes.open:
+            for cue in cues:
+                self.scopes.close(cue, token.start)
         if (self.section == "historical" and ("now" in cues or "new" in cues)) or (
             self.section == "negated" and "positive" in cues
         ):

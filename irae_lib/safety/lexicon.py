@@ -165,4 +165,4 @@ def _branch(node: dict[str, dict]) -> str:
 
 
 def _literal(character: str) -> str:
-    return r"[ \n-]+" if character == " " else re.escape(character)
+    return r"[ \n-]{1,4}" if character == " " else re.escape(character)
