@@ -106,7 +106,11 @@ class _Sentence:
             scopes.comma(True)
         elif kind == "number" and token.unit not in TIME_UNITS:
             scopes.close("threshold" if token.sign else "number")
-        elif kind in ITEMS and (has_value(self.tokens, i) or has_count(self.norm, self.tokens, i)):
+        elif (
+            kind in ITEMS
+            and any(scope.comma for scope in scopes.open.values())  # a value closes a scope only after a comma
+            and (has_value(self.tokens, i) or has_count(self.norm, self.tokens, i))
+        ):
             scopes.close("value")
 
     def _give(self, i: int, token: Token) -> None:
