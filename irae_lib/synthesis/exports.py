@@ -22,11 +22,8 @@ def flat_row(case: LabelledCase) -> dict[str, Any]:
     return {
         "id": case.case.id,
         "text": case.case.text,
-        "irae_detected": label.irae_detected,
-        "affected_systems": [system.value for system in label.affected_systems],
-        "overall_severity": label.overall_severity.value,
-        "urgency": label.urgency.value,
-        "likelihood": label.causality.likelihood.value,
+        **label.scored(),
+        "affected_systems": list(label.affected_systems),
         "answer": label.to_json(),
         "kind": case.kind,
         "topic": case.topic,
