@@ -6,7 +6,6 @@ with a manifest every few minutes, and stops at a time budget.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Mapping
@@ -182,15 +181,13 @@ def ran_out_of_time(trainer) -> bool:
     return any(isinstance(callback, Survival) and callback.ran_out for callback in trainer.callback_handler.callbacks)
 
 
-def what_the_loss_sees(trainer, tokenizer, row: int = 0) -> tuple[str, str]:
-    """One training row as (masked, scored) text, read back from the trainer's own batch."""
-    batch = trainer.data_collator([trainer.train_dataset[row]])
+def what_the_loss_sees(trainer, tokenizer) -> tuple[str, str]:
+    """The first training row as (masked, scored) text, read back from the trainer's own batch."""
+    batch = trainer.data_collator([trainer.train_dataset[0]])
     ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
-    masked = [
-        token for token, label in zip(ids, labels, strict=True) if label == -100 and token != tokenizer.pad_token_id
-    ]
-    scored = [label for label in labels if label != -100]
-    return tokenizer.decode(masked), tokenizer.decode(scored)
+    hidden = (token for token, label in zip(ids, labels, strict=True) if label == -100)
+    masked = [token for token in hidden if token != tokenizer.pad_token_id]
+    return tokenizer.decode(masked), tokenizer.decode([label for label in labels if label != -100])
 
 
 class _Watch(TrainerCallback):
@@ -228,8 +225,8 @@ class _Watch(TrainerCallback):
                 self.tokens_before, self.tokens_from = tokens, time.monotonic()
             elif tokens > self.tokens_before:
                 shown["tokens/s"] = f"{(tokens - self.tokens_before) / (time.monotonic() - self.tokens_from):.0f}"
-        if memory := _gpu_gib():
-            shown["GiB"] = f"{memory:.1f}"
+        if torch.cuda.is_available():
+            shown["GiB"] = f"{torch.cuda.max_memory_allocated() / 2**30:.1f}"
         self.bar.set_postfix(shown, refresh=False)
 
     def on_step_end(self, args, state, control, **kwargs):
@@ -239,11 +236,6 @@ class _Watch(TrainerCallback):
         self.bar.close()
 
 
-def _gpu_gib() -> float:
-    """Peak memory that CUDA has handed out, GiB; 0 without CUDA."""
-    return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
-
-
 def loss_curve(trainer) -> list[dict[str, float]]:
     """Loss per update: `{"update", "epoch", "loss"}` (nats per answer token)."""
     return [
@@ -251,8 +243,3 @@ def loss_curve(trainer) -> list[dict[str, float]]:
         for entry in trainer.state.log_history
         if "loss" in entry
     ]
-
-
-def read_curve(path: Path) -> list[dict[str, float]]:
-    """A loss curve written by 02_fine_tune."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
