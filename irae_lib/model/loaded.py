@@ -72,10 +72,9 @@ class LoadedModel:
         """
         sizes = {"batch_size": self.profile.decode_batch, "max_new_tokens": self.profile.max_new_tokens}
         known = AnswerCache(cache, cases, self._identity(arm) | {"prompt": prompt.version, **sizes}) if cache else None
+        options |= sizes | {"prompt": prompt, "label": label, "cache": known}
         with self.using(arm) as model:
-            return generate.answer_all(
-                model, self.tokenizer, cases, prompt=prompt, label=label, cache=known, **sizes, **options
-            )
+            return generate.answer_all(model, self.tokenizer, cases, **options)
 
     def _identity(self, arm: str) -> dict[str, Any]:
         """What an answer of an arm depends on: weights, precision and code."""
