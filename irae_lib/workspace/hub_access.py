@@ -149,10 +149,6 @@ def clear_hub_errors(consequence: str) -> Iterator[None]:
             404: "the repository is not there or the token may not see it",
         }.get(status, f"the Hub answered {status or 'nothing'}; try again later")
         raise AccessError(f"{consequence}: {why}") from None
-    except OSError as error:
-        raise AccessError(
-            f"{consequence}: {type(error).__name__}; check the network and the disk, then try again"
-        ) from None
     except Exception as error:
         # The HTTP library under the client differs between versions (httpx, httpx2); only its name is known here. The
         # client wraps what breaks inside a large upload into an error of its own; the cause tells.
@@ -161,4 +157,6 @@ def clear_hub_errors(consequence: str) -> Iterator[None]:
         cause = next((c for c in causes if type(c).__module__.split(".")[0] in network or isinstance(c, OSError)), None)
         if cause is None:
             raise
-        raise AccessError(f"{consequence}: {type(cause).__name__}; check the network, then try again") from None
+        raise AccessError(
+            f"{consequence}: {type(cause).__name__}; check the network and the disk, then try again"
+        ) from None
