@@ -119,14 +119,14 @@ def load_adapters(base, base_model: str, folders: dict[str, Path]):
     """
     from peft import PeftModel
 
-    model = None
+    model = base
     for name, folder in folders.items():
         check_belongs(read_record(folder), base_model, getattr(base, "base_revision", ""))
-        if model is None:
+        if model is base:
             model = PeftModel.from_pretrained(base, folder, adapter_name=name)
         else:
             model.load_adapter(folder, adapter_name=name)
-    return (model if model is not None else base).eval()
+    return model.eval()
 
 
 def half_copy(folder: Path, out: Path) -> int:

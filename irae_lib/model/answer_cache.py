@@ -44,10 +44,6 @@ class AnswerCache:
             os.fsync(file.fileno())
         self.known.update(batch)
 
-    def start_again(self) -> None:
-        """Forget what is known: drawn answers cannot be gone on with in the middle."""
-        self.known.clear()
-
     def _read(self) -> None:
         whole = self.path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]  # a torn last line is dropped
         try:

@@ -19,11 +19,7 @@ _GEMMA_TURNS = "<bos><start_of_turn>user\na<end_of_turn>\n<start_of_turn>model\n
 
 
 def load_tokenizer(base_model: str, revision: str = ""):
-    """The tokenizer of a base model (of a Hub commit, or the newest), left-padded, after checking that it is Gemma's.
-
-    Raises:
-        AdapterError: no chat template, or the turn tokens are not single tokens.
-    """
+    """The tokenizer of a base model (of a Hub commit, or the newest), left-padded; see `check_tokenizer`."""
     from transformers import AutoTokenizer
 
     where = {"token": hub_access.find_token().value, "revision": revision or None}

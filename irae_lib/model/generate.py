@@ -91,7 +91,7 @@ def answer_all(
         return FreeWriter(stops, budget=max_new_tokens)
 
     if cache and choose and len(cache.known) < len(prompts):
-        cache.start_again()
+        cache.known.clear()  # drawn answers cannot be resumed in the middle
     answers: dict[int, Answer] = dict(cache.known) if cache else {}
     # Batches are written down whole, so what is left falls into the same batches as in a run that was not interrupted.
     order = sorted((i for i in range(len(prompts)) if i not in answers), key=lambda i: len(prompts[i]))

@@ -90,11 +90,8 @@ def _rounded(value: Decimal) -> Decimal:
 def _factor(entry: dict, unit: str):
     """Standard unit -> `unit`; labs.json gives the way back ("/17.1" divides, "*60" multiplies)."""
     rule = entry["units"].get(unit.lower(), "1")
-    if rule.startswith("/"):
-        return lambda value: value * Decimal(rule[1:])
-    if rule.startswith("*"):
-        return lambda value: value / Decimal(rule[1:])
-    return lambda value: value
+    by = Decimal(rule.lstrip("*/"))
+    return lambda value: value * by if rule.startswith("/") else value / by
 
 
 def _back(value: Decimal, factor) -> Decimal:

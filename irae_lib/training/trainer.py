@@ -194,14 +194,9 @@ class _Watch(TrainerCallback):
     """One progress bar over updates, and an end to a run whose loss is no longer a number."""
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.bar = tqdm(
-            total=state.max_steps,
-            initial=state.global_step,
-            desc="training",
-            unit="update",
-            mininterval=1.0,
-            disable=not state.is_world_process_zero,  # one bar for all processes
-        )
+        hidden = not state.is_world_process_zero  # one bar for all processes
+        steps = {"total": state.max_steps, "initial": state.global_step}
+        self.bar = tqdm(**steps, desc="training", unit="update", mininterval=1.0, disable=hidden)
         self.began, self.first = time.monotonic(), state.global_step
         self.tokens_before: float | None = None
         self.per_update = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
