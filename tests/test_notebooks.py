@@ -16,12 +16,13 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
+from finished_training import finish_training
 from refresh_outputs import steady
 from stub_server import StubServer, tuned
 
 from irae_lib import Assessment, Case, review
 from irae_lib.cases import read_cases, validated_cases
-from irae_lib.files import ROOT, file_sha256
+from irae_lib.files import DATA, ROOT, file_sha256
 from irae_lib.reviewing.verdicts import save_verdict, verdict, verdict_file
 from irae_lib.schemas import FIELDS, Urgency
 from irae_lib.training.rows import read_training_file
@@ -118,7 +119,8 @@ def execute(path: Path, out: Path, parameters: dict) -> str:
 
 def printed(path: Path) -> str:
     """All text that the code cells of a notebook show."""
-    return "".join(part.get("text", "") for cell in code_cells(path) for part in cell.outputs)
+    outputs = [output for cell in code_cells(path) for output in cell.outputs]
+    return "\n".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in outputs)
 
 
 def run_job(runs: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -348,29 +350,41 @@ def test_a_lone_notebook_without_an_address_says_what_to_do(tmp_path):
 # --- nbval: what a reader sees is still true ------------------------------------------------------------
 
 
-def test_saved_outputs_are_reproduced_by_nbval(tmp_path):
+def reproduce(runs: Path, *numbers: str) -> None:
+    """Run notebooks at their defaults in one folder of runs, and compare every saved output."""
+    paths = [path for path in NOTEBOOKS if path.name[:2] in numbers]
+    options = [
+        "--nbval",
+        "--nbval-current-env",
+        "--nbval-cell-timeout=1500",
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "addopts=",
+    ]
     done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "--nbval",
-            "--nbval-current-env",
-            "--nbval-cell-timeout=1500",
-            "-p",
-            "no:cacheprovider",
-            "-o",
-            "addopts=",
-            "-q",
-            "--color=no",
-            *map(str, NOTEBOOKS),
-        ],
+        [sys.executable, "-m", "pytest", *options, "-o", "addopts=", "-q", "--color=no", *map(str, paths)],
         cwd=ROOT,
         text=True,
         capture_output=True,
         timeout=3000,
-        env=os.environ | {"IRAE_RUNS": str(tmp_path / "runs")},
+        env=os.environ | {"IRAE_RUNS": str(runs)},
     )
     assert done.returncode == 0, done.stdout[-6000:]
-    compared = sum(cell.execution_count is not None for path in NOTEBOOKS for cell in code_cells(path))
+    compared = sum(cell.execution_count is not None for path in paths for cell in code_cells(path))
     assert f"{compared} passed" in done.stdout, done.stdout[-2000:]
+
+
+def test_saved_outputs_are_reproduced_with_the_shipped_training(tmp_path):
+    reproduce(tmp_path, "00", "01")
+    (run,) = tmp_path.iterdir()
+    finish_training(run)
+    reproduce(tmp_path, "02", "03", "04", "05", "06")
+    trained, shipped = run / "adapters" / "full", DATA / "rehearsal_adapter"
+    weights = "adapter_model.safetensors"
+    assert file_sha256(trained / weights) == file_sha256(shipped / weights), "02 must have resumed, not trained"
+
+
+@pytest.mark.full
+def test_saved_outputs_are_reproduced_in_full(tmp_path):
+    reproduce(tmp_path, *(path.name[:2] for path in NOTEBOOKS))

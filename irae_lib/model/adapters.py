@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import AdapterError
-from ..files import replace_folder, save_json
-from ..prompts import get_prompt
+from ..files import file_sha256, replace_folder, save_json
+from ..prompts import COMPACT, get_prompt
+from ..workspace.profiles import Profile
 from .base import base_sha256, class_name
 
 # transformers 5.24 deprecates names that PEFT and TRL still call; the reader of a notebook can do nothing about it.
@@ -67,6 +68,33 @@ def check_language_only(model) -> tuple[int, int]:
         what = strange[:3] or "nothing trainable"
         raise AdapterError(f"expected LoRA weights of the language model only, found {what}")
     return sum(trainable.values()), sum(p.numel() for p in model.parameters())
+
+
+def adapter_record(
+    profile: Profile, *, name: str, lora: dict[str, Any], data: Path, own_cases: int, **facts: Any
+) -> dict[str, Any]:
+    """What is stored beside an adapter: base, prompt, settings, and the training data by its hash.
+
+    Args:
+        lora: `rank`, `alpha` and `dropout`. data: the training file. own_cases: how many of its cases are the user's
+            own; 04_push_adapter publishes none of those.
+        facts: `learning_rate`, `seed`, `hardware`, `epochs`, `examples`; `push_to_hub` and `hub_model_id`, the wish
+            that 04 reads; what is known after training, `updates` and `minutes`.
+    """
+    return {
+        "name": name,
+        "profile": profile.name,
+        "base_model": profile.base_model,
+        "base_revision": profile.revision or None,
+        "base_sha256": base_sha256(profile.base_model),
+        "prompt": COMPACT.version,
+        **lora,
+        "push_to_hub": False,
+        "hub_model_id": "",
+        "data_sha256": file_sha256(data),
+        "own_cases": own_cases,
+        **facts,
+    }
 
 
 def save_adapter(

@@ -38,10 +38,10 @@ def check_tokenizer(tokenizer, base_model: str) -> None:
     if not tokenizer.chat_template:
         raise AdapterError(f"{base_model} has no chat template; use the instruction-tuned model (-it)")
     for token, wanted in _GEMMA_IDS.items():
-        found = tokenizer.encode(token, add_special_tokens=False)
-        if found != [wanted]:
+        ids = tokenizer.encode(token, add_special_tokens=False)
+        if ids != [wanted]:
             where = f"the tokenizer of {base_model}"
-            raise AdapterError(f"{token} is {found} in {where}; in a Gemma 3 tokenizer it is {wanted}")
+            raise AdapterError(f"{token} is {ids} in {where}; in a Gemma 3 tokenizer it is {wanted}")
     asked = [{"role": "user", "content": " a "}, {"role": "assistant", "content": "b"}]
     if tokenizer.apply_chat_template(asked, tokenize=False) != _GEMMA_TURNS:
         raise AdapterError(

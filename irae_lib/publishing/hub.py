@@ -15,7 +15,7 @@ from typing import Any
 
 from ..errors import AccessError, AdapterError
 from ..evaluation.report import Report
-from ..files import file_sha256, replace_folder, write_text
+from ..files import file_sha256, replace_folder, save_json, write_text
 from ..model.adapters import RECORD, read_record
 from ..schemas import Record
 from ..workspace.hub_access import clear_hub_errors, make_repo
@@ -64,7 +64,7 @@ def stage(
     with replace_folder(out_dir) as aside:
         shutil.copyfile(adapter_dir / WEIGHTS, aside / WEIGHTS)
         for name, data in ((CONFIG, config), (RECORD, record), ("report.json", report.model_dump(mode="json"))):
-            write_text(aside / name, json.dumps(data, indent=1) + "\n")
+            save_json(aside / name, data)
         write_text(aside / "README.md", model_card(record, report, repo_id))
         write_text(aside / "NOTICE", NOTICE)
         if terms:

@@ -6,7 +6,6 @@ is checked: the merged checkpoint, loaded again, must grade the eleven validated
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +13,9 @@ from pathlib import Path
 from ..cases import validated_cases
 from ..errors import AdapterError, RunError
 from ..evaluation.scoring import grade_answers
-from ..files import file_sha256, replace_folder, write_text
-from ..model.adapters import RECORD, load_adapters, read_record
-from ..model.base import load_base, load_tokenizer
-from ..model.generate import answer_all
+from ..files import file_sha256, replace_folder, save_json
+from ..model.adapters import RECORD, read_record
+from ..model.loaded import LoadedModel
 from ..workspace.profiles import Profile
 
 
@@ -41,10 +39,9 @@ def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False
         )
     profile = replace(profile, four_bit=False)  # a merge from 4 bits would keep their rounding errors for good
     record, cases = read_record(adapter), validated_cases()
-    tokenizer = load_tokenizer(profile.base_model, profile.revision)
-    tuned = load_adapters(load_base(profile), profile.base_model, {"merged": adapter})
-    before = _fields(tuned, tokenizer, cases, profile)
-    model = tuned.merge_and_unload()
+    loaded = LoadedModel(profile, {"merged": adapter})
+    before = _grades(loaded, cases, "merged")
+    model = loaded.model.merge_and_unload()
     if text_only and hasattr(model.model, "language_model"):
         model = _language_model(model)
     needs = sum(p.numel() * p.element_size() for p in model.parameters())
@@ -53,14 +50,14 @@ def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False
         raise RunError(f"the merged model needs {needs / 1e9:.1f} GB of disk, {free / 1e9:.1f} GB are free")
     with replace_folder(out) as aside:
         model.save_pretrained(aside)
-        tokenizer.save_pretrained(aside)
+        loaded.tokenizer.save_pretrained(aside)
         merged = record | {"merged_from": file_sha256(adapter / "adapter_model.safetensors"), "dtype": profile.dtype}
-        write_text(aside / RECORD, json.dumps(merged, indent=1) + "\n")
-        del model, tuned  # memory for one model of this size, not for two
-        alone = load_base(replace(profile, base_model=str(aside.resolve()), revision=""))
-        after = _fields(alone, tokenizer, cases, profile)
+        save_json(aside / RECORD, merged)
+        del model, loaded  # memory for one model of this size, not for two
+        alone = LoadedModel(replace(profile, base_model=str(aside.resolve()), revision=""))
+        after = _grades(alone, cases, "base")
         if [graded.raw for graded in after] != [graded.raw for graded in before]:
-            raise AdapterError("the merged model grades the validated cases unlike base and adapter; it is not saved")
+            raise AdapterError("the merged model grades the validated cases differently; it is not saved")
     return sum(graded.raw.passed for graded in after)
 
 
@@ -76,6 +73,5 @@ def _language_model(model):
     return alone
 
 
-def _fields(model, tokenizer, cases, profile: Profile):
-    how = {"batch_size": profile.decode_batch, "max_new_tokens": profile.max_new_tokens, "label": "the eleven"}
-    return grade_answers(cases, answer_all(model, tokenizer, [case.case for case in cases], **how))
+def _grades(loaded: LoadedModel, cases, arm: str):
+    return grade_answers(cases, loaded.answer([case.case for case in cases], arm, label="the eleven"))

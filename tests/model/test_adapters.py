@@ -57,9 +57,9 @@ def make_trainer(base, tokenizer, folder, profile=PROFILE, **settings):
 def test_rehearsal_base_is_medgemmas_class_small_and_as_its_checksum_says(base):
     folder = ROOT / REHEARSAL_BASE
     assert type(base).__name__ == "Gemma3ForConditionalGeneration"
-    assert (folder / "adapters.safetensors").stat().st_size < 8e6
-    recorded = json.loads((folder / "trainer.json").read_text())
-    assert file_sha256(folder / "adapters.safetensors") == recorded["sha256"]
+    assert (folder / "model.safetensors").stat().st_size < 8e6
+    recorded = json.loads((folder / "training.json").read_text())
+    assert file_sha256(folder / "model.safetensors") == recorded["sha256"]
     assert recorded["sha256"] in (DATA / "README.md").read_text(), "data/README.md must show the checksum"
 
 

@@ -18,7 +18,7 @@ from irae_lib.model.base import (
     spare_the_math_kernel,
 )
 from irae_lib.training.rows import dataset
-from irae_lib.training.trainer import ResumableTrainer, loss_curve, ran_out_of_time, sft_config
+from irae_lib.training.trainer import ResumableTrainer, loss_curve, prepare, ran_out_of_time, sft_config
 from irae_lib.workspace import checkpoints
 from irae_lib.workspace.profiles import REHEARSAL_BASE
 
@@ -90,7 +90,7 @@ def test_the_policy_changes_nothing_in_float32(stock_norm, tokenizer):
 # --- checkpoints ----------------------------------------------------------------------------------------
 
 
-def make_trainer(tokenizer, folder, *, profile=PROFILE, loaded=None, epochs=4, **prepare):
+def make_trainer(tokenizer, folder, *, profile=PROFILE, loaded=None, epochs=4, **options):
     from transformers import set_seed
 
     set_seed(3)
@@ -109,7 +109,7 @@ def make_trainer(tokenizer, folder, *, profile=PROFILE, loaded=None, epochs=4, *
         peft_config=lora_config(),
     )
     trainer.belongs = {"data_sha256": "a"}
-    prepare(trainer, **prepare)
+    prepare(trainer, **options)
     return trainer
 
 

@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import IraeError, RunError
-from ...files import file_sha256, portable_name
-from ...model.adapters import lora_config, save_adapter
-from ...model.base import base_sha256, load_base, load_tokenizer
-from ...prompts import COMPACT
+from ...files import portable_name
+from ...model.adapters import adapter_record, lora_config, save_adapter
+from ...model.base import load_base, load_tokenizer
 from ...workspace import hub_access
 from ...workspace.profiles import Profile, choose_profile
 from ..rows import dataset, fitting_length, read_training_file, token_lengths
@@ -50,24 +49,18 @@ def train_sharded(run: Path, profile: Profile, *, epochs: int = 0, learning_rate
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     profile = replace(profile, accumulation=max(1, profile.accumulation // processes))
     trainer = _make_trainer(run / "checkpoints" / "sharded", profile, rows, schedule, seed)
-    record = {
-        "name": "full",
-        "profile": profile.name,
-        "base_model": profile.base_model,
-        "base_revision": profile.revision or None,
-        "base_sha256": base_sha256(profile.base_model),
-        "prompt": COMPACT.version,
-        **LORA,
+    record = adapter_record(
+        profile,
+        name="full",
+        lora=LORA,
+        seed=seed,
+        hardware=f"{trainer.args.world_size} x {trainer.args.device.type}",
+        examples=len(rows),
+        data=file,
+        own_cases=own_cases,
+        examples_an_update=profile.batch_size * profile.accumulation * processes,
         **schedule,
-        "seed": seed,
-        "hardware": f"{trainer.args.world_size} x {trainer.args.device.type}",
-        "push_to_hub": False,
-        "hub_model_id": "",
-        "examples": len(rows),
-        "data_sha256": file_sha256(file),
-        "own_cases": own_cases,  # 04_push_adapter publishes none of those
-        "examples_an_update": profile.batch_size * profile.accumulation * processes,
-    }
+    )
     trainer.belongs = record
     newest = trainer.find_checkpoint()
     trainer.accelerator.wait_for_everyone()  # every process has looked before one writes
