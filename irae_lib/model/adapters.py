@@ -17,8 +17,7 @@ from ..workspace.profiles import Profile
 from .base import base_sha256, class_name
 
 # transformers 5.24 deprecates names that PEFT and TRL still call; the reader of a notebook can do nothing about it.
-warnings.filterwarnings("ignore", message="`(is_)?gradient_checkpointing` is deprecated", category=FutureWarning)
-warnings.filterwarnings("ignore", message="`past_key_values` is deprecated", category=FutureWarning)
+warnings.filterwarnings("ignore", "`((is_)?gradient_checkpointing|past_key_values)` is deprecated", FutureWarning)
 
 # PEFT matches the whole module name. Bare names ("q_proj") would also adapt the vision tower.
 LORA_TARGETS = r"model\.(language_model\.)?layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"

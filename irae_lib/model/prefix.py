@@ -49,8 +49,7 @@ class Prefix:
             for tensor in tensors:
                 rows = tensor.new_zeros((len(padding), *tensor.shape[1:]))
                 for row, p in enumerate(padding):
-                    if p < self.length:
-                        rows[row, :, p:] = tensor[0, :, : self.length - p]
+                    rows[row, :, p : self.length] = tensor[0, :, : max(0, self.length - p)]
                 copies.append(rows)
             cache.update(*copies, number)
         return cache

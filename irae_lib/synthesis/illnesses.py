@@ -83,17 +83,14 @@ def _rows(kind: str) -> list[dict[str, Any]]:
     return [row for group in _GROUPS for row in group.get(kind, ())]
 
 
-def _sides(row: dict[str, Any]) -> dict[str, Any]:
-    """A contrast whose sides share its cause."""
-    return row | {"sides": [side | {"cause": row["cause"]} for side in row["sides"]]}
-
-
 _FILES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
 COMMON: dict[str, Any] = _FILES.pop("common")
 _GROUPS = tuple(_FILES.values())
 
 ILLNESSES = TypeAdapter(tuple[Illness, ...]).validate_python(_rows("illnesses"))
-CONTRASTS = TypeAdapter(tuple[Contrast, ...]).validate_python([_sides(row) for row in _rows("contrasts")])
+CONTRASTS = TypeAdapter(tuple[Contrast, ...]).validate_python(
+    [row | {"sides": [side | {"cause": row["cause"]} for side in row["sides"]]} for row in _rows("contrasts")]
+)
 IDEAS: dict[str, Idea] = {
     name: Idea(**row)
     for ideas in (COMMON["exposure"], COMMON["ideas"], *(group["ideas"] for group in _GROUPS))

@@ -20,11 +20,7 @@ from .note_styles import Draft, Part, say, write_note
 Side = tuple[str, Illness, str, Draft]  # kind, illness, work-up, and what the note states
 SEXES = ("man", "woman", "male", "female")
 # What a note on an irAE documents about other causes, and what causality that makes (clinical fact base 4.1).
-WORKUPS = {
-    "excluded": Likelihood.HIGHLY_LIKELY,
-    "pending": Likelihood.POSSIBLE,
-    "confounder": Likelihood.POSSIBLE,
-}
+WORKUPS = {"excluded": Likelihood.HIGHLY_LIKELY, "pending": Likelihood.POSSIBLE, "confounder": Likelihood.POSSIBLE}
 _WELL = ("well", "resolved")
 
 

@@ -132,9 +132,7 @@ def _narrative(rng: random.Random, pool: str, draft: Draft, sections: dict[str, 
     opening = _capital(_opener(rng, pool, draft)) + rng.choice((", ", ". "))
     opening += (drug if opening.endswith(", ") else _capital(drug)) + "."
     blocks = [opening]
-    for name in _STATED:
-        if not sections[name]:
-            continue
+    for name in filter(sections.get, _STATED):
         intro = _intro(rng, pool, name) if name != "history" else ""
         if name in ("labs", "vitals"):
             blocks.append(_capital(intro + ", ".join(sections[name])) + ".")
@@ -157,9 +155,8 @@ def _telegram(rng: random.Random, pool: str, draft: Draft, sections: dict[str, l
 
 def _form(rng: random.Random, pool: str, draft: Draft, sections: dict[str, list[str]]) -> str:
     lines = ["PATIENT", _opener(rng, pool, draft), "TREATMENT", *[f"- {text}" for text in sections["medications"]]]
-    for name in _STATED:
-        if sections[name]:
-            lines += [name.upper(), *[f"- {text}" for text in sections[name]]]
+    for name in filter(sections.get, _STATED):
+        lines += [name.upper(), *[f"- {text}" for text in sections[name]]]
     return "\n".join(lines)
 
 

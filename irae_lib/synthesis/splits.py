@@ -17,14 +17,7 @@ _LARGE = 250
 
 
 def mixed_cases(
-    n: int,
-    *,
-    pool: str,
-    seed: int,
-    prefix: str,
-    detail: str,
-    deal: int = 0,
-    shares: Mapping[str, float] | None = None,
+    n: int, *, pool: str, seed: int, prefix: str, detail: str, deal: int = 0, shares: Mapping[str, float] | None = None
 ) -> list[LabelledCase]:
     """`n` cases of a pool, shuffled; a sixth are sides of minimal pairs, for borders are where grades are learned."""
     n_pairs = n // 12

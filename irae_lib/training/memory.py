@@ -122,8 +122,7 @@ def check_fit(estimates: list[Estimate], profile: Profile, *, available: float, 
         )
         return Fit(False, f"needs about {needs:.1f} GiB at {worst.length} tokens, the device has {has:.1f}: {remedy}")
     if free < written:
-        reason = f"needs {written:.2f} GiB of disk for checkpoints, {free:.2f} are free: remove old runs"
-        return Fit(False, reason)
+        return Fit(False, f"needs {written:.2f} GiB of disk for checkpoints, {free:.2f} are free: remove old runs")
     return Fit(True, f"about {needs:.1f} of {has:.1f} GiB at {worst.length} tokens, {free:.0f} GiB of disk free")
 
 

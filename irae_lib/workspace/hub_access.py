@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -36,14 +36,12 @@ def find_token() -> HubToken:
     path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token")
     if path.is_file() and (value := path.read_text(encoding="utf-8").strip()):
         return HubToken(value, "token file")
-    try:
+    # Not on Colab, no such secret, access refused, or a kernel the vault does not answer (papermill, VS Code).
+    with suppress(Exception):
         from google.colab import userdata
 
         if value := (userdata.get("HF_TOKEN") or "").strip():
             return HubToken(value, "Colab vault")
-    except Exception:
-        # Not on Colab, no such secret, access refused, or a kernel the vault does not answer (papermill, VS Code).
-        pass
     return HubToken(None, "not in the environment, the token file or the Colab vault")
 
 
