@@ -50,7 +50,8 @@ class AnswerCache:
             if not whole or json.loads(whole[0]) != self._header:
                 return
             for row in map(json.loads, whole[1:]):
-                self.known[row.pop("place")] = Answer.model_validate(row)
+                place = row.pop("place")
+                self.known[place] = Answer.model_validate(row)
         except (ValueError, KeyError, TypeError):  # a page of zeros after a power cut: what came before is good
             pass
         write_text(self.path, self._lines(self.known, header=True))
