@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from irae_lib.evaluation import statistics
+from irae_lib.evaluation import calibration, statistics
 
 
 def test_wilson_against_published_values():
@@ -97,22 +97,22 @@ def test_paired_bootstrap_covers_the_mean_about_as_often_as_it_says():
 
 
 def test_brier_and_calibration_error_by_hand():
-    assert statistics.brier([0.8, 0.5, 0.9], [True, False, False]) == pytest.approx((0.04 + 0.25 + 0.81) / 3, abs=1e-4)
+    assert calibration.brier([0.8, 0.5, 0.9], [True, False, False]) == pytest.approx((0.04 + 0.25 + 0.81) / 3, abs=1e-4)
     # 0.95 in two cases of which one is right; 0.3 in one case that is wrong.
-    assert statistics.calibration_error([0.95, 0.95, 0.3], [True, False, False]) == pytest.approx(
+    assert calibration.calibration_error([0.95, 0.95, 0.3], [True, False, False]) == pytest.approx(
         (2 * 0.45 + 0.3) / 3, abs=1e-4
     )
-    assert statistics.brier([], []) is None
-    assert statistics.calibration_error([], []) is None
-    assert statistics.reliability([0.0, 0.1, 1.0], [False, True, True], bins=10) == [(0.05, 0.5, 2), (1.0, 1.0, 1)]
+    assert calibration.brier([], []) is None
+    assert calibration.calibration_error([], []) is None
+    assert calibration.reliability([0.0, 0.1, 1.0], [False, True, True], bins=10) == [(0.05, 0.5, 2), (1.0, 1.0, 1)]
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_calibration_error_of_honest_confidences_shrinks_with_n(seed):
     rng = random.Random(seed)
     confidences = [rng.random() for _ in range(4000)]
-    honest = statistics.calibration_error(confidences, [rng.random() < c for c in confidences])
-    boastful = statistics.calibration_error(confidences, [rng.random() < c / 2 for c in confidences])
+    honest = calibration.calibration_error(confidences, [rng.random() < c for c in confidences])
+    boastful = calibration.calibration_error(confidences, [rng.random() < c / 2 for c in confidences])
     assert honest < 0.05 < 0.2 < boastful
 
 
@@ -131,8 +131,8 @@ def test_against_scikit_learn(seed):
     assert found.macro == pytest.approx(scores.f1_score(rows[1], rows[0], average="macro"), abs=1e-4)
     p = [rng.random() for _ in range(80)]
     hits = [rng.random() < 0.5 for _ in p]
-    assert statistics.brier(p, hits) == pytest.approx(scores.brier_score_loss(hits, p), abs=1e-4)
-    assert not math.isnan(statistics.calibration_error(p, hits))
+    assert calibration.brier(p, hits) == pytest.approx(scores.brier_score_loss(hits, p), abs=1e-4)
+    assert not math.isnan(calibration.calibration_error(p, hits))
 
 
 def test_confusion_has_a_column_for_answers_that_say_nothing():
