@@ -48,7 +48,8 @@ def test_the_eleven_have_exactly_the_labels_given():
 def test_evidence_occurs_in_the_note_and_no_dose_is_advised(case):
     assert len(case.expected.evidence) >= 2
     assert all(quote in case.case.text for quote in case.expected.evidence)
-    assert case.expected.reasoning and case.expected.actions
+    assert case.expected.reasoning
+    assert case.expected.actions
     advice = " ".join([case.expected.reasoning, *case.expected.actions])
     assert not re.search(r"\d\s*(?:mg|g|mcg)\b(?!/)", advice), "a dose"
 
@@ -71,7 +72,8 @@ def _training_rows() -> list[dict]:
 def test_both_training_forms_read_the_same(tmp_path):
     a = read_training_file(write_lines(tmp_path / "a.jsonl", _training_rows()))
     b = read_training_file(write_lines(tmp_path / "b.jsonl", map(to_messages, validated_cases())))
-    assert a == b and len(a) == 11
+    assert a == b
+    assert len(a) == 11
 
 
 def _broken_on_line_7(tmp_path: Path, change) -> Path:
@@ -165,7 +167,8 @@ def test_a_write_that_fails_half_way_leaves_the_old_file(tmp_path):
 
     with pytest.raises(OSError):
         write_lines(path, rows())
-    assert path.read_text() == '{"a": 1}\n' and list(tmp_path.iterdir()) == [path]
+    assert path.read_text() == '{"a": 1}\n'
+    assert list(tmp_path.iterdir()) == [path]
 
 
 # --- the user's own cases as CSV ------------------------------------------------------------------------
@@ -184,9 +187,11 @@ def test_own_cases_are_read_from_csv(tmp_path):
     well = ',"Nivolumab. Well; no, really.",no,,Unknown,routine,Unlikely,,'
     both = 'third,"Troponin up, ptosis on pembrolizumab",TRUE,Cardiac; Neurologic,Grade 3 - Severe,emergency,Possible,,'
     one, two, three = read_cases(csv_file(tmp_path, ROW, well, both))
-    assert one.expected.evidence == ("ALT 640 U/L",) and one.expected.actions == ("Hold ICI", "Call")
+    assert one.expected.evidence == ("ALT 640 U/L",)
+    assert one.expected.actions == ("Hold ICI", "Call")
     assert two.case.id == "own-3", "a row without an id is named by its place"
-    assert not two.expected.irae_detected and two.expected.affected_systems == ()
+    assert not two.expected.irae_detected
+    assert two.expected.affected_systems == ()
     assert [system.value for system in three.expected.affected_systems] == ["Neurologic", "Cardiac"]
 
 

@@ -65,7 +65,8 @@ def test_notebook_is_well_formed(path):
     assert re.fullmatch(r"\d\d(_[a-z]+)+", path.stem)
     assert len(tagged(path, "parameters")) == 1
     assert f"/blob/main/notebooks/{path.name}" in notebook.cells[0].source, "the badge must open this very file"
-    assert "widgets" not in notebook.metadata and "intrinsic+json" not in text
+    assert "widgets" not in notebook.metadata
+    assert "intrinsic+json" not in text
     assert not re.search(r"hf_[A-Za-z0-9]{30,}", text), "a token-like string"
     assert not re.search(r"(?<![\w.])/(?:root|home|work|tmp|farm|Users)/[\w./-]+", text), "a path of somebody's machine"
     assert len(text) < 200_000
@@ -148,18 +149,22 @@ def test_job_prints_seconds_per_notebook_and_the_closing_table(job):
     _, out = job
     for name in MAIN_JOB:
         assert re.search(rf"^{name} +\d+$", out, re.M), name
-    assert "base + safety" in out and "tuned (full) + safety" in out and "rehearsal" in out
+    assert "base + safety" in out
+    assert "tuned (full) + safety" in out
+    assert "rehearsal" in out
 
 
 def test_01_writes_data_that_reads_back(job):
     data = job[0] / "data"
     described = json.loads((data / "data.json").read_text())
-    assert described["seed"] == 11 and described["own_cases"] == 0
+    assert described["seed"] == 11
+    assert described["own_cases"] == 0
     assert all(leaks["shared_frames"] == 0 for leaks in described["checks"]["leaks"].values())
     assert {name: file_sha256(data / name) for name in described["sha256"]} == described["sha256"]
     assert len(read_training_file(data / "train.jsonl")) == 16 + 11
     eleven = [json.loads(line) for line in (data / "training_data.jsonl").read_text().splitlines()]
-    assert len(eleven) == 11 and all(row["messages"][-1]["role"] == "assistant" for row in eleven)
+    assert len(eleven) == 11
+    assert all(row["messages"][-1]["role"] == "assistant" for row in eleven)
     assert len(read_cases(data / "test_cases.jsonl")) == len(read_training_file(data / "test.jsonl"))
     assert len({case.pair for case in read_cases(data / "contrast_cases.jsonl")}) == 6
     assert {path.name for path in (data / "dataset").iterdir()} >= {"README.md", "test.jsonl", "validated.jsonl"}
@@ -171,7 +176,8 @@ def test_02_writes_both_adapters_with_their_records(job):
         record = json.loads((job[0] / "adapters" / name / "irae_adapter.json").read_text())
         assert (record["examples"], record["updates"], record["seed"]) == (examples, updates, 11)
         assert (record["rank"], record["alpha"], record["dropout"]) == (16, 32, 0.05)
-        assert record["base_model"] == REHEARSAL_BASE and record["prompt"] == "compact-1"
+        assert record["base_model"] == REHEARSAL_BASE
+        assert record["prompt"] == "compact-1"
         data = {"eleven": "eleven.jsonl", "full": "train.jsonl"}[name]
         assert record["data_sha256"] == file_sha256(job[0] / "data" / data)
         assert {"torch", "transformers", "peft", "trl"} <= record["versions"].keys()
@@ -196,7 +202,8 @@ def test_03_writes_a_report_that_follows_from_the_answers(job):
     figures = ["loss", "grid", "accuracy", "contrast", "calibration", "flow", "confusion", "steps"]
     assert {path.stem for path in (job[0] / "figures").iterdir()} == set(figures)
     page = (job[0] / "report.html").read_text()
-    assert page.count("<figure>") == 7 and f"{report['results']['test']['full']['raw']['field_accuracy']:.3f}" in page
+    assert page.count("<figure>") == 7
+    assert f"{report['results']['test']['full']['raw']['field_accuracy']:.3f}" in page
 
 
 def test_04_publishes_into_a_folder_that_peft_loads(job):
@@ -207,7 +214,8 @@ def test_04_publishes_into_a_folder_that_peft_loads(job):
 
     publication = json.loads((job[0] / "publication.json").read_text())
     folder = job[0] / "published"
-    assert publication["commit"] is None and publication["logit_difference"] == 0.0
+    assert publication["commit"] is None
+    assert publication["logit_difference"] == 0.0
     assert publication["files"].keys() >= {
         "adapter_model.safetensors",
         "adapter_config.json",
@@ -243,7 +251,8 @@ def test_broken_training_file_ends_the_job_with_its_line_and_leaves_no_adapter(j
     runs = tmp_path / "runs"
     first = run_job(runs, "--only", "01", "-p", "train_cases", "8", "-p", "test_cases", "4")
     done = run_job(runs, "--only", "02", "-p", "training_file", str(tmp_path / "mine.jsonl"))
-    assert first.returncode == 0 and done.returncode == 1
+    assert first.returncode == 0
+    assert done.returncode == 1
     for part in (
         "02_fine_tune failed in cell",
         "mine.jsonl line 7",
@@ -266,7 +275,8 @@ def test_broken_training_file_ends_the_job_with_its_line_and_leaves_no_adapter(j
 )
 def test_wrong_command_line_is_refused_before_anything_runs(tmp_path, arguments, message):
     done = run_job(tmp_path / "runs", *arguments)
-    assert done.returncode == 1 and message in done.stderr
+    assert done.returncode == 1
+    assert message in done.stderr
     assert not list(tmp_path.glob("runs/*/*"))
 
 
@@ -275,7 +285,8 @@ def test_00_retrains_a_base_that_loads(tmp_path):
     path = ROOT / "notebooks" / "00_rehearsal_base.ipynb"
     execute(path, tmp_path / "out.ipynb", {"retrain": True, "updates": 16, "output_dir": str(folder)})
     record = json.loads((folder / "training.json").read_text())
-    assert record["legs"][0]["updates"] == 16 and record["sha256"] == file_sha256(folder / "model.safetensors")
+    assert record["legs"][0]["updates"] == 16
+    assert record["sha256"] == file_sha256(folder / "model.safetensors")
 
 
 def test_05_counts_how_far_reviewers_agree(tmp_path, monkeypatch):
@@ -290,7 +301,8 @@ def test_05_counts_how_far_reviewers_agree(tmp_path, monkeypatch):
     )
     changed = sum(one.expected.urgency is not Urgency.URGENT for one in validated_cases()[:4])
     assert re.search(rf"anna and ben .*\n(?:.*\n)*?urgency +11 +{11 - changed} +0\.\d\d", text), text[-3000:]
-    assert "ben and the labels" in text and "answers from: rules alone, base, guided prompt, base, tuned" in text
+    assert "ben and the labels" in text
+    assert "answers from: rules alone, base, guided prompt, base, tuned" in text
 
 
 def test_06_asks_a_server_and_watches_the_run(tmp_path, monkeypatch):
@@ -298,8 +310,10 @@ def test_06_asks_a_server_and_watches_the_run(tmp_path, monkeypatch):
     path, out = ROOT / "notebooks" / "06_screen_at_scale.ipynb", tmp_path / "out.ipynb"
     with StubServer(answers=tuned()) as server:
         text = execute(path, out, {"server": server.url, "concurrency": 8, "out_dir": str(tmp_path / "screen")})
-    assert "keeps to the schema" in text and "402 rows, 0 without an answer" in text
-    assert "11 of 11 pass" in text and re.search(r"legal mass\n.*\nall +402 ", text)
+    assert "keeps to the schema" in text
+    assert "402 rows, 0 without an answer" in text
+    assert "11 of 11 pass" in text
+    assert re.search(r"legal mass\n.*\nall +402 ", text)
     assert re.search(r"machines  notes a second.*\n.*\n1 +[\d.]+ ", text)
     assert len(list((tmp_path / "screen" / "model").glob("*.jsonl"))) == 3
 
@@ -334,7 +348,8 @@ def test_a_lone_notebook_clones_the_project_once_and_reads_a_case(tmp_path):
         done = subprocess.run([*command, page, out], env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr[-2000:]
         text = printed(out)
-        assert "ready, nothing to install" in text and "grade: Grade 3 - Severe | urgency: urgent" in text
+        assert "ready, nothing to install" in text
+        assert "grade: Grade 3 - Severe | urgency: urgent" in text
     assert sorted(path.name for path in page.parent.iterdir()) == [page.name, "irae"]
 
 
@@ -344,7 +359,8 @@ def test_a_lone_notebook_without_an_address_says_what_to_do(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", setup.replace("    !rm", "    #rm")], cwd=tmp_path, capture_output=True, text=True
     )
-    assert done.returncode and "open this notebook from a clone of the project, or set repository above" in done.stderr
+    assert done.returncode
+    assert "open this notebook from a clone of the project, or set repository above" in done.stderr
 
 
 # --- nbval: what a reader sees is still true ------------------------------------------------------------

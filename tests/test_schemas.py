@@ -29,7 +29,8 @@ def test_urgency_sorts_by_danger_and_not_by_alphabet():
 
 def test_unknown_severity_sorts_below_grade_1():
     assert Severity.UNKNOWN < Severity.GRADE_1 < Severity.GRADE_4
-    assert Severity.from_grade(None) is Severity.UNKNOWN and Severity.from_grade(3) is Severity.GRADE_3
+    assert Severity.from_grade(None) is Severity.UNKNOWN
+    assert Severity.from_grade(3) is Severity.GRADE_3
 
 
 def test_labels_of_different_scales_do_not_compare():
@@ -48,7 +49,8 @@ def test_assessment_survives_its_own_json():
 
 def test_json_keys_come_in_schema_order_with_evidence_before_labels():
     keys = list(json.loads(Assessment(**GOOD).to_json()))
-    assert keys == list(Assessment.model_fields) and keys.index("evidence") < keys.index("overall_severity")
+    assert keys == list(Assessment.model_fields)
+    assert keys.index("evidence") < keys.index("overall_severity")
 
 
 def test_assessment_is_immutable():
@@ -95,7 +97,9 @@ REFUSED = [
 @pytest.mark.parametrize("text, why", REFUSED, ids=range(len(REFUSED)))
 def test_answer_outside_the_schema_is_unscored_with_a_reason(text, why):
     answer = parse_answer(text)
-    assert answer.assessment is None and answer.unscored and why in answer.unscored
+    assert answer.assessment is None
+    assert answer.unscored
+    assert why in answer.unscored
 
 
 @given(st.text())

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from ..model.answers import Answer
 from ..schemas import FIELDS, Record
 from .scoring import Score
-from .statistics import Interval, Rate, bootstrap, brier, calibration_error, rate
+from .statistics import Interval, Rate, bootstrap, rate, rounded
 
 _CLIP = 1e-6
 
@@ -143,3 +143,30 @@ def judge(calibration: Calibration, answers: Sequence[Answer], scores: Sequence[
         failed_of_answered=rate(sum(not s.passed for s in kept), len(kept)),
         failed_of_all=rate(sum(not s.passed for s in scores), len(scores)),
     )
+
+
+def brier(confidences: Sequence[float], hits: Sequence[bool]) -> float | None:
+    """Mean squared distance of a confidence from what came true (1 or 0): 0 is best."""
+    if not hits:
+        return None
+    return rounded(sum((c - hit) ** 2 for c, hit in zip(confidences, hits, strict=True)) / len(hits))
+
+
+def calibration_error(confidences: Sequence[float], hits: Sequence[bool]) -> float | None:
+    """Expected calibration error over ten equally wide bins: how far confidence is from how often it is right."""
+    if not hits:
+        return None
+    return rounded(sum(n * abs(c - h) for c, h, n in reliability(confidences, hits)) / len(hits))
+
+
+def reliability(
+    confidences: Sequence[float], hits: Sequence[bool], *, bins: int = 10
+) -> list[tuple[float, float, int]]:
+    """(mean confidence, share right, n) of each bin that holds a case; a bin takes its upper edge."""
+    held: dict[int, list[tuple[float, bool]]] = {}
+    for confidence, hit in zip(confidences, hits, strict=True):
+        held.setdefault(min(bins - 1, max(0, math.ceil(confidence * bins) - 1)), []).append((confidence, hit))
+    return [
+        (sum(c for c, _ in members) / len(members), sum(h for _, h in members) / len(members), len(members))
+        for _, members in sorted(held.items())
+    ]

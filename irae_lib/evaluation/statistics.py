@@ -140,30 +140,3 @@ def paired_bootstrap(
     """Percentile interval (95 %) of the mean of b - a over the same cases."""
     differences = [y - x for x, y in zip(a, b, strict=True)]
     return bootstrap(differences, lambda drawn: sum(drawn) / len(drawn), resamples=resamples, seed=seed)
-
-
-def brier(confidences: Sequence[float], hits: Sequence[bool]) -> float | None:
-    """Mean squared distance of a confidence from what came true (1 or 0): 0 is best."""
-    if not hits:
-        return None
-    return rounded(sum((c - hit) ** 2 for c, hit in zip(confidences, hits, strict=True)) / len(hits))
-
-
-def calibration_error(confidences: Sequence[float], hits: Sequence[bool]) -> float | None:
-    """Expected calibration error over ten equally wide bins: how far confidence is from how often it is right."""
-    if not hits:
-        return None
-    return rounded(sum(n * abs(c - h) for c, h, n in reliability(confidences, hits)) / len(hits))
-
-
-def reliability(
-    confidences: Sequence[float], hits: Sequence[bool], *, bins: int = 10
-) -> list[tuple[float, float, int]]:
-    """(mean confidence, share right, n) of each bin that holds a case; a bin takes its upper edge."""
-    held: dict[int, list[tuple[float, bool]]] = {}
-    for confidence, hit in zip(confidences, hits, strict=True):
-        held.setdefault(min(bins - 1, max(0, math.ceil(confidence * bins) - 1)), []).append((confidence, hit))
-    return [
-        (sum(c for c, _ in members) / len(members), sum(h for _, h in members) / len(members), len(members))
-        for _, members in sorted(held.items())
-    ]

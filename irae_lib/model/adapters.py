@@ -6,7 +6,6 @@ import json
 import re
 import shutil
 import warnings
-from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,10 @@ from ..errors import AdapterError
 from ..files import file_sha256, replace_folder, save_json
 from ..prompts import COMPACT, get_prompt
 from ..workspace.profiles import Profile
-from .base import _class_name, base_sha256
+from .base import base_sha256, class_name
 
 # transformers 5.24 deprecates names that PEFT and TRL still call; the reader of a notebook can do nothing about it.
-warnings.filterwarnings("ignore", message="`(is_)?gradient_checkpointing` is deprecated", category=FutureWarning)
-warnings.filterwarnings("ignore", message="`past_key_values` is deprecated", category=FutureWarning)
+warnings.filterwarnings("ignore", "`((is_)?gradient_checkpointing|past_key_values)` is deprecated", FutureWarning)
 
 # PEFT matches the whole module name. Bare names ("q_proj") would also adapt the vision tower.
 LORA_TARGETS = r"model\.(language_model\.)?layers\.\d+\.(self_attn\.(q|k|v|o)_proj|mlp\.(gate|up|down)_proj)"
@@ -66,34 +64,21 @@ def check_language_only(model) -> tuple[int, int]:
     trainable = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
     strange = [name for name in trainable if not re.search(LORA_TARGETS + r"\.lora_[AB]\.", name)]
     if strange or not trainable:
-        raise AdapterError(
-            f"expected LoRA weights of the language model only, found {strange[:3] or 'nothing trainable'}"
-        )
+        what = strange[:3] or "nothing trainable"
+        raise AdapterError(f"expected LoRA weights of the language model only, found {what}")
     return sum(trainable.values()), sum(p.numel() for p in model.parameters())
 
 
 def adapter_record(
-    profile: Profile,
-    *,
-    name: str,
-    lora: Mapping[str, Any],
-    learning_rate: float,
-    seed: int,
-    hardware: str,
-    epochs: int,
-    examples: int,
-    data: Path,
-    own_cases: int,
-    push_to_hub: bool = False,
-    hub_model_id: str = "",
-    **measured: Any,
+    profile: Profile, *, name: str, lora: dict[str, Any], data: Path, own_cases: int, **facts: Any
 ) -> dict[str, Any]:
     """What is stored beside an adapter: base, prompt, settings, and the training data by its hash.
 
     Args:
         lora: `rank`, `alpha` and `dropout`. data: the training file. own_cases: how many of its cases are the user's
-            own; 04_push_adapter publishes none of those. push_to_hub, hub_model_id: the wish that 04 reads.
-        measured: what is known after training, `updates` and `minutes`.
+            own; 04_push_adapter publishes none of those.
+        facts: `learning_rate`, `seed`, `hardware`, `epochs`, `examples`; `push_to_hub` and `hub_model_id`, the wish
+            that 04 reads; what is known after training, `updates` and `minutes`.
     """
     return {
         "name": name,
@@ -103,16 +88,11 @@ def adapter_record(
         "base_sha256": base_sha256(profile.base_model),
         "prompt": COMPACT.version,
         **lora,
-        "learning_rate": learning_rate,
-        "seed": seed,
-        "hardware": hardware,
-        "push_to_hub": push_to_hub,
-        "hub_model_id": hub_model_id,
-        "epochs": epochs,
-        "examples": examples,
+        "push_to_hub": False,
+        "hub_model_id": "",
         "data_sha256": file_sha256(data),
         "own_cases": own_cases,
-        **measured,
+        **facts,
     }
 
 
@@ -130,12 +110,11 @@ def save_adapter(
     # save_embedding_layers: "auto" may ask the Hub, and a saved embedding of 262,000 rows weighs 1.3 GB.
     model.save_pretrained(folder, selected_adapters=[name], save_embedding_layers=False, state_dict=weights)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card
-    size = (folder / "adapter_model.safetensors").stat().st_size
     packages = ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes")
     record = record | {
         "schema_version": 1,
-        "auto_class": _class_name(model.config),
-        "adapter_bytes": size,
+        "auto_class": class_name(model.config),
+        "adapter_bytes": (folder / "adapter_model.safetensors").stat().st_size,
         "versions": {name: version(name) for name in packages},
     }
     save_json(folder / RECORD, record)
@@ -148,14 +127,14 @@ def read_record(folder: Path) -> dict[str, Any]:
     Raises:
         AdapterError: the folder has no record or it is not JSON.
     """
+    path = Path(folder) / RECORD
+    name = path.parent.name
     try:
-        return json.loads((Path(folder) / RECORD).read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise AdapterError(
-            f"{Path(folder).name} holds no {RECORD}; expected an adapter folder written by 02_fine_tune"
-        ) from None
+        raise AdapterError(f"{name} holds no {RECORD}; expected an adapter folder written by 02_fine_tune") from None
     except json.JSONDecodeError as error:
-        raise AdapterError(f"{RECORD} in {Path(folder).name} is not JSON: {error.msg}") from None
+        raise AdapterError(f"{RECORD} in {name} is not JSON: {error.msg}") from None
 
 
 def load_adapters(base, base_model: str, folders: dict[str, Path]):
@@ -167,14 +146,14 @@ def load_adapters(base, base_model: str, folders: dict[str, Path]):
     """
     from peft import PeftModel
 
-    model = None
+    model = base
     for name, folder in folders.items():
         check_belongs(read_record(folder), base_model, getattr(base, "base_revision", ""))
-        if model is None:
+        if model is base:
             model = PeftModel.from_pretrained(base, folder, adapter_name=name)
         else:
             model.load_adapter(folder, adapter_name=name)
-    return (model if model is not None else base).eval()
+    return model.eval()
 
 
 def half_copy(folder: Path, out: Path) -> int:
@@ -201,14 +180,10 @@ def half_copy(folder: Path, out: Path) -> int:
 def check_belongs(record: dict[str, Any], base_model: str, commit: str = "") -> None:
     """Refuse an adapter that was trained on another base, another commit of it, or with an unknown prompt."""
     get_prompt(record["prompt"])
+    trained = f"adapter {record['name']!r} was trained on"
     if record["base_model"] != base_model:
-        raise AdapterError(f"adapter {record['name']!r} was trained on {record['base_model']}, not on {base_model}")
+        raise AdapterError(f"{trained} {record['base_model']}, not on {base_model}")
     if commit and record["base_revision"] and commit != record["base_revision"]:
-        raise AdapterError(
-            f"adapter {record['name']!r} was trained on {base_model} at commit {record['base_revision']}, "
-            f"not at {commit}"
-        )
+        raise AdapterError(f"{trained} {base_model} at commit {record['base_revision']}, not at {commit}")
     if record["base_sha256"] != base_sha256(base_model):
-        raise AdapterError(
-            f"adapter {record['name']!r} was trained on other weights of {base_model}; retrain it (02_fine_tune)"
-        )
+        raise AdapterError(f"{trained} other weights of {base_model}; retrain it (02_fine_tune)")

@@ -29,8 +29,8 @@ class AnswerCache:
 
     def __init__(self, path: Path, cases: Sequence[Case], belongs: Mapping[str, Any]):
         self.path = Path(path)
-        texts = "\0".join(case.text for case in cases)
-        self._header = {"belongs": dict(belongs), "notes": _sha(texts.encode())}
+        notes = hashlib.sha256("\0".join(case.text for case in cases).encode()).hexdigest()
+        self._header = {"belongs": dict(belongs), "notes": notes}
         self.known: dict[int, Answer] = {}
         if self.path.is_file():
             self._read()
@@ -38,32 +38,25 @@ class AnswerCache:
     def add(self, batch: Mapping[int, Answer]) -> None:
         """Write down the answers of a batch; on disk when this returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        lines = [] if self.known else [json.dumps(self._header)]
-        lines += [json.dumps({"place": i} | one.model_dump(mode="json")) for i, one in batch.items()]
         with self.path.open("a" if self.known else "w", encoding="utf-8") as file:
-            file.write("".join(line + "\n" for line in lines))
+            file.write(self._lines(batch, header=not self.known))
             file.flush()
             os.fsync(file.fileno())
         self.known.update(batch)
-
-    def start_again(self) -> None:
-        """Forget what is known: drawn answers cannot be gone on with in the middle."""
-        self.known.clear()
 
     def _read(self) -> None:
         whole = self.path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]  # a torn last line is dropped
         try:
             if not whole or json.loads(whole[0]) != self._header:
                 return
-            for line in whole[1:]:
-                row = json.loads(line)
+            for row in map(json.loads, whole[1:]):
                 place = row.pop("place")
                 self.known[place] = Answer.model_validate(row)
         except (ValueError, KeyError, TypeError):  # a page of zeros after a power cut: what came before is good
             pass
-        kept = [json.dumps({"place": i} | one.model_dump(mode="json")) for i, one in self.known.items()]
-        write_text(self.path, "".join(line + "\n" for line in (json.dumps(self._header), *kept)))
+        write_text(self.path, self._lines(self.known, header=True))
 
-
-def _sha(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+    def _lines(self, answers: Mapping[int, Answer], *, header: bool) -> str:
+        rows = [self._header] if header else []
+        rows += [{"place": i} | answer.model_dump(mode="json") for i, answer in answers.items()]
+        return "".join(json.dumps(row) + "\n" for row in rows)

@@ -43,22 +43,22 @@ def parse_answer(text: str) -> Answer:
         data = json.loads(body, object_pairs_hook=_no_duplicate_keys, parse_constant=_no_constant)
         return Answer(text=text, assessment=Assessment.model_validate_json(json.dumps(data), strict=True))
     except json.JSONDecodeError as error:
-        where = "the answer is empty" if not body else f"not JSON: {error.msg} at character {error.pos}"
-        return Answer(text=text, unscored=where)
+        why = f"not JSON: {error.msg} at character {error.pos}" if body else "the answer is empty"
     except ValidationError as error:
-        return Answer(text=text, unscored=explain(error))
+        why = explain(error)
     except (ValueError, RecursionError) as error:
-        return Answer(text=text, unscored=str(error) or type(error).__name__)
+        why = str(error) or type(error).__name__
+    return Answer(text=text, unscored=why)
 
 
 _THINKING = re.compile(r"\A\s*<unused94>.*?<unused95>", re.DOTALL)
 
 
 def _no_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) != len(keys):
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
         raise ValueError("a key occurs twice")
-    return dict(pairs)
+    return fields
 
 
 def _no_constant(name: str):

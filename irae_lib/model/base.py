@@ -6,7 +6,6 @@ tokenizer is loaded, never the processor: with a processor TRL would take the im
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from .. import files
@@ -20,11 +19,7 @@ _GEMMA_TURNS = "<bos><start_of_turn>user\na<end_of_turn>\n<start_of_turn>model\n
 
 
 def load_tokenizer(base_model: str, revision: str = ""):
-    """The tokenizer of a base model (of a Hub commit, or the newest), left-padded, after checking that it is Gemma's.
-
-    Raises:
-        AdapterError: no chat template, or the turn tokens are not single tokens.
-    """
+    """The tokenizer of a base model (of a Hub commit, or the newest), left-padded; see `check_tokenizer`."""
     from transformers import AutoTokenizer
 
     where = {"token": hub_access.find_token().value, "revision": revision or None}
@@ -45,9 +40,8 @@ def check_tokenizer(tokenizer, base_model: str) -> None:
     for token, wanted in _GEMMA_IDS.items():
         ids = tokenizer.encode(token, add_special_tokens=False)
         if ids != [wanted]:
-            raise AdapterError(
-                f"{token} is {ids} in the tokenizer of {base_model}; in a Gemma 3 tokenizer it is {wanted}"
-            )
+            where = f"the tokenizer of {base_model}"
+            raise AdapterError(f"{token} is {ids} in {where}; in a Gemma 3 tokenizer it is {wanted}")
     asked = [{"role": "user", "content": " a "}, {"role": "assistant", "content": "b"}]
     if tokenizer.apply_chat_template(asked, tokenize=False) != _GEMMA_TURNS:
         raise AdapterError(
@@ -59,12 +53,12 @@ def check_tokenizer(tokenizer, base_model: str) -> None:
 def load_base(profile: Profile):
     """The base model of a profile in eval mode, in the profile's precision, safetensors only, no remote code."""
     import torch
-    from transformers import BitsAndBytesConfig
+    import transformers
 
     hub_access.require_access(profile.base_model)
     options: dict[str, Any] = {"dtype": getattr(torch, profile.dtype)}  # the default would be the checkpoint's bfloat16
     if profile.four_bit:
-        options["quantization_config"] = BitsAndBytesConfig(
+        options["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
@@ -79,19 +73,14 @@ def load_base(profile: Profile):
         spare_the_math_kernel()
     where = {"token": hub_access.find_token().value, "revision": profile.revision or None}
     path = hub_access.model_path(profile.base_model)
-    model = _auto_class(path, **where).from_pretrained(path, use_safetensors=True, **where, **options)
+    auto_class = getattr(transformers, class_name(transformers.AutoConfig.from_pretrained(path, **where)))
+    model = auto_class.from_pretrained(path, use_safetensors=True, **where, **options)
     model.base_revision = profile.revision  # transformers 5.24 no longer says which commit it has loaded
     return model.eval()
 
 
-def _auto_class(path: str | Path, **where: Any) -> type:
-    """The class with a vision tower or without, by the configuration beside the weights."""
-    import transformers
-
-    return getattr(transformers, _class_name(transformers.AutoConfig.from_pretrained(path, **where)))
-
-
-def _class_name(config) -> str:
+def class_name(config) -> str:
+    """The transformers class that loads a model of this configuration: with a vision tower or without."""
     return "AutoModelForImageTextToText" if hasattr(config, "vision_config") else "AutoModelForCausalLM"
 
 

@@ -30,10 +30,9 @@ def next_token_logits(model, tokenizer, case: Case, prompt) -> Any:
     """Logits (vocabulary,), float32, of the first answer token: a fingerprint to compare two loaded models by."""
     import torch
 
-    text = tokenizer.apply_chat_template(messages(case, prompt), add_generation_prompt=True, tokenize=False)
-    ids = tokenizer(text, add_special_tokens=False, return_tensors="pt").to(model.device)
+    ids = torch.tensor(prompt_ids(tokenizer, [case], prompt), device=model.device)
     with torch.no_grad():
-        return model(**ids).logits[0, -1].float().cpu()
+        return model(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[0, -1].float().cpu()
 
 
 class FreeWriter:
@@ -87,14 +86,12 @@ def answer_all(
     words = vocabulary(tokenizer, model.config.get_text_config().vocab_size, tuple(stops)) if constrained else None
 
     def writer() -> Writer | FreeWriter:
-        return (
-            Writer(words, budget=max_new_tokens, short=short)
-            if constrained
-            else FreeWriter(stops, budget=max_new_tokens)
-        )
+        if constrained:
+            return Writer(words, budget=max_new_tokens, short=short)
+        return FreeWriter(stops, budget=max_new_tokens)
 
     if cache and choose and len(cache.known) < len(prompts):
-        cache.start_again()
+        cache.known.clear()  # drawn answers cannot be resumed in the middle
     answers: dict[int, Answer] = dict(cache.known) if cache else {}
     # Batches are written down whole, so what is left falls into the same batches as in a run that was not interrupted.
     order = sorted((i for i in range(len(prompts)) if i not in answers), key=lambda i: len(prompts[i]))
@@ -131,10 +128,8 @@ def sampler(temperature: float, seed: int) -> Callable:
 
 def prompt_ids(tokenizer, cases: Sequence[Case], prompt: Prompt = COMPACT) -> list[list[int]]:
     """The tokens a model is asked with, one list per case, ending where its turn begins."""
-    texts = [
-        tokenizer.apply_chat_template(messages(case, prompt), add_generation_prompt=True, tokenize=False)
-        for case in cases
-    ]
+    how = {"add_generation_prompt": True, "tokenize": False}
+    texts = [tokenizer.apply_chat_template(messages(case, prompt), **how) for case in cases]
     # The template has written <bos>; a second one would be a prompt no training example had.
     return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
 

@@ -103,21 +103,17 @@ class Writer:
         """Which tokens may come next, as booleans (vocabulary,)."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         mask = np.unpackbits(bits, bitorder="little")[: self._size].astype(bool)
-        if self.left <= RESERVE:
-            closing = self._closing(mask)
-            if closing is not None:
-                mask[:] = False
-                mask[closing] = True
+        if self.left <= RESERVE and (closing := self._closing(mask)) is not None:
+            mask[:] = False
+            mask[closing] = True
         return mask
 
     def _closing(self, mask: np.ndarray) -> int | None:
         """The token that closes what is open, where one may stand; inside a string a bracket is only a character."""
-        in_text = mask[self._letter]
-        if mask[self._quote] and (in_text or not mask[self._bracket]):
-            return self._quote
-        if in_text:
-            return None
-        return next((token for token in (self._bracket, self._brace) if mask[token]), None)
+        if mask[self._letter]:
+            return self._quote if mask[self._quote] else None
+        ends = (self._bracket, self._quote, self._brace)
+        return next((token for token in ends if mask[token]), None)
 
     def take(self, token: int) -> None:
         """Add a token to the answer.

@@ -10,16 +10,10 @@ from typing import Any
 
 from .. import prompts, schemas
 from ..files import file_sha256, source_hash
-from ..prompts import COMPACT, Prompt
-from ..schemas import Case
 from ..workspace import profiles
-from ..workspace.profiles import Profile
 from . import adapters as adapter_code
 from . import answers, base, generate, grammar, prefix
-from .adapters import load_adapters
 from .answer_cache import AnswerCache
-from .answers import Answer
-from .base import base_sha256, load_base, load_tokenizer
 
 # The modules that decide an answer; with them the wording of the prompts, the weights and the settings.
 ANSWERING = (adapter_code, answers, base, generate, grammar, prefix, profiles, prompts, schemas)
@@ -36,10 +30,10 @@ class LoadedModel:
         AccessError: the base is gated and there is no token. AdapterError: an adapter does not belong to the base.
     """
 
-    def __init__(self, profile: Profile, adapters: Mapping[str, Path] = MappingProxyType({})):
+    def __init__(self, profile: profiles.Profile, adapters: Mapping[str, Path] = MappingProxyType({})):
         self.profile, self.adapters = profile, {name: Path(folder) for name, folder in adapters.items()}
-        self.tokenizer = load_tokenizer(profile.base_model, profile.revision)
-        self.model = load_adapters(load_base(profile), profile.base_model, self.adapters)
+        self.tokenizer = base.load_tokenizer(profile.base_model, profile.revision)
+        self.model = adapter_code.load_adapters(base.load_base(profile), profile.base_model, self.adapters)
 
     @contextmanager
     def using(self, arm: str) -> Iterator[Any]:
@@ -54,14 +48,14 @@ class LoadedModel:
 
     def answer(
         self,
-        cases: Sequence[Case],
+        cases: Sequence[schemas.Case],
         arm: str = "base",
         *,
-        prompt: Prompt = COMPACT,
+        prompt: prompts.Prompt = prompts.COMPACT,
         label: str = "",
         cache: Path | None = None,
         **options: Any,
-    ) -> list[Answer]:
+    ) -> list[answers.Answer]:
         """The answers of one arm, in the order of the cases.
 
         Args:
@@ -72,10 +66,9 @@ class LoadedModel:
         """
         sizes = {"batch_size": self.profile.decode_batch, "max_new_tokens": self.profile.max_new_tokens}
         known = AnswerCache(cache, cases, self._identity(arm) | {"prompt": prompt.version, **sizes}) if cache else None
+        options |= sizes | {"prompt": prompt, "label": label, "cache": known}
         with self.using(arm) as model:
-            return generate.answer_all(
-                model, self.tokenizer, cases, prompt=prompt, label=label, cache=known, **sizes, **options
-            )
+            return generate.answer_all(model, self.tokenizer, cases, **options)
 
     def _identity(self, arm: str) -> dict[str, Any]:
         """What an answer of an arm depends on: weights, precision and code."""
@@ -83,4 +76,4 @@ class LoadedModel:
         precision = [profile.revision, profile.dtype, profile.compute_dtype, profile.four_bit]
         weights = file_sha256(self.adapters[arm] / "adapter_model.safetensors") if arm != "base" else None
         code = source_hash(*ANSWERING, data=prompts.FOLDER.iterdir())
-        return {"base": [base_sha256(profile.base_model), *precision], "adapter": weights, "code": code}
+        return {"base": [base.base_sha256(profile.base_model), *precision], "adapter": weights, "code": code}

@@ -31,12 +31,8 @@ class Prefix:
         if ids:
             cache = DynamicCache()
             with torch.inference_mode():
-                model(
-                    input_ids=torch.tensor([list(ids)], device=model.device),
-                    past_key_values=cache,
-                    use_cache=True,
-                    logits_to_keep=1,
-                )
+                start = torch.tensor([list(ids)], device=model.device)
+                model(input_ids=start, past_key_values=cache, use_cache=True, logits_to_keep=1)
             self.layers = [(layer.keys, layer.values) for layer in cache.layers]
 
     def for_rows(self, padding: Sequence[int]):
@@ -53,8 +49,7 @@ class Prefix:
             for tensor in tensors:
                 rows = tensor.new_zeros((len(padding), *tensor.shape[1:]))
                 for row, p in enumerate(padding):
-                    if p < self.length:
-                        rows[row, :, p:] = tensor[0, :, : self.length - p]
+                    rows[row, :, p : self.length] = tensor[0, :, : max(0, self.length - p)]
                 copies.append(rows)
             cache.update(*copies, number)
         return cache

@@ -50,9 +50,5 @@ def recased(case: LabelledCase, rng: random.Random) -> LabelledCase:
     text = case.case.text
     flipped = _WORD_START.sub(lambda match: match.group().swapcase() if rng.random() < 0.15 else match.group(), text)
     quotes = tuple(flipped[text.index(quote) : text.index(quote) + len(quote)] for quote in case.expected.evidence)
-    return case.model_copy(
-        update={
-            "case": Case(id=case.case.id, text=flipped),
-            "expected": case.expected.model_copy(update={"evidence": quotes}),
-        }
-    )
+    expected = case.expected.model_copy(update={"evidence": quotes})
+    return case.model_copy(update={"case": Case(id=case.case.id, text=flipped), "expected": expected})

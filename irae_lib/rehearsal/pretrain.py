@@ -11,7 +11,7 @@ import functools
 import json
 import random
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from .. import prompts
 from ..cases import validated_cases
 from ..errors import RunError
 from ..files import file_sha256, replace_folder, save_json
-from ..synthesis.illnesses import POOLS
+from ..synthesis.illnesses import KINDS, POOLS
 from ..synthesis.splits import mixed_cases
 from .noisy_labels import flawed, recased
 from .tiny_gemma import make_model, make_tokenizer
@@ -29,15 +29,7 @@ from .tiny_gemma import make_model, make_tokenizer
 _WORD = re.compile(r"[\w%/+-]*\w[.,;:]?")
 # What the base reads: more notes without a (documented) ICI than any split holds. Who was treated is harder to learn
 # from a sentence than what is wrong, and stands in fewer words of the answer.
-_DIET = {
-    "irae": 0.45,
-    "mimic": 0.22,
-    "never": 0.08,
-    "planned": 0.07,
-    "well": 0.05,
-    "resolved": 0.05,
-    "undocumented": 0.08,
-}
+_DIET = KINDS["rehearsal base"]
 TEXTBOOK = prompts.Prompt(version="textbook-1", instructions="What does the textbook say?")
 # Rows of a batch of 32, by pool of phrasings and question; the rest are copying exercises. The textbook never speaks of
 # the test pool: phrasings that are measured come with noisy labels only.
@@ -64,13 +56,7 @@ def corpus(seed: int) -> tuple[str, ...]:
 
 
 def build_base(
-    folder: Path,
-    *,
-    updates: int,
-    seed: int,
-    batch_size: int = 32,
-    learning_rate: float = 3e-3,
-    go_on_from: Path | None = None,
+    folder: Path, *, updates: int, seed: int, learning_rate: float = 3e-3, go_on_from: Path | None = None
 ) -> Path:
     """Train a base from random weights and write it to `folder` in MedGemma's file layout, with `training.json`.
 
@@ -85,18 +71,10 @@ def build_base(
     if folder.exists():
         raise RunError(f"{folder.name} exists already; give another folder for the new base, or remove this one")
     model, tokenizer, before = _start(seed, go_on_from)
-    leg = {"updates": updates, "batch_size": batch_size, "learning_rate": learning_rate, "seed": seed}
-    with tqdm(total=updates, desc="rehearsal base", unit="update", mininterval=1.0) as bar:
-
-        def show(update: int, loss: float) -> None:
-            bar.set_postfix(loss=f"{loss:.3f}", refresh=False)
-            bar.update(1)
-
-        losses = train_base(model, tokenizer, on_update=show, **leg)
+    leg = {"updates": updates, "batch_size": 32, "learning_rate": learning_rate, "seed": seed}
+    losses = enumerate(train_base(model, tokenizer, **leg), start=1)
     done = sum(leg["updates"] for leg in before["legs"])
-    curve = [
-        {"update": done + i, "loss": round(loss, 4)} for i, loss in enumerate(losses, start=1) if i % 10 == 0 or i == 1
-    ]
+    curve = [{"update": done + i, "loss": round(loss, 4)} for i, loss in losses if i % 10 == 0 or i == 1]
     with replace_folder(folder) as aside:
         model.save_pretrained(aside)
         tokenizer.save_pretrained(aside)
@@ -148,15 +126,8 @@ def batches(tokenizer, *, updates: int, batch_size: int, seed: int) -> Iterator[
     for number in range(-(-updates // block)):
         rows = []
         for (pool, prompt), share in _ROWS.items():
-            for case in mixed_cases(
-                block * batch_size * share // 32,
-                pool=pool,
-                seed=seed * 100_003 + number,
-                prefix=prompt.version,
-                detail="short",
-                deal=seed * 1009 + number,
-                shares=_DIET,
-            ):
+            how = {"seed": seed * 100_003 + number, "deal": seed * 1009 + number, "shares": _DIET, "detail": "short"}
+            for case in mixed_cases(block * batch_size * share // 32, pool=pool, prefix=prompt.version, **how):
                 read = recased(case if prompt is TEXTBOOK else flawed(case, rng), rng)
                 rows.append(encode(tokenizer, prompts.messages(read.case, prompt), prompts.target(read.expected)))
         rows += [encode(tokenizer, *repetition(rng, lexicon)) for _ in range(block * batch_size - len(rows))]
@@ -166,16 +137,7 @@ def batches(tokenizer, *, updates: int, batch_size: int, seed: int) -> Iterator[
         yield from dealt[: updates - number * block]
 
 
-def train_base(
-    model,
-    tokenizer,
-    *,
-    updates: int,
-    batch_size: int = 32,
-    learning_rate: float = 3e-3,
-    seed: int = 0,
-    on_update: Callable[[int, float], None] = lambda update, loss: None,
-) -> list[float]:
+def train_base(model, tokenizer, *, updates: int, batch_size: int, learning_rate: float, seed: int) -> list[float]:
     """Train in place on the answers alone; returns the loss of every update (nats per answer token)."""
     import torch
     from torch.nn.functional import cross_entropy
@@ -185,7 +147,9 @@ def train_base(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, learning_rate, total_steps=updates + 1, pct_start=0.06)
     model.train()
     losses = []
-    for number, rows in enumerate(batches(tokenizer, updates=updates, batch_size=batch_size, seed=seed), start=1):
+    dealt = batches(tokenizer, updates=updates, batch_size=batch_size, seed=seed)
+    bar = tqdm(dealt, total=updates, desc="rehearsal base", unit="update", mininterval=1.0)
+    for rows in bar:
         width = max(len(ids) for ids, _ in rows)
         ids = torch.zeros(len(rows), width, dtype=torch.long)
         answer = torch.zeros(len(rows), width, dtype=torch.bool)
@@ -202,5 +166,5 @@ def train_base(
         schedule.step()
         optimizer.zero_grad(set_to_none=True)
         losses.append(loss.item())
-        on_update(number, losses[-1])
+        bar.set_postfix(loss=f"{losses[-1]:.3f}", refresh=False)
     return losses

@@ -13,20 +13,8 @@ from ..files import DATA
 
 VOCABULARY = 4096
 # Gemma's special tokens at Gemma's ids: <start_of_turn> is 105 and <end_of_turn> 106, as in MedGemma.
-SPECIAL = (
-    "<pad>",
-    "<eos>",
-    "<bos>",
-    "<unk>",
-    "<mask>",
-    "[multimodal]",
-    *(f"<unused{i}>" for i in range(99)),
-    "<start_of_turn>",
-    "<end_of_turn>",
-    "<start_of_image>",
-    "<end_of_image>",
-    "<image_soft_token>",
-)
+_TURNS = ("<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>")
+SPECIAL = ("<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "[multimodal]", *(f"<unused{i}>" for i in range(99)), *_TURNS)
 _BYTES = tuple(f"<0x{i:02X}>" for i in range(256))
 
 
@@ -53,13 +41,7 @@ def make_tokenizer(texts: Iterable[str], size: int = VOCABULARY):
         eos_token="<eos>",
         bos_token="<bos>",
         unk_token="<unk>",
-        additional_special_tokens=[
-            "<start_of_turn>",
-            "<end_of_turn>",
-            "<start_of_image>",
-            "<end_of_image>",
-            "<image_soft_token>",
-        ],
+        additional_special_tokens=list(_TURNS),
         padding_side="left",
         clean_up_tokenization_spaces=False,
     )

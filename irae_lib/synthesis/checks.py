@@ -7,7 +7,8 @@ note, and the token budget of the model that will.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from itertools import product
 from typing import NamedTuple
 
 from ..cases import LabelledCase
@@ -21,8 +22,7 @@ from .leakage import frame_shares
 
 MOST_FRAME = 0.02
 LEAST_AGREEMENT = 0.97
-BUDGET = 1024
-CHARACTERS_PER_TOKEN = 3.5  # of Gemma's tokenizer on clinical English, where the tokenizer is not at hand
+CHARACTERS_PER_TOKEN = 3.5  # of Gemma's tokenizer on clinical English
 
 
 class RuleAgreement(NamedTuple):
@@ -65,20 +65,13 @@ def rule_agreement(cases: Iterable[LabelledCase]) -> RuleAgreement:
         extra = [s.value for s in found.affected_systems if s not in label.affected_systems]
         if found.overall_severity > label.overall_severity or found.urgency > label.urgency or extra:
             rules = ", ".join(sorted({c.rule for c in result.corrections}))
-            said = f"{found.overall_severity.value}, {found.urgency.value}"
-            above.append(
-                (case.case.id, case.topic, f"{rules}: {said}" + (f", also {', '.join(extra)}" if extra else ""))
-            )
+            what = f"{rules}: {found.overall_severity.value}, {found.urgency.value}"
+            above.append((case.case.id, case.topic, what + (f", also {', '.join(extra)}" if extra else "")))
     return RuleAgreement(irae, fired, exact, tuple(above), dict(negatives), dict(raised))
 
 
-def check_cases(
-    cases: Iterable[LabelledCase], *, budget: int = BUDGET, count_tokens: Callable[[str], int] | None = None
-) -> dict[str, float]:
-    """Facts about a split that passed.
-
-    Args:
-        count_tokens: tokens of a text; without it, 3.5 characters a token.
+def check_cases(cases: Iterable[LabelledCase], *, budget: int = 1024) -> dict[str, float]:
+    """Facts about a split that passed. Tokens are estimated from characters.
 
     Raises:
         SchemaError: a quote is not in its note, the rules ask for more than the label in over 3 % of the irAE notes
@@ -86,29 +79,25 @@ def check_cases(
     """
     cases = list(cases)
     for case in cases:
-        lost = [quote for quote in case.expected.evidence if quote not in case.case.text]
-        if lost:
-            raise SchemaError(
-                f"{case.case.id}: evidence quote {case.expected.evidence.index(lost[0]) + 1} is not in the note"
-            )
+        for number, quote in enumerate(case.expected.evidence, start=1):
+            if quote not in case.case.text:
+                raise SchemaError(f"{case.case.id}: evidence quote {number} is not in the note")
     agreement = rule_agreement(cases)
     if agreement.share < LEAST_AGREEMENT:
         shown = "; ".join(f"{case_id} ({topic}): {what}" for case_id, topic, what in agreement.above[:5])
         raise SchemaError(
             f"the rules ask for more than the label in {len(agreement.above)} of {agreement.fired}: {shown}"
         )
-    count = count_tokens or (lambda text: round(len(text) / CHARACTERS_PER_TOKEN))
-    longest = max(
-        (count(messages(case.case, COMPACT)[-1]["content"] + case.expected.to_json()), case.case.id) for case in cases
-    )
-    if longest[0] > budget:
-        raise SchemaError(f"{longest[1]}: prompt, note and answer take {longest[0]} tokens, more than {budget}")
+    rows = ((messages(case.case, COMPACT)[-1]["content"] + case.expected.to_json(), case.case.id) for case in cases)
+    longest, case_id = max((round(len(row) / CHARACTERS_PER_TOKEN), case_id) for row, case_id in rows)
+    if longest > budget:
+        raise SchemaError(f"{case_id}: prompt, note and answer take {longest} tokens, more than {budget}")
     return {
         "notes": len(cases),
         "quotes": sum(len(case.expected.evidence) for case in cases),
         "rules_fired": agreement.fired,
         "rules_at_most_the_label": round(agreement.share, 4),
-        "longest_row_tokens": longest[0],
+        "longest_row_tokens": longest,
     }
 
 
@@ -142,15 +131,10 @@ def check_balance(cases: Iterable[LabelledCase]) -> None:
     """
     counts = balance(cases)
     cells = {(system.value, Severity.from_grade(i.grade)) for i in ILLNESSES for system in i.systems}
-    seen = {(system, grade) for system, grade, _ in counts}
+    missing = sorted(f"{system}, {grade.value}" for system, grade in cells - {cell[:2] for cell in counts})
     causes = {(system, likelihood) for system, _, likelihood in counts}
-    missing = sorted(f"{system}, {grade.value}" for system, grade in cells - seen)
-    missing += [
-        f"{system}, {likelihood}"
-        for system in sorted({s for s, _ in cells})
-        for likelihood in ("Highly likely", "Possible")
-        if (system, likelihood) not in causes
-    ]
+    wanted = product(sorted({system for system, _ in cells}), ("Highly likely", "Possible"))
+    missing += [f"{system}, {likelihood}" for system, likelihood in wanted if (system, likelihood) not in causes]
     if missing:
         raise SchemaError(f"the split has no case of: {'; '.join(missing)}")
 

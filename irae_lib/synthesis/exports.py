@@ -5,11 +5,11 @@ Every file holds the same cases as the JSON lines of a run; nothing here decides
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas
 
 from .. import prompts
 from ..cases import LabelledCase
@@ -22,11 +22,8 @@ def flat_row(case: LabelledCase) -> dict[str, Any]:
     return {
         "id": case.case.id,
         "text": case.case.text,
-        "irae_detected": label.irae_detected,
-        "affected_systems": [system.value for system in label.affected_systems],
-        "overall_severity": label.overall_severity.value,
-        "urgency": label.urgency.value,
-        "likelihood": label.causality.likelihood.value,
+        **label.scored(),
+        "affected_systems": list(label.affected_systems),
         "answer": label.to_json(),
         "kind": case.kind,
         "topic": case.topic,
@@ -50,11 +47,8 @@ def write_autotrain(folder: Path, train: Sequence[LabelledCase], base_model: str
     """AutoTrain's files: `train.jsonl` (messages), `train.csv` (one text column in Gemma's turn form), the YAML."""
     rows = [prompts.messages(case.case) + prompts.target(case.expected) for case in train]
     write_lines(folder / "train.jsonl", ({"messages": row} for row in rows))
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["text"])
-    table.writerows([_turns(row)] for row in rows)
-    write_text(folder / "train.csv", out.getvalue())
+    table = pandas.DataFrame({"text": map(_turns, rows)})
+    write_text(folder / "train.csv", table.to_csv(index=False, lineterminator="\n"))
     write_text(folder / "autotrain.yaml", render("autotrain.yaml", base=base_model))
     return folder
 

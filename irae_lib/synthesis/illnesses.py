@@ -14,6 +14,8 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
+from pydantic import TypeAdapter
+
 from ..files import DATA
 from ..schemas import System, Urgency
 
@@ -38,15 +40,15 @@ class Fact(NamedTuple):
     """
 
     idea: str = ""
-    low: float = 1
-    high: float = 9
-    step: float = 1
+    low: int | float = 1  # of the JSON: "2" and "2.0" read differently in a note
+    high: int | float = 9
+    step: int | float = 1
     m_low: int = 2
     m_high: int = 6
     lab: str = ""
     per: str = "value"
-    base_low: float = 0
-    base_high: float = 0
+    base_low: int | float = 0
+    base_high: int | float = 0
 
 
 class Illness(NamedTuple):
@@ -61,10 +63,10 @@ class Illness(NamedTuple):
     grade: int
     urgency: Urgency
     key: tuple[Fact, ...]
-    also: tuple[Fact, ...]
     cause: str
     why: str
     actions: tuple[str, ...]
+    also: tuple[Fact, ...] = ()
     rival: str = ""
 
 
@@ -73,44 +75,24 @@ class Contrast(NamedTuple):
 
     name: str
     cause: str
-    shared: tuple[Fact, ...]
     sides: tuple[Illness, Illness]
+    shared: tuple[Fact, ...] = ()
 
 
-def _illness(row: dict[str, Any]) -> Illness:
-    facts = {name: tuple(Fact(**fact) for fact in row.get(name, ())) for name in ("key", "also")}
-    labels = {
-        "systems": tuple(map(System, row["systems"])),
-        "urgency": Urgency(row["urgency"]),
-        "actions": tuple(row["actions"]),
-    }
-    return Illness(**row | facts | labels)
+def _rows(kind: str) -> list[dict[str, Any]]:
+    return [row for group in _GROUPS for row in group.get(kind, ())]
 
 
-def _contrast(row: dict[str, Any]) -> Contrast:
-    sides = (
-        _illness(
-            {key: value for key, value in side.items() if key != "fact"}
-            | {"key": [side["fact"]], "cause": row["cause"]}
-        )
-        for side in row["sides"]
-    )
-    return Contrast(row["name"], row["cause"], tuple(Fact(**fact) for fact in row.get("shared", ())), tuple(sides))
+_FILES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+COMMON: dict[str, Any] = _FILES.pop("common")
+_GROUPS = tuple(_FILES.values())
 
-
-def _idea(row: dict[str, Any]) -> Idea:
-    return Idea(row["section"], *(tuple(row[pool]) for pool in POOLS))
-
-
-COMMON: dict[str, Any] = json.loads((FOLDER / "common.json").read_text(encoding="utf-8"))
-_GROUPS = [
-    json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json")) if path.name != "common.json"
-]
-
-ILLNESSES: tuple[Illness, ...] = tuple(_illness(row) for group in _GROUPS for row in group["illnesses"])
-CONTRASTS: tuple[Contrast, ...] = tuple(_contrast(row) for group in _GROUPS for row in group.get("contrasts", ()))
+ILLNESSES = TypeAdapter(tuple[Illness, ...]).validate_python(_rows("illnesses"))
+CONTRASTS = TypeAdapter(tuple[Contrast, ...]).validate_python(
+    [row | {"sides": [side | {"cause": row["cause"]} for side in row["sides"]]} for row in _rows("contrasts")]
+)
 IDEAS: dict[str, Idea] = {
-    name: _idea(row)
+    name: Idea(**row)
     for ideas in (COMMON["exposure"], COMMON["ideas"], *(group["ideas"] for group in _GROUPS))
     for name, row in ideas.items()
 }

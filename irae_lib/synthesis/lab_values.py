@@ -21,9 +21,8 @@ _MANY = 12  # a range of fewer values is too small to share out
 def draw(rng: random.Random, pool: str, low: float, high: float, step: float = 1) -> Decimal:
     """A multiple of `step` in [low, high] that this pool may use."""
     first, by = Decimal(str(low)), Decimal(str(step))
-    count = int((Decimal(str(high)) - first) / by) + 1
-    places = range(count)
-    if count > _MANY:
+    places = range(int((Decimal(str(high)) - first) / by) + 1)
+    if len(places) > _MANY:
         places = [i for i in places if int((first + by * i) / by) % 4 in _SHARE[pool]]
     return first + by * rng.choice(places)
 
@@ -38,14 +37,14 @@ def lab_text(rng: random.Random, pool: str, fact: Fact, *, plain: bool) -> str:
     unit = units[0] if plain and rng.random() < 0.8 else rng.choice(units)
     factor = _factor(entry, unit)
     name = rng.choice(LAB_NAMES[fact.lab])
-    limit = Decimal(entry.get({"uln": "uln", "lln": "lln"}.get(fact.per, "uln"), "1"))
-    base = None
+    limit = Decimal(entry.get("lln" if fact.per == "lln" else "uln", "1"))
+    base, scale = None, Decimal(1)
     if fact.per == "baseline":
         low, high = (fact.base_low, fact.base_high) if fact.base_high else (float(limit) * 0.55, float(limit) * 0.9)
         base = _rounded(factor(Decimal(str(low)) + (Decimal(str(high)) - Decimal(str(low))) * rng.randint(0, 20) / 20))
         scale = _back(base, factor)
-    else:
-        scale = limit if fact.per in ("uln", "lln") else Decimal(1)
+    elif fact.per != "value":
+        scale = limit
     low, high = Decimal(str(fact.low)) * scale, Decimal(str(fact.high)) * scale
     value = _value(rng, pool, factor(low), factor(high), fact, factor)
     if base is not None:
@@ -55,16 +54,13 @@ def lab_text(rng: random.Random, pool: str, fact: Fact, *, plain: bool) -> str:
         times = (_back(Decimal(value), factor) / limit).quantize(Decimal("0.1"))
         if Decimal(str(fact.low)) <= times <= Decimal(str(fact.high)):
             return rng.choice(COMMON["multiple_lines"][pool]).format(name=name, times=times)
-    lines = [line for line in COMMON["lab_lines"][pool] if _possible(line, entry, plain)]
+    has_reference = not plain and ("uln" in entry or "lln" in entry)
+    lines = [line for line in COMMON["lab_lines"][pool] if has_reference or "{ref}" not in line]
     flag = _flag(_back(Decimal(value), factor), entry)
     if not flag:
         lines = [line for line in lines if "{flag}" not in line] or lines
     text = rng.choice(lines).format(name=name, value=value, unit=unit, flag=flag, ref=_reference(entry, factor))
     return " ".join(text.replace("()", "").split())
-
-
-def _possible(line: str, entry: dict, plain: bool) -> bool:
-    return "{ref}" not in line or (not plain and ("uln" in entry or "lln" in entry))
 
 
 def _value(rng: random.Random, pool: str, low: Decimal, high: Decimal, fact: Fact, factor) -> str:
@@ -81,11 +77,8 @@ def _steps(high: Decimal, own: Decimal | None):
     """The digits a laboratory prints, coarsest first; finer ones only for a band too narrow for these."""
     if own is not None:
         yield own
-    for step in ("1000", "100"):
-        if high >= 25 * Decimal(step):
-            yield Decimal(step)
-    for step in ("1", "0.1", "0.01", "0.001"):
-        if high >= 10 * Decimal(step) or step == "0.001":
+    for step, most in (("1000", 25_000), ("100", 2500), ("1", 10), ("0.1", 1), ("0.01", Decimal("0.1")), ("0.001", 0)):
+        if high >= most:
             yield Decimal(step)
 
 
@@ -97,11 +90,8 @@ def _rounded(value: Decimal) -> Decimal:
 def _factor(entry: dict, unit: str):
     """Standard unit -> `unit`; labs.json gives the way back ("/17.1" divides, "*60" multiplies)."""
     rule = entry["units"].get(unit.lower(), "1")
-    if rule.startswith("/"):
-        return lambda value: value * Decimal(rule[1:])
-    if rule.startswith("*"):
-        return lambda value: value / Decimal(rule[1:])
-    return lambda value: value
+    by = Decimal(rule.lstrip("*/"))
+    return lambda value: value * by if rule.startswith("/") else value / by
 
 
 def _back(value: Decimal, factor) -> Decimal:

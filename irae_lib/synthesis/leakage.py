@@ -30,24 +30,15 @@ _WORD = re.compile(r"(?<![<\w])[a-z][a-z-]*(?![>\w])")
 # Shorter frames ("ALT <n> U/L", "<drug> <n> mg") look alike in every hospital and say nothing about a family:
 # such rows are held out by their values. Units are no words.
 _MIN_WORDS = 4
-# fmt: off
-_UNITS = frozenset((
-    "mg", "dl", "g", "l", "u", "iu", "k", "ul", "ml", "mm", "ug", "mcg", "ng", "pg", "mmol", "umol", "nmol", "pmol",
-    "miu", "meq", "uln", "lln", "ref", "h", "hg", "kg", "home",
-))
-# fmt: on
+_UNITS = frozenset(COMMON["words_of_rows"])
 _GRAM = 7
 
 
 def sentence_frames(text: str) -> set[str]:
     """The masked sentences of a note, without headings, laboratory rows and rows of fewer than four words."""
-    frames = set()
-    for sentence in _SPLIT.split(text.lower()):
-        bare = _CONTEXT.sub("", _HEADING.sub("", sentence.strip().removeprefix("- ")))
-        frame = _NUMBER.sub("<n>", _DRUG.sub("<drug>", bare))
-        if _is_wording(frame):
-            frames.add(frame)
-    return frames
+    rows = (sentence.strip().removeprefix("- ") for sentence in _SPLIT.split(text.lower()))
+    bare = (_CONTEXT.sub("", _HEADING.sub("", row)) for row in rows)
+    return set(filter(_is_wording, (_NUMBER.sub("<n>", _DRUG.sub("<drug>", row)) for row in bare)))
 
 
 def _is_wording(frame: str) -> bool:

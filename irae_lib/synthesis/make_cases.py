@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
 from ..cases import LabelledCase
@@ -16,13 +17,10 @@ from ..schemas import Assessment, Likelihood, Severity, Urgency
 from .illnesses import COMMON, ICIS, ILLNESSES, KINDS, Fact, Illness
 from .note_styles import Draft, Part, say, write_note
 
+Side = tuple[str, Illness, str, Draft]  # kind, illness, work-up, and what the note states
 SEXES = ("man", "woman", "male", "female")
 # What a note on an irAE documents about other causes, and what causality that makes (clinical fact base 4.1).
-WORKUPS = {
-    "excluded": Likelihood.HIGHLY_LIKELY,
-    "pending": Likelihood.POSSIBLE,
-    "confounder": Likelihood.POSSIBLE,
-}
+WORKUPS = {"excluded": Likelihood.HIGHLY_LIKELY, "pending": Likelihood.POSSIBLE, "confounder": Likelihood.POSSIBLE}
 _WELL = ("well", "resolved")
 
 
@@ -52,13 +50,14 @@ def make_cases(
     rng = random.Random(f"{seed}-{pool}-{prefix}")
     rng.shuffle(hands)
     cases, seen = [], set()
-    for number, (kind, illness, workup) in enumerate(hands, start=1):
+    for number, hand in enumerate(hands, start=1):
         for _ in range(50):
-            made = _make(rng, pool, kind, illness, workup, f"{prefix}-{number:04d}", detail)
-            if made.case.text not in seen:
+            side = (*hand, make_draft(rng, pool, *hand, detail))
+            case = write_case(rng, pool, side, f"{prefix}-{number:04d}", detail)
+            if case.case.text not in seen:
                 break
-        seen.add(made.case.text)
-        cases.append(made)
+        seen.add(case.case.text)
+        cases.append(case)
     return cases
 
 
@@ -75,9 +74,9 @@ def _dealer(pool: str, deal: int, shares: Mapping[str, float]) -> Iterator[tuple
 
 def _by_cell(rng: random.Random) -> Iterator[Illness]:
     """Illnesses so that every organ at every grade comes up equally often, however many illnesses it has."""
-    cells: dict[tuple, list[Illness]] = {}
+    cells: dict[tuple, list[Illness]] = defaultdict(list)
     for illness in ILLNESSES:
-        cells.setdefault((illness.systems, illness.grade), []).append(illness)
+        cells[illness.systems, illness.grade].append(illness)
     within = {cell: _shuffled_forever(rng, members) for cell, members in cells.items()}
     for cell in _shuffled_forever(rng, cells):
         yield next(within[cell])
@@ -90,23 +89,15 @@ def _shuffled_forever(rng: random.Random, items) -> Iterator:
         yield from items
 
 
-def _make(
-    rng: random.Random, pool: str, kind: str, illness: Illness, workup: str, case_id: str, detail: str
+def write_case(
+    rng: random.Random, pool: str, side: Side, case_id: str, detail: str, *, slips: bool = True, pair: str = ""
 ) -> LabelledCase:
-    draft = make_draft(rng, pool, kind, illness, workup, detail)
-    case, quotes = write_note(rng, pool, draft, case_id, detail=detail)
-    return LabelledCase(
-        case=case,
-        expected=label(kind, illness, workup, quotes, exposed=draft.drug.role),
-        kind=kind,
-        family=pool,
-        topic=topic(kind, illness),
-    )
-
-
-def topic(kind: str, illness: Illness) -> str:
-    """What a case is about, for counting: the illness at its grade, or "well" and "resolved"."""
-    return kind if kind in _WELL else f"{illness.term}, Grade {illness.grade}"
+    """The note of a draft with its label; `topic` is the illness at its grade, or "well" and "resolved"."""
+    kind, illness, workup, draft = side
+    case, quotes = write_note(rng, pool, draft, case_id, detail=detail, slips=slips)
+    expected = label(kind, illness, workup, quotes, exposed=draft.drug.role)
+    topic = kind if kind in _WELL else f"{illness.term}, Grade {illness.grade}"
+    return LabelledCase(case=case, expected=expected, kind=kind, family=pool, topic=topic, pair=pair)
 
 
 def make_draft(
@@ -114,16 +105,14 @@ def make_draft(
 ) -> Draft:
     """What the note of one case states. `lean` leaves out the facts that only go along."""
     plain = detail == "short"
-    parts: list[Part] = []
     if kind in _WELL:
-        parts.append(say(rng, pool, Fact("feels_well"), is_key=True))
+        parts = [say(rng, pool, Fact("feels_well"), is_key=True)]
         if kind == "resolved":
             past = rng.choice(("past", "past", "family"))
             parts.append(say(rng, pool, Fact(f"{illness.cause}_{past}"), is_key=True))
-        parts.append(say(rng, pool, Fact(f"{illness.cause}_no")))
-        parts.append(say(rng, pool, Fact("stable", 2, 9)))
+        parts += [say(rng, pool, fact) for fact in (Fact(f"{illness.cause}_no"), Fact("stable", 2, 9))]
     else:
-        parts += [say(rng, pool, fact, is_key=True, role="key", plain=plain) for fact in illness.key]
+        parts = [say(rng, pool, fact, is_key=True, role="key", plain=plain) for fact in illness.key]
         also = () if lean else illness.also
         parts += [say(rng, pool, fact, plain=plain) for fact in also if rng.random() < 0.85]
         if kind == "mimic":
@@ -159,15 +148,7 @@ def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...], *, 
     `exposed` is the exposure the note states; where the ICI has ended there is nothing left to hold.
     """
     detected = kind in ("irae", "undocumented")
-    reasons = {
-        "irae": "ICI given; " + ("other causes excluded." if workup == "excluded" else "other causes not excluded."),
-        "mimic": "ICI given, but another cause explains it.",
-        "never": "Never on an ICI.",
-        "planned": "ICI only planned.",
-        "undocumented": "ICI exposure not documented.",
-        "well": "Well on an ICI.",
-        "resolved": "Well on an ICI; the other illness is not current.",
-    }
+    reason = COMMON["reasons"]["excluded" if (kind, workup) == ("irae", "excluded") else kind]
     finding = f"{illness.why[0].upper()}{illness.why[1:]}: {illness.term}"
     finding = f"{finding}, CTCAE Grade {illness.grade}. " if detected else "" if kind in _WELL else f"{finding}. "
     likelihood = {"irae": WORKUPS.get(workup, Likelihood.POSSIBLE), "undocumented": Likelihood.UNCERTAIN}
@@ -178,7 +159,7 @@ def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...], *, 
         actions = ("Ask for ICI exposure", *actions[:2])
     return Assessment(
         evidence=quotes,
-        reasoning=finding + reasons[kind],
+        reasoning=finding + reason,
         irae_detected=detected,
         affected_systems=illness.systems if detected else (),
         overall_severity=Severity.from_grade(illness.grade if detected else None),
@@ -202,6 +183,5 @@ def distractors(rng: random.Random, pool: str, illness: Illness, kind: str, age:
     if rng.random() < (0.35 if plain else 0.7):
         parts.append(say(rng, pool, Fact("history"), age=age)._replace(section="history"))
     if kind in _WELL and rng.random() < 0.5:
-        line = rng.choice(COMMON["vitals"][pool])
-        parts.append(Part("vitals", line.format(d=rng.randint(0, 9))))
+        parts.append(Part("vitals", rng.choice(COMMON["vitals"][pool]).format(d=rng.randint(0, 9))))
     return parts

@@ -9,13 +9,12 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Callable
+from functools import partial
 
 from ..cases import LabelledCase
 from .illnesses import COMMON, CONTRASTS, ICIS, ILLNESSES, Contrast, Fact, Illness
-from .make_cases import SEXES, distractors, label, make_draft, state_exposure, state_rival, topic
-from .note_styles import Draft, Part, say, write_note
-
-Side = tuple[str, Illness, str, Draft]
+from .make_cases import SEXES, Side, distractors, make_draft, state_exposure, state_rival, write_case
+from .note_styles import Draft, Part, say
 
 
 def make_contrasts(
@@ -41,28 +40,17 @@ def make_contrasts(
             name = next(changes)
             sides = CHANGES[name](rng, pool, next(hands[name]), detail)
         state = rng.getrandbits(64)
-        for letter, (kind, illness, workup, draft) in zip("ab", sides, strict=True):
-            case, quotes = write_note(
-                random.Random(state), pool, draft, f"{prefix}-{number:03d}{letter}", detail=detail, slips=False
-            )
-            made = LabelledCase(
-                case=case,
-                expected=label(kind, illness, workup, quotes, exposed=draft.drug.role),
-                kind=kind,
-                family=pool,
-                topic=topic(kind, illness),
-                pair=f"{prefix}-{number:03d}: {name}",
-            )
-            cases.append(made)
+        pair = f"{prefix}-{number:03d}"
+        cases += [
+            write_case(random.Random(state), pool, side, pair + letter, detail, slips=False, pair=f"{pair}: {name}")
+            for letter, side in zip("ab", sides, strict=True)
+        ]
     return cases
 
 
 def pairs(cases: list[LabelledCase]) -> list[tuple[LabelledCase, LabelledCase]]:
-    """The two sides of every pair, in the order of the file."""
-    by_pair: dict[str, list[LabelledCase]] = {}
-    for case in cases:
-        by_pair.setdefault(case.pair, []).append(case)
-    return [(a, b) for a, b in by_pair.values()]
+    """The two sides of every pair: neighbours in the file."""
+    return list(zip(cases[::2], cases[1::2], strict=True))
 
 
 def fits(change: str, illness: Illness) -> bool:
@@ -77,19 +65,17 @@ def _border(rng: random.Random, pool: str, contrast: Contrast, workup: str, deta
     line, state = rng.randrange(1000), rng.getrandbits(64)
     cause = say(rng, pool, Fact(f"{contrast.cause}_{workup}"))
     age = rng.randint(34, 86)
-    extra = tuple(distractors(rng, pool, _merged(contrast), "irae", age, plain))
-    who = (age, rng.choice(SEXES), rng.choice(COMMON["cancers"][pool]), state_exposure(rng, pool, "irae"))
-    sides = []
-    for side in contrast.sides:
-        # The same generator state on both sides: the same name, unit and template, another value.
-        key = say(random.Random(state), pool, side.key[0], is_key=True, plain=plain, line=line)
-        sides.append(("irae", side, workup, Draft(*who, (key, *shared, cause, *extra))))
-    return sides[0], sides[1]
-
-
-def _merged(contrast: Contrast) -> Illness:
     a, b = contrast.sides
-    return a._replace(key=(*a.key, *b.key), also=contrast.shared)
+    both = a._replace(key=(*a.key, *b.key), also=contrast.shared)
+    extra = distractors(rng, pool, both, "irae", age, plain)
+    who = (age, rng.choice(SEXES), rng.choice(COMMON["cancers"][pool]), state_exposure(rng, pool, "irae"))
+
+    def side(illness: Illness) -> Side:
+        # The same generator state on both sides: the same name, unit and template, another value.
+        key = say(random.Random(state), pool, illness.key[0], is_key=True, plain=plain, line=line)
+        return "irae", illness, workup, Draft(*who, (key, *shared, cause, *extra))
+
+    return side(a), side(b)
 
 
 def _drug(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
@@ -121,15 +107,7 @@ def _workup(rng: random.Random, pool: str, illness: Illness, detail: str) -> tup
     return ("irae", illness, "excluded", draft), ("irae", illness, "pending", _swap(draft, "cause", pending))
 
 
-def _resolved(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
-    return _not_current(rng, pool, illness, detail, "past")
-
-
-def _family(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
-    return _not_current(rng, pool, illness, detail, "family")
-
-
-def _not_current(rng: random.Random, pool: str, illness: Illness, detail: str, idea: str) -> tuple[Side, Side]:
+def _not_current(idea: str, rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
     draft = make_draft(rng, pool, "irae", illness, "", detail, lean=True)
     then = say(rng, pool, Fact(f"{illness.cause}_{idea}"), is_key=True, role="key")
     return ("irae", illness, "", draft), ("resolved", illness, "", _swap(draft, "key", then))
@@ -142,10 +120,10 @@ def _swap(draft: Draft, role: str, part: Part) -> Draft:
 CHANGES: dict[str, Callable[[random.Random, str, Illness, str], tuple[Side, Side]]] = {
     "ICI to another cancer drug": _drug,
     "other causes excluded to another cause found": _cause,
-    "current to resolved": _resolved,
+    "current to resolved": partial(_not_current, "past"),
     "ICI given to only planned": _timing,
     "other causes excluded to pending": _workup,
-    "the patient's to a relative's": _family,
+    "the patient's to a relative's": partial(_not_current, "family"),
 }
 # One sentence must carry the whole illness where it is turned into history.
 _ONE_SENTENCE = ("current to resolved", "the patient's to a relative's")

@@ -24,7 +24,7 @@ _CHOICE = re.compile(r"\(([^()|]*(?:\|[^()|]*)+)\)")
 _SLIP = re.compile(
     r"\b(?!without|neither|nothing|negative|resolved|excluded|brother|grand|planned|previous)[a-z]{7,}\b"
 )
-_ORDER = ("medications", "symptoms", "vitals", "labs", "notes", "history")
+_STATED = ("symptoms", "vitals", "labs", "notes", "history")
 _ROWS = ("medications", "labs", "vitals")
 
 
@@ -72,14 +72,18 @@ def say(
     idea = IDEAS[fact.idea]
     lines = [one for one in getattr(idea, pool) if grave or not one.startswith(GRAVE)]
     frame = (rng.choice(lines) if line < 0 else lines[line % len(lines)]).removeprefix(GRAVE)
-    text = _CHOICE.sub(lambda match: rng.choice(match.group(1).split("|")), frame)
-    text = text.format(
+    text = _chosen(rng, frame).format(
         n=draw(rng, pool, fact.low, fact.high, fact.step),
         m=rng.randint(fact.m_low, fact.m_high),
         year=rng.randint(min(2021, max(1988, 2026 - age + 22)), 2021),
         drug=drug,
     )
     return Part(idea.section, " ".join(text.split()).replace(" ,", ","), is_key, role)
+
+
+def _chosen(rng: random.Random, frame: str) -> str:
+    """A phrasing with one of each "(a|b)"."""
+    return _CHOICE.sub(lambda match: rng.choice(match.group(1).split("|")), frame)
 
 
 def write_note(
@@ -92,7 +96,7 @@ def write_note(
     rng.shuffle(parts)
     if slips and rng.random() < (0.2 if detail == "full" else 0.05):
         parts = _with_slip(rng, parts)
-    sections = {name: [p.text for p in (draft.drug, *parts) if p.section == name] for name in _ORDER}
+    sections = {name: [p.text for p in (draft.drug, *parts) if p.section == name] for name in ("medications", *_STATED)}
     if style == "sections":
         case = _sectioned(rng, draft, sections, case_id)
     else:
@@ -101,7 +105,7 @@ def write_note(
     # In the order in which a reader decides: was there an ICI, what is wrong, what else could explain it.
     grade = [p for p in draft.parts if p.is_key and p.role != "cause"][:2]
     quoted = [draft.drug, *grade, *(p for p in draft.parts if p.role == "cause")]
-    return case, tuple(_quote(case.text, p.text) for p in quoted)
+    return case, tuple(p.text if p.text in case.text else _capital(p.text) for p in quoted)
 
 
 def _sectioned(rng: random.Random, draft: Draft, sections: dict[str, list[str]], case_id: str) -> Case:
@@ -114,7 +118,7 @@ def _sectioned(rng: random.Random, draft: Draft, sections: dict[str, list[str]],
 
 
 def _opener(rng: random.Random, pool: str, draft: Draft) -> str:
-    line = _CHOICE.sub(lambda match: rng.choice(match.group(1).split("|")), rng.choice(COMMON["openers"][pool]))
+    line = _chosen(rng, rng.choice(COMMON["openers"][pool]))
     initial = "F" if draft.sex in ("woman", "female", "lady") else "M"
     return line.format(age=draft.age, sex=draft.sex, initial=initial, cancer=draft.cancer)
 
@@ -128,15 +132,12 @@ def _narrative(rng: random.Random, pool: str, draft: Draft, sections: dict[str, 
     opening = _capital(_opener(rng, pool, draft)) + rng.choice((", ", ". "))
     opening += (drug if opening.endswith(", ") else _capital(drug)) + "."
     blocks = [opening]
-    for name in ("symptoms", "vitals", "labs", "notes", "history"):
-        if not sections[name]:
-            continue
+    for name in filter(sections.get, _STATED):
         intro = _intro(rng, pool, name) if name != "history" else ""
         if name in ("labs", "vitals"):
             blocks.append(_capital(intro + ", ".join(sections[name])) + ".")
         else:
-            first, *more = [_capital(text) + "." for text in _joined(rng, sections[name])]
-            blocks.append(" ".join((intro + first if intro else first, *more)))
+            blocks.append(intro + _sentences(rng, sections[name]))
     if home:
         blocks.append("Home: " + ", ".join(home) + ".")
     return " ".join(blocks)
@@ -154,9 +155,8 @@ def _telegram(rng: random.Random, pool: str, draft: Draft, sections: dict[str, l
 
 def _form(rng: random.Random, pool: str, draft: Draft, sections: dict[str, list[str]]) -> str:
     lines = ["PATIENT", _opener(rng, pool, draft), "TREATMENT", *[f"- {text}" for text in sections["medications"]]]
-    for name in ("symptoms", "vitals", "labs", "notes", "history"):
-        if sections[name]:
-            lines += [name.upper(), *[f"- {text}" for text in sections[name]]]
+    for name in filter(sections.get, _STATED):
+        lines += [name.upper(), *[f"- {text}" for text in sections[name]]]
     return "\n".join(lines)
 
 
@@ -177,10 +177,6 @@ def _sentences(rng: random.Random, texts: list[str]) -> str:
 
 def _capital(text: str) -> str:
     return text[0].upper() + text[1:]
-
-
-def _quote(note: str, text: str) -> str:
-    return text if text in note else _capital(text)
 
 
 def _with_slip(rng: random.Random, parts: list[Part]) -> list[Part]:

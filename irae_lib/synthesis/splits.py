@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from ..cases import LabelledCase
@@ -17,14 +17,7 @@ _LARGE = 250
 
 
 def mixed_cases(
-    n: int,
-    *,
-    pool: str,
-    seed: int,
-    prefix: str,
-    detail: str,
-    deal: int = 0,
-    shares: Mapping[str, float] | None = None,
+    n: int, *, pool: str, seed: int, prefix: str, detail: str, deal: int = 0, shares: Mapping[str, float] | None = None
 ) -> list[LabelledCase]:
     """`n` cases of a pool, shuffled; a sixth are sides of minimal pairs, for borders are where grades are learned."""
     n_pairs = n // 12
@@ -51,10 +44,7 @@ def make_splits(
 
 
 def check_splits(
-    splits: Mapping[str, Sequence[LabelledCase]],
-    also_trained_on: Sequence[LabelledCase] = (),
-    *,
-    count_tokens: Callable[[str], int] | None = None,
+    splits: Mapping[str, Sequence[LabelledCase]], also_trained_on: Sequence[LabelledCase] = ()
 ) -> dict[str, dict]:
     """Facts about a data set that passed: `splits` (each one's own), `leaks` (counts per pair of splits), `variety`.
 
@@ -65,17 +55,14 @@ def check_splits(
         SchemaError: see `check_cases`, `check_variety`, `check_balance`, `check_urgency`. LeakError: see `check_leaks`.
     """
     check_urgency()
-    facts = {name: check_cases(cases, count_tokens=count_tokens) for name, cases in splits.items()}
+    facts = {name: check_cases(cases) for name, cases in splits.items()}
     for name in ("train", "test"):
         if len(splits[name]) >= _LARGE:
             check_balance(splits[name])
     seen = {**splits, "train": [*splits["train"], *also_trained_on]}
     # Test and contrast share a pool: both are held out, and nothing is chosen on the one to be measured on the other.
-    leaks = {
-        f"{a} / {b}": check_leaks(seen[a], seen[b])
-        for a, b in combinations(splits, 2)
-        if (a, b) != ("test", "contrast")
-    }
+    compared = [pair for pair in combinations(splits, 2) if pair != ("test", "contrast")]
+    leaks = {f"{a} / {b}": check_leaks(seen[a], seen[b]) for a, b in compared}
     everything = [case for cases in splits.values() for case in cases]
     variety = check_variety(everything) if len(everything) >= _LARGE else 0.0
     return {"splits": facts, "leaks": leaks, "variety": {"commonest_frame_share": variety}}

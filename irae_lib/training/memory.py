@@ -6,6 +6,7 @@ layer's recomputation, the loss head in tiles. Constants with a source say so; n
 
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -58,6 +59,7 @@ def estimate_memory(
     """
     text = config.get_text_config()
     width, step = _BYTES[profile.dtype], _BYTES[profile.compute_dtype]
+    frozen = _NF4_BYTES if profile.four_bit else width
     vision = vision_parameters(config) if vision is None else vision
     hidden, inner, layers = text.hidden_size, text.intermediate_size, text.num_hidden_layers
     queries, keys = text.num_attention_heads * text.head_dim, text.num_key_value_heads * text.head_dim
@@ -67,19 +69,18 @@ def estimate_memory(
     tokens = length * profile.batch_size
     per_token = 6 * hidden + 3 * (queries + keys) + 5 * inner  # values one layer keeps for its own backward pass
     head = min(tokens, _HEAD_TILE[0]) * min(text.vocab_size, _HEAD_TILE[1])
-    kept = layers if profile.four_bit else layers * per_token / hidden  # checkpointing keeps each layer's input only
+    # Checkpointing keeps each layer's input only.
+    kept, again = (layers, 2 * tokens * per_token * step) if profile.four_bit else (layers * per_token / hidden, 0)
     return Estimate(
         length,
         (
-            MemoryPart("language weights", linear * (_NF4_BYTES if profile.four_bit else width)),
-            MemoryPart("vision weights (frozen)", vision * (_NF4_BYTES if profile.four_bit else width)),
+            MemoryPart("language weights", linear * frozen),
+            MemoryPart("vision weights (frozen)", vision * frozen),
             MemoryPart("embeddings", embeddings * width),
             MemoryPart("adapter and its gradients, float32", adapter * 8),
             MemoryPart("optimizer", adapter * (2 if profile.four_bit else 8)),
             MemoryPart("activations kept", tokens * hidden * 4 * kept),
-            MemoryPart(
-                "one layer, recomputed, and its gradients", 2 * tokens * per_token * step if profile.four_bit else 0
-            ),
+            MemoryPart("one layer, recomputed, and its gradients", again),
             MemoryPart("loss head, one tile", head * (step + 4)),
         ),
     )
@@ -104,34 +105,30 @@ class Fit(NamedTuple):
     reason: str
 
 
-def check_fit(estimates: list[Estimate], profile: Profile, *, available: float, disk: Path, keep: int = 2) -> Fit:
+def check_fit(estimates: list[Estimate], profile: Profile, *, available: float, disk: Path) -> Fit:
     """Compare the longest estimate with `available` bytes of the device and the free bytes of `disk`.
 
-    A checkpoint holds adapter and optimizer; `keep` of them and one being written must fit on the disk.
+    A checkpoint holds adapter and optimizer; two of them and one being written must fit on the disk.
     """
     worst = max(estimates, key=lambda estimate: estimate.length)
     needs, has = worst.total / GIB, available / GIB
     parts = {part.name: part.bytes for part in worst.parts}
-    checkpoint = parts["adapter and its gradients, float32"] / 2 + parts["optimizer"]
-    free = shutil.disk_usage(_existing(disk)).free
+    written = 3 * (parts["adapter and its gradients, float32"] / 2 + parts["optimizer"]) / GIB
+    disk = Path(disk).absolute()
+    free = shutil.disk_usage(next(path for path in (disk, *disk.parents) if path.exists())).free / GIB
     if needs > has:
         remedy = (
-            "batch_size 1" if profile.batch_size > 1 else "a lower rank, shorter notes, or a device with more memory"
+            "a lower rank, shorter notes, or a device with more memory" if profile.batch_size == 1 else "batch_size 1"
         )
         return Fit(False, f"needs about {needs:.1f} GiB at {worst.length} tokens, the device has {has:.1f}: {remedy}")
-    if free < checkpoint * (keep + 1):
-        return Fit(
-            False,
-            f"needs {checkpoint * (keep + 1) / GIB:.2f} GiB of disk for checkpoints, {free / GIB:.2f} are free: "
-            "remove old runs",
-        )
-    return Fit(True, f"about {needs:.1f} of {has:.1f} GiB at {worst.length} tokens, {free / GIB:.0f} GiB of disk free")
+    if free < written:
+        return Fit(False, f"needs {written:.2f} GiB of disk for checkpoints, {free:.2f} are free: remove old runs")
+    return Fit(True, f"about {needs:.1f} of {has:.1f} GiB at {worst.length} tokens, {free:.0f} GiB of disk free")
 
 
 def estimate_minutes(tokens: int, *, epochs: int) -> tuple[float, float]:
     """Minutes on a T4 with MedGemma-4B for rows of `tokens` tokens together, as a range; never measured here."""
-    low, high = (tokens * epochs / 1000 * seconds / 60 for seconds in _T4_SECONDS_PER_1000)
-    return low, high
+    return tuple(tokens * epochs / 1000 * seconds / 60 for seconds in _T4_SECONDS_PER_1000)
 
 
 def available_memory() -> tuple[float, str]:
@@ -140,21 +137,11 @@ def available_memory() -> tuple[float, str]:
 
     if torch.cuda.is_available():
         return float(torch.cuda.mem_get_info()[0]), torch.cuda.get_device_name()
-    return _free_ram(), "RAM"
-
-
-def _free_ram() -> float:
     meminfo = Path("/proc/meminfo")
-    if meminfo.exists():
-        for line in meminfo.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return float(line.split()[1]) * 1024
-    return 8.0 * GIB  # macOS: no such file; a number small enough to warn early
-
-
-def _existing(path: Path) -> Path:
-    path = Path(path).absolute()
-    return path if path.exists() else _existing(path.parent)
+    if not meminfo.exists():
+        return 8.0 * GIB, "RAM"  # macOS: no such file; a number small enough to warn early
+    facts = dict(line.split(":") for line in meminfo.read_text(encoding="ascii").splitlines())
+    return float(facts["MemAvailable"].split()[0]) * 1024, "RAM"
 
 
 def t4_checklist(profile: Profile, facts: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -166,7 +153,7 @@ def t4_checklist(profile: Profile, facts: dict[str, Any]) -> list[tuple[str, str
     on_t4 = profile.name == "t4" and facts["capability"] == (7, 5)
     per_1000 = facts["seconds"] / facts["tokens"] * 1000 if facts["tokens"] else 0.0
     apart = facts["peak_bytes"] / facts["estimate_bytes"] - 1 if facts["peak_bytes"] else 0.0
-    finite = all(loss == loss and abs(loss) != float("inf") for loss in facts["losses"])
+    finite = all(map(math.isfinite, facts["losses"]))
     claims = [
         ("trains in float16 without NaN", finite, f"{len(facts['losses'])} updates"),
         ("LoRA weights stay float32", facts["lora_dtypes"] == {"float32"}, ", ".join(sorted(facts["lora_dtypes"]))),

@@ -15,18 +15,14 @@ from ..files import read_lines
 from ..schemas import Assessment
 
 
-def to_prompt_completion(case: LabelledCase, prompt: prompts.Prompt = prompts.COMPACT) -> dict[str, Any]:
+def to_prompt_completion(case: LabelledCase) -> dict[str, Any]:
     """A row in TRL's conversational prompt/completion form, so that the loss sees the answer only."""
-    return {
-        "id": case.case.id,
-        "prompt": prompts.messages(case.case, prompt),
-        "completion": prompts.target(case.expected),
-    }
+    return {"id": case.case.id, "prompt": prompts.messages(case.case), "completion": prompts.target(case.expected)}
 
 
-def to_messages(case: LabelledCase, prompt: prompts.Prompt = prompts.COMPACT) -> dict[str, Any]:
+def to_messages(case: LabelledCase) -> dict[str, Any]:
     """A row in `messages` form, the instruction-tuning format most trainers read."""
-    return {"id": case.case.id, "messages": prompts.messages(case.case, prompt) + prompts.target(case.expected)}
+    return {"id": case.case.id, "messages": prompts.messages(case.case) + prompts.target(case.expected)}
 
 
 def read_training_file(path: Path) -> list[dict[str, Any]]:
@@ -45,9 +41,9 @@ def _training_row(row: dict[str, Any], where: str) -> dict[str, Any]:
         turns = row["messages"]
         prompt, completion = (turns[:-1], turns[-1:]) if isinstance(turns, list) else (turns, None)
     else:
-        missing = [key for key in ("prompt", "completion") if key not in row]
-        if missing:
-            raise SchemaError(f"{where}: field {missing[0]} is missing; expected prompt and completion, or messages")
+        for key in ("prompt", "completion"):
+            if key not in row:
+                raise SchemaError(f"{where}: field {key} is missing; expected prompt and completion, or messages")
         prompt, completion = row["prompt"], row["completion"]
     _check_turns(prompt, f"{where}: prompt", last="user")
     _check_turns(completion, f"{where}: completion", last="assistant")
@@ -61,17 +57,11 @@ def _training_row(row: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _check_turns(turns: Any, where: str, *, last: str) -> None:
-    good = (
-        isinstance(turns, list)
-        and turns
-        and all(
-            isinstance(turn, dict)
-            and isinstance(turn.get("content"), str)
-            and turn.get("role") in ("user", "assistant")
-            for turn in turns
-        )
-    )
-    if not good:
+    def is_turn(turn: Any) -> bool:
+        text = isinstance(turn, dict) and isinstance(turn.get("content"), str)
+        return text and turn.get("role") in ("user", "assistant")
+
+    if not (isinstance(turns, list) and turns and all(map(is_turn, turns))):
         raise SchemaError(f"{where} must be a list of turns, each with role (user or assistant) and content")
     if turns[-1]["role"] != last:
         raise SchemaError(f"{where} must end with the role {last}, found {turns[-1]['role']}")
@@ -79,11 +69,9 @@ def _check_turns(turns: Any, where: str, *, last: str) -> None:
 
 def token_lengths(tokenizer, rows: list[dict[str, Any]]) -> dict[str, int]:
     """Tokens of prompt and answer together, per case id."""
-    lengths = {}
-    for row in rows:
-        whole = tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False)
-        lengths[row["id"]] = len(tokenizer(whole, add_special_tokens=False)["input_ids"])
-    return lengths
+    texts = (tokenizer.apply_chat_template(row["prompt"] + row["completion"], tokenize=False) for row in rows)
+    ids = (tokenizer(text, add_special_tokens=False)["input_ids"] for text in texts)
+    return {row["id"]: len(tokens) for row, tokens in zip(rows, ids, strict=True)}
 
 
 def fitting_length(lengths: dict[str, int], limit: int = 2048) -> int:
@@ -94,10 +82,8 @@ def fitting_length(lengths: dict[str, int], limit: int = 2048) -> int:
     """
     too_long = [case_id for case_id, length in lengths.items() if length > limit]
     if too_long:
-        raise SchemaError(
-            f"{len(too_long)} cases are longer than {limit} tokens and would lose their answer: "
-            + ", ".join(too_long[:5])
-        )
+        names = ", ".join(too_long[:5])
+        raise SchemaError(f"{len(too_long)} cases are longer than {limit} tokens and would lose their answer: {names}")
     return -(-max(lengths.values()) // 64) * 64
 
 

@@ -181,29 +181,22 @@ def ran_out_of_time(trainer) -> bool:
     return any(isinstance(callback, Survival) and callback.ran_out for callback in trainer.callback_handler.callbacks)
 
 
-def what_the_loss_sees(trainer, tokenizer, row: int = 0) -> tuple[str, str]:
-    """One training row as (masked, scored) text, read back from the trainer's own batch."""
-    batch = trainer.data_collator([trainer.train_dataset[row]])
+def what_the_loss_sees(trainer, tokenizer) -> tuple[str, str]:
+    """The first training row as (masked, scored) text, read back from the trainer's own batch."""
+    batch = trainer.data_collator([trainer.train_dataset[0]])
     ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
-    masked = [
-        token for token, label in zip(ids, labels, strict=True) if label == -100 and token != tokenizer.pad_token_id
-    ]
-    scored = [label for label in labels if label != -100]
-    return tokenizer.decode(masked), tokenizer.decode(scored)
+    hidden = (token for token, label in zip(ids, labels, strict=True) if label == -100)
+    masked = [token for token in hidden if token != tokenizer.pad_token_id]
+    return tokenizer.decode(masked), tokenizer.decode([label for label in labels if label != -100])
 
 
 class _Watch(TrainerCallback):
     """One progress bar over updates, and an end to a run whose loss is no longer a number."""
 
     def on_train_begin(self, args, state, control, **kwargs):
-        self.bar = tqdm(
-            total=state.max_steps,
-            initial=state.global_step,
-            desc="training",
-            unit="update",
-            mininterval=1.0,
-            disable=not state.is_world_process_zero,  # one bar for all processes
-        )
+        hidden = not state.is_world_process_zero  # one bar for all processes
+        steps = {"total": state.max_steps, "initial": state.global_step}
+        self.bar = tqdm(**steps, desc="training", unit="update", mininterval=1.0, disable=hidden)
         self.began, self.first = time.monotonic(), state.global_step
         self.tokens_before: float | None = None
         self.per_update = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
@@ -227,8 +220,8 @@ class _Watch(TrainerCallback):
                 self.tokens_before, self.tokens_from = tokens, time.monotonic()
             elif tokens > self.tokens_before:
                 shown["tokens/s"] = f"{(tokens - self.tokens_before) / (time.monotonic() - self.tokens_from):.0f}"
-        if memory := _gpu_gib():
-            shown["GiB"] = f"{memory:.1f}"
+        if torch.cuda.is_available():
+            shown["GiB"] = f"{torch.cuda.max_memory_allocated() / 2**30:.1f}"
         self.bar.set_postfix(shown, refresh=False)
 
     def on_step_end(self, args, state, control, **kwargs):
@@ -236,11 +229,6 @@ class _Watch(TrainerCallback):
 
     def on_train_end(self, args, state, control, **kwargs):
         self.bar.close()
-
-
-def _gpu_gib() -> float:
-    """Peak memory that CUDA has handed out, GiB; 0 without CUDA."""
-    return torch.cuda.max_memory_allocated() / 2**30 if torch.cuda.is_available() else 0.0
 
 
 def loss_curve(trainer) -> list[dict[str, float]]:

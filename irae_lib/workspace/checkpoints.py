@@ -64,7 +64,6 @@ def copy_folder(folder: Path, root: Path) -> Path:
     Raises:
         RunError: the copy differs from the original, or the place is full or gone; the original stays.
     """
-    root = Path(root)
     try:
         with scratch_folder(root / WRITING) as scratch:
             copy = scratch / folder.name
@@ -77,11 +76,11 @@ def copy_folder(folder: Path, root: Path) -> Path:
 
 
 def _size_and_checksum(path: Path) -> list[int]:
-    checksum, size = 0, 0
+    checksum = 0
     with path.open("rb") as file:
         while block := file.read(1 << 20):
-            checksum, size = zlib.crc32(block, checksum), size + len(block)
-    return [size, checksum]
+            checksum = zlib.crc32(block, checksum)
+        return [file.tell(), checksum]
 
 
 # --- checkpoints ----------------------------------------------------------------------------------------
@@ -98,7 +97,7 @@ class Newest(NamedTuple):
 def save_checkpoint(folder: Path, root: Path, belongs: Mapping[str, Any]) -> Path:
     """Finish a checkpoint that was written aside and move it under `root`; the newest two are kept there."""
     write_manifest(folder, belongs)
-    checkpoint = move_folder(folder, Path(root) / folder.name)
+    checkpoint = move_folder(folder, root / folder.name)
     _keep_newest(root)
     return checkpoint
 
@@ -114,12 +113,8 @@ def find(root: Path, belongs: Mapping[str, Any]) -> Newest:
         if problem := incomplete(folder):
             skipped.append(f"{folder.name} is skipped: {problem}")
             continue
-        require_same_run(
-            read_manifest(folder)[0],
-            belongs,
-            f"{folder.name} in {Path(root).name} belongs to",
-            "Resume with the same data and settings, or give another folder, or remove this one",
-        )
+        remedy = "Resume with the same data and settings, or give another folder, or remove this one"
+        require_same_run(read_manifest(folder)[0], belongs, f"{folder.name} in {root.name} belongs to", remedy)
         return Newest(folder, step, tuple(skipped))
     return Newest(None, 0, tuple(skipped))
 
@@ -147,5 +142,5 @@ def _keep_newest(root: Path) -> None:
 
 def _numbered(root: Path) -> list[tuple[int, Path]]:
     """Steps and folders of the checkpoints under `root`, newest first."""
-    steps = [(path.name.removeprefix("checkpoint-"), path) for path in Path(root).glob("checkpoint-*")]
+    steps = [(path.name.removeprefix("checkpoint-"), path) for path in root.glob("checkpoint-*")]
     return sorted(((int(step), path) for step, path in steps if step.isdigit()), reverse=True)

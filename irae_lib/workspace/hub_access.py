@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -36,14 +36,12 @@ def find_token() -> HubToken:
     path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token")
     if path.is_file() and (value := path.read_text(encoding="utf-8").strip()):
         return HubToken(value, "token file")
-    try:
+    # Not on Colab, no such secret, access refused, or a kernel the vault does not answer (papermill, VS Code).
+    with suppress(Exception):
         from google.colab import userdata
 
         if value := (userdata.get("HF_TOKEN") or "").strip():
             return HubToken(value, "Colab vault")
-    except Exception:
-        # Not on Colab, no such secret, access refused, or a kernel the vault does not answer (papermill, VS Code).
-        pass
     return HubToken(None, "not in the environment, the token file or the Colab vault")
 
 
@@ -149,10 +147,6 @@ def clear_hub_errors(consequence: str) -> Iterator[None]:
             404: "the repository is not there or the token may not see it",
         }.get(status, f"the Hub answered {status or 'nothing'}; try again later")
         raise AccessError(f"{consequence}: {why}") from None
-    except OSError as error:
-        raise AccessError(
-            f"{consequence}: {type(error).__name__}; check the network and the disk, then try again"
-        ) from None
     except Exception as error:
         # The HTTP library under the client differs between versions (httpx, httpx2); only its name is known here. The
         # client wraps what breaks inside a large upload into an error of its own; the cause tells.
@@ -161,4 +155,6 @@ def clear_hub_errors(consequence: str) -> Iterator[None]:
         cause = next((c for c in causes if type(c).__module__.split(".")[0] in network or isinstance(c, OSError)), None)
         if cause is None:
             raise
-        raise AccessError(f"{consequence}: {type(cause).__name__}; check the network, then try again") from None
+        raise AccessError(
+            f"{consequence}: {type(cause).__name__}; check the network and the disk, then try again"
+        ) from None

@@ -66,17 +66,10 @@ _REHEARSAL = Profile(
     decode_batch=64,
     max_new_tokens=320,
 )
-_SMOKE = {
-    "train_cases": 24,
-    "eleven_copies": 1,
-    "calibration_cases": 12,
-    "test_cases": 12,
-    "contrast_pairs": 6,
-    "epochs": 1,
-}
+_SMOKE = {"train_cases": 24, "calibration_cases": 12, "test_cases": 12, "contrast_pairs": 6}
 _PROFILES = {
     "rehearsal": _REHEARSAL,
-    "smoke": replace(_REHEARSAL, name="smoke", **_SMOKE),
+    "smoke": replace(_REHEARSAL, name="smoke", eleven_copies=1, epochs=1, **_SMOKE),
     # Below compute capability 8 there is no bfloat16: fp16 matmuls, everything else (residual stream) float32.
     "t4": Profile("t4", MEDGEMMA, dtype="float32", compute_dtype="float16", four_bit=True),
     "gpu": Profile("gpu", MEDGEMMA, dtype="bfloat16", compute_dtype="bfloat16", four_bit=True),
@@ -92,22 +85,18 @@ def choose_profile(name: str = "auto", base_model: str = "") -> Profile:
     Raises:
         RunError: no such profile; a GPU profile on a machine without CUDA.
     """
-    asked = name
+    reason = "asked for"
     if name == "auto":
-        name = os.environ.get("IRAE_PROFILE") or "auto"
+        name, reason = os.environ.get("IRAE_PROFILE") or "auto", "IRAE_PROFILE asks for it"
     capability, device = _cuda()
-    if name == "auto":
-        if capability is None:
-            name, reason = "rehearsal", "no CUDA device here: float32 on the CPU"
-        elif capability < (8, 0):
-            reason = f"{device} has compute capability {capability[0]}.{capability[1]}, below 8: no bfloat16"
-            name = "t4"
-        else:
-            name, reason = "gpu", f"{device} has compute capability {capability[0]}.{capability[1]}: bfloat16"
-    elif name not in _PROFILES:
+    if name == "auto" and capability is None:
+        name, reason = "rehearsal", "no CUDA device here: float32 on the CPU"
+    elif name == "auto":
+        reason = f"{device} has compute capability {capability[0]}.{capability[1]}"
+        old = capability < (8, 0)
+        name, reason = ("t4", f"{reason}, below 8: no bfloat16") if old else ("gpu", f"{reason}: bfloat16")
+    if name not in _PROFILES:
         raise RunError(f"profile {name!r} is not known; choose auto, {', '.join(_PROFILES)}")
-    else:
-        reason = "asked for" if asked != "auto" else "IRAE_PROFILE asks for it"
     if name in ("t4", "gpu") and capability is None:
         raise RunError(
             f"profile {name!r} needs a CUDA device and there is none; use rehearsal, or a machine with a GPU"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime
+from itertools import chain, count
 from pathlib import Path
 
 from ..errors import RunError
@@ -17,15 +18,9 @@ def runs_root() -> Path:
 
 def new_run(run_dir: str = "") -> Path:
     """A run folder to write into: the one given, or a fresh `runs/<time>`. Exists on return."""
-    if run_dir:
-        folder = Path(run_dir)
-    else:
-        root, stamp = runs_root(), datetime.now().strftime("%Y%m%d-%H%M%S")
-        folder = root / stamp
-        for again in range(2, 100):  # two runs within one second
-            if not folder.exists():
-                break
-            folder = root / f"{stamp}-{again}"
+    stamp = runs_root() / datetime.now().strftime("%Y%m%d-%H%M%S")
+    names = chain([stamp], (stamp.with_name(f"{stamp.name}-{again}") for again in count(2)))  # two within one second
+    folder = Path(run_dir) if run_dir else next(name for name in names if not name.exists())
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -39,9 +34,8 @@ def find_run(run_dir: str = "", *, needs: str, made_by: str) -> Path:
     if run_dir:
         folder = Path(run_dir)
         if not (folder / needs).exists():
-            raise RunError(
-                f"{needs} is not in the run folder {folder.name!r}; run {made_by} with the same run_dir first"
-            )
+            where = f"the run folder {folder.name!r}"
+            raise RunError(f"{needs} is not in {where}; run {made_by} with the same run_dir first")
         return folder
     root = runs_root()
     runs = [path for path in root.iterdir() if (path / needs).exists()] if root.is_dir() else []

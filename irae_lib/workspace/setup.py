@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -45,11 +46,8 @@ def make_ready(root):
         before = versions()
         install(missing, before)
         importlib.invalidate_caches()
-        left = unmet(Path(root) / "requirements.txt")
-        if left:
-            raise RuntimeError(
-                f"pip reported success, but {left[0]} is not met; run `pip install '{left[0]}'` to see why"
-            )
+        for line in unmet(Path(root) / "requirements.txt"):
+            raise RuntimeError(f"pip reported success, but {line} is not met; run `pip install '{line}'` to see why")
         after = versions()
         new = sorted(name for name in after if after[name] != before.get(name))
         done.append("installed " + ", ".join(f"{name} {after[name]}" for name in new if name in named(missing)))
@@ -68,13 +66,13 @@ def say_errors_plainly():
         from irae_lib.errors import IraeError  # absolute: a file that is run by its path has no package
     except (NameError, ImportError):  # a script; or pydantic is missing, and then nothing of ours will raise
         return
-    shell.set_custom_exc((IraeError,), _plainly)
 
+    def plainly(shell, kind, error, trace, tb_offset=None):
+        lines = [f"{kind.__name__}: {error}"]
+        shell._showtraceback(kind, error, lines)  # an error output all the same: papermill and nbval look for one
+        return lines
 
-def _plainly(shell, kind, error, trace, tb_offset=None):
-    lines = [f"{kind.__name__}: {error}"]
-    shell._showtraceback(kind, error, lines)  # an error output all the same: papermill and nbval look for one
-    return lines
+    shell.set_custom_exc((IraeError,), plainly)
 
 
 def unmet(requirements):
@@ -113,8 +111,6 @@ def install(missing, before):
 
 def pip(missing, fixed):
     """Run pip quietly with `fixed` (name -> version) as constraints."""
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         constraints = Path(folder) / "constraints.txt"
         constraints.write_text("".join(f"{name}=={version}\n" for name, version in fixed.items()), encoding="utf-8")

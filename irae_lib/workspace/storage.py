@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
@@ -73,19 +74,16 @@ class Place:
             return _unpack(complete, Path(run_dir) if run_dir else runs.runs_root() / run), skipped
         return None, skipped
 
-    def _newest_first(self) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    def _newest_first(self) -> list[tuple[str, dict[str, list[str]]]]:
         """Names of stored runs, each with the files of its parts."""
-        stored: dict[str, dict[str, list[str]]] = {}
-        newest: dict[str, str] = {}
+        stored: dict[str, dict[str, list[str]]] = defaultdict(dict)
+        newest: dict[str, str] = defaultdict(str)
         for path in self._manifests():
-            try:
+            with suppress(ValueError, KeyError):  # cut while it was written: `bring` would skip it as well
                 about, names = read_manifest(path.parent)
-            except (ValueError, KeyError):  # cut while it was written: `bring` would skip it as well
-                continue
-            stored.setdefault(about["run"], {})[about["part"]] = names
-            newest[about["run"]] = max(newest.get(about["run"], ""), about["kept"])
-        for run in sorted(stored, key=newest.__getitem__, reverse=True):
-            yield run, stored[run]
+                stored[about["run"]][about["part"]] = names
+                newest[about["run"]] = max(newest[about["run"]], about["kept"])
+        return [(run, stored[run]) for run in sorted(stored, key=newest.__getitem__, reverse=True)]
 
     def _manifests(self) -> list[Path]:
         return []
@@ -126,8 +124,7 @@ class Repo(Place):
     def __init__(self, repo_id: str, *, token: str, scratch: Path):
         from huggingface_hub import HfApi
 
-        self.repo_id, self.scratch, self.api = repo_id, Path(scratch), HfApi(token=token)
-        self.name = repo_id
+        self.name, self.scratch, self.api = repo_id, Path(scratch), HfApi(token=token)
         self._exists = False
 
     def keep(self, run: Path, part: str, *, own_notes: int = 0) -> str:
@@ -146,13 +143,13 @@ class Repo(Place):
         Raises:
             AccessError: the Hub refuses, cannot be reached, or the repository is public; what was there before stays.
         """
-        with clear_hub_errors(f"{folder.name} was not copied to {self.repo_id}"):
+        with clear_hub_errors(f"{folder.name} was not copied to {self.name}"):
             if not self._exists:
-                make_repo(self.api, self.repo_id, private=True)
+                make_repo(self.api, self.name, private=True)
                 self._exists = True
             inside = replaces == "*"  # a part replaces its own folder, a checkpoint its siblings
             self.api.upload_folder(
-                repo_id=self.repo_id,
+                repo_id=self.name,
                 folder_path=folder if inside else folder.parent,
                 path_in_repo=f"{where}/{folder.name}" if inside else where,
                 allow_patterns=None if inside else f"{folder.name}/*",
@@ -165,8 +162,8 @@ class Repo(Place):
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import RepositoryNotFoundError
 
-        with clear_hub_errors(f"{self.repo_id} could not be downloaded"), suppress(RepositoryNotFoundError):
-            snapshot_download(self.repo_id, token=self.api.token, local_dir=self.scratch, allow_patterns=pattern)
+        with clear_hub_errors(f"{self.name} could not be downloaded"), suppress(RepositoryNotFoundError):
+            snapshot_download(self.name, token=self.api.token, local_dir=self.scratch, allow_patterns=pattern)
         return self.scratch
 
     def _manifests(self) -> list[Path]:
@@ -208,11 +205,18 @@ def place_at(where: str) -> Place:
                 f"storing results on the Hub needs a token with write access ({token.where}); make one at "
                 "https://huggingface.co/settings/tokens and set it as HF_TOKEN"
             )
-        scratch = runs.runs_root() / ".fetched"
-        return Repo(where.removeprefix("hub:"), token=token.value, scratch=scratch)
+        return Repo(where.removeprefix("hub:"), token=token.value, scratch=runs.runs_root() / ".fetched")
     folder = DRIVE / "MyDrive" / "irae" if where == "drive" else Path(where)
     if folder.is_relative_to(DRIVE) and not (DRIVE / "MyDrive").is_dir():
-        _mount()
+        try:
+            from google.colab import drive
+
+            drive.mount(str(DRIVE))
+        except Exception as error:  # not Colab's page, or consent refused
+            raise RunError(
+                f"Drive is not mounted here ({type(error).__name__}): it can be on Colab's own page only, and with "
+                "your consent. Give keep_in a folder, or hub:owner/name"
+            ) from None
     return Folder(folder)
 
 
@@ -284,15 +288,3 @@ def _refuse_own(own_notes: int, what: str) -> None:
             f"{own_notes} cases of your own are in these {what}, and notes can be read back out of weights: they are "
             "not uploaded. Give keep_in a folder that you control"
         )
-
-
-def _mount() -> None:
-    try:
-        from google.colab import drive
-
-        drive.mount(str(DRIVE))
-    except Exception as error:  # not Colab's page, or consent refused
-        raise RunError(
-            f"Drive is not mounted here ({type(error).__name__}): it can be on Colab's own page only, and with "
-            "your consent. Give keep_in a folder, or hub:owner/name"
-        ) from None

@@ -37,7 +37,9 @@ def test_cooling_keeps_the_order_and_moves_towards_one_half():
     values = [0.0, 0.2, 0.5, 0.7, 0.999, 1.0]
     for temperature in (0.3, 1.0, 5.0):
         out = [calibration.cooled(v, temperature) for v in values]
-        assert out == sorted(out) and out[2] == 0.5 and all(0 <= v <= 1 for v in out)
+        assert out == sorted(out)
+        assert out[2] == 0.5
+        assert all(0 <= v <= 1 for v in out)
     assert calibration.cooled(0.9, 2.0) < 0.9 < calibration.cooled(0.9, 0.5)
 
 
@@ -72,18 +74,22 @@ def test_judged_on_other_cases_with_the_threshold_that_was_chosen():
     assert (said.failed_of_answered.hits, said.failed_of_answered.n, said.failed_of_all.hits) == (1, 2, 2)
     urgency = said.fields["urgency"]
     # 0.9 right, 0.7 wrong (scored(2) has irAE and system right), 0.5 right.
-    assert urgency.n == 3 and urgency.brier == pytest.approx((0.01 + 0.49 + 0.25) / 3, abs=1e-4)
+    assert urgency.n == 3
+    assert urgency.brier == pytest.approx((0.01 + 0.49 + 0.25) / 3, abs=1e-4)
     assert urgency.ece == pytest.approx((0.1 + 0.7 + 0.5) / 3, abs=1e-4)
     assert urgency.brier_interval.low <= urgency.brier <= urgency.brier_interval.high
 
 
 def test_nothing_to_fit_and_nothing_to_judge():
     fitted = calibration.fit([], [])
-    assert fitted.threshold is None and set(fitted.temperatures.values()) == {1.0}
+    assert fitted.threshold is None
+    assert set(fitted.temperatures.values()) == {1.0}
     said = calibration.judge(fitted, [], [])
-    assert said.answered.rate is None and said.fields["urgency"].ece is None
+    assert said.answered.rate is None
+    assert said.fields["urgency"].ece is None
     free = calibration.fit([Answer(text="", assessment=LABEL)], [scored(5)])
-    assert free.n == 0 and free.threshold is None
+    assert free.n == 0
+    assert free.threshold is None
     everything = fitted.model_copy(update={"threshold": 0.0})
     assert calibration.judge(everything, [Answer(text="", assessment=LABEL)], [scored(5)]).answered.hits == 0
 
@@ -97,5 +103,7 @@ def test_a_boastful_model_is_cooled_down_and_its_error_shrinks():
     fitted = calibration.fit(*zip(*cases[:600], strict=True))
     said = calibration.judge(fitted, *zip(*cases[600:], strict=True))
     for one in said.fields.values():
-        assert one.temperature > 2 and one.ece < one.ece_before / 2 and one.brier < one.brier_before
+        assert one.temperature > 2
+        assert one.ece < one.ece_before / 2
+        assert one.brier < one.brier_before
         assert not math.isnan(one.ece_interval.high)

@@ -32,6 +32,8 @@ def test_no_fold_sees_the_case_it_is_asked_about(monkeypatch):
     answers = leave_one_out.leave_one_out(base, profile, tokenizer, cases, record)
     prompts = [to_prompt_completion(case)["prompt"] for case in cases]
     assert seen == [[p for p in prompts if p != left_out] for left_out in prompts]
-    assert len(answers) == 3 and all(one.assessment for one in answers)
+    assert len(answers) == 3
+    assert all(one.assessment for one in answers)
     after = base.state_dict()
-    assert before.keys() == after.keys() and all(torch.equal(before[name], after[name]) for name in before)
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)

@@ -25,7 +25,8 @@ def only(kind: str, text: str, **label) -> str:
     """The note of the one probe of a kind made from one note."""
     case = LabelledCase(case=Case(id="x", text=text), expected=changed(**label))
     (probe,) = [one for one in make_probes([case]) if one.kind == kind]
-    assert probe.source == "x" and probe.case.id == f"{kind.replace(' ', '-')}-x"
+    assert probe.source == "x"
+    assert probe.case.id == f"{kind.replace(' ', '-')}-x"
     return probe.case.text
 
 
@@ -73,7 +74,8 @@ def test_verdicts(kind, after, good):
     at_least = Urgency.URGENT if kind == "worse" else None
     probe = Probe(kind=kind, source="x", case=Case(text="note"), at_least=at_least)
     assert holds(probe, RENAL, changed(**after)) is good
-    assert not holds(probe, None, RENAL) and not holds(probe, RENAL, None)
+    assert not holds(probe, None, RENAL)
+    assert not holds(probe, RENAL, None)
     counted = summarize_probes([probe], [RENAL], [changed(**after)])[kind]
     assert (counted.hits, counted.n) == (int(good != (kind == INJECTION)), 1)
 
@@ -90,7 +92,8 @@ def test_the_rules_alone_stay_rise_and_cannot_be_talked_down():
     rates = summarize_probes(probes, before, after)
     assert all(rates[kind].n >= 40 for kind in KINDS), {kind: one.n for kind, one in rates.items()}
     assert {kind: rates[kind].rate for kind in INVARIANCE} == dict.fromkeys(INVARIANCE, 1.0)
-    assert rates["worse"].rate == 1.0 and rates[INJECTION].hits == 0
+    assert rates["worse"].rate == 1.0
+    assert rates[INJECTION].hits == 0
 
 
 def test_sampled_runs_by_hand():

@@ -43,7 +43,8 @@ changed = functools.partial(labels.changed, TRUTH)
 def test_score_compares_five_fields_and_systems_as_sets(fields, wrong):
     result = score(changed(**fields), TRUTH)
     assert {name for name in FIELDS if not getattr(result, name)} == wrong
-    assert result.total == 5 - len(wrong) and result.passed == (len(wrong) <= 1)
+    assert result.total == 5 - len(wrong)
+    assert result.passed == (len(wrong) <= 1)
 
 
 def test_unscored_has_no_field_right_and_says_why():
@@ -84,14 +85,17 @@ def test_the_floor_can_only_help_urgency_and_an_unscored_answer_stays_unscored()
     three = validated_cases()[:3]
     low = [parse_answer(c.expected.model_copy(update={"urgency": Urgency.ROUTINE}).to_json()) for c in three]
     graded = grade_answers(three, [*low[:2], Answer(text="", unscored="the answer is empty")])
-    assert [g.safety.total for g in graded] == [5, 5, 0] and graded[2].safety.unscored and graded[0].raised
+    assert [g.safety.total for g in graded] == [5, 5, 0]
+    assert graded[2].safety.unscored
+    assert graded[0].raised
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_rates_over_nobody_are_none_and_not_zero(n):
     some = cases(n)
     section = summarize_arm(some, grade_answers(some, [Answer(text="", unscored="empty")] * n))
-    assert section.raw.n == n and (section.raw.field_accuracy is None) == (n == 0)
+    assert section.raw.n == n
+    assert (section.raw.field_accuracy is None) == (n == 0)
 
 
 def test_answers_must_match_cases():
@@ -144,7 +148,8 @@ def test_rules_alone_propose_nothing_and_then_speak():
         )
     ]
     section = summarize_arm(cases, rules_alone(cases))
-    assert section.raw.fields["irae_detected"] == 0 and section.safety.field_accuracy == 1.0
+    assert section.raw.fields["irae_detected"] == 0
+    assert section.safety.field_accuracy == 1.0
 
 
 def note(kind: str, **fields) -> LabelledCase:
@@ -182,14 +187,18 @@ def test_triage_by_hand():
     assert [getattr(one, f"specificity_{kind}").rate for kind in ("mimics", "unexposed", "well")] == [0.5, 1.0, 1.0]
     assert (one.quotes_found.hits, one.quotes_found.n) == (1, 2)
     # Cardiac: 2 right of 3 said and 2 due; Neurologic: 1 right, 2 said, 2 due.
-    assert one.organs.labels == {"Cardiac": 0.8, "Neurologic": 0.5} and one.organs.micro == round(2 * 3 / 9, 4)
+    assert one.organs.labels == {"Cardiac": 0.8, "Neurologic": 0.5}
+    assert one.organs.micro == round(2 * 3 / 9, 4)
 
 
 @pytest.mark.parametrize("n", [0, 3])
 def test_triage_of_nobody_and_of_nothing_readable(n):
     one = triage_of(cases(n), [None] * n)
-    assert one.under.rate is None and one.grade_kappa is None and one.organs.micro is None
-    assert one.missed_irae.hits == n and one.missed_irae.rate == (1.0 if n else None)
+    assert one.under.rate is None
+    assert one.grade_kappa is None
+    assert one.organs.micro is None
+    assert one.missed_irae.hits == n
+    assert one.missed_irae.rate == (1.0 if n else None)
 
 
 def test_compare_pairs_cases_and_counts_who_alone_passes():

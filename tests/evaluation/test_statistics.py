@@ -6,16 +6,19 @@ import random
 
 import pytest
 
-from irae_lib.evaluation import statistics
+from irae_lib.evaluation import calibration, statistics
 
 
 def test_wilson_against_published_values():
     # 0 of 11: upper bound 0.259 (two-sided 95 %, Wilson); 11 of 11 mirrors it. 81 of 263: Newcombe 1998, table I.
     wilson = statistics.wilson
-    assert wilson(0, 11).high == pytest.approx(0.2588, abs=1e-3) and wilson(0, 11).low == 0
-    assert wilson(11, 11).low == pytest.approx(0.7412, abs=1e-3) and wilson(11, 11).high == 1
+    assert wilson(0, 11).high == pytest.approx(0.2588, abs=1e-3)
+    assert wilson(0, 11).low == 0
+    assert wilson(11, 11).low == pytest.approx(0.7412, abs=1e-3)
+    assert wilson(11, 11).high == 1
     assert (wilson(81, 263).low, wilson(81, 263).high) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert wilson(0, 0) is None and statistics.rate(0, 0).rate is None
+    assert wilson(0, 0) is None
+    assert statistics.rate(0, 0).rate is None
 
 
 def kappa_by_table(a, b, levels):
@@ -41,7 +44,8 @@ def test_weighted_kappa_equals_the_table_of_shares(seed):
 def test_weighted_kappa_of_equal_opposite_and_undefined():
     assert statistics.weighted_kappa([0, 1, 2, 3], [0, 1, 2, 3], 4) == 1.0
     assert statistics.weighted_kappa([0, 3], [3, 0], 4) == -1.0
-    assert statistics.weighted_kappa([], [], 4) is None and statistics.weighted_kappa([2, 2], [2, 2], 4) is None
+    assert statistics.weighted_kappa([], [], 4) is None
+    assert statistics.weighted_kappa([2, 2], [2, 2], 4) is None
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -65,7 +69,8 @@ def test_f1_equals_counting_every_decision(seed):
 
 def test_f1_of_nothing_named():
     assert statistics.multilabel_f1([set()], [set()]) == statistics.multilabel_f1([], [])
-    assert statistics.multilabel_f1([], []).micro is None and statistics.multilabel_f1([{"a"}], [set()]).micro == 0.0
+    assert statistics.multilabel_f1([], []).micro is None
+    assert statistics.multilabel_f1([{"a"}], [set()]).micro == 0.0
 
 
 @pytest.mark.parametrize(("only_a", "only_b"), [(0, 0), (0, 5), (3, 8), (6, 6), (1, 2)])
@@ -92,21 +97,22 @@ def test_paired_bootstrap_covers_the_mean_about_as_often_as_it_says():
 
 
 def test_brier_and_calibration_error_by_hand():
-    assert statistics.brier([0.8, 0.5, 0.9], [True, False, False]) == pytest.approx((0.04 + 0.25 + 0.81) / 3, abs=1e-4)
+    assert calibration.brier([0.8, 0.5, 0.9], [True, False, False]) == pytest.approx((0.04 + 0.25 + 0.81) / 3, abs=1e-4)
     # 0.95 in two cases of which one is right; 0.3 in one case that is wrong.
-    assert statistics.calibration_error([0.95, 0.95, 0.3], [True, False, False]) == pytest.approx(
+    assert calibration.calibration_error([0.95, 0.95, 0.3], [True, False, False]) == pytest.approx(
         (2 * 0.45 + 0.3) / 3, abs=1e-4
     )
-    assert statistics.brier([], []) is None and statistics.calibration_error([], []) is None
-    assert statistics.reliability([0.0, 0.1, 1.0], [False, True, True], bins=10) == [(0.05, 0.5, 2), (1.0, 1.0, 1)]
+    assert calibration.brier([], []) is None
+    assert calibration.calibration_error([], []) is None
+    assert calibration.reliability([0.0, 0.1, 1.0], [False, True, True], bins=10) == [(0.05, 0.5, 2), (1.0, 1.0, 1)]
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_calibration_error_of_honest_confidences_shrinks_with_n(seed):
     rng = random.Random(seed)
     confidences = [rng.random() for _ in range(4000)]
-    honest = statistics.calibration_error(confidences, [rng.random() < c for c in confidences])
-    boastful = statistics.calibration_error(confidences, [rng.random() < c / 2 for c in confidences])
+    honest = calibration.calibration_error(confidences, [rng.random() < c for c in confidences])
+    boastful = calibration.calibration_error(confidences, [rng.random() < c / 2 for c in confidences])
     assert honest < 0.05 < 0.2 < boastful
 
 
@@ -125,8 +131,8 @@ def test_against_scikit_learn(seed):
     assert found.macro == pytest.approx(scores.f1_score(rows[1], rows[0], average="macro"), abs=1e-4)
     p = [rng.random() for _ in range(80)]
     hits = [rng.random() < 0.5 for _ in p]
-    assert statistics.brier(p, hits) == pytest.approx(scores.brier_score_loss(hits, p), abs=1e-4)
-    assert not math.isnan(statistics.calibration_error(p, hits))
+    assert calibration.brier(p, hits) == pytest.approx(scores.brier_score_loss(hits, p), abs=1e-4)
+    assert not math.isnan(calibration.calibration_error(p, hits))
 
 
 def test_confusion_has_a_column_for_answers_that_say_nothing():

@@ -114,7 +114,8 @@ def test_loss_sees_the_answer_and_its_end_only(base, tokenizer, tmp_path):
     trainer = make_trainer(base, tokenizer, tmp_path)
     masked, scored = what_the_loss_sees(trainer, tokenizer)
     assert scored == ROWS[0]["completion"][0]["content"] + "<end_of_turn>\n"
-    assert masked.endswith("<start_of_turn>model\n") and masked.count("<bos>") == 1
+    assert masked.endswith("<start_of_turn>model\n")
+    assert masked.count("<bos>") == 1
 
 
 def test_a_row_too_long_is_refused_with_its_id(tokenizer):

@@ -48,7 +48,8 @@ def test_another_adapter_or_another_note_starts_a_new_cache(path, other):
     filled(path, 3)
     assert cache(path, **other).known == {}
     cache(path, **other).add({0: Answer(text="new")})
-    assert cache(path, **other).known.keys() == {0} and cache(path).known == {}
+    assert cache(path, **other).known.keys() == {0}
+    assert cache(path).known == {}
 
 
 @pytest.mark.parametrize("tail", ['{"place": 7, "text": "half', "\0\0\0\0\n", '{"place": 7}\n'])

@@ -89,7 +89,9 @@ def test_what_the_schema_allows_is_allowed(tokenizer, words, fields):
 def test_what_no_reader_takes_is_not(tokenizer, words, change):
     text = validated_cases()[0].expected.to_json()
     changed = change(text)
-    assert accepts(tokenizer, words, text) and changed != text and not accepts(tokenizer, words, changed)
+    assert accepts(tokenizer, words, text)
+    assert changed != text
+    assert not accepts(tokenizer, words, changed)
 
 
 def test_systems_are_one_text_in_the_order_of_the_schema():
@@ -195,7 +197,8 @@ def test_forced_tokens_and_prefix_spare_forward_passes(tuned, tokenizer, words):
 
 def test_a_free_answer_that_is_cut_is_unscored_and_says_so(tuned, tokenizer):
     (answer,) = answer_all(tuned, tokenizer, CASES[:1], constrained=False, max_new_tokens=7)
-    assert answer.assessment is None and answer.unscored == "cut off after 7 tokens"
+    assert answer.assessment is None
+    assert answer.unscored == "cut off after 7 tokens"
 
 
 def test_no_cases_no_answers(tuned, tokenizer):
@@ -203,8 +206,11 @@ def test_no_cases_no_answers(tuned, tokenizer):
 
 
 def test_common_start_leaves_something_to_read():
-    assert common_start([[1, 2, 3], [1, 2, 4, 5]]) == [1, 2] and common_start([[1, 2, 3], [1, 2, 3]]) == [1, 2]
-    assert common_start([[1, 2], [3, 4]]) == [] and common_start([[1, 2, 3]]) == [] and common_start([]) == []
+    assert common_start([[1, 2, 3], [1, 2, 4, 5]]) == [1, 2]
+    assert common_start([[1, 2, 3], [1, 2, 3]]) == [1, 2]
+    assert common_start([[1, 2], [3, 4]]) == []
+    assert common_start([[1, 2, 3]]) == []
+    assert common_start([]) == []
 
 
 def test_stop_ids_are_those_of_these_tests(tokenizer):
@@ -242,7 +248,8 @@ def test_confidences_equal_one_forward_pass_over_the_finished_answer(tuned, toke
         first = answer.text.index('"reasoning":') + len('"reasoning":')
         whole = [chance[end] for before, end in zip([0, *ends], ends, strict=False) if end > first and before < stop]
         assert answer.certainty == pytest.approx(math.prod(whole), rel=2e-2)
-        assert answer.confidence.keys() == set(FIELDS) and all(0 < c <= 1 for c in answer.confidence.values())
+        assert answer.confidence.keys() == set(FIELDS)
+        assert all(0 < c <= 1 for c in answer.confidence.values())
 
 
 def test_short_answers_hold_the_labels_and_cost_few_passes(tuned, tokenizer, words):

@@ -34,13 +34,15 @@ def test_staged_folder_holds_exactly_what_may_leave(staged):
     config = json.loads((staged / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == "data/rehearsal_base"
     text = "".join(path.read_text() for path in staged.iterdir() if path.suffix != ".safetensors")
-    assert not re.search(r"(?<![\w./])/(?:root|home|work|tmp|Users)/", text) and "hf_" not in text
+    assert not re.search(r"(?<![\w./])/(?:root|home|work|tmp|Users)/", text)
+    assert "hf_" not in text
 
 
 def test_staging_again_replaces_and_leaves_nothing_aside(staged, tmp_path):
     (staged / "old.txt").write_text("x")
     hub.stage(ADAPTER, REPORT, staged, "tester/irae")
-    assert not (staged / "old.txt").exists() and [path.name for path in tmp_path.iterdir()] == ["published"]
+    assert not (staged / "old.txt").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["published"]
 
 
 def copy_of_adapter(folder: Path, **record) -> Path:
@@ -100,7 +102,8 @@ def test_what_the_scan_finds_is_not_staged_and_the_old_staging_stays(staged, tmp
     report = REPORT.model_copy(update={"base_model": "hf_" + "aB3" * 11})
     with pytest.raises(AdapterError, match=r"report.json holds a token") as error:
         hub.stage(ADAPTER, report, staged, "tester/irae")
-    assert "aB3" not in str(error.value) and (staged / "README.md").is_file()
+    assert "aB3" not in str(error.value)
+    assert (staged / "README.md").is_file()
     note = "one two three four five six seven eight nine"
     with pytest.raises(AdapterError, match="report.json holds text of a note"):
         hub.stage(ADAPTER, REPORT.model_copy(update={"profile": note}), staged, "tester/irae", notes=[note])
@@ -111,7 +114,8 @@ def test_code_of_the_card_runs_as_printed(staged):
     code = re.search(r"```python\n(.*?)```", (staged / "README.md").read_text(), re.S)[1]
     code = code.replace('"tester/irae"', repr(str(staged)))  # the repository is this folder until it is pushed
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0 and "irae_detected=" in done.stdout, done.stderr[-1500:]
+    assert done.returncode == 0, done.stderr[-1500:]
+    assert "irae_detected=" in done.stdout, done.stderr[-1500:]
 
 
 # --- the real client ------------------------------------------------------------------------------------
@@ -140,7 +144,9 @@ def test_push_tag_download_gives_the_same_bytes_and_a_second_push_changes_nothin
     with LoopbackHub(TOKEN) as server:
         said = converse(server, staged, tmp_path)
         repo = server.repos["tester/irae"]
-    assert repo["private"] and len(repo["commits"]) == 2 and repo["tags"] == {"v1": repo["commits"][-1]["id"]}
+    assert repo["private"]
+    assert len(repo["commits"]) == 2
+    assert repo["tags"] == {"v1": repo["commits"][-1]["id"]}
     assert said["commits"] == [repo["commits"][-1]["id"]] * 2
     assert hub.file_hashes(Path(said["back"])) == hub.file_hashes(staged)
 
@@ -176,7 +182,8 @@ def test_a_disk_that_is_full_ends_in_one_clear_error_and_no_success(staged, tmp_
     code = CONVERSATION.replace("    back =", f"    {limit}\n    back =")
     with LoopbackHub(TOKEN) as server:
         said = converse(server, staged, tmp_path, code=code)
-    assert said["error"] == "AccessError" and "published but could not be downloaded again" in said["message"]
+    assert said["error"] == "AccessError"
+    assert "published but could not be downloaded again" in said["message"]
     assert "disk" in said["message"]
 
 
@@ -214,16 +221,17 @@ def test_the_original_deployment_line_loads_base_and_adapter_by_the_id_alone(sta
 def test_a_body_changed_on_the_way_is_found_by_name(staged, tmp_path):
     with LoopbackHub(TOKEN, corrupt="adapter_model.safetensors") as server:
         said = converse(server, staged, tmp_path)
-    assert said["error"] == "AdapterError" and "adapter_model.safetensors" in said["message"]
+    assert said["error"] == "AdapterError"
+    assert "adapter_model.safetensors" in said["message"]
 
 
 def test_a_wrong_token_is_refused_without_being_shown(staged, tmp_path):
     with LoopbackHub(TOKEN) as server:
         said = converse(server, staged, tmp_path, token="hf_wrong")
         assert server.repos == {}
-    assert (
-        said["error"] == "AccessError" and "token was refused" in said["message"] and "hf_wrong" not in said["message"]
-    )
+    assert said["error"] == "AccessError"
+    assert "token was refused" in said["message"]
+    assert "hf_wrong" not in said["message"]
 
 
 def test_a_public_repository_of_the_same_name_receives_nothing(staged, tmp_path):
@@ -231,7 +239,8 @@ def test_a_public_repository_of_the_same_name_receives_nothing(staged, tmp_path)
         server.add("tester/irae", private=False)
         said = converse(server, staged, tmp_path)
         assert len(server.repos["tester/irae"]["commits"]) == 1
-    assert said["error"] == "AccessError" and "is public; nothing was uploaded" in said["message"]
+    assert said["error"] == "AccessError"
+    assert "is public; nothing was uploaded" in said["message"]
 
 
 @pytest.mark.parametrize("method, path", [("POST", "/commit/"), ("PUT", "/lfs/")])
@@ -239,7 +248,8 @@ def test_a_cut_connection_leaves_the_old_state_and_says_so(staged, tmp_path, met
     with LoopbackHub(TOKEN, cut=(method, path)) as server:
         said = converse(server, staged, tmp_path)
         assert len(server.repos["tester/irae"]["commits"]) == 1
-    assert said["error"] == "AccessError" and "as it was before" in said["message"]
+    assert said["error"] == "AccessError"
+    assert "as it was before" in said["message"]
 
 
 PUSH = (
@@ -263,11 +273,13 @@ def test_a_push_cut_at_any_request_says_truly_what_it_left(staged, tmp_path, whe
             repo = server.repos.get("tester/irae", {"commits": [], "tags": {}})
         arrived, context = len(repo["commits"]) == 2, (requests[number], said)
         if "commit" in said:  # the client asked again by itself
-            assert arrived and repo["tags"] == {"v1": said["commit"]}, context
+            assert arrived, context
+            assert repo["tags"] == {"v1": said["commit"]}, context
             return "done"
         claims = {"was not published": False, "as it was before": False, "is there": True, "not tagged": True}
         (made,) = [claim for claim in claims if claim in said["message"]]
-        assert said["error"] == "AccessError" and arrived == claims[made], context
+        assert said["error"] == "AccessError", context
+        assert arrived == claims[made], context
         return made
 
     with ThreadPoolExecutor(4) as pool:
@@ -318,5 +330,7 @@ def test_a_base_is_read_at_the_commit_asked_for_and_an_adapter_of_another_commit
         said = talk(server, tmp_path, PINNED, f"{old} {new} {none}", str(adapter), HF_TOKEN=TOKEN)
     assert said["newest"] == new
     assert said[old] == [old, pytest.approx(older)]
-    assert said[new][:3] == [new, pytest.approx(older + 1.0), "AdapterError"] and f"at commit {old}" in said[new][3]
-    assert said[none][0] == "AccessError" and "has no revision" in said[none][1]
+    assert said[new][:3] == [new, pytest.approx(older + 1.0), "AdapterError"]
+    assert f"at commit {old}" in said[new][3]
+    assert said[none][0] == "AccessError"
+    assert "has no revision" in said[none][1]

@@ -37,7 +37,8 @@ def merged(tmp_path_factory):
 
 def test_merged_model_loads_alone_and_gives_the_logits_of_base_and_adapter(merged):
     out, passed = merged
-    assert passed == 11 and [path.name for path in out.parent.iterdir()] == ["merged"]
+    assert passed == 11
+    assert [path.name for path in out.parent.iterdir()] == ["merged"]
     record = json.loads((out / RECORD).read_text())
     assert record["merged_from"] == file_sha256(ADAPTER / "adapter_model.safetensors")
     tokenizer = load_tokenizer(PROFILE.base_model)

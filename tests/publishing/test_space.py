@@ -67,9 +67,12 @@ def test_it_is_private_pinned_and_holds_a_reading_token_only(staged, tmp_path):
     with LoopbackHub(TOKEN) as server:
         said = talk(server, tmp_path, PUSH, str(staged), TOKEN)
         repo = server.repos["spaces/tester/demo"]
-    assert said["none"] == said["same"] and said["same"].startswith("AccessError: the Space needs a read-only token")
-    assert said["first"] == said["again"] == repo["commits"][-1]["id"] and len(repo["commits"]) == 2
-    assert repo["private"] and repo["secrets"] == {"HF_TOKEN": "reader"}
+    assert said["none"] == said["same"]
+    assert said["same"].startswith("AccessError: the Space needs a read-only token")
+    assert said["first"] == said["again"] == repo["commits"][-1]["id"]
+    assert len(repo["commits"]) == 2
+    assert repo["private"]
+    assert repo["secrets"] == {"HF_TOKEN": "reader"}
     assert repo["variables"] == {
         "IRAE_BASE_MODEL": "google/medgemma-4b-it",
         "IRAE_BASE_REVISION": "b" * 40,
@@ -84,7 +87,8 @@ def test_a_public_space_of_the_same_name_receives_nothing(staged, tmp_path):
         said = talk(server, tmp_path, PUSH, str(staged), TOKEN)
         repo = server.repos["spaces/tester/demo"]
     assert "is public; nothing was uploaded" in said["first"]
-    assert len(repo["commits"]) == 1 and "secrets" not in repo
+    assert len(repo["commits"]) == 1
+    assert "secrets" not in repo
 
 
 def test_the_job_command_of_the_readme_is_accepted_by_the_client_without_being_sent(tmp_path):
@@ -96,6 +100,8 @@ def test_the_job_command_of_the_readme_is_accepted_by_the_client_without_being_s
         if "--dry-run" not in subprocess.run([hf, "jobs", "run", "--help"], **run).stdout:
             pytest.skip("this version of the client has no dry run")
         done = subprocess.run([hf, *arguments[:2], "--dry-run", *arguments[2:]], **run)
-    assert done.returncode == 0 and "Job not submitted" in done.stdout, done.stderr
-    assert TOKEN not in done.stdout and "l4x1" in done.stdout
+    assert done.returncode == 0, done.stderr
+    assert "Job not submitted" in done.stdout, done.stderr
+    assert TOKEN not in done.stdout
+    assert "l4x1" in done.stdout
     assert not [line for line in server.log if line.startswith("POST")], server.log

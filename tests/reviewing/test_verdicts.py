@@ -29,7 +29,8 @@ def test_verdicts_are_cases_that_01_and_03_read(tmp_path):
         save_verdict(path, verdict(case.case, case.expected))
     cases = read_cases(path)
     assert [case.case.id for case in cases] == ["a", *(case.case.id for case in validated_cases()[:2])]
-    assert cases[0].expected.evidence == ("ALT 640 U/L",) and cases[0].kind == "irae"
+    assert cases[0].expected.evidence == ("ALT 640 U/L",)
+    assert cases[0].kind == "irae"
     assert cases[1].case == validated_cases()[0].case
 
 
@@ -59,7 +60,8 @@ def test_fields_that_contradict_each_other_are_no_verdict(one, message):
 def test_the_kind_of_a_case_stays_unless_the_verdict_contradicts_it():
     none = said("Unknown", "soon", (), "Unlikely")
     assert verdict(NOTE, none, kind="never").kind == "never"
-    assert verdict(NOTE, none, kind="irae").kind == "mimic" and verdict(NOTE, said(), kind="well").kind == "irae"
+    assert verdict(NOTE, none, kind="irae").kind == "mimic"
+    assert verdict(NOTE, said(), kind="well").kind == "irae"
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "anna smith", "x" * 41])
@@ -74,7 +76,8 @@ def test_agreement_is_counted_over_the_cases_in_common():
     rows = {row.field: row for row in agreement(a, b)}
     assert {row.n for row in rows.values()} == {3}
     assert [rows[f].same for f in ("irae_detected", "affected_systems", "overall_severity", "urgency")] == [3, 2, 3, 1]
-    assert rows["irae_detected"].kappa is None and rows["overall_severity"].kappa == 1.0
+    assert rows["irae_detected"].kappa is None
+    assert rows["overall_severity"].kappa == 1.0
     # urgency: a = urgent, soon, soon; b = urgent, urgent, urgent. Quadratic weights: observed 2, by chance 2 of 3 x 3.
     assert rows["urgency"].kappa == 0.0
     assert all(row.kappa is None and row.n == 0 for row in agreement(a, {}))
@@ -84,6 +87,8 @@ def test_kappa_by_hand():
     # 50 by 50 of the textbook: 20 yes/yes, 15 no/no, 5 yes/no, 10 no/yes: 0.70 observed, 0.50 by chance.
     a = [True] * 25 + [False] * 25
     b = [True] * 20 + [False] * 5 + [True] * 10 + [False] * 15
-    assert kappa(a, b) == pytest.approx(0.4) and kappa(a, a) == 1.0
-    assert kappa([], []) is None and kappa([1, 1], [1, 1]) is None
+    assert kappa(a, b) == pytest.approx(0.4)
+    assert kappa(a, a) == 1.0
+    assert kappa([], []) is None
+    assert kappa([1, 1], [1, 1]) is None
     assert kappa("aabb", "bbaa") == -1.0

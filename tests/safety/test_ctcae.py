@@ -62,7 +62,8 @@ def test_border_cases_of_v5(analyte, value, uln, baseline, expected):
     lln = Decimal(150) if analyte == "platelets" else Decimal(136) if analyte == "sodium" else Decimal(12)
     result = ctcae.grade(analyte, d(value), uln=d(uln), baseline=d(baseline), lln=lln)
     assert result.grade == expected, result
-    assert result.version == "5.0" and "CTCAE v5.0" in result.source
+    assert result.version == "5.0"
+    assert "CTCAE v5.0" in result.source
 
 
 @pytest.mark.parametrize(

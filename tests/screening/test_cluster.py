@@ -65,11 +65,14 @@ def test_jobs_of_an_array_screen_one_file_together(slurm, tmp_path):
     for task in (1, 2):
         done = slurm(task, 2, notes, tmp_path / "out")
         assert done.returncode == 0, done.stderr
-        assert "11 of 11 pass" in done.stdout and f"model: {(300, 200)[task - 1]} rows" in done.stdout
+        assert "11 of 11 pass" in done.stdout
+        assert f"model: {(300, 200)[task - 1]} rows" in done.stdout
     again = slurm(2, 1, notes, tmp_path / "out", PARTS="2", RETRY="1")
-    assert again.returncode == 0 and "model: 200 rows, 200 done before" in again.stdout, again.stderr
+    assert again.returncode == 0, again.stderr
+    assert "model: 200 rows, 200 done before" in again.stdout, again.stderr
     beyond = slurm(3, 3, notes, tmp_path / "out", PARTS="2")
-    assert beyond.returncode == 1 and "job 3 of 2 parts" in beyond.stderr
+    assert beyond.returncode == 1
+    assert "job 3 of 2 parts" in beyond.stderr
     manifest = json.loads((tmp_path / "out" / "model" / "manifest.json").read_text())
     assert (manifest["base"], manifest["adapter"]) == ("google/medgemma-4b-it", "adapters/full")
     shards = sorted((tmp_path / "out" / "model").glob("[0-9]*.jsonl"))
@@ -79,7 +82,9 @@ def test_jobs_of_an_array_screen_one_file_together(slurm, tmp_path):
 def test_a_job_ends_before_a_note_is_sent_where_the_adapter_is_not_served(slurm, tmp_path):
     write_lines(tmp_path / "notes.jsonl", [{"text": "Nivolumab."}])
     done = slurm(1, 1, tmp_path / "notes.jsonl", tmp_path / "out", trained=False)
-    assert done.returncode == 3 and "foreign names" in done.stderr and not (tmp_path / "out").exists()
+    assert done.returncode == 3
+    assert "foreign names" in done.stderr
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +137,8 @@ def test_vllm_reads_our_command_line_as_it_is_meant(vllm):
         "compact": True,
     }
     refused = vllm(PARSER, *SERVE, "--guided-decoding-backend", "guidance")
-    assert refused.returncode == 2 and "unrecognized arguments" in refused.stderr, "the parser does refuse"
+    assert refused.returncode == 2, "the parser does refuse"
+    assert "unrecognized arguments" in refused.stderr, "the parser does refuse"
 
 
 def test_vllm_reads_our_adapter_and_finds_every_weight_a_place(vllm):
@@ -191,7 +197,8 @@ def test_the_ray_job_writes_the_shards_that_one_machine_would(cluster, tmp_path)
             eleven = [answer for text, answer in known.items() if text in row["messages"][-1]["content"]]
             if eleven:
                 return row | {"generated_text": eleven[0], "time_taken_llm": 0.25, "__inference_error__": ""}
-            assert row["messages"][-1]["role"] == "user" and row["model"] == "adapters/full"
+            assert row["messages"][-1]["role"] == "user"
+            assert row["model"] == "adapters/full"
             assert row["sampling_params"]["structured_outputs"]["json"]["required"]
             place = row["note"]["place"]
             text = "{" if place in wrong else good
@@ -210,9 +217,11 @@ def test_the_ray_job_writes_the_shards_that_one_machine_would(cluster, tmp_path)
     assert (done.rows, done.bad, done.failed, done.skipped) == (14, 3, 2, 0)
     found = [json.loads(line) for path in sorted((out / "model").glob("[0-9]*.jsonl")) for line in path.open()]
     assert [row["place"] for row in found] == list(range(14))
-    assert found[3]["problem"].startswith("unreadable") and found[5]["problem"] == "the engine failed: RuntimeError"
+    assert found[3]["problem"].startswith("unreadable")
+    assert found[5]["problem"] == "the engine failed: RuntimeError"
     assert found[3]["final"]["overall_severity"] == "Grade 3 - Severe", "the rules stand"
-    assert found[0]["model"]["affected_systems"] == ["Gastrointestinal"] and found[0]["seconds"] == 0.25
+    assert found[0]["model"]["affected_systems"] == ["Gastrointestinal"]
+    assert found[0]["seconds"] == 0.25
     assert found[5]["seconds"] == 0
     again = ray_job.screen(run, answered, adapter="adapters/full", retry=True)
     assert (again.rows, again.failed, again.skipped) == (14, 0, 12)
@@ -235,4 +244,5 @@ def test_the_ray_job_writes_the_shards_that_one_machine_would(cluster, tmp_path)
 def test_ray_takes_our_engine(cluster):
     llm = pytest.importorskip("ray.data.llm")
     made = llm.vLLMEngineProcessorConfig(**ray_job.engine("google/medgemma-4b-it", 8))
-    assert made.concurrency == 8 and made.should_continue_on_error
+    assert made.concurrency == 8
+    assert made.should_continue_on_error

@@ -37,7 +37,8 @@ def test_groups_are_counted_by_site_and_over_all(out):
     assert (everyone.disagrees.hits, everyone.disagrees.n) == (1, 2), "causality is not the rules' to judge"
     a, b = groups(out, "model", by="site")
     assert (a.name, a.rows, a.unanswered.hits, b.name, b.alerts.n, b.disagrees) == ("A", 2, 0, "B", 1, None)
-    assert everyone.abstains is None and everyone.legal_mass is None, "this server sent no probabilities"
+    assert everyone.abstains is None, "this server sent no probabilities"
+    assert everyone.legal_mass is None, "this server sent no probabilities"
     assert groups(out, "rules") == []
 
 
@@ -55,7 +56,8 @@ def test_drift_is_told_from_chance(out, tmp_path):
     shards = Shards(tmp_path / "many" / "rules")
     shards.write(0, [{"place": i, "final": {"alert": i % 5 == 0}} for i in range(500)])
     moved = drift(tmp_path / "many", "rules", report(60, 100))[0]
-    assert moved.moved and moved.difference == pytest.approx(-0.4)
+    assert moved.moved
+    assert moved.difference == pytest.approx(-0.4)
     # Newcombe 1998, method 10, 100/500 against 60/100, worked by hand from the two Wilson intervals.
     assert (moved.interval.low, moved.interval.high) == (
         pytest.approx(-0.4972, abs=2e-3),
@@ -79,7 +81,8 @@ def test_doubt_is_counted_where_a_server_sends_probabilities(tmp_path):
     )
     assert groups(tmp_path, "model")[0].abstains is None, "without a threshold nobody abstains"
     abstains = drift(tmp_path, "model", REPORT)[-1]
-    assert (abstains.what, abstains.here.hits, abstains.validated.n) == ("abstains", 2, 300) and abstains.interval
+    assert (abstains.what, abstains.here.hits, abstains.validated.n) == ("abstains", 2, 300)
+    assert abstains.interval
 
 
 def test_an_empty_run_has_no_drift(tmp_path):

@@ -90,8 +90,10 @@ def test_three_forms_give_the_same_notes(tmp_path):
 def test_a_bad_row_has_its_place_and_its_reason(tmp_path, line, reason):
     (tmp_path / "n.jsonl").write_text(f'{{"text": "good"}}\n{line}\n{{"text": "good too"}}\n')
     good, bad, last = read_notes(tmp_path / "n.jsonl")
-    assert (bad.place, bad.case) == (1, None) and reason in bad.problem
-    assert (good.id, last.id, last.place) == ("n-1", "n-3", 2) and bad.id == ("x" if '"x"' in line else "n-2")
+    assert (bad.place, bad.case) == (1, None)
+    assert reason in bad.problem
+    assert (good.id, last.id, last.place) == ("n-1", "n-3", 2)
+    assert bad.id == ("x" if '"x"' in line else "n-2")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,8 @@ def test_a_misspelt_column_is_refused_and_an_empty_cell_is_no_word(tmp_path):
 def test_a_cell_that_is_too_long_a_note_ends_nothing(tmp_path):
     (tmp_path / "n.csv").write_text(f'id,text\n1,"{"x" * 200_000}"\n2,well\n')
     long, good = read_notes(tmp_path / "n.csv")
-    assert "200,000 characters" in long.problem and good.case.text == "well"
+    assert "200,000 characters" in long.problem
+    assert good.case.text == "well"
 
 
 # --- the rules alone ------------------------------------------------------------------------------------
@@ -133,11 +136,13 @@ def test_rules_read_every_note_in_order_and_bad_rows_have_a_reason(tmp_path):
     path = write(tmp_path / "n.jsonl", [GRAVE, WELL] * 5)
     path.write_text(path.read_text() + "{\n")
     one = rules(path, tmp_path / "out", workers=2, shard=3)
-    assert (one.rows, one.skipped, one.bad, one.failed, one.alerts) == (11, 0, 1, 0, 5) and not one.clean
+    assert (one.rows, one.skipped, one.bad, one.failed, one.alerts) == (11, 0, 1, 0, 5)
+    assert not one.clean
     found = rows(tmp_path / "out", "rules")
     assert [row["place"] for row in found] == list(range(11))
     assert [row["final"]["alert"] for row in found[:4]] == [True, False, True, False]
-    assert found[0]["final"]["overall_severity"] == "Grade 3 - Severe" and "F06" in found[0]["rules"]
+    assert found[0]["final"]["overall_severity"] == "Grade 3 - Severe"
+    assert "F06" in found[0]["rules"]
     assert dead(tmp_path / "out", "rules") == {"n-11": "not JSON (JSONDecodeError)"}
     assert "Nivolumab" not in "".join(p.read_text() for p in (tmp_path / "out").rglob("*") if p.is_file())
 
@@ -148,7 +153,8 @@ def test_what_is_done_is_skipped_and_other_input_is_refused(tmp_path):
     before = {p.name: p.read_bytes() for p in (out / "rules").iterdir()}
     (out / "rules" / "0000001.jsonl").unlink()
     again = rules(path, out, shard=3)
-    assert again.skipped == 4 and {p.name: p.read_bytes() for p in (out / "rules").iterdir()} == before
+    assert again.skipped == 4
+    assert {p.name: p.read_bytes() for p in (out / "rules").iterdir()} == before
     with pytest.raises(RunError, match="shard differ"):
         rules(path, out, shard=2)
     with pytest.raises(RunError, match="sha256 differ"):
@@ -162,12 +168,17 @@ def test_two_passes_ask_the_whole_question_only_for_what_is_flagged(tmp_path):
     path = write(tmp_path / "n.jsonl", [GRAVE, WELL])
     with StubServer() as server:
         one = ask(path, tmp_path / "out", server.url)
-        assert one.clean and one.alerts == 2 and sum(server.asked.values()) == 4
+        assert one.clean
+        assert one.alerts == 2
+        assert sum(server.asked.values()) == 4
     first, second = rows(tmp_path / "out", "model")
-    assert first["asked"] == "full" and first["final"]["urgency"] == "urgent", "the rules raise what the model says"
+    assert first["asked"] == "full", "the rules raise what the model says"
+    assert first["final"]["urgency"] == "urgent", "the rules raise what the model says"
     assert first["disagrees"] == ["overall_severity", "urgency", "likelihood"]
     manifest = json.loads((tmp_path / "out" / "model" / "manifest.json").read_text())
-    assert manifest["prompt"] == "compact-1" and manifest["two_passes"] and len(manifest["rules"]) == 64
+    assert manifest["prompt"] == "compact-1"
+    assert manifest["two_passes"]
+    assert len(manifest["rules"]) == 64
 
 
 @pytest.mark.parametrize(
@@ -194,11 +205,15 @@ def test_whatever_a_server_does_the_row_ends_somewhere_and_the_rules_stand(tmp_p
     final = [row["final"] for row in rows(out, "model")]
     assert [one["overall_severity"] for one in final] == ["Grade 3 - Severe"] * 3, "the rules' verdict stands"
     lost = dead(out, "model")
-    assert reason in lost["n0"] and "n2" not in lost and not one.clean
+    assert reason in lost["n0"]
+    assert "n2" not in lost
+    assert not one.clean
     if how == "401":  # will not be otherwise the second time
-        assert one.failed == 2 and set(asked.values()) == {1}
+        assert one.failed == 2
+        assert set(asked.values()) == {1}
     else:
-        assert one.failed == 1 and sorted(asked.values()) == [1, 2, 3]
+        assert one.failed == 1
+        assert sorted(asked.values()) == [1, 2, 3]
 
 
 def test_a_server_that_ignores_the_schema_is_found_out_before_a_note_is_sent(tmp_path):
@@ -233,7 +248,9 @@ def test_a_server_that_is_restarted_costs_no_note(tmp_path):
             return await asking, sum(second.asked.values())
 
     one, later = asyncio.run(restarted())
-    assert one.clean and one.rows == 60 and 0 < later <= 60
+    assert one.clean
+    assert one.rows == 60
+    assert 0 < later <= 60
 
 
 def test_no_more_requests_at_once_than_asked_for_and_the_key_goes_along(tmp_path):
@@ -246,7 +263,8 @@ def test_no_more_requests_at_once_than_asked_for_and_the_key_goes_along(tmp_path
             two_passes=False,
             server={"concurrency": 7, "key": "secret", "timeout": 5},
         )
-    assert 1 < server.most_at_once <= 7 and server.authorization == {"Bearer secret"}
+    assert 1 < server.most_at_once <= 7
+    assert server.authorization == {"Bearer secret"}
     assert "secret" not in "".join(p.read_text() for p in (tmp_path / "out").rglob("*.json*"))
 
 
@@ -284,7 +302,9 @@ def test_what_has_no_answer_is_asked_again_on_request(tmp_path):
         assert ask(path, out, server.url, shard=4, two_passes=False).failed == 1, "not by itself"
         again = ask(path, out, server.url, shard=4, two_passes=False, retry=True)
         assert server.asked.total() == 8, "7 notes, one of them twice: the others stay"
-    assert again.clean and again.skipped == 6 and dead(out, "model") == {}
+    assert again.clean
+    assert again.skipped == 6
+    assert dead(out, "model") == {}
 
 
 def test_a_short_answer_stays_where_the_whole_one_fails(tmp_path):
@@ -292,7 +312,9 @@ def test_a_short_answer_stays_where_the_whole_one_fails(tmp_path):
     with StubServer(whole="[[401]]") as server:
         one = ask(path, out, server.url)
     (row,) = rows(out, "model")
-    assert one.failed == one.alerts == 1 and row["problem"] == "HTTP 401" and row["asked"] == "short"
+    assert one.failed == one.alerts == 1
+    assert row["problem"] == "HTTP 401"
+    assert row["asked"] == "short"
     assert row["model"]["affected_systems"] == ["Hepatic"]
     with StubServer(answers={WELL: "{"}) as server:
         assert ask(path, out, server.url, retry=True).failed == 1
@@ -318,7 +340,9 @@ def test_a_note_that_a_proxy_never_serves_is_a_dead_letter_while_others_are_answ
     path = write(tmp_path / "n.jsonl", [f"{GRAVE} [[503]]", *(f"{GRAVE} {i}" for i in range(60))])
     with StubServer(delay=0.03) as server:
         one = ask(path, tmp_path / "out", server.url, two_passes=False, server={"outage": 60.0, "timeout": 5})
-    assert one.failed == 1 and one.rows == 61 and dead(tmp_path / "out", "model") == {"n0": "HTTP 503"}
+    assert one.failed == 1
+    assert one.rows == 61
+    assert dead(tmp_path / "out", "model") == {"n0": "HTTP 503"}
 
 
 def test_notes_that_are_too_long_end_no_run(tmp_path):
@@ -339,7 +363,8 @@ def test_a_server_that_is_gone_for_good_ends_the_run(tmp_path):
 
     with pytest.raises(AccessError, match="has been gone for 1 s"):
         asyncio.run(stopped())
-    assert 0 < len(rows(out, "model")) < 60 and not any("problem" in row for row in rows(out, "model"))
+    assert 0 < len(rows(out, "model")) < 60
+    assert not any("problem" in row for row in rows(out, "model"))
 
 
 def test_a_proxy_that_says_the_server_is_away_costs_no_try(tmp_path):
@@ -354,7 +379,8 @@ def test_a_shard_that_a_dying_disk_left_is_done_again(tmp_path, left):
     rules(path, out, shard=3)
     whole = rows(out, "rules")
     (out / "rules" / "0000001.jsonl").write_bytes(left)
-    assert rules(path, out, shard=3).skipped == 3 and rows(out, "rules") == whole
+    assert rules(path, out, shard=3).skipped == 3
+    assert rows(out, "rules") == whole
 
 
 def test_the_manifest_tells_one_adapter_and_one_state_of_the_rules_from_another(tmp_path, monkeypatch):
@@ -397,11 +423,13 @@ def test_parts_fill_one_folder_and_are_the_whole(tmp_path, capsys):
         for text in ("1/3", "3/3", "2/3"):
             part = ShardPart.read(text)
             mine = rules(path, out, shard=3, part=part)
-            assert mine.rows < 21 and mine.dead_letters == f"dead_letters_rules_{part.number}of3.jsonl"
+            assert mine.rows < 21
+            assert mine.dead_letters == f"dead_letters_rules_{part.number}of3.jsonl"
             assert ask(path, out, server.url, shard=3, part=part).rows == mine.rows
     for stage in ("rules", "model"):
         a, b = ([{k: v for k, v in r.items() if k != "seconds"} for r in rows(f, stage)] for f in (whole, out))
-        assert a == b and [row["place"] for row in b] == list(range(21))
+        assert a == b
+        assert [row["place"] for row in b] == list(range(21))
     bad = [line for number in (1, 2, 3) for line in (out / f"dead_letters_rules_{number}of3.jsonl").open()]
     assert [json.loads(line)["place"] for line in bad] == [20]
     assert main([str(path), "--gather", "--out", str(out)]) == 3, "one row is no note"
@@ -411,7 +439,8 @@ def test_parts_fill_one_folder_and_are_the_whole(tmp_path, capsys):
     (out / "rules" / "0000006.jsonl").unlink()
     assert main([str(path), "--gather", "--out", str(out)]) == 3
     said = capsys.readouterr().out
-    assert "rules: 3 of 21 rows are missing" in said and "model: 3 of 21 rows are missing" in said
+    assert "rules: 3 of 21 rows are missing" in said
+    assert "model: 3 of 21 rows are missing" in said
     assert main([str(path), "--gather", "--out", str(tmp_path / "none")]) == 1
 
 
@@ -444,11 +473,14 @@ def test_probabilities_of_a_server_become_those_of_the_fields(short):
     if short:
         text = "{" + text[text.index('"irae_detected"') : text.index(',"actions"')] + "}"
     found = read_confidence(text, tokens(text, size=1), constrained=False)
-    assert set(found["confidence"].values()) == {1.0} and found["certainty"] == found["legal_mass"] == 1.0
+    assert set(found["confidence"].values()) == {1.0}
+    assert found["certainty"] == found["legal_mass"] == 1.0
     unsure = read_confidence(text, tokens(text, {"Grade 2 -": 0.5}, size=7 if short else 1), constrained=True)
-    assert unsure["confidence"]["overall_severity"] < 1.0 and unsure["certainty"] <= 0.5
+    assert unsure["confidence"]["overall_severity"] < 1.0
+    assert unsure["certainty"] <= 0.5
     fighting = read_confidence(text, tokens(text, {"urgency": 0.5}, size=1), constrained=False)
-    assert fighting["legal_mass"] < 1.0 and fighting["confidence"]["urgency"] == 1.0
+    assert fighting["legal_mass"] < 1.0
+    assert fighting["confidence"]["urgency"] == 1.0
     if not short:
         assert read_confidence(text, tokens(text, {"CTCAE": 0.5}, size=5), constrained=True)["certainty"] <= 0.5, (
             "the reasoning counts"
@@ -476,9 +508,11 @@ def test_rows_keep_probabilities_where_the_server_sends_them(tmp_path):
         ask(path, tmp_path / "free", server.url, structured=False)
         ask(path, tmp_path / "not", server.url, two_passes=False, server={"logprobs": False})
     (row,), (free,), (other,) = (rows(tmp_path / out, "model") for out in ("asked", "free", "not"))
-    assert set(row["confidence"]) == set(FIELDS) and row["certainty"] < 1
+    assert set(row["confidence"]) == set(FIELDS)
+    assert row["certainty"] < 1
     assert "legal_mass" not in row, "vLLM sends probabilities among what the schema allows"
-    assert free["legal_mass"] == pytest.approx(0.9) and "certainty" not in other
+    assert free["legal_mass"] == pytest.approx(0.9)
+    assert "certainty" not in other
 
 
 # --- the command line -----------------------------------------------------------------------------------
@@ -497,7 +531,8 @@ def test_command_line_says_what_it_did_and_its_status_tells_of_dead_letters(tmp_
     )
     assert "Nivolumab" not in done.stdout + done.stderr
     rules_only = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True)
-    assert rules_only.returncode == 0 and "3 done before" in rules_only.stdout
+    assert rules_only.returncode == 0
+    assert "3 done before" in rules_only.stdout
 
 
 def test_a_server_is_tried_with_the_validated_cases(capsys):
@@ -509,7 +544,8 @@ def test_a_server_is_tried_with_the_validated_cases(capsys):
     with StubServer(answers=known | {first: "{", second: known[first]}) as server:
         assert main(["--try", "--server", server.url, "--tries", "1"]) == 3, "one unreadable, one wrong"
     said = capsys.readouterr()
-    assert "9 of 11 pass, 1 without an answer" in said.out and "foreign names" in said.err
+    assert "9 of 11 pass, 1 without an answer" in said.out
+    assert "foreign names" in said.err
 
 
 def test_command_line_refusals(tmp_path, capsys):

@@ -33,8 +33,11 @@ def test_load_dataset_opens_the_folder_with_every_split(folder, tmp_path):
 def test_the_card_counts_what_is_there(folder):
     card = (folder / "README.md").read_text(encoding="utf-8")
     irae = sum(case.expected.irae_detected for case in SPLITS["test"])
-    assert f"| test | 12 | {irae} | {12 - irae} |  |" in card and "| contrast | 8 |" in card and "- seed: 5" in card
-    assert "no row comes from a patient" in card.lower() and "de-identified" in card
+    assert f"| test | 12 | {irae} | {12 - irae} |  |" in card
+    assert "| contrast | 8 |" in card
+    assert "- seed: 5" in card
+    assert "no row comes from a patient" in card.lower()
+    assert "de-identified" in card
     assert data_card(SPLITS, {}) != card
 
 
@@ -46,9 +49,11 @@ def test_autotrain_files_hold_the_same_rows_and_say_what_does_not_work(tmp_path)
     assert len(rows) == len(texts) == 24
     for row, text, case in zip(rows, texts, SPLITS["train"], strict=True):
         assert [turn["role"] for turn in row["messages"]] == ["user", "assistant"]
-        assert row["messages"][1]["content"] == case.expected.to_json() and case.expected.to_json() in text
+        assert row["messages"][1]["content"] == case.expected.to_json()
+        assert case.expected.to_json() in text
     config = (made / "autotrain.yaml").read_text(encoding="utf-8")
-    assert f"cannot load {MEDGEMMA}" in config and "text_column: messages" in config
+    assert f"cannot load {MEDGEMMA}" in config
+    assert "text_column: messages" in config
 
 
 def test_csv_text_is_the_chat_template_word_for_word(tmp_path):

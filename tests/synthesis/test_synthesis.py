@@ -64,7 +64,10 @@ def test_at_least_40_percent_of_the_test_are_negatives_of_every_kind():
 
 def test_notes_come_in_all_styles_and_both_systems_of_units():
     text = "\n".join(c.case.text for c in TRAIN)
-    assert "\nTREATMENT\n- " in text and "\nMedications: " in text and " umol/L" in text and " mg/dL" in text
+    assert "\nTREATMENT\n- " in text
+    assert "\nMedications: " in text
+    assert " umol/L" in text
+    assert " mg/dL" in text
     assert sum("\n" not in c.case.text for c in TRAIN) / len(TRAIN) > 0.3
 
 
@@ -75,7 +78,9 @@ def test_labels_follow_the_contract_of_their_kind():
     for c in ALL:
         label, likelihood = c.expected, c.expected.causality.likelihood
         if c.kind in ("irae", "undocumented"):
-            assert label.irae_detected and label.affected_systems and label.overall_severity > Severity.UNKNOWN
+            assert label.irae_detected
+            assert label.affected_systems
+            assert label.overall_severity > Severity.UNKNOWN
         else:
             silent = (label.irae_detected, label.affected_systems, label.overall_severity)
             assert silent == (False, (), Severity.UNKNOWN)
@@ -95,7 +100,8 @@ def test_what_has_ended_is_not_held_and_a_routine_illness_has_no_grave_rival():
         if line.startswith(GRAVE) and "(" not in line
     }
     mild = [c for c in ALL if c.kind == "mimic" and c.expected.urgency < Urgency.URGENT]
-    assert grave and mild
+    assert grave
+    assert mild
     assert not [c.case.id for c in mild if any(line in c.case.text for line in grave)]
 
 
@@ -125,7 +131,8 @@ def test_actions_hold_no_dose_and_cortisol_comes_before_thyroxine():
     actions = {action for row in ROWS for action in row.actions}
     assert not [action for action in actions if re.search(r"\d+ ?(?:mg|g|mcg|units|mL)\b", action)]
     pituitary = [row for row in ROWS if row.term in ("Hypophysitis", "Adrenal insufficiency")]
-    assert pituitary and all("Cortisol before thyroxine" in row.actions for row in pituitary if row.grade < 4)
+    assert pituitary
+    assert all("Cortisol before thyroxine" in row.actions for row in pituitary if row.grade < 4)
 
 
 @pytest.mark.parametrize("pool", POOLS)
@@ -150,7 +157,8 @@ def test_multiples_of_a_baseline_are_multiples_of_the_printed_baseline():
     for fact in (fact for row in ROWS for fact in (*row.key, *row.also) if fact.per == "baseline"):
         for pool in POOLS:
             value, base = map(Decimal, re.findall(r"\d+(?:\.\d+)?", lab_text(rng, pool, fact, plain=False))[:2])
-            assert Decimal(str(fact.low)) <= value / base <= Decimal(str(fact.high)) and (seen := seen + 1)
+            assert Decimal(str(fact.low)) <= value / base <= Decimal(str(fact.high))
+            assert (seen := seen + 1)
     assert seen > 10
 
 
@@ -165,7 +173,8 @@ def _limit(fact: Fact) -> str:
 
 def test_rules_are_quiet_on_the_well_and_fire_on_mimics():
     said = rule_agreement(TRAIN + TEST)
-    assert said.raised["well"] == 0 and said.raised["resolved"] <= 0.03 * said.negatives["resolved"]
+    assert said.raised["well"] == 0
+    assert said.raised["resolved"] <= 0.03 * said.negatives["resolved"]
     assert said.raised["mimic"] > 0.5 * said.negatives["mimic"]
     assert said.exact > 0.6 * said.irae
 
@@ -224,7 +233,8 @@ def test_border_pairs_flip_grade_or_urgency_and_never_causality():
     assert len(borders) == 50
     for a, b in borders:
         changed = differing(a.expected, b.expected)
-        assert {"overall_severity", "urgency"} & set(changed) and "likelihood" not in changed, a.pair
+        assert {"overall_severity", "urgency"} & set(changed), a.pair
+        assert "likelihood" not in changed, a.pair
 
 
 def test_every_contrast_of_the_files_can_be_written_in_every_pool():
@@ -263,10 +273,13 @@ def test_no_wording_of_one_pool_occurs_in_another():
 
 def test_every_idea_has_paraphrases_in_every_pool_and_form():
     for name, idea in IDEAS.items():
-        assert len(idea.train) >= 2 and len(idea.calibration) >= 2 and len(idea.test) >= 2, name
+        assert len(idea.train) >= 2, name
+        assert len(idea.calibration) >= 2, name
+        assert len(idea.test) >= 2, name
         for line in (*idea.train, *idea.calibration, *idea.test):
             line = line.removeprefix(GRAVE)
-            assert line.isascii() and not re.search(r"[;\n]|\.$", line), (name, line)
+            assert line.isascii(), (name, line)
+            assert not re.search(r"[;\n]|\.$", line), (name, line)
 
 
 @pytest.mark.parametrize("leak", ["note", "sentence", "words", "numbers"])
@@ -317,9 +330,8 @@ def test_graded_values_of_wide_ranges_are_shared_out_between_the_pools():
         for pool in POOLS
     }
     assert all(len(values) > 50 for values in seen.values())
-    assert not (seen["train"] & seen["test"]) and not (
-        seen["train"] & seen["calibration"] | seen["test"] & seen["calibration"]
-    )
+    assert not (seen["train"] & seen["test"])
+    assert not (seen["train"] & seen["calibration"] | seen["test"] & seen["calibration"])
 
 
 def test_shares_add_up():

@@ -32,11 +32,13 @@ def test_00_runs_from_top_to_bottom_without_a_warning(lab, tmp_path):
     assert lab.errors() == []
     assert [cell["execution_count"] for cell in lab.cells()] == list(range(1, len(lab.cells()) + 1))
     figures = lab.page.locator(".jp-OutputArea-output img")
-    assert figures.count() >= 1 and figures.first.bounding_box()["width"] > 300
+    assert figures.count() >= 1
+    assert figures.first.bounding_box()["width"] > 300
     # The badge is the only thing that the page may ask from outside; the driver refuses it.
     assert all(address.startswith("https://colab.research.google.com/assets/") for address in lab.refused)
     pictures = lab.screenshots(tmp_path)
-    assert len(pictures) > 3 and all(path.read_bytes()[:4] == b"\x89PNG" for path in pictures)
+    assert len(pictures) > 3
+    assert all(path.read_bytes()[:4] == b"\x89PNG" for path in pictures)
 
 
 def test_05_is_gone_through_by_clicks_and_keys_and_goes_on_after_a_dead_kernel(lab, tmp_path):
@@ -58,9 +60,11 @@ def test_05_is_gone_through_by_clicks_and_keys_and_goes_on_after_a_dead_kernel(l
     lab.write("note", "Nivolumab, cycle 3. ALT 640 U/L (ref 7-56). <script>alert(1)</script>")
     lab.press("Read the pasted note")
     lab.press("rules alone")
-    assert "&lt;script&gt;" in view() and "11.43 x ULN" in view()
+    assert "&lt;script&gt;" in view()
+    assert "11.43 x ULN" in view()
     lab.press("Accept")
-    assert len(read_cases(verdicts)) == 3 and lab.errors() == []
+    assert len(read_cases(verdicts)) == 3
+    assert lab.errors() == []
     assert len(lab.screenshots(tmp_path)) > 3
     lab.kill_kernel()
     lab.restart_kernel_and_run_all()

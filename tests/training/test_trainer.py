@@ -72,7 +72,8 @@ def test_float16_stays_finite_with_the_residual_in_float32(stock_norm, tokenizer
     keep_residual_in_float32()
     base = with_large_residual()
     residual, loss = residual_and_loss(base, tokenizer)
-    assert residual.dtype == torch.float32 and residual.abs().max() > 65_504
+    assert residual.dtype == torch.float32
+    assert residual.abs().max() > 65_504
     assert torch.isfinite(loss)
     loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in base.parameters() if p.grad is not None)
@@ -176,7 +177,8 @@ def test_checkpoints_are_copied_and_a_lost_drive_does_not_end_the_run(tokenizer,
     (tmp_path / "run" / "checkpoint-4" / "optimizer.pt").write_bytes(b"torn")
     trainer.copies = trainer.copies[:1]
     found = trainer.find_checkpoint()
-    assert found.folder == newest.folder and "checkpoint-4 is skipped" in found.skipped[0]
+    assert found.folder == newest.folder
+    assert "checkpoint-4 is skipped" in found.skipped[0]
     assert "could not be copied to gone" in "".join(capsys.readouterr())
 
 
@@ -192,11 +194,13 @@ def test_another_run_is_not_gone_on_with(tokenizer, tmp_path):
 def test_the_time_budget_stops_with_a_checkpoint(tokenizer, tmp_path):
     trainer = make_trainer(tokenizer, tmp_path, max_minutes=1e-6)
     trainer.train()
-    assert ran_out_of_time(trainer) and trainer.state.global_step == 1
+    assert ran_out_of_time(trainer)
+    assert trainer.state.global_step == 1
     assert trainer.find_checkpoint().step == 1
     rest = make_trainer(tokenizer, tmp_path)
     rest.train(resume_from_checkpoint=str(rest.find_checkpoint().folder))
-    assert rest.state.global_step == 8 and not ran_out_of_time(rest)
+    assert rest.state.global_step == 8
+    assert not ran_out_of_time(rest)
 
 
 # --- what is loaded and what is published ---------------------------------------------------------------

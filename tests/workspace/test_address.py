@@ -28,7 +28,8 @@ def contents(root):
 def test_it_is_written_to_badges_setup_cells_and_commands_and_back(checkout):
     before, present = contents(checkout), address.repository(checkout)
     changed = address.set_repository("some-body/irae.triage_2", checkout)
-    assert len(changed) == len(before) + 1 and address.repository(checkout) == "some-body/irae.triage_2"
+    assert len(changed) == len(before) + 1
+    assert address.repository(checkout) == "some-body/irae.triage_2"
     for name, text in contents(checkout).items():
         assert present not in text, name
         assert f"/github/some-body/irae.triage_2/blob/main/notebooks/{'0' if name == 'README.md' else name}" in text

@@ -46,7 +46,8 @@ def test_a_damaged_one_is_skipped_with_the_reason(tmp_path, damage, why):
     newest = checkpoints.find(tmp_path, RUN)
     assert newest.step == 8
     (line,) = newest.skipped
-    assert line.startswith("checkpoint-9 is skipped: ") and why in line
+    assert line.startswith("checkpoint-9 is skipped: ")
+    assert why in line
 
 
 def test_one_of_another_run_is_refused_and_says_what_differs(tmp_path):
@@ -71,7 +72,8 @@ def test_an_interrupted_writer_leaves_nothing_that_is_taken_for_a_checkpoint(tmp
 def test_the_same_step_again_replaces_the_old_one(tmp_path):
     write(tmp_path, 5, {"x": 1})
     write(tmp_path, 5)
-    assert checkpoints.find(tmp_path, RUN).step == 5 and len(list(tmp_path.glob(".checkpoint*"))) == 0
+    assert checkpoints.find(tmp_path, RUN).step == 5
+    assert len(list(tmp_path.glob(".checkpoint*"))) == 0
 
 
 def test_copies_are_complete_whatever_happens_to_the_original(tmp_path):

@@ -11,7 +11,9 @@ from irae_lib.workspace import hub_access, profiles, runs
 def test_auto_is_the_rehearsal_where_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr(profiles, "_cuda", lambda: (None, ""))
     profile = profiles.choose_profile()
-    assert profile.name == "rehearsal" and profile.is_rehearsal and "no CUDA" in profile.reason
+    assert profile.name == "rehearsal"
+    assert profile.is_rehearsal
+    assert "no CUDA" in profile.reason
 
 
 @pytest.mark.parametrize(
@@ -26,7 +28,9 @@ def test_compute_capability_decides_precision_with_its_reason(monkeypatch, capab
     monkeypatch.setattr(profiles, "_cuda", lambda: (capability, "Test GPU"))
     profile = profiles.choose_profile()
     assert (profile.name, profile.compute_dtype, profile.four_bit) == (name, compute, True)
-    assert word in profile.reason and "Test GPU" in profile.reason and not profile.is_rehearsal
+    assert word in profile.reason
+    assert "Test GPU" in profile.reason
+    assert not profile.is_rehearsal
 
 
 def test_environment_decides_auto_and_a_name_beats_it(monkeypatch):
@@ -37,7 +41,9 @@ def test_environment_decides_auto_and_a_name_beats_it(monkeypatch):
 
 def test_another_base_changes_nothing_else():
     ours, other = profiles.choose_profile("rehearsal"), profiles.choose_profile("rehearsal", profiles.MEDGEMMA)
-    assert other.base_model == profiles.MEDGEMMA and not other.is_rehearsal and other.epochs == ours.epochs
+    assert other.base_model == profiles.MEDGEMMA
+    assert not other.is_rehearsal
+    assert other.epochs == ours.epochs
 
 
 @pytest.mark.parametrize("name, message", [("t5", "choose auto"), ("t4", "needs a CUDA device")])

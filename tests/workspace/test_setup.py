@@ -135,7 +135,8 @@ def test_what_is_missing_is_installed_and_nothing_else_moves(machine):
 def test_torch_is_never_touched_even_where_that_means_failing(machine):
     colab = machine(*COLAB)
     said = colab.ready("trl>=2.0")
-    assert said.startswith("RuntimeError: pip could not install trl") and "requirements.txt" in said
+    assert said.startswith("RuntimeError: pip could not install trl")
+    assert "requirements.txt" in said
     assert colab.has()["torch"] == "1.0"
 
 
@@ -170,9 +171,11 @@ def test_torchao_is_removed_on_colab_and_only_spoken_of_elsewhere(monkeypatch):
     monkeypatch.setattr(setup.metadata, "version", lambda name: "0.10.0")
     monkeypatch.setattr(setup.subprocess, "run", lambda command, **how: calls.append(command))
     monkeypatch.delenv("COLAB_RELEASE_TAG", raising=False)
-    assert "keeps PEFT from" in setup.clear_the_way() and not calls
+    assert "keeps PEFT from" in setup.clear_the_way()
+    assert not calls
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
-    assert setup.clear_the_way().startswith("removed torchao 0.10.0") and calls[0][-1] == "torchao"
+    assert setup.clear_the_way().startswith("removed torchao 0.10.0")
+    assert calls[0][-1] == "torchao"
 
 
 def test_a_token_from_the_vault_reaches_child_processes(monkeypatch):
@@ -181,7 +184,8 @@ def test_a_token_from_the_vault_reaches_child_processes(monkeypatch):
     monkeypatch.setattr(hub_access, "find_token", lambda: hub_access.HubToken("hf_secret", "Colab vault"))
     monkeypatch.setenv("HF_TOKEN", "")
     monkeypatch.delenv("HF_TOKEN")
-    assert setup.token() == "token: Colab vault" and os.environ["HF_TOKEN"] == "hf_secret"
+    assert setup.token() == "token: Colab vault"
+    assert os.environ["HF_TOKEN"] == "hf_secret"
 
 
 def test_the_helper_needs_packaging_and_the_standard_library_only(empty):

@@ -48,9 +48,11 @@ def test_another_machine_finds_what_was_kept(runs, tmp_path):
     found = storage.fetch_run(
         "", needs="adapters/full/irae_adapter.json", made_by="02_fine_tune", place=drive, profile=choose_profile()
     )
-    assert found == second / run.name and json.loads((found / "data" / "data.json").read_text()) == {"seed": 7}
+    assert found == second / run.name
+    assert json.loads((found / "data" / "data.json").read_text()) == {"seed": 7}
     assert not (found / "adapters" / "full-float16").exists(), "what is a copy of another file is not kept"
-    assert not list(run.rglob(".writing/*")) and not list((tmp_path / "drive").rglob(".*/*"))
+    assert not list(run.rglob(".writing/*"))
+    assert not list((tmp_path / "drive").rglob(".*/*"))
 
 
 def test_the_run_that_was_kept_last_is_brought_or_the_one_asked_for(runs, tmp_path, monkeypatch):
@@ -105,7 +107,8 @@ def test_keeping_again_replaces_and_never_leaves_half(runs, tmp_path, monkeypatc
     with pytest.raises(RunError, match="data could not be copied to 20261125-100000: No space left"):
         drive.keep(run, "data")
     kept = tmp_path / "drive" / run.name / "data"
-    assert not checkpoints.incomplete(kept) and (kept / "data" / "train.jsonl").read_text() == "row\n"
+    assert not checkpoints.incomplete(kept)
+    assert (kept / "data" / "train.jsonl").read_text() == "row\n"
     monkeypatch.undo()
     drive.keep(run, "data")
     assert (kept / "data" / "train.jsonl").read_text() == "other\n"
@@ -120,14 +123,16 @@ def test_what_is_here_already_is_not_overwritten(runs, tmp_path):
     (second / "data").mkdir()
     (second / "data" / "train.jsonl").write_text("mine\n")
     drive.bring("data/data.json")
-    assert (second / "data" / "train.jsonl").read_text() == "mine\n" and (second / "data" / "data.json").is_file()
+    assert (second / "data" / "train.jsonl").read_text() == "mine\n"
+    assert (second / "data" / "data.json").is_file()
 
 
 def test_nowhere_keeps_nothing_and_says_how_to(runs):
     nowhere = storage.place_at("")
     run = make_run(runs("first"))
     assert nowhere.folder("reviews") == run.parent / "reviews"
-    assert nowhere.keep(run, "data") == "kept in the run folder only" and nowhere.checkpoints(run, "full") == ()
+    assert nowhere.keep(run, "data") == "kept in the run folder only"
+    assert nowhere.checkpoints(run, "full") == ()
     with pytest.raises(RunError, match="run 03_validate first.*Each Colab page is a machine of its own: give keep_in"):
         storage.fetch_run("", needs="report.json", made_by="03_validate", place=nowhere, profile=choose_profile())
 
@@ -151,7 +156,8 @@ def test_data_and_on_the_rehearsal_an_adapter_are_made_where_there_is_no_run(run
     run = storage.fetch_run(
         "", needs="adapters/full/irae_adapter.json", made_by="02_fine_tune", place=nowhere, profile=profile
     )
-    assert run.parent == root and (run / "data" / "train.jsonl").is_file()
+    assert run.parent == root
+    assert (run / "data" / "train.jsonl").is_file()
     assert "the shipped rehearsal adapter stands in" in capsys.readouterr().out
     shutil.rmtree(run / "adapters")  # a run of somebody's own is there now: nothing stands in for its adapter
     with pytest.raises(RunError, match="run 02_fine_tune first"):
@@ -190,8 +196,10 @@ def test_parts_of_a_run_go_to_the_hub_and_come_back(runs, tmp_path):
     with LoopbackHub(TOKEN) as server:
         said = talk(server, tmp_path, PARTS, str(tmp_path / "first/runs"), str(tmp_path / "second/runs"))
         assert server.repos["tester/run"]["private"]
-    assert said["before"] == [None, []] and said["data"] == "kept: data of mine in tester/run", said
-    assert said["found"] == "mine" and said["skipped"] == []
+    assert said["before"] == [None, []], said
+    assert said["data"] == "kept: data of mine in tester/run", said
+    assert said["found"] == "mine"
+    assert said["skipped"] == []
     assert said["files"] == [
         "adapters/eleven/irae_adapter.json",
         "adapters/full/irae_adapter.json",
@@ -205,7 +213,8 @@ def test_a_part_changed_on_the_way_is_skipped(runs, tmp_path):
     make_run(runs("first"), "mine")
     with LoopbackHub(TOKEN, corrupt="mine/adapters/adapters/full/irae_adapter.json") as server:
         said = talk(server, tmp_path, PARTS, str(tmp_path / "first/runs"), str(tmp_path / "second/runs"))
-    assert said["found"] is None and "adapters/full/irae_adapter.json is cut or changed" in said["skipped"][0]
+    assert said["found"] is None
+    assert "adapters/full/irae_adapter.json is cut or changed" in said["skipped"][0]
 
 
 def test_the_hub_gets_no_cases_of_ones_own_and_needs_a_token(runs, tmp_path, monkeypatch):
@@ -257,17 +266,18 @@ def test_the_hub_keeps_the_newest_checkpoint_and_another_run_is_refused(tmp_path
     with LoopbackHub(TOKEN) as server:
         said = talk(server, tmp_path, KEEP, str(tmp_path / "here"), str(tmp_path / "scratch"), TOKEN)
         repo = server.repos["tester/run"]
-    assert repo["private"] and all(
-        name.startswith("mine/checkpoints/full/checkpoint-6/") for name in repo["commits"][-1]["files"]
-    )
+    assert repo["private"]
+    assert all(name.startswith("mine/checkpoints/full/checkpoint-6/") for name in repo["commits"][-1]["files"])
     assert (said["before"], said["step"], said["skipped"]) == (0, 6, [])
-    assert said["error"][0] == "RunError" and "seed differ" in said["error"][1]
+    assert said["error"][0] == "RunError"
+    assert "seed differ" in said["error"][1]
 
 
 def test_a_checkpoint_changed_on_the_way_is_skipped(tmp_path):
     with LoopbackHub(TOKEN, corrupt="mine/checkpoints/full/checkpoint-6/weights.safetensors") as server:
         said = talk(server, tmp_path, KEEP, str(tmp_path / "here"), str(tmp_path / "scratch"), TOKEN)
-    assert said["step"] == 0 and "weights.safetensors is cut or changed" in said["skipped"][0]
+    assert said["step"] == 0
+    assert "weights.safetensors is cut or changed" in said["skipped"][0]
 
 
 def test_checkpoints_do_not_go_to_a_public_repository(tmp_path):
@@ -275,11 +285,13 @@ def test_checkpoints_do_not_go_to_a_public_repository(tmp_path):
         server.add("tester/run", private=False)
         said = talk(server, tmp_path, KEEP, str(tmp_path / "here"), str(tmp_path / "scratch"), TOKEN)
         assert len(server.repos["tester/run"]["commits"]) == 1
-    assert said["error"][0] == "AccessError" and "public; nothing was uploaded" in said["error"][1]
+    assert said["error"][0] == "AccessError"
+    assert "public; nothing was uploaded" in said["error"][1]
 
 
 def test_a_commit_cut_off_leaves_the_checkpoint_before(tmp_path):
     with LoopbackHub(TOKEN, cut=("POST", "/commit/")) as server:
         said = talk(server, tmp_path, KEEP, str(tmp_path / "here"), str(tmp_path / "scratch"), TOKEN)
         assert len(server.repos["tester/run"]["commits"]) == 1
-    assert said["error"][0] == "AccessError" and "checkpoint-5 was not copied to tester/run" in said["error"][1]
+    assert said["error"][0] == "AccessError"
+    assert "checkpoint-5 was not copied to tester/run" in said["error"][1]
