@@ -18,9 +18,10 @@ def run(monkeypatch, capsys, text, *arguments):
 
 def test_a_note_from_standard_input_is_reviewed(monkeypatch, capsys):
     status, out, _ = run(monkeypatch, capsys, "Nivolumab. ALT 640 U/L (ref 7-56).")
-    assert (
-        status == 0 and "CTCAE grade:   Grade 3 - Severe" in out and "F06" in out and '"ALT 640 U/L (ref 7-56)"' in out
-    )
+    assert status == 0
+    assert "CTCAE grade:   Grade 3 - Severe" in out
+    assert "F06" in out
+    assert '"ALT 640 U/L (ref 7-56)"' in out
 
 
 @pytest.mark.parametrize(
@@ -28,7 +29,9 @@ def test_a_note_from_standard_input_is_reviewed(monkeypatch, capsys):
 )
 def test_exposure_is_assumed_unless_said(monkeypatch, capsys, said, grade):
     status, out, _ = run(monkeypatch, capsys, "ALT 980 U/L.", *(["--exposed", said] if said else []))
-    assert status == 0 and grade in out and "emergency" in out
+    assert status == 0
+    assert grade in out
+    assert "emergency" in out
 
 
 def test_a_note_that_denies_exposure_is_believed(monkeypatch, capsys):
@@ -37,9 +40,13 @@ def test_a_note_that_denies_exposure_is_believed(monkeypatch, capsys):
 
 def test_not_assessed_is_printed_and_is_the_exit_status(monkeypatch, capsys):
     status, out, _ = run(monkeypatch, capsys, GERMAN)
-    assert status == 3 and out.count("not assessed") == 5 and "routine" not in out and "not English" in out
+    assert status == 3
+    assert out.count("not assessed") == 5
+    assert "routine" not in out
+    assert "not English" in out
     status, out, _ = run(monkeypatch, capsys, "Nivolumab. Diffuse rash, itching. Troponin 2.8")
-    assert status == 3 and "irAE:          yes (not assessed further)" in out
+    assert status == 3
+    assert "irAE:          yes (not assessed further)" in out
 
 
 def test_a_terminal_asks_and_a_file_is_read(tmp_path, monkeypatch, capsys):
@@ -48,11 +55,14 @@ def test_a_terminal_asks_and_a_file_is_read(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", type("Terminal", (io.StringIO,), {"isatty": lambda self: True})())
     for answer, grade in (("", "Grade 4"), ("n", "Unknown"), ("?", "Unknown")):
         monkeypatch.setattr("builtins.input", lambda question, answer=answer: answer)
-        assert command.main([str(path)]) == 0 and grade in capsys.readouterr().out
+        assert command.main([str(path)]) == 0
+        assert grade in capsys.readouterr().out
 
 
 def test_what_is_not_a_note_is_refused(tmp_path, monkeypatch, capsys):
     status, _, told = run(monkeypatch, capsys, "  ")
-    assert status == 1 and "standard input is not a note" in told
+    assert status == 1
+    assert "standard input is not a note" in told
     status, _, told = run(monkeypatch, capsys, "", str(tmp_path / "absent.txt"))
-    assert status == 1 and "absent.txt" in told
+    assert status == 1
+    assert "absent.txt" in told

@@ -51,50 +51,63 @@ class Fake:
 )
 def test_refusals_come_before_the_model_is_asked(note, agreed, message):
     engine = Fake()
-    assert demo_page.assess(engine, note, agreed) == (message, "", "") and engine.asked == 0
+    assert demo_page.assess(engine, note, agreed) == (message, "", "")
+    assert engine.asked == 0
 
 
 def test_a_failure_is_one_fixed_sentence_and_the_note_stays_out_of_the_log(capsys):
     assert demo_page.assess(Fake("fail"), NOTE, True) == (demo_page.BROKEN, "", "")
     said = "".join(capsys.readouterr())
-    assert "RuntimeError" in said and "Nivolumab" not in said
+    assert "RuntimeError" in said
+    assert "Nivolumab" not in said
 
 
 def test_raises_are_shown_with_rule_quote_and_source_and_the_trail_holds_no_note():
     message, view, trail = demo_page.assess(Fake(), NOTE, True)
-    assert message == "" and "F06" in view and "CTCAE v5.0" in view and "ALT 640 U/L (ref 7-56)" in view
+    assert message == ""
+    assert "F06" in view
+    assert "CTCAE v5.0" in view
+    assert "ALT 640 U/L (ref 7-56)" in view
     assert "rash <b class=missing>(not in the note)</b>" in view
     kept = json.loads(trail)
     assert {"rule": "F06", "field": "urgency", "from": "routine", "to": "urgent"} in kept["corrections"]
-    assert "ALT" not in trail and len(kept["note_sha256"]) == 64 and kept["adapter"] == "a"
+    assert "ALT" not in trail
+    assert len(kept["note_sha256"]) == 64
+    assert kept["adapter"] == "a"
 
 
 def test_an_answer_below_the_threshold_goes_to_a_person_and_confidences_are_cooled():
     answer = Answer(text="", assessment=ROUTINE, certainty=0.5, confidence=dict.fromkeys(FIELDS, 0.99))
     fitted = Calibration(temperatures=dict.fromkeys(FIELDS, 4.0), threshold=0.6, target_risk=0.05, n=150)
     message, view, _ = demo_page.assess(Fake(answer, fitted), NOTE, True)
-    assert message == demo_page.UNSURE and view.count("76%") == 5 and "sure, calibrated" in view
+    assert message == demo_page.UNSURE
+    assert view.count("76%") == 5
+    assert "sure, calibrated" in view
     assert demo_page.assess(Fake(answer, fitted.model_copy(update={"threshold": 0.4})), NOTE, True)[0] == ""
     _, view, _ = demo_page.assess(Fake(answer), NOTE, True)
-    assert view.count("99%") == 5 and "sure, not calibrated" in view
+    assert view.count("99%") == 5
+    assert "sure, not calibrated" in view
 
 
 def test_the_calibration_is_that_of_the_report(tmp_path):
     assert read_calibration(tmp_path / "report.json") is None
     found = read_calibration(DATA / "reports" / "rehearsal.json")
-    assert found.n == 150 and 0 < found.threshold < 1
+    assert found.n == 150
+    assert 0 < found.threshold < 1
 
 
 def test_an_unreadable_answer_leaves_the_rules_alone():
     _, view, _ = demo_page.assess(Fake(Answer(text="?", unscored="not JSON at character 0")), NOTE, True)
-    assert "cannot be read: not JSON" in view and "F06" in view
+    assert "cannot be read: not JSON" in view
+    assert "F06" in view
 
 
 def test_markup_in_a_note_is_text_and_the_note_comes_out_whole():
     note = NOTE + "\n<script>alert(1)</script> & <b>bold</b>"
     case = Case(text=note)
     view = case_html(note, review(case, ROUTINE), Answer(text="", assessment=ROUTINE))
-    assert "<script>" not in view and "&lt;script&gt;" in view
+    assert "<script>" not in view
+    assert "&lt;script&gt;" in view
     shown = re.sub(r"<[^>]*>", "", note_html(note, read(case)))
     assert shown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&") == note
 
@@ -113,14 +126,17 @@ def test_the_page_is_built_and_asks_for_consent_on_the_server():
     pytest.importorskip("gradio")
     page = demo_page.build(Fake())
     (click,) = [fn for fn in page.fns.values() if fn.api_name == "assess"]
-    assert click.fn(NOTE, None)[0] == demo_page.NOT_AGREED and click.fn(None, True)[0] == demo_page.EMPTY
+    assert click.fn(NOTE, None)[0] == demo_page.NOT_AGREED
+    assert click.fn(None, True)[0] == demo_page.EMPTY
     assert click.concurrency_limit == 1
 
 
 def test_a_note_not_assessed_says_so_and_the_box_on_exposure_counts():
     german = "Patient unter Nivolumab, seit gestern wässriger Durchfall, achtmal täglich, kein Blut im Stuhl."
     message, view, trail = demo_page.assess(Fake(), german, True)
-    assert message == demo_page.NOT_READ and view.count("<td>not assessed") == 5
-    assert json.loads(trail)["assessed"] is False and "Durchfall" not in trail
+    assert message == demo_page.NOT_READ
+    assert view.count("<td>not assessed") == 5
+    assert json.loads(trail)["assessed"] is False
+    assert "Durchfall" not in trail
     assert "Grade 4" in demo_page.assess(Fake(), "ALT 980 U/L.", True, True)[1]
     assert "Grade 4 - Life" not in demo_page.assess(Fake(), "ALT 980 U/L.", True, False)[1]

@@ -34,7 +34,8 @@ def look(text, **known):
 @pytest.mark.parametrize("row", NOTES, ids=lambda row: row["id"])
 def test_other_languages_empty_forms_and_prose_are_not_assessed(row, exposed):
     result = look(row["text"], exposed=exposed)
-    assert not result.assessed and result.coverage.gaps
+    assert not result.assessed
+    assert result.coverage.gaps
     assert result.advisories[0].startswith("Not assessed: ")
 
 
@@ -47,8 +48,10 @@ def test_another_language_is_recognised(language):
 
 def test_a_floor_that_fired_stands_in_any_language():
     result = look("Patient unter Nivolumab, seit gestern müde, keine Schmerzen. ALT 980 U/L, Bilirubin folgt.")
-    assert result.final.overall_severity == Severity.GRADE_4 and result.final.urgency == Urgency.EMERGENCY
-    assert result.assessed and result.advisories[0] == f"Not read in full: {NOT_ENGLISH}; {NOT_UNDERSTOOD}."
+    assert result.final.overall_severity == Severity.GRADE_4
+    assert result.final.urgency == Urgency.EMERGENCY
+    assert result.assessed
+    assert result.advisories[0] == f"Not read in full: {NOT_ENGLISH}; {NOT_UNDERSTOOD}."
 
 
 def test_markup_is_not_a_word_of_the_note():
@@ -56,7 +59,8 @@ def test_markup_is_not_a_word_of_the_note():
     marked = look(
         '<div class="note"><h2>Oncology clinic.</h2><p>On nivolumab&nbsp;cycle 3.</p>\\nFeels well. No diarrhea.</div>'
     )
-    assert marked.assessed and marked.coverage == plain.coverage
+    assert marked.assessed
+    assert marked.coverage == plain.coverage
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,9 @@ def test_markup_is_not_a_word_of_the_note():
 )
 def test_an_ordinary_note_is_assessed(text):
     result = look(text)
-    assert result.assessed and not result.coverage.gaps and result.coverage.english
+    assert result.assessed
+    assert not result.coverage.gaps
+    assert result.coverage.english
 
 
 @pytest.mark.parametrize(
@@ -90,12 +96,14 @@ def test_an_ordinary_note_is_assessed(text):
 )
 def test_what_was_not_understood_is_said(text, gap):
     result = look(text)
-    assert gap in result.coverage.gaps and not result.assessed
+    assert gap in result.coverage.gaps
+    assert not result.assessed
 
 
 def test_a_test_without_a_unit_is_quoted_and_never_routine():
     result = look("Nivolumab. Feels well. Troponin 2.8")
-    assert result.coverage.not_graded == ("Troponin 2.8",) and not result.assessed
+    assert result.coverage.not_graded == ("Troponin 2.8",)
+    assert not result.assessed
     assert "(Troponin 2.8)" in result.advisories[0]
     assert look("Nivolumab. Feels well. Troponin I 0.01 ng/mL").assessed
     assert look("Nivolumab. Feels well. Troponin normal. Calcium 500 mg daily.").assessed
@@ -104,12 +112,14 @@ def test_a_test_without_a_unit_is_quoted_and_never_routine():
 def test_the_share_counts_clinically_loaded_words():
     text = "The patient on nivolumab has colitis, grumpylitis and a long history of gardening."
     found = coverage(text, read(Case(text=text)))
-    assert (found.words, found.loaded, found.understood) == (12, 4, 2) and found.share == 0.5
+    assert (found.words, found.loaded, found.understood) == (12, 4, 2)
+    assert found.share == 0.5
     assert coverage("All is well.", ()).share == 1
 
 
 def test_assessed_depends_on_the_note_and_not_on_the_proposal():
     for text in ("Nivolumab. Feels well.", "Patient unter Nivolumab, seit gestern Durchfall und Fieber, kein Blut."):
         alone, proposed = look(text), look(text, proposed=EMERGENCY)
-        assert proposed.assessed == alone.assessed and proposed.final == EMERGENCY
+        assert proposed.assessed == alone.assessed
+        assert proposed.final == EMERGENCY
         assert look(text, proposed=alone.final).assessed == alone.assessed

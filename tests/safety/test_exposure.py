@@ -46,15 +46,18 @@ def test_the_note_says_who_was_exposed(text, expected):
 )
 def test_without_exposure_only_urgency_remains(text):
     result = look(text)
-    assert result.final.urgency == Urgency.EMERGENCY and result.assessed
-    assert result.final.overall_severity == Severity.UNKNOWN and not result.final.irae_detected
+    assert result.final.urgency == Urgency.EMERGENCY
+    assert result.assessed
+    assert result.final.overall_severity == Severity.UNKNOWN
+    assert not result.final.irae_detected
     assert result.advisories
 
 
 def test_without_exposure_a_rule_below_urgent_and_a_mild_finding_raise_nothing():
     for text in ("Rash on the arms, itching.", "Numbness in both hands at night.", "ALT 150 U/L."):
         result = look(text)
-        assert result.final.urgency == Urgency.ROUTINE and not result.assessed, text
+        assert result.final.urgency == Urgency.ROUTINE, text
+        assert not result.assessed, text
         assert "exposure to a checkpoint inhibitor is not stated" in result.advisories[0]
         assert look(text, exposed=True).final.irae_detected, text
 
@@ -62,7 +65,8 @@ def test_without_exposure_a_rule_below_urgent_and_a_mild_finding_raise_nothing()
 def test_exposure_known_from_elsewhere_applies_all_rules_or_none():
     assert look("ALT 980 U/L.", exposed=True).final.overall_severity == Severity.GRADE_4
     assert look("Melanoma. ALT 980 U/L.", exposed=False).final.overall_severity == Severity.UNKNOWN
-    assert look("Feels well.", exposed=True).assessed and look("Feels well.", exposed=False).assessed
+    assert look("Feels well.", exposed=True).assessed
+    assert look("Feels well.", exposed=False).assessed
     assert not look("Feels well.").assessed
 
 

@@ -49,7 +49,9 @@ def test_every_rule_has_a_row_a_clinician_can_read():
     assert {row["rule"] for row in RULE_ROWS} == RULES.keys()
     assert [f"F{n:02d}" for n in range(1, 49) if f"F{n:02d}" not in RULES] == []
     for row in rule_table():
-        assert row["when"] and row["basis"] and row["source"], row
+        assert row["when"], row
+        assert row["basis"], row
+        assert row["source"], row
 
 
 def fires(rule: str, text: str) -> bool:
@@ -73,7 +75,8 @@ def test_one_line_notes_reach_their_floor_and_no_more(row):
     assert final.urgency >= Urgency(expected.get("min_urgency", "routine")), row["text"]
     if "systems" in expected:
         found = {system.value for system in final.affected_systems}
-        assert set(expected["systems"]) <= found and (expected["systems"] or not found), (row["text"], found)
+        assert set(expected["systems"]) <= found, (row["text"], found)
+        assert expected["systems"] or not found, (row["text"], found)
     for item in expected["must_not_flag"]:
         field, _, bound = item.removeprefix("floor:").partition(">=")
         if field == "grade":
@@ -87,8 +90,12 @@ def test_outside_cases_keep_their_rates():
     command = [sys.executable, "tests/tools/run_devcases.py", "--cases", "tests/cases/outside.jsonl"]
     done = subprocess.run(command, cwd=CASES.parent.parent, capture_output=True, text=True, check=True)
     rates = json.loads(done.stdout.splitlines()[-1])
-    assert rates["n"] == 145 and rates["min_grade"] >= 0.95 and rates["min_urgency"] >= 0.97
-    assert rates["maxima"] >= 0.93 and rates["forbidden"] >= 0.90 and rates["systems"] >= 0.95
+    assert rates["n"] == 145
+    assert rates["min_grade"] >= 0.95
+    assert rates["min_urgency"] >= 0.97
+    assert rates["maxima"] >= 0.93
+    assert rates["forbidden"] >= 0.90
+    assert rates["systems"] >= 0.95
 
 
 # --- floors on the labels, whoever gave them ------------------------------------------------------------
@@ -125,12 +132,11 @@ def test_an_asymptomatic_value_is_the_one_grade_3_that_is_only_soon():
 )
 def test_without_an_ici_only_urgent_floors_on_urgency_remain(exposure):
     sick = review(Case(text=f"{exposure} ALT 640 U/L, bilirubin 5 mg/dL."))
-    assert (
-        not sick.final.irae_detected
-        and sick.final.overall_severity == Severity.UNKNOWN
-        and not sick.final.affected_systems
-    )
-    assert sick.final.urgency == "urgent" and sick.advisories
+    assert not sick.final.irae_detected
+    assert sick.final.overall_severity == Severity.UNKNOWN
+    assert not sick.final.affected_systems
+    assert sick.final.urgency == "urgent"
+    assert sick.advisories
     assert (
         review(Case(text=f"{exposure} 5 loose stools a day, usually one.")).final == review(Case(text=exposure)).final
     )
@@ -163,7 +169,8 @@ def test_a_correction_can_be_checked_in_the_note():
         "CTCAE v5.0",
     )
     assert text[grade.start : grade.end] == grade.quote == "ALT 640 U/L (ref 7-56)"
-    assert "11.43" in grade.reason and "CTCAE v5.0" in grade.source
+    assert "11.43" in grade.reason
+    assert "CTCAE v5.0" in grade.source
 
 
 def test_quotes_of_a_proposal_are_located_or_marked():
@@ -176,14 +183,16 @@ def test_quotes_of_a_proposal_are_located_or_marked():
 
 def test_advice_raises_nothing():
     result = review(Case(text="Durvalumab. SpO2 93 % on room air, no cough."))
-    assert not result.corrections and any("F16" in line for line in result.advisories)
+    assert not result.corrections
+    assert any("F16" in line for line in result.advisories)
     assert all(isinstance(item, Advice) for item in fire(Chart(result.findings))[1])
 
 
 @pytest.mark.parametrize("text", ["Nivolumab. Troponin 2.8, unit not printed.", "Nivolumab. Troponin: 2.8"])
 def test_a_troponin_without_a_unit_is_never_guessed(text):
     result = review(Case(text=text))
-    assert result.final.urgency == "routine" and any("unit" in line for line in result.advisories)
+    assert result.final.urgency == "routine"
+    assert any("unit" in line for line in result.advisories)
 
 
 INJECTIONS = [
@@ -228,8 +237,10 @@ def test_every_under_call_of_the_eleven_comes_back(case):
     right = case.expected
     for grade, urgency, nothing in itertools.product((0, 1, 2), (0, 1, 2), (False, True)):
         final = review(case.case, lowered(right, grade, urgency, nothing)).final
-        assert final.overall_severity >= right.overall_severity and final.urgency >= right.urgency
-        assert final.irae_detected and set(final.affected_systems) >= set(right.affected_systems)
+        assert final.overall_severity >= right.overall_severity
+        assert final.urgency >= right.urgency
+        assert final.irae_detected
+        assert set(final.affected_systems) >= set(right.affected_systems)
         assert final.causality == right.causality
 
 
@@ -258,17 +269,20 @@ def test_review_never_lowers_never_touches_causality_and_is_idempotent(text, pro
     final = review(case, proposed).final
     assert final.irae_detected >= proposed.irae_detected
     assert set(final.affected_systems) >= set(proposed.affected_systems)
-    assert final.overall_severity >= proposed.overall_severity and final.urgency >= proposed.urgency
+    assert final.overall_severity >= proposed.overall_severity
+    assert final.urgency >= proposed.urgency
     assert final.causality == proposed.causality
     again = review(case, final)
-    assert again.final == final and not again.corrections
+    assert again.final == final
+    assert not again.corrections
 
 
 @given(notes)
 @settings(max_examples=300, deadline=None)
 def test_quotes_and_offsets_point_into_the_note_exactly(text):
     for finding in read(Case(text=text)):
-        assert text[finding.start : finding.end] == finding.quote and finding.quote
+        assert text[finding.start : finding.end] == finding.quote
+        assert finding.quote
 
 
 LABS = [

@@ -137,7 +137,9 @@ def test_rows_are_records(note, name, values):
 
 def test_a_troponin_without_a_unit_is_graded_by_its_printed_range():
     (finding,) = [f for f in read(Case(text="Troponin T 0.85 H 0.00 - 0.01")) if f.name == "troponin_t"]
-    assert finding.times_uln == 85 and finding.low is None and finding.flag == "high"
+    assert finding.times_uln == 85
+    assert finding.low is None
+    assert finding.flag == "high"
 
 
 @pytest.mark.parametrize(

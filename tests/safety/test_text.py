@@ -124,7 +124,8 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, min_size=1, max_size=30).map("".join).filter(str.strip))
 def test_quotes_are_exact_in_the_note_as_given(note):
     for f in read(Case(text=note)):
-        assert note[f.start : f.end] == f.quote and f.quote, f
+        assert note[f.start : f.end] == f.quote, f
+        assert f.quote, f
 
 
 SENTENCES = [

@@ -38,7 +38,8 @@ def write(path, texts, **columns):
 def test_a_note_not_assessed_is_counted_and_listed_for_a_person(tmp_path, capsys):
     path, out = write(tmp_path / "n.jsonl", [GRAVE, GERMAN, WELL, SILENT]), tmp_path / "out"
     assert main([str(path), "--out", str(out), "--workers", "1"]) == 0
-    assert "1 alerts" in (said := capsys.readouterr().out) and "2 not assessed: a person must read them" in said
+    assert "1 alerts" in (said := capsys.readouterr().out)
+    assert "2 not assessed: a person must read them" in said
     (everyone,) = groups(out, "rules")
     assert (everyone.alerts.hits, everyone.not_assessed.hits, everyone.worklist.hits, everyone.worklist.n) == (
         1,
@@ -47,27 +48,34 @@ def test_a_note_not_assessed_is_counted_and_listed_for_a_person(tmp_path, capsys
         4,
     )
     tasks = {task.id: task for task in worklist(out, "rules")}
-    assert list(tasks) == ["n0", "n1", "n3"] and tasks["n0"].alert and not tasks["n0"].not_assessed
-    assert "not English" in tasks["n1"].not_assessed[0] and "exposure" in tasks["n3"].not_assessed[0]
+    assert list(tasks) == ["n0", "n1", "n3"]
+    assert tasks["n0"].alert
+    assert not tasks["n0"].not_assessed
+    assert "not English" in tasks["n1"].not_assessed[0]
+    assert "exposure" in tasks["n3"].not_assessed[0]
 
 
 def test_a_row_says_not_assessed_in_every_field_and_keeps_no_note_text():
     row = rules_row(Note(0, "a", Case(text=GERMAN)))
-    assert [row["final"][name] for name in FIELDS] == [NOT_ASSESSED] * 5 and row["final"]["alert"] is False
+    assert [row["final"][name] for name in FIELDS] == [NOT_ASSESSED] * 5
+    assert row["final"]["alert"] is False
     assert "at_least" not in row
     row = rules_row(Note(0, "a", Case(text="Nivolumab. Rash on the trunk, itching. Troponin 2.8")))
-    assert row["not_assessed"] == ["a test was seen and not graded"] and "2.8" not in json.dumps(row)
+    assert row["not_assessed"] == ["a test was seen and not graded"]
+    assert "2.8" not in json.dumps(row)
     assert row["at_least"]["irae_detected"] is True, "what was called all the same"
 
 
 def test_a_model_does_not_make_a_note_assessed():
     calm = model_row(Note(0, "a", Case(text=GERMAN)), Reply(ROUTINE, ""))
-    assert (
-        calm["final"]["urgency"] == NOT_ASSESSED and "disagrees" not in calm and calm["model"]["urgency"] == "routine"
-    )
+    assert calm["final"]["urgency"] == NOT_ASSESSED
+    assert "disagrees" not in calm
+    assert calm["model"]["urgency"] == "routine"
     alarmed = ROUTINE.model_copy(update={"urgency": Urgency.EMERGENCY})
     row = model_row(Note(0, "a", Case(text=GERMAN)), Reply(alarmed, ""))
-    assert row["final"]["alert"] and row["at_least"]["urgency"] == "emergency" and row["not_assessed"]
+    assert row["final"]["alert"]
+    assert row["at_least"]["urgency"] == "emergency"
+    assert row["not_assessed"]
 
 
 @pytest.mark.parametrize(("cell", "known"), [("yes", True), ("Y", True), ("0", False), ("", None), ("unknown", None)])
@@ -81,7 +89,9 @@ def test_exposure_comes_from_the_note_from_all_or_from_a_column(tmp_path, cell, 
 def test_a_cell_that_says_neither_is_a_bad_row_and_a_misspelt_column_is_refused(tmp_path):
     path = write(tmp_path / "n.jsonl", [SILENT, WELL], ici=["perhaps", True])
     bad, good = read_notes(path, exposed="ici")
-    assert bad.case is None and "neither yes nor no" in bad.problem and "perhaps" not in bad.problem
+    assert bad.case is None
+    assert "neither yes nor no" in bad.problem
+    assert "perhaps" not in bad.problem
     assert good.exposed is True
     with pytest.raises(SchemaError, match="no column 'icis'"):
         read_notes(path, exposed="icis")

@@ -16,7 +16,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from irae_lib.cases import LabelledCase, validated_cases
-from irae_lib.evaluation.scoring import grade_answers, report_section
+from irae_lib.evaluation.report import StageSummary, summarize_arm
+from irae_lib.evaluation.scoring import grade_answers
 from irae_lib.model.answers import Answer
 from irae_lib.schemas import Assessment
 from irae_lib.synthesis.splits import make_splits
@@ -58,13 +59,13 @@ def predict(train: list[LabelledCase], cases: list[LabelledCase]) -> list[Assess
     ]
 
 
-def baseline(splits: dict[str, list[LabelledCase]]) -> dict[str, dict]:
-    """The report section of the baseline on test and contrast; it has no safety layer of its own."""
+def baseline(splits: dict[str, list[LabelledCase]]) -> dict[str, StageSummary]:
+    """The rates of the baseline on test and contrast; it has no safety layer of its own."""
     train = splits["train"] + validated_cases()
     out = {}
     for name in ("test", "contrast"):
         answers = [Answer(text="", assessment=one) for one in predict(train, splits[name])]
-        out[name] = report_section(splits[name], grade_answers(splits[name], answers))["raw"]
+        out[name] = summarize_arm(splits[name], grade_answers(splits[name], answers)).raw
     return out
 
 
@@ -78,8 +79,8 @@ def main() -> None:
         raise SystemExit("scikit-learn is missing: pip install -r tests/requirements-extra.txt")
     splits = make_splits(options.seed, train=1000, calibration=150, test=300, pairs=100, detail=options.detail)
     for name, one in baseline(splits).items():
-        pairs = f", pairs both passed {one['pairs']['both_passed']}/{one['pairs']['n']}" if "pairs" in one else ""
-        print(f"{name}: fields {one['field_accuracy']:.3f}, case pass {one['passed']}/{one['n']}{pairs}")
+        pairs = f", pairs both passed {one.pairs.both_passed}/{one.pairs.n}" if one.pairs else ""
+        print(f"{name}: fields {one.field_accuracy:.3f}, case pass {one.passed}/{one.n}{pairs}")
 
 
 if __name__ == "__main__":

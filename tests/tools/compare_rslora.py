@@ -21,7 +21,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from transformers import set_seed
 
-from irae_lib.evaluation.scoring import grade_answers, report_section
+from irae_lib.evaluation.report import summarize_arm
+from irae_lib.evaluation.scoring import grade_answers
 from irae_lib.model.adapters import lora_config
 from irae_lib.model.base import load_base, load_tokenizer
 from irae_lib.model.generate import answer_all
@@ -68,7 +69,7 @@ def measure(
         max_new_tokens=profile.max_new_tokens,
         label="held out",
     )
-    return loss, report_section(held_out, grade_answers(held_out, answers))["raw"]["field_accuracy"]
+    return loss, summarize_arm(held_out, grade_answers(held_out, answers)).raw.field_accuracy
 
 
 def main() -> None:
@@ -115,7 +116,7 @@ def main() -> None:
             print(*row, f"{time.monotonic() - began:.0f} s", flush=True)
             out.append(row)
     print()
-    print(table(out, ["kind", "learning rate", "loss", "fields right", "spread over seeds"]))
+    print(table(out, ["kind", "learning rate", "loss", "fields right", "spread over seeds"]).to_string())
     for name, (fields, rate) in best.items():
         print(f"best {name}: {fields:.3f} at {rate:.2e}")
 
