@@ -20,6 +20,8 @@ from ..evaluation.scoring import Graded
 from ..evaluation.statistics import Interval, Rate
 from ..schemas import FIELD_NAMES, FIELDS, Finding, Severity, System, Urgency
 
+# Or the text form of a table, in a terminal, breaks in two after 80 characters.
+pd.set_option("display.width", 160)
 LEFT_OUT = "left out"  # each of the eleven answered by a model that has seen the other ten
 SYSTEM_NAMES = {
     "base": "base",
