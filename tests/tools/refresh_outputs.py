@@ -61,7 +61,7 @@ def joined(outputs: list) -> list:
 
 def compact(html: str) -> str:
     """The HTML of a table on one line: a cell a line takes half of a notebook's 200 kB."""
-    return re.sub(r"\n\s*", "", html)
+    return re.sub(r"\n\s*|<style scoped>.*?</style>", "", html, flags=re.DOTALL)
 
 
 def smaller(png: str) -> str:
