@@ -42,4 +42,6 @@ def finish_training(run: Path) -> None:
     history = [{"step": point["update"], "epoch": point["epoch"], "loss": point["loss"]} for point in curve]
     state = TrainerState(epoch=float(record["epochs"]), global_step=updates, max_steps=updates, log_history=history)
     state.save_to_json(str(folder / "trainer_state.json"))
-    save_checkpoint(folder, run / "checkpoints" / "full", belongs)
+    root = run / "checkpoints" / "full"
+    root.mkdir(parents=True)
+    save_checkpoint(folder, root, belongs)
