@@ -180,7 +180,7 @@ def half_copy(folder: Path, out: Path) -> int:
 def check_belongs(record: dict[str, Any], base_model: str, commit: str = "") -> None:
     """Refuse an adapter that was trained on another base, another commit of it, or with an unknown prompt."""
     get_prompt(record["prompt"])
-    trained = f"adapter {record['name']!r} was trained on"
+    trained = f"adapter {record.get('name', '')!r} was trained on"
     if record["base_model"] != base_model:
         raise AdapterError(f"{trained} {record['base_model']}, not on {base_model}")
     if commit and record["base_revision"] and commit != record["base_revision"]:

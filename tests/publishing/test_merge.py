@@ -10,7 +10,7 @@ from peft import get_peft_model
 from irae_lib.cases import validated_cases
 from irae_lib.errors import AdapterError, RunError
 from irae_lib.files import DATA, file_sha256
-from irae_lib.model import loaded
+from irae_lib.model import base
 from irae_lib.model.adapters import (
     RECORD,
     adapter_parameters,
@@ -54,13 +54,13 @@ def test_float16_is_refused_and_four_bits_are_read_whole(tmp_path, monkeypatch):
     with pytest.raises(AdapterError, match="no dtype to merge in"):
         merge.merge(ADAPTER, tmp_path / "out", replace(PROFILE, four_bit=True, compute_dtype="float16"))
     read = []
-    monkeypatch.setattr(loaded, "load_base", lambda profile: read.append(profile) or load_base(profile))
+    monkeypatch.setattr(base, "load_base", lambda profile: read.append(profile) or load_base(profile))
     assert merge.merge(ADAPTER, tmp_path / "out", replace(PROFILE, four_bit=True)) == 11
     assert [profile.four_bit for profile in read] == [False, False], "rounding must not be merged in"
 
 
 def test_a_merge_that_answers_differently_is_not_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr(loaded, "load_base", lambda profile: load_base(PROFILE))
+    monkeypatch.setattr(base, "load_base", lambda profile: load_base(PROFILE))
     with pytest.raises(AdapterError, match="differently"):
         merge.merge(ADAPTER, tmp_path / "out", PROFILE)
     assert list(tmp_path.iterdir()) == []
