@@ -16,6 +16,7 @@ from irae_lib.workspace.profiles import choose_profile
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
+@pytest.mark.slow
 def test_no_fold_sees_the_case_it_is_asked_about(monkeypatch):
     profile, cases = choose_profile("rehearsal"), validated_cases()[:3]
     seen = []

@@ -166,6 +166,7 @@ def saved_adapter(base, tokenizer, folder):
     return trainer.model.eval(), save_adapter(trainer.model, folder / "adapter", record)
 
 
+@pytest.mark.slow
 def test_adapter_reloads_to_the_same_logits_and_names_no_machine_path(base, tokenizer, tmp_path):
     tuned, record = saved_adapter(base, tokenizer, tmp_path)
     case = validated_cases()[0].case

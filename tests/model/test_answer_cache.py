@@ -74,6 +74,7 @@ def asked():
     return lambda **how: answer_all(model, tokenizer, NOTES, batch_size=3, max_new_tokens=320, **how)
 
 
+@pytest.mark.slow
 def test_an_interrupted_list_ends_like_an_undisturbed_one(path, asked, monkeypatch):
     survived = 2
     undisturbed = asked()
@@ -95,6 +96,7 @@ def test_an_interrupted_list_ends_like_an_undisturbed_one(path, asked, monkeypat
     assert [cache(path).known[i] for i in range(len(NOTES))] == undisturbed
 
 
+@pytest.mark.slow
 def test_drawn_answers_are_kept_whole_or_drawn_again(path, asked):
     drawn = asked(choose=sampler(0.7, 1), cache=cache(path))
     assert asked(choose=sampler(0.7, 99), cache=cache(path)) == drawn, "a finished list is not drawn again"

@@ -111,6 +111,7 @@ def test_a_budget_in_which_no_answer_fits_is_refused(words):
         Writer(words, budget=2 * RESERVE - 1)
 
 
+@pytest.mark.slow
 def test_random_weights_write_300_readable_answers_within_their_budget():
     assert stress(300) == 300
 
@@ -118,6 +119,7 @@ def test_random_weights_write_300_readable_answers_within_their_budget():
 # --- the same answers, however they are written ---------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_answers_of_the_tuned_model_do_not_depend_on_speed_batch_or_grammar(tuned, tokenizer):
     def ask(**options):
         return [a.text for a in answer_all(tuned, tokenizer, NOTES, **{"batch_size": 12} | options)]

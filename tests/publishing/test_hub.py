@@ -110,6 +110,7 @@ def test_what_the_scan_finds_is_not_staged_and_the_old_staging_stays(staged, tmp
     assert [path.name for path in tmp_path.iterdir()] == ["published"]
 
 
+@pytest.mark.slow
 def test_code_of_the_card_runs_as_printed(staged):
     code = re.search(r"```python\n(.*?)```", (staged / "README.md").read_text(), re.S)[1]
     code = code.replace('"tester/irae"', repr(str(staged)))  # the repository is this folder until it is pushed
@@ -171,6 +172,7 @@ print(json.dumps({"equal": all(torch.equal(a, b) for a, b in zip(ours, theirs))}
 """
 
 
+@pytest.mark.slow
 def test_a_stranger_loads_the_pushed_adapter_by_name_and_gets_the_same_logits(staged, tmp_path):
     with LoopbackHub(TOKEN) as server:
         assert converse(server, staged, tmp_path, code=LOAD) == {"equal": True}
@@ -212,6 +214,7 @@ print(json.dumps({"class": type(model).__name__, "equal": equal}))
 """
 
 
+@pytest.mark.slow
 def test_the_original_deployment_line_loads_base_and_adapter_by_the_id_alone(staged, tmp_path):
     with LoopbackHub(TOKEN) as server:
         said = converse(server, staged, tmp_path, code=BY_ID)
@@ -243,6 +246,7 @@ def test_a_public_repository_of_the_same_name_receives_nothing(staged, tmp_path)
     assert "is public; nothing was uploaded" in said["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method, path", [("POST", "/commit/"), ("PUT", "/lfs/")])
 def test_a_cut_connection_leaves_the_old_state_and_says_so(staged, tmp_path, method, path):
     with LoopbackHub(TOKEN, cut=(method, path)) as server:
@@ -261,6 +265,7 @@ except IraeError as error:
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_push_cut_at_any_request_says_truly_what_it_left(staged, tmp_path, when):
     with LoopbackHub(TOKEN) as server:
@@ -312,6 +317,7 @@ print(json.dumps(said))
 """
 
 
+@pytest.mark.slow
 def test_a_base_is_read_at_the_commit_asked_for_and_an_adapter_of_another_commit_is_refused(tmp_path):
     from safetensors.torch import load_file, save
 

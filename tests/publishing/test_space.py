@@ -41,6 +41,7 @@ def staged(tmp_path_factory):
     return stage_space(tmp_path_factory.mktemp("space") / "space")
 
 
+@pytest.mark.slow
 def test_the_staged_page_starts_alone_and_assesses(staged, tmp_path):
     folder = shutil.copytree(staged, tmp_path / "space")
     for name in ("rehearsal_base", "rehearsal_adapter"):  # what the Hub gives a real one

@@ -57,6 +57,7 @@ def slurm(tmp_path):
     return job
 
 
+@pytest.mark.slow
 def test_jobs_of_an_array_screen_one_file_together(slurm, tmp_path):
     notes = tmp_path / "notes.jsonl"
     write_lines(

@@ -518,6 +518,7 @@ def test_rows_keep_probabilities_where_the_server_sends_them(tmp_path):
 # --- the command line -----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_command_line_says_what_it_did_and_its_status_tells_of_dead_letters(tmp_path):
     path = write(tmp_path / "n.jsonl", [GRAVE, WELL, f"{GRAVE} [[401]]"])
     command = [sys.executable, "-m", "irae_lib.screening", path, "--out", tmp_path / "out"]

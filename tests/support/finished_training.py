@@ -40,7 +40,15 @@ def finish_training(run: Path) -> None:
     folder = run / "finished" / f"checkpoint-{updates}"
     shutil.copytree(ADAPTER, folder)
     history = [{"step": point["update"], "epoch": point["epoch"], "loss": point["loss"]} for point in curve]
-    state = TrainerState(epoch=float(record["epochs"]), global_step=updates, max_steps=updates, log_history=history)
+    state = TrainerState(
+        epoch=float(record["epochs"]),
+        global_step=updates,
+        max_steps=updates,
+        train_batch_size=profile.batch_size,
+        logging_steps=1,
+        save_steps=50,
+        log_history=history,
+    )
     state.save_to_json(str(folder / "trainer_state.json"))
     root = run / "checkpoints" / "full"
     root.mkdir(parents=True)

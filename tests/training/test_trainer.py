@@ -130,6 +130,7 @@ def stop_after(trainer, updates: int) -> None:
     trainer.add_callback(Plug())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("four_bit", [False, True], ids=["float32", "NF4"])
 def test_a_run_that_was_cut_off_ends_bit_identical(tokenizer, tmp_path, four_bit):
     profile = replace(PROFILE, four_bit=four_bit)
@@ -191,6 +192,7 @@ def test_another_run_is_not_gone_on_with(tokenizer, tmp_path):
         other.find_checkpoint()
 
 
+@pytest.mark.slow
 def test_the_time_budget_stops_with_a_checkpoint(tokenizer, tmp_path):
     trainer = make_trainer(tokenizer, tmp_path, max_minutes=1e-6)
     trainer.train()
