@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 from labels import PROFILE, ROWS
+from medgemma_config import medgemma_text_config
 
 from irae_lib.cases import validated_cases
 from irae_lib.errors import AdapterError, RunError, SchemaError
@@ -90,17 +91,7 @@ def test_lora_trains_language_projections_only_and_the_formula_counts_them(base,
 
 
 def test_medgemma_adapter_has_the_published_size():
-    from transformers import Gemma3TextConfig
-
-    config = Gemma3TextConfig(
-        num_hidden_layers=34,
-        hidden_size=2560,
-        intermediate_size=10240,
-        num_attention_heads=8,
-        num_key_value_heads=4,
-        head_dim=256,
-    )
-    assert adapter_parameters(config, 16) == 29_802_496
+    assert adapter_parameters(medgemma_text_config(), 16) == 29_802_496
 
 
 def test_a_trainable_vision_weight_is_refused(base, tokenizer, tmp_path):

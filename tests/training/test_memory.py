@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from medgemma_config import medgemma_text_config
 
 from irae_lib.files import DATA
 from irae_lib.training.memory import (
@@ -22,17 +23,7 @@ T4, SMOKE = _PROFILES["t4"], _PROFILES["smoke"]
 
 @pytest.fixture(scope="module")
 def medgemma():
-    from transformers import Gemma3TextConfig
-
-    return Gemma3TextConfig(
-        vocab_size=262_208,
-        num_hidden_layers=34,
-        hidden_size=2560,
-        intermediate_size=10240,
-        num_attention_heads=8,
-        num_key_value_heads=4,
-        head_dim=256,
-    )
+    return medgemma_text_config()
 
 
 def test_parts_equal_the_published_sizes(medgemma):
