@@ -12,6 +12,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from .concepts import composed
 from .context import assign
 from .labs import lab_findings
 from .layout import Layout, impose, mute_answers
@@ -47,6 +48,7 @@ def read(case: Case) -> tuple[Finding, ...]:
     text = view.text
     masked = _without_answers(text)
     norm, tokens = scan(masked)
+    tokens = composed(norm, tokens)
     _statuses(masked, norm, tokens)
     found = lab_findings(text, norm, tokens)
     found += loose_vitals(text, norm, tokens, _inside(found))

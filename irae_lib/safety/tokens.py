@@ -23,7 +23,7 @@ def make(text: str, token: Token, kind: str, name: str, *, end: int = 0, start: 
     The values come from this package and are of the right types; validating them again would take a third of the
     time of a whole review.
     """
-    first = token.start if start < 0 else start
+    first = token.first if start < 0 else start
     last = max(end, token.end)
     span = {"kind": kind, "name": name, "quote": text[first:last], "start": first, "end": last, "status": token.status}
     return _built({**_DEFAULTS, **span, **fields})
@@ -56,6 +56,7 @@ class Token:
 
     def __init__(self, kind: str, start: int, end: int, names: tuple[str, ...] = (), detail: str = ""):
         self.kind, self.start, self.end, self.names, self.detail = kind, start, end, names, detail
+        self.first = start  # where what is quoted begins: before `start` where a concept is said in several words
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.names or self.low} {self.unit} {self.status}>"

@@ -83,7 +83,7 @@ def test_an_ordinary_note_is_assessed(text):
 @pytest.mark.parametrize(
     "text, gap",
     [
-        ("On nivolumab. Running to the loo ten times since lunch, just water.", NOTHING_CLINICAL),
+        ("On nivolumab. Keen as ever, the parrot says hello, and so do we.", NOTHING_CLINICAL),
         ("Pembrolizumab given. Troponin: 2.8.", NOT_GRADED),
         ("Pembrolizumab. Troponin 48 arbitrary units, comfortable.", NOT_GRADED),
         ("Nivolumab.\nDiarrhea: ____\nRash:\n[ ] itching", NOTHING_CLINICAL),

@@ -1,0 +1,307 @@
+"""Findings said in any words: a concept is word classes that stand together in a clause.
+
+`concepts.json` names word classes ("STOOL": stool, motion, poo ...) and, for each concept, the ways to say it: "BLOOD
+STOOL" is any word of both classes, in either order, a few words apart. `composed` finds them in a scanned note and
+returns finding tokens for the same pass that gives every other token its status.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..files import DATA
+from .inflection import forms, spellings
+from .tokens import Token
+
+_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]|]")
+_GAP = 3  # words that may stand between two neighbours of a way
+_MARKS = frozenset(",()[]|")  # a mark counts as a word
+_MOST = 60  # occurrences of one class in a sentence that are tried
+
+
+class Way(NamedTuple):
+    """One way to say a concept: `parts` are alternatives of class names, in order where `ordered`."""
+
+    concept: str
+    parts: tuple[frozenset[str], ...]
+    ordered: bool
+    gap: int
+    without: frozenset[str]
+
+
+class _Table(NamedTuple):
+    words: dict[str, list[tuple[tuple[str, ...], str]]]  # first word -> (further words, class), longest first
+    ways: dict[str, list[Way]]  # by each class of the part that is rarest in clinical text
+    kinds: dict[str, str]
+    absorbs: dict[str, frozenset[str]]
+    ends: frozenset[str]
+
+
+class _Place(NamedTuple):
+    """A word, phrase or earlier finding of a clause: its classes, its place among the words and in the text."""
+
+    classes: frozenset[str]
+    at: int
+    last: int
+    start: int
+    end: int
+
+
+def composed(norm: str, tokens: list[Token]) -> list[Token]:
+    """The tokens with those of the composed concepts added, in order; what a larger concept absorbs is left out."""
+    table = _table()
+    added: list[Token] = []
+    used: list[tuple[int, int]] = []
+    absorbed: set[int] = set()
+    for first, last, group in _sentences(tokens, len(norm)):
+        for places in _clauses(table, norm, first, last, group):
+            for way, chosen in _said(table, places):
+                token = _token(table, way, chosen)
+                if _known(token, group) or _known(token, added[-12:]):
+                    continue
+                token.sentence = group[0].sentence if group else 0
+                added.append(token)
+                used += [(place.start, place.end) for place in chosen]
+                lost = table.absorbs[way.concept]
+                absorbed.update(id(t) for t in group if t.kind == "finding" and lost & set(t.names) and _in(t, chosen))
+    if not added:
+        return tokens
+    used.sort()
+    kept = [t for t in tokens if id(t) not in absorbed]
+    for token in kept:
+        if token.kind == "cue" and _covered(token, used):
+            token.cues = ()
+    return sorted(kept + added, key=lambda t: (t.start, t.kind == "finding" and t.detail != "count"))
+
+
+def vocabulary() -> frozenset[str]:
+    """Every word that stands in a class."""
+    return frozenset(
+        word for first, rows in _table().words.items() for rest, _ in rows for word in (first, *rest) if word.isalpha()
+    )
+
+
+# --- the note -----------------------------------------------------------------------------------------------
+
+
+def _sentences(tokens: list[Token], length: int) -> Iterator[tuple[int, int, list[Token]]]:
+    """Offsets and tokens of each sentence."""
+    first, group = 0, []
+    for token in tokens:
+        group.append(token)
+        if token.kind == "end":
+            yield first, token.start, group
+            first, group = token.end, []
+    yield first, length, group
+
+
+def _clauses(table: _Table, norm: str, first: int, last: int, group: list[Token]) -> Iterator[list[_Place]]:
+    """The places of each clause of a sentence; a word like "but" begins a new one."""
+    findings: dict[int, list[Token]] = {}
+    for t in group:
+        if t.kind in ("finding", "lab", "vital"):
+            findings.setdefault(t.start, []).append(t)
+    words = _words(norm, first, last)
+    places: list[_Place] = []
+    taken = -1  # the last word of a phrase that means nothing here
+    for i, (word, at, start, _) in enumerate(words):
+        for t in findings.get(start, ()):
+            names = frozenset(f"<{name}>" for name in t.names)
+            places.append(_Place(names, at, at + norm.count(" ", t.start, t.end), t.start, t.end))
+        if i <= taken:
+            continue
+        if word in table.ends:
+            yield places
+            places = []
+        classes: dict[int, set[str]] = {}
+        for rest, name in table.words.get(word, ()):
+            if not rest or _follows(words, i, rest):
+                classes.setdefault(len(rest), set()).add(name)
+        longest = max(classes, default=0)
+        if classes and "NOTHING" in classes[longest]:
+            taken = i + longest
+            continue
+        for length, names in classes.items():
+            places.append(_Place(frozenset(names), at, at + length, start, words[i + length][3]))
+    yield places
+
+
+def _words(norm: str, first: int, last: int) -> list[tuple[str, int, int, int]]:
+    """The words of a sentence, each with its number and its offsets; marks between words are counted."""
+    words, at = [], 0
+    for match in _WORD.finditer(norm, first, last):
+        if match.group() not in _MARKS:
+            words.append((match.group(), at, *match.span()))
+        at += 1
+    return words
+
+
+def _follows(words: list[tuple[str, int, int, int]], i: int, rest: tuple[str, ...]) -> bool:
+    """Do the words of a phrase follow word `i`, without a mark between?"""
+    last = i + len(rest)
+    return (
+        last < len(words)
+        and words[last][1] - words[i][1] == len(rest)
+        and all(words[i + k + 1][0] == word for k, word in enumerate(rest))
+    )
+
+
+def _said(table: _Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
+    """The ways that the places of a clause say, each with the places it is made of."""
+    present: dict[str, list[_Place]] = {}
+    for place in places:
+        for name in place.classes:
+            here = present.setdefault(name, [])
+            if len(here) < _MOST:
+                here.append(place)
+    for key in present:
+        for way in table.ways.get(key, ()):
+            if all(not part.isdisjoint(present) for part in way.parts):
+                yield from _matches(way, present, places)
+
+
+def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
+    """The closest groups of places that say the way, none of which shares a word with the one before."""
+    options = [sorted({p for name in part for p in present.get(name, ())}, key=lambda p: p.at) for part in way.parts]
+    starts = [[p.at for p in row] for row in options]
+    after = -1
+    for place in options[0]:
+        best = _grown(way, [place], options, starts)
+        if best is None or min(p.at for p in best) <= after:
+            continue
+        low, high = min(p.at for p in best), max(p.last for p in best)
+        if way.without and any(
+            way.without & p.classes and low - 2 <= p.at <= high + 2 and p not in best for p in places
+        ):
+            continue
+        after = high
+        yield way, best
+
+
+def _grown(way: Way, chosen: list[_Place], options: list[list[_Place]], starts: list[list[int]]) -> list[_Place] | None:
+    """The chosen places completed by the nearest place of each further part; None where one is missing."""
+    if len(chosen) == len(options):
+        return chosen
+    row, at = options[len(chosen)], starts[len(chosen)]
+    low, high = min(p.at for p in chosen), max(p.last for p in chosen)
+    reach = way.gap + 1
+    if way.ordered:
+        low = chosen[-1].last + 1 + reach  # only what follows the last one
+        candidates = row[bisect_right(at, chosen[-1].last) : bisect_right(at, chosen[-1].last + reach)]
+    else:
+        candidates = row[bisect_left(at, low - reach - 4) : bisect_right(at, high + reach)]
+    for place in sorted(candidates, key=lambda p: abs(p.at - chosen[-1].at)):
+        if any(place.at <= p.last and p.at <= place.last for p in chosen):
+            continue  # one word cannot be two parts
+        if not way.ordered and place.last < low - reach:
+            continue
+        best = _grown(way, [*chosen, place], options, starts)
+        if best is not None:
+            return best
+    return None
+
+
+def _token(table: _Table, way: Way, chosen: Sequence[_Place]) -> Token:
+    """The finding, placed at its last part, so that a denial before or between the parts reaches it."""
+    last = max(chosen, key=lambda p: p.end)
+    token = Token("finding", last.start, last.end, (way.concept,), table.kinds[way.concept])
+    token.first = min(p.start for p in chosen)
+    return token
+
+
+def _known(token: Token, others: Sequence[Token]) -> bool:
+    """Is the concept said already at an overlapping place, or is it part of a longer name ("radiation pneumonitis")?"""
+    return any(
+        (token.names[0] in t.names and t.first < token.end and token.first < t.end)
+        or (t.start <= token.first and token.end <= t.end)
+        for t in others
+        if t.kind == "finding"
+    )
+
+
+def _in(token: Token, chosen: Sequence[_Place]) -> bool:
+    return any(place.start < token.end and token.start < place.end for place in chosen)
+
+
+def _covered(token: Token, used: list[tuple[int, int]]) -> bool:
+    at = bisect_right(used, (token.start, 1 << 60)) - 1
+    return at >= 0 and used[at][0] <= token.start and token.end <= used[at][1]
+
+
+# --- the table ----------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def _table() -> _Table:
+    data = json.loads((DATA / "clinical" / "concepts.json").read_text(encoding="utf-8"))
+    words: dict[str, set[tuple[tuple[str, ...], str]]] = {}
+
+    def enter(entry: str, name: str) -> None:
+        for spelled in _entries(entry):
+            first, *rest = _WORD.findall(spelled)
+            words.setdefault(first, set()).add((tuple(rest), name))
+
+    for name, entries in data["words"].items():
+        for entry in entries.split(","):
+            enter(entry.strip(), name)
+    ways: dict[str, list[Way]] = {}
+    literals: set[str] = set()
+    for concept, row in data["concepts"].items():
+        for written in row["ways"]:
+            way = _way(concept, written, literals, data["words"])
+            for name in way.parts[0]:
+                ways.setdefault(name, []).append(way)
+    for literal in literals:
+        enter(literal, f"'{literal}")
+    return _Table(
+        {first: sorted(rows, key=lambda row: (-len(row[0]), row)) for first, rows in words.items()},
+        ways,
+        {concept: row["kind"] for concept, row in data["concepts"].items()},
+        {concept: frozenset(row.get("absorbs", ())) for concept, row in data["concepts"].items()},
+        frozenset(data["ends"].split()),
+    )
+
+
+def _entries(entry: str) -> set[str]:
+    """All spellings and forms of an entry; "=run" stands for itself alone."""
+    if entry.startswith("="):
+        return {entry[1:]}
+    *lead, last = entry.split()
+    return {
+        " ".join((*start, end))
+        for form in forms(last)
+        for end in spellings(form)
+        for start in [tuple(lead)]
+    }
+
+
+def _way(concept: str, written: str, literals: set[str], classes: dict[str, Any]) -> Way:
+    """A way as it is written: "BLOOD STOOL|TOILET", "CANNOT > EAT", "weak LEG @5 -HEART"."""
+    parts, without, gap = [], set(), _GAP
+    for part in written.split():
+        if part == ">":
+            continue
+        if part[0] == "@":
+            gap = int(part[1:])
+        elif part[0] == "-":
+            without.add(_class_of(part[1:], literals))
+        else:
+            parts.append(frozenset(_class_of(name, literals) for name in part.split("|")))
+    known = {name for part in (*parts, without) for name in part if name.isupper() and name[0] not in "'<"}
+    if unknown := known - classes.keys():
+        raise ValueError(f"concepts.json: {concept} uses {', '.join(sorted(unknown))}, which no class is called")
+    return Way(concept, tuple(parts), ">" in written.split(), gap, frozenset(without))
+
+
+def _class_of(name: str, literals: set[str]) -> str:
+    """The class a part of a way stands for: a listed one, a finding, or a word of its own."""
+    if name[0] == "<" or name.isupper():
+        return name
+    literal = name.replace("_", " ")
+    literals.add(literal)
+    return f"'{literal}"
