@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from .concepts import composed
 from .context import assign
+from .course import staged
 from .labs import lab_findings
 from .layout import Layout, impose, mute_answers
 from .stated_grades import grade_findings
@@ -57,7 +58,7 @@ def read(case: Case) -> tuple[Finding, ...]:
     found += _named(text, norm, tokens)
     found = _completed(_promoted(found))
     found.sort(key=lambda f: (f.start, f.end, f.name))
-    found = _resolved(found)
+    found = staged(norm, _resolved(found))
     return tuple(found) if text == case.text else tuple(_in_original(case.text, view, f) for f in found)
 
 
