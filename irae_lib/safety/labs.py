@@ -54,8 +54,8 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
             found += made
             together = []
             last = token if token.kind == "lab" else last
-        elif token.cues and "now" in token.cues and last is not None and token.sentence != last.sentence:
-            found += _today(text, norm, tokens, i, last)
+        elif last is not None and (token.kind == "number" or ("now" in token.cues and token.sentence != last.sentence)):
+            found += _later_number(text, norm, tokens, i, last)
     return found
 
 
@@ -226,14 +226,21 @@ def standard(number: Decimal | None, unit: str, analyte: Analyte) -> Decimal | N
     return analyte.convert(number, unit) if analyte.units else number
 
 
-_IS = re.compile(r"\s*(?:it is|it was|is|:|at)?\s*")
+_IT_IS = re.compile(r"[\s,]*(?:it is|it was|it had been|is|:|at)?\s*")
+_IT_WAS = re.compile(r"\bit (?:was|had been|has been|used to be)\s*$")
 
 
-def _today(text: str, norm: str, tokens: list[Token], i: int, lab: Token) -> list[Finding]:
-    """ "TODAY it is 2.6 mg/dL": a number in the unit of the laboratory value named last."""
-    analyte = ANALYTES[lab.names[0]]
-    for t in tokens[i + 1 : i + 3]:
-        if t.kind == "number" and t.unit and t.unit in analyte.units and _IS.fullmatch(norm, tokens[i].end, t.start):
-            finding = _finding(text, tokens[i], analyte, Reading(t), None)
-            return [changed(finding, when="now")] if finding is not None else []
+def _later_number(text: str, norm: str, tokens: list[Token], i: int, lab: Token) -> list[Finding]:
+    """ "TODAY it is 2.6 mg/dL", "it was 0.9 mg/dL": a number in the unit of the laboratory value named last."""
+    analyte, t = ANALYTES[lab.names[0]], tokens[i]
+    if t.kind == "number":
+        if t.unit and t.unit in analyte.units and _IT_WAS.search(norm, max(0, t.start - 16), t.start):
+            finding = _finding(text, t, analyte, Reading(t, "previous"), None)
+            return [finding] if finding is not None else []
+        return []
+    for number in tokens[i + 1 : i + 3]:
+        if number.kind == "number" and number.unit and number.unit in analyte.units:
+            if _IT_IS.fullmatch(norm, t.end, number.start):
+                finding = _finding(text, t, analyte, Reading(number), None)
+                return [changed(finding, when="now")] if finding is not None else []
     return []

@@ -12,15 +12,16 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from .bedside import loose_vitals
 from .concepts import composed
 from .context import assign
 from .course import staged
 from .labs import lab_findings
 from .layout import Layout, impose, mute_answers
 from .stated_grades import grade_findings
+from .stools import stool_findings
 from .text import View
 from .tokens import Token, changed, make, scan
-from .vitals_and_stools import loose_vitals, stool_findings
 
 if TYPE_CHECKING:
     from ..schemas import Case, Finding
@@ -236,6 +237,7 @@ def _resolved(found: list[Finding]) -> list[Finding]:
 def _completed(found: list[Finding]) -> list[Finding]:
     """Current values get the baseline and the printed limits that the note gives elsewhere for the same analyte."""
     baselines: dict[str, Decimal] = {}
+    lowest: dict[str, Decimal] = {}  # KDIGO takes the lowest value for the baseline where none is named
     limits: dict[str, Decimal] = {}
     for f in found:
         if f.uln is not None:
@@ -244,15 +246,16 @@ def _completed(found: list[Finding]) -> list[Finding]:
             continue
         if f.when == "baseline":
             baselines[f.name] = f.high
-        elif f.name == "creatinine" and f.when in ("recent", "previous"):  # the lowest earlier value, as KDIGO takes it
-            baselines[f.name] = min(f.high, baselines.get(f.name, f.high))
+        elif f.name == "creatinine" and f.status in ("current", "historical"):
+            lowest[f.name] = min(f.high, lowest.get(f.name, f.high))
+    baselines = lowest | baselines
     if not baselines and not limits:
         return found
     out = []
     for f in found:
         fields: dict = {}
         if f.status == "current" and f.high is not None and f.kind in ("lab", "vital"):
-            if f.baseline is None and f.name in baselines:
+            if f.baseline is None and f.name in baselines and (f.name not in lowest or baselines[f.name] < f.high):
                 fields["baseline"] = baselines[f.name]
             if f.uln is None and f.name in limits:
                 uln = limits[f.name]

@@ -47,22 +47,25 @@ def _grade_in_words(mention: Finding) -> int:
     return {"mild": 1, "moderate": 2, "severe": 3}.get(mention.severity, 0)
 
 
-_NERVE = ("guillain_barre", "myasthenia", "encephalitis", "demyelination", "neuropathy", "ptosis")
-_MUSCLE = ("rhabdomyolysis", "myalgia", "myositis", "weakness", "general_weakness", "arthritis")
+_NERVE = ("guillain_barre", "myasthenia", "encephalitis", "demyelination", "myelitis", "neuropathy", "ptosis")
+_MUSCLE = ("rhabdomyolysis", "myalgia", "myositis", "weakness", "general_weakness", "arthritis", "morning_stiffness")
 _INPATIENT = ("gastritis", "thyroid_storm", "new_diabetes", "hypophysitis", "adrenal_insufficiency")
 
 
 @rule(
-    "X08", "immobile", "hospitalized", "unable_oral", source=f"{CTCAE}: limiting self-care, hospitalization indicated"
+    "X08", "immobile", "self_care", "hospitalized", "unable_oral", source=f"{CTCAE}: limiting self-care, hospitalization indicated"
 )
 def level_of_care(chart: Chart):
     """Self-care lost, or hospital care, for a named toxicity: Grade 3."""
     nerve, muscle = chart.any(*_NERVE), chart.any(*_MUSCLE)
-    if (immobile := chart.any("immobile")) and (nerve or muscle):
+    if (immobile := chart.any("immobile", "self_care")) and (nerve or muscle):
         limb = not nerve and muscle.name == "weakness" and not chart.any("myalgia", "rhabdomyolysis", "myositis")
         system = System.NEUROLOGIC if nerve or limb else System.MUSCULOSKELETAL
         yield raise_to(3, URGENT, system, immobile, "self-care is lost: Grade 3")
     care, toxicity = chart.any("hospitalized", "unable_oral"), chart.any(*_INPATIENT)
+    bowel = chart.any("colitis") or chart.any("diarrhea") if chart.any("hospitalized") else None
+    if bowel and chart.any("hematochezia", "nocturnal_stool", "dehydration", "methylprednisolone", "infliximab"):
+        yield raise_to(3, URGENT, System.GASTROINTESTINAL, chart.any("hospitalized"), "in hospital with colitis: Grade 3")
     if care and toxicity and chart.severe("vomiting", "nausea", "headache", "fatigue", "anorexia"):
         reason = f"in hospital with {toxicity.name.replace('_', ' ')}: Grade 3"
         yield raise_to(3, URGENT, GRADED_SYSTEM.get(toxicity.name), care, reason)
