@@ -48,6 +48,17 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     return moved
 
 
+def says_onset(norm: str, start: int, end: int) -> bool:
+    """Does the clause around a symptom say that it came, goes on or troubles: "since Monday", "for two weeks", "worse"?"""
+    first = max(norm.rfind(mark, max(0, start - 90), start) for mark in ".;\n") + 1
+    return _pattern("onset").search(norm, max(first, start - 90), min(len(norm), _clause_end(norm, end))) is not None
+
+
+def _clause_end(norm: str, end: int) -> int:
+    match = _SENTENCE.search(norm, end, end + 90)
+    return match.start() if match else end + 90
+
+
 class _Clock:
     """The times that a note names, and which of them a finding stands under: "now", "then" or ""."""
 

@@ -42,6 +42,8 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
     last: Token | None = None
     for i, token in enumerate(tokens):
         if token.kind in ("lab", "vital"):
+            if _is_ratio(norm, token):
+                continue
             if last is not None and _repeats(norm, last, token):
                 continue  # "AST (SGOT)"
             if _shares_what_follows(norm, tokens, i):
@@ -57,6 +59,16 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
         elif last is not None and (token.kind == "number" or ("now" in token.cues and token.sentence != last.sentence)):
             found += _later_number(text, norm, tokens, i, last)
     return found
+
+
+_RATIO_BEFORE = re.compile(r"(?:protein|albumin|prot|alb|calcium)\s?[/:-]\s?$|\bto[- ]$")
+_RATIO_AFTER = re.compile(r"\s?(?:ratio|/\s?creat\w*)")
+
+
+def _is_ratio(norm: str, token: Token) -> bool:
+    """Is the name part of a ratio of two ("protein/creatinine ratio 0.2")?"""
+    before = _RATIO_BEFORE.search(norm, max(0, token.start - 12), token.start)
+    return before is not None or _RATIO_AFTER.match(norm, token.end) is not None
 
 
 def _repeats(norm: str, last: Token, token: Token) -> bool:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .bedside import loose_vitals
 from .concepts import composed
 from .context import assign
-from .course import staged
+from .course import says_onset, staged
 from .labs import lab_findings
 from .layout import Layout, impose, mute_answers
 from .stated_grades import grade_findings
@@ -106,6 +106,8 @@ def _named(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
                 status = "historical"
             if t.resolved:
                 fields["when"] = "resolved"
+            elif kind == "symptom" and t.status == "current" and says_onset(norm, t.first, t.end):
+                fields["when"] = "onset"
             for name in names:
                 if name == "stool" or (name == "infiltrates" and not _is_imaging(norm, t)):
                     continue

@@ -50,7 +50,7 @@ _COUNT_BEFORE = re.compile(
     r"(?:up to |of |about |~)?$"
 )
 _OTHER_UNIT = re.compile(r"\s*(?:years?|days?|weeks?|wks?|months?|hours?|hrs?|minutes?|mins?|mg|ml|%|/10|am\b|pm\b|lbs?|kg|°|o'clock|:\d)")
-_OTHER_COUNT = re.compile(r"\b(?:grade|day|cycle|dose|week|g|c|#|no\.?|number|infusion|bed|age|aged|of|visit)\s*$|[#/]\s?$")
+_OTHER_COUNT = re.compile(r"\b(?:grade|day|cycle|dose|week|g|c|#|no\.?|number|infusion|bed|age|aged|visit)[\s:]*$|[#/]\s?$")
 _EARLIER = re.compile(r"(?:was|were|had been|previously|initially|last week|at first)\s*$")
 _ONE = Decimal(1)
 
