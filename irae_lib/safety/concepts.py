@@ -76,7 +76,7 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     for token in kept:
         if token.kind == "cue" and _covered(token, used):
             token.cues = ()
-    return sorted(kept + added, key=lambda t: (t.start, t.kind == "finding" and t.detail != "count"))
+    return sorted(added + kept, key=lambda t: t.start)  # before a laboratory name there, whose number follows it
 
 
 def vocabulary() -> frozenset[str]:

@@ -58,7 +58,32 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
             last = token if token.kind == "lab" else last
         elif last is not None and (token.kind == "number" or ("now" in token.cues and token.sentence != last.sentence)):
             found += _later_number(text, norm, tokens, i, last)
-    return found
+    return _in_one_unit(found)
+
+
+def _in_one_unit(found: list[Finding]) -> list[Finding]:
+    """Bare numbers take the unit that the note gives for the same analyte.
+
+    A whole bilirubin of 3 to 21 without any unit, beside normal transaminases, is one in umol/L.
+    """
+    units = {f.name: f.unit for f in found if f.kind == "lab" and f.unit in ANALYTES[f.name].units}
+    enzymes = [f.times_uln for f in found if f.name in ("alt", "ast") and f.status == "current"]
+    if "bilirubin" not in units and enzymes and all(times is not None and times < 1 for times in enzymes):
+        units["bilirubin"] = "umol/l"
+    return [_converted(f, units[f.name]) if not f.unit and f.name in units else f for f in found]
+
+
+def _converted(f: Finding, unit: str) -> Finding:
+    """The finding with its bare number read in `unit`."""
+    bare = f.kind == "lab" and f.high is not None and f.value.replace(".", "", 1).isdigit() and Decimal(f.value) == f.high
+    if not bare or (f.name == "bilirubin" and (f.high < 3 or "." in f.value)):
+        return f
+    analyte = ANALYTES[f.name]
+    low, high = analyte.convert(f.low, unit), analyte.convert(f.high, unit)
+    if low is None or high is None:
+        return f
+    limit = f.uln or analyte.uln
+    return changed(f, low=low, high=high, times_uln=high / limit if limit and f.times_uln is not None else f.times_uln)
 
 
 _RATIO_BEFORE = re.compile(r"(?:protein|albumin|prot|alb|calcium)\s?[/:-]\s?$|\bto[- ]$")
