@@ -21,6 +21,12 @@ from .tokens import Token
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]|]")
 _GAP = 3  # words that may stand between two neighbours of a way
 _MARKS = frozenset(",()[]|")  # a mark counts as a word
+_FILLERS = frozenset(  # words that do not count in a gap
+    "a an the my his her their your our its this that is are was were be been being has have had got so very really too "
+    "quite rather pretty just all way still also now again of bit even right i'm i've he's she's it's there's that's".split()
+)
+_NEGATORS = frozenset("not no never isn't aren't wasn't weren't doesn't don't didn't hardly barely longer from than".split())
+_AFTER_NORMAL = frozenset("and or now today again since on at for with throughout too though then both".split())
 _MOST = 60  # occurrences of one class in a sentence that are tried
 
 
@@ -48,6 +54,16 @@ class _Place(NamedTuple):
     classes: frozenset[str]
     at: int
     last: int
+    start: int
+    end: int
+
+
+class _Word(NamedTuple):
+    """A word of a sentence: the words and the marks that stand before it, fillers not counted, and its offsets."""
+
+    text: str
+    at: int
+    marks: int
     start: int
     end: int
 
@@ -109,7 +125,7 @@ def _clauses(table: _Table, norm: str, first: int, last: int, group: list[Token]
     words = _words(norm, first, last)
     places: list[_Place] = []
     taken = -1  # the last word of a phrase that means nothing here
-    for i, (word, at, start, _) in enumerate(words):
+    for i, (word, at, _, start, _) in enumerate(words):
         for t in findings.get(start, ()):
             names = frozenset(f"<{name}>" for name in t.names)
             places.append(_Place(names, at, at + norm.count(" ", t.start, t.end), t.start, t.end))
@@ -119,36 +135,49 @@ def _clauses(table: _Table, norm: str, first: int, last: int, group: list[Token]
             yield places
             places = []
         classes: dict[int, set[str]] = {}
-        for rest, name in table.words.get(word, ()):
+        for rest, name in table.words.get(word, ()) or table.words.get(word.removesuffix("'s"), ()):
             if not rest or _follows(words, i, rest):
                 classes.setdefault(len(rest), set()).add(name)
         longest = max(classes, default=0)
         if classes and "NOTHING" in classes[longest]:
             taken = i + longest
             continue
+        if classes and "NORMAL" in classes[longest] and not _says_normal(words, i, i + longest):
+            classes[longest].discard("NORMAL")
         for length, names in classes.items():
-            places.append(_Place(frozenset(names), at, at + length, start, words[i + length][3]))
+            places.append(_Place(frozenset(names), at, words[i + length].at, start, words[i + length].end))
     yield places
 
 
-def _words(norm: str, first: int, last: int) -> list[tuple[str, int, int, int]]:
-    """The words of a sentence, each with its number and its offsets; marks between words are counted."""
-    words, at = [], 0
+def _words(norm: str, first: int, last: int) -> list[_Word]:
+    """The words of a sentence."""
+    words, at, marks = [], 0, 0
     for match in _WORD.finditer(norm, first, last):
-        if match.group() not in _MARKS:
-            words.append((match.group(), at, *match.span()))
-        at += 1
+        text = match.group()
+        if text in _MARKS:
+            marks += 1
+        else:
+            words.append(_Word(text, at, marks, *match.span()))
+        at += text not in _FILLERS
     return words
 
 
-def _follows(words: list[tuple[str, int, int, int]], i: int, rest: tuple[str, ...]) -> bool:
+def _follows(words: list[_Word], i: int, rest: tuple[str, ...]) -> bool:
     """Do the words of a phrase follow word `i`, without a mark between?"""
     last = i + len(rest)
     return (
         last < len(words)
-        and words[last][1] - words[i][1] == len(rest)
-        and all(words[i + k + 1][0] == word for k, word in enumerate(rest))
+        and words[last].marks == words[i].marks
+        and all(words[i + k + 1].text == word for k, word in enumerate(rest))
     )
+
+
+def _says_normal(words: list[_Word], first: int, last: int) -> bool:
+    """Is "fine", "normal" said of what stands before it: at the end of its part, and not denied?"""
+    if any(word.text in _NEGATORS for word in words[max(0, first - 2) : first]):
+        return False
+    after = words[last + 1] if last + 1 < len(words) else None
+    return after is None or after.marks > words[last].marks or after.text in _AFTER_NORMAL
 
 
 def _said(table: _Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
@@ -175,12 +204,22 @@ def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -
         if best is None or min(p.at for p in best) <= after:
             continue
         low, high = min(p.at for p in best), max(p.last for p in best)
-        if way.without and any(
-            way.without & p.classes and low - 2 <= p.at <= high + 2 and p not in best for p in places
-        ):
+        if _cancelled(way, best, places, low, high):
             continue
         after = high
         yield way, best
+
+
+def _cancelled(way: Way, best: list[_Place], places: list[_Place], low: int, high: int) -> bool:
+    """Is a word near by that the way excludes, or one that says that all is well?"""
+    for p in places:
+        if p.at > high + 2:
+            return False
+        if p.at < low - 2 or p in best:
+            continue
+        if way.without & p.classes or ("NORMAL" in p.classes and low <= p.at <= high + 1):
+            return True
+    return False
 
 
 def _grown(way: Way, chosen: list[_Place], options: list[list[_Place]], starts: list[list[int]]) -> list[_Place] | None:
@@ -230,7 +269,7 @@ def _in(token: Token, chosen: Sequence[_Place]) -> bool:
 
 def _covered(token: Token, used: list[tuple[int, int]]) -> bool:
     at = bisect_right(used, (token.start, 1 << 60)) - 1
-    return at >= 0 and used[at][0] <= token.start and token.end <= used[at][1]
+    return at >= 0 and used[at][0] <= token.start < used[at][1]
 
 
 # --- the table ----------------------------------------------------------------------------------------------
