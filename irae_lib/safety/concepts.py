@@ -26,7 +26,11 @@ _FILLERS = frozenset(  # words that do not count in a gap
     "quite rather pretty just all way still also now again of bit even right i'm i've he's she's it's there's that's".split()
 )
 _NEGATORS = frozenset("not no never isn't aren't wasn't weren't doesn't don't didn't hardly barely longer from than".split())
-_AFTER_NORMAL = frozenset("and or now today again since on at for with throughout too though then both".split())
+_AFTER_NORMAL = frozenset(
+    "and or now today again since on at for with throughout too though then both in size signal enhancement function "
+    "appearance appearances calibre limits range tone".split()
+)
+_ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _MOST = 60  # occurrences of one class in a sentence that are tried
 
 
@@ -46,6 +50,7 @@ class _Table(NamedTuple):
     kinds: dict[str, str]
     absorbs: dict[str, frozenset[str]]
     ends: frozenset[str]
+    numbers: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]  # classes of numbers, by their ranges
 
 
 class _Place(NamedTuple):
@@ -56,6 +61,7 @@ class _Place(NamedTuple):
     last: int
     start: int
     end: int
+    part: int = 0  # marks before it: two places with the same number have no mark between
 
 
 class _Word(NamedTuple):
@@ -125,7 +131,7 @@ def _clauses(table: _Table, norm: str, first: int, last: int, group: list[Token]
     words = _words(norm, first, last)
     places: list[_Place] = []
     taken = -1  # the last word of a phrase that means nothing here
-    for i, (word, at, _, start, _) in enumerate(words):
+    for i, (word, at, marks, start, _) in enumerate(words):
         for t in findings.get(start, ()):
             names = frozenset(f"<{name}>" for name in t.names)
             places.append(_Place(names, at, at + norm.count(" ", t.start, t.end), t.start, t.end))
@@ -138,14 +144,18 @@ def _clauses(table: _Table, norm: str, first: int, last: int, group: list[Token]
         for rest, name in table.words.get(word, ()) or table.words.get(word.removesuffix("'s"), ()):
             if not rest or _follows(words, i, rest):
                 classes.setdefault(len(rest), set()).add(name)
+        if word[0].isdigit():
+            classes[0] = classes.get(0, set()) | {name for name, spans in table.numbers if _within(float(word), spans)}
         longest = max(classes, default=0)
         if classes and "NOTHING" in classes[longest]:
-            taken = i + longest
-            continue
+            taken = i + longest  # what else the phrase is called still holds ("blood sugar")
+            classes = {longest: classes[longest] - {"NOTHING"}}
         if classes and "NORMAL" in classes[longest] and not _says_normal(words, i, i + longest):
             classes[longest].discard("NORMAL")
         for length, names in classes.items():
-            places.append(_Place(frozenset(names), at, words[i + length].at, start, words[i + length].end))
+            if names:
+                end = words[i + length]
+                places.append(_Place(frozenset(names), at, end.at, start, end.end, marks))
     yield places
 
 
@@ -170,6 +180,10 @@ def _follows(words: list[_Word], i: int, rest: tuple[str, ...]) -> bool:
         and words[last].marks == words[i].marks
         and all(words[i + k + 1].text == word for k, word in enumerate(rest))
     )
+
+
+def _within(number: float, spans: tuple[tuple[float, float], ...]) -> bool:
+    return any(low <= number <= high for low, high in spans)
 
 
 def _says_normal(words: list[_Word], first: int, last: int) -> bool:
@@ -217,7 +231,7 @@ def _cancelled(way: Way, best: list[_Place], places: list[_Place], low: int, hig
             return False
         if p.at < low - 2 or p in best:
             continue
-        if way.without & p.classes or ("NORMAL" in p.classes and low <= p.at <= high + 1):
+        if way.without & p.classes or ("NORMAL" in p.classes and low <= p.at and p.part == best[-1].part):
             return True
     return False
 
@@ -257,7 +271,7 @@ def _known(token: Token, others: Sequence[Token]) -> bool:
     """Is the concept said already at an overlapping place, or is it part of a longer name ("radiation pneumonitis")?"""
     return any(
         (token.names[0] in t.names and t.first < token.end and token.first < t.end)
-        or (t.start <= token.first and token.end <= t.end)
+        or (t.start <= token.first and token.end <= t.end and (t.detail in _ELSE or (t.start < token.first or token.end < t.end)))
         for t in others
         if t.kind == "finding"
     )
@@ -292,7 +306,7 @@ def _table() -> _Table:
     literals: set[str] = set()
     for concept, row in data["concepts"].items():
         for written in row["ways"]:
-            way = _way(concept, written, literals, data["words"])
+            way = _way(concept, written, literals, data["words"] | data["numbers"])
             for name in way.parts[0]:
                 ways.setdefault(name, []).append(way)
     for literal in literals:
@@ -303,6 +317,7 @@ def _table() -> _Table:
         {concept: row["kind"] for concept, row in data["concepts"].items()},
         {concept: frozenset(row.get("absorbs", ())) for concept, row in data["concepts"].items()},
         frozenset(data["ends"].split()),
+        tuple((name, tuple(map(tuple, spans))) for name, spans in data["numbers"].items()),
     )
 
 
