@@ -34,6 +34,9 @@ _ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _MOST = 60  # occurrences of one class in a sentence that are tried
 
 
+_Phrases = list[tuple[tuple[str, ...], str]]
+
+
 class Way(NamedTuple):
     """One way to say a concept: `parts` are alternatives of class names, in order where `ordered`."""
 
@@ -45,7 +48,7 @@ class Way(NamedTuple):
 
 
 class _Table(NamedTuple):
-    words: dict[str, list[tuple[tuple[str, ...], str]]]  # first word -> (further words, class), longest first
+    words: dict[str, dict[str, _Phrases]]  # first word -> second word, or "" -> (further words, class), longest first
     ways: dict[str, list[Way]]  # by each class of the part that is rarest in clinical text
     kinds: dict[str, str]
     absorbs: dict[str, frozenset[str]]
@@ -104,7 +107,12 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
 def vocabulary() -> frozenset[str]:
     """Every word that stands in a class."""
     return frozenset(
-        word for first, rows in _table().words.items() for rest, _ in rows for word in (first, *rest) if word.isalpha()
+        word
+        for first, phrases in _table().words.items()
+        for rows in phrases.values()
+        for rest, _ in rows
+        for word in (first, *rest)
+        if word.isalpha()
     )
 
 
@@ -141,9 +149,8 @@ def _clauses(table: _Table, norm: str, first: int, last: int, group: list[Token]
             yield places
             places = []
         classes: dict[int, set[str]] = {}
-        for rest, name in table.words.get(word, ()) or table.words.get(word.removesuffix("'s"), ()):
-            if not rest or _follows(words, i, rest):
-                classes.setdefault(len(rest), set()).add(name)
+        for rest, name in _phrases(table, words, i):
+            classes.setdefault(len(rest), set()).add(name)
         if word[0].isdigit():
             classes[0] = classes.get(0, set()) | {name for name, spans in table.numbers if _within(float(word), spans)}
         longest = max(classes, default=0)
@@ -170,6 +177,17 @@ def _words(norm: str, first: int, last: int) -> list[_Word]:
             words.append(_Word(text, at, marks, *match.span()))
         at += text not in _FILLERS
     return words
+
+
+def _phrases(table: _Table, words: list[_Word], i: int) -> Iterator[tuple[tuple[str, ...], str]]:
+    """The words of classes that begin at word `i`: looked up by two words, since "no" alone opens a hundred phrases."""
+    word = words[i].text
+    begun = table.words.get(word) or table.words.get(word.removesuffix("'s"))
+    if begun is None:
+        return
+    if i + 1 < len(words):
+        yield from (row for row in begun.get(words[i + 1].text, ()) if _follows(words, i, row[0]))
+    yield from begun.get("", ())
 
 
 def _follows(words: list[_Word], i: int, rest: tuple[str, ...]) -> bool:
@@ -312,13 +330,20 @@ def _table() -> _Table:
     for literal in literals:
         enter(literal, f"'{literal}")
     return _Table(
-        {first: sorted(rows, key=lambda row: (-len(row[0]), row)) for first, rows in words.items()},
+        {first: _by_second_word(rows) for first, rows in words.items()},
         ways,
         {concept: row["kind"] for concept, row in data["concepts"].items()},
         {concept: frozenset(row.get("absorbs", ())) for concept, row in data["concepts"].items()},
         frozenset(data["ends"].split()),
         tuple((name, tuple(map(tuple, spans))) for name, spans in data["numbers"].items()),
     )
+
+
+def _by_second_word(rows: set[tuple[tuple[str, ...], str]]) -> dict[str, _Phrases]:
+    table: dict[str, _Phrases] = {}
+    for row in sorted(rows, key=lambda row: (-len(row[0]), row)):
+        table.setdefault(row[0][0] if row[0] else "", []).append(row)
+    return table
 
 
 def _entries(entry: str) -> set[str]:

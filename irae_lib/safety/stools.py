@@ -9,6 +9,7 @@ from __future__ import annotations
 import bisect
 import re
 from decimal import Decimal
+from itertools import pairwise
 
 from ..schemas import Finding
 from .tokens import Token, make
@@ -50,7 +51,7 @@ _COUNT_BEFORE = re.compile(
     r"(?:up to |of |about |~)?$"
 )
 _OTHER_UNIT = re.compile(r"\s*(?:years?|days?|weeks?|wks?|months?|hours?|hrs?|minutes?|mins?|mg|ml|%|/10|am\b|pm\b|lbs?|kg|°|o'clock|:\d)")
-_OTHER_COUNT = re.compile(r"\b(?:grade|day|cycle|dose|week|g|c|#|no\.?|number|infusion|bed|age|aged|visit)[\s:]*$|[#/]\s?$")
+_OTHER_COUNT = re.compile(r"\b(?:grade|day|cycle|dose|week|g|c|#|no\.?|number|infusion|bed|age|aged|visit|max(?:imum)?(?: of)?|limit(?: of)?|(?:day|d|dose|cycle|week) ?\d{1,2} (?:of|/))[\s:]*$|[#/]\s?$")
 _EARLIER = re.compile(r"(?:was|were|had been|previously|initially|last week|at first)\s*$")
 _ONE = Decimal(1)
 
@@ -92,10 +93,11 @@ def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Tok
         return [], None
     starts = [w.start for w in words]
     chronic = {t.sentence for t in tokens if t.names == ("other_colitis",)}
+    others = {after.start for before, after in pairwise(tokens) if _counts_another(before, after)}
     baseline: Token | None = None
     counts: list[tuple[Token, Token, bool]] = []
     for t in (*tokens, *_by_the_hour(norm, tokens)):
-        if t.kind != "number" or t.low > 99 or t.unit not in ("", "/day"):
+        if t.kind != "number" or t.low > 99 or t.unit not in ("", "/day") or t.start in others:
             continue
         at = bisect.bisect_left(starts, t.start)
         word = min(words[max(0, at - 1) : at + 1], key=lambda w: (abs(w.sentence - t.sentence), _distance(w, t)))
@@ -108,6 +110,11 @@ def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Tok
             if t.sentence in chronic and word.status == "current":
                 word.status = "historical"  # the pattern of an old bowel disease is no new event
     return counts, baseline
+
+
+def _counts_another(before: Token, number: Token) -> bool:
+    """Does the number count the finding right before it: "nocturia x2, one formed stool"?"""
+    return before.kind == "finding" and _STOOL.isdisjoint(before.names) and 0 < number.start - before.end <= 3
 
 
 def _by_the_hour(norm: str, tokens: list[Token]) -> list[Token]:
