@@ -132,10 +132,10 @@ class _Note:
         row = table().causes[cause]
         results = [(i, m) for i, s in enumerate(self.sentences) for m in s.said(cause, "result") if self._is_result(i, m)]
         if row.get("stopped"):
-            results = [(i, m) for i, m in results if self._ended_alone(i)]
+            results = [(i, m) for i, m in results if self._ended_alone(i, m)]
         if not results or (not row.get("carrier") and self._carried(cause)):
             return None
-        if not self._attributed(cause) or self._open(row.get("with_steroid", ())):
+        if not self._attributed(cause) or self._open(cause):
             return None
         _, result = results[0]
         return Proof(cause, result.start, result.token.end)
@@ -143,7 +143,8 @@ class _Note:
     def _is_result(self, i: int, m: Mention) -> bool:
         """Is it a result of this patient, of this episode, and in hand?"""
         s = self.sentences[i]
-        if not m.current or _of_another(s, m) or s.near(m.at, 8, 8 + m.last - m.at, "EARLIER"):
+        row = table().causes[m.cause]
+        if not (m.current or row.get("standing") and m.token.status == "historical") or _of_another(s, m) or s.near(m.at, 8, 8 + m.last - m.at, "EARLIER"):
             return False
         return not _hedged(s, m, 4) and not self._dated_otherwise(i)
 
@@ -158,9 +159,11 @@ class _Note:
     def _carried(self, cause: str) -> bool:
         return any(s.of("CARRIER") and s.said(cause, "result", "name", "agent") for s in self.sentences)
 
-    def _ended_alone(self, i: int) -> bool:
-        """Did the finding end after a drug was stopped, and nothing else done?"""
+    def _ended_alone(self, i: int, m: Mention) -> bool:
+        """Did the finding end after a drug, and no inhibitor, was stopped, and nothing else done?"""
         here = self.sentences[i : i + 1 + _REACH]
+        if self.sentences[i].near(m.at, 2, m.last - m.at, "IODRUG"):
+            return False
         return any(s.of("WELL") for s in here) and any(s.of("ALONE") for s in here)
 
     # --- attribution
@@ -179,20 +182,17 @@ class _Note:
 
     # --- what keeps an immune cause open
 
-    def _open(self, allowed: Sequence[str]) -> bool:
-        rejected = max((i for i, s in enumerate(self.sentences) if s.said("note", "rejection")), default=-1)
-        for i, s in enumerate(self.sentences):
-            if any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN")) or _no_better(s):
-                return True
-            if any(m.current and not s.near(m.at, 4, -1, "NOT", "NEGATIVE") for m in s.said("note", "histology")):
-                return True
-            if any(m.token.status != "negated" for m in s.said("note", "overlap")):
-                return True
-            if i > rejected and any(m.token.status != "negated" for m in s.said("note", "suspicion")):
-                return True
-            if any(self._begun(s, place, allowed) for place in s.of("IMMUNOSUPPRESSION")):
-                return True
-        return False
+    def _open(self, cause: str) -> bool:
+        """Does the note keep an immune cause open, or treat for one?"""
+        row = table().causes[cause]
+        groups = frozenset(row["explains"])
+        rejected = max((i for i, s in enumerate(self.sentences) if _rejects(s, groups)), default=-1)
+        return any(
+            _left_open(s)
+            or (i > rejected and _suspects(s, groups))
+            or any(self._begun(s, place, row.get("with_steroid", ())) for place in s.of("IMMUNOSUPPRESSION"))
+            for i, s in enumerate(self.sentences)
+        )
 
     def _begun(self, s: Sentence, place: Place, allowed: Sequence[str]) -> bool:
         """Is immunosuppression given in this episode?"""
@@ -216,6 +216,8 @@ def _hedged(s: Sentence, m: Mention, reach: int) -> bool:
 
 def _names_it(s: Sentence, m: Mention) -> bool:
     """ "due to X", "X explains", "diagnosis: X", "this is X", or X alone at the beginning of a sentence."""
+    if m.role == "name" and table().causes[m.cause].get("asserts"):
+        return True
     explains = s.of("EXPLAIN")
     if explains or s.near(m.at, 8, 0, "DUETO") or (m.role == "name" and s.of("DUETO")):
         return True
@@ -228,12 +230,31 @@ def _names_it(s: Sentence, m: Mention) -> bool:
 
 def _rejects(s: Sentence, groups: frozenset[str]) -> bool:
     """Does the sentence reject an immune cause, of no organ in particular or of one of these?"""
-    for m in s.said("note", "rejection"):
-        words = re.findall(r"[a-z]+", s.text[m.start - s.start : m.token.end - s.start + 30])
-        organs = [table().organs[word] for word in words if word in table().organs]
-        if not organs or any(groups & organ for organ in organs):
-            return True
-    return False
+    return any(_concerns(s, m, groups) for m in s.said("note", "rejection"))
+
+
+def _suspects(s: Sentence, groups: frozenset[str]) -> bool:
+    """Does it name or suspect an immune illness, of no organ in particular or of one of these?"""
+    return any(
+        m.token.status in ("current", "hypothetical") and _concerns(s, m, groups) for m in s.said("note", "suspicion")
+    )
+
+
+def _concerns(s: Sentence, m: Mention, groups: frozenset[str]) -> bool:
+    """Is what is said of an immune cause about one of these groups, or about no organ in particular?"""
+    words = re.findall(r"[a-z]+", s.text[m.start - s.start : m.token.end - s.start + 30])
+    organs = [table().organs[word] for word in words if word in table().organs]
+    return not organs or any(groups & organ for organ in organs)
+
+
+def _left_open(s: Sentence) -> bool:
+    """Does it say that both are true or cannot be told apart, show immune histology, or tell of no improvement?"""
+    return (
+        any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN"))
+        or any(m.current and not s.near(m.at, 4, -1, "NOT", "NEGATIVE") for m in s.said("note", "histology"))
+        or any(m.token.status != "negated" for m in s.said("note", "overlap"))
+        or _no_better(s)
+    )
 
 
 def _points_back(s: Sentence, groups: frozenset[str]) -> bool:
