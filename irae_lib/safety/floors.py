@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..schemas import Assessment, Case, Likelihood, Severity, System, Urgency
+from .cause import withhold
+from .chart import Chart
 from .coverage import coverage
 from .episodes import Fired, fire_course
 from .exposure import Exposure, exposure
@@ -25,6 +27,7 @@ NOTHING = Assessment(
     causality={"likelihood": Likelihood.UNCERTAIN},
 )
 POLICY = "project policy: generic floors of the original safety layer"
+RIVAL = "X09"  # its advice says that floors stand
 _EXPOSURE_OPEN = "exposure to a checkpoint inhibitor is not stated and no rule fired"
 
 
@@ -44,8 +47,10 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
     findings = read(case)
     contact = exposure(findings, case.text, exposed)
     fired = fire_course(findings)
-    floors, advice = fired.floors, fired.advice
-    if not contact.all_rules:
+    floors, advice, withheld = fired.floors, fired.advice, ()
+    if contact.all_rules:
+        floors, withheld = withhold(case.text, Chart(findings, episode=True), floors)
+    else:
         floors = [f._replace(grade=0, system=None) for f in floors if _dangerous(f)]
     fired = fired._replace(floors=floors)
     corrections: list[Correction] = []
@@ -55,7 +60,8 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
     if not floors and not contact.stated:
         covered = covered.model_copy(update={"gaps": (*covered.gaps, _EXPOSURE_OPEN)})
     assessed = not covered.gaps or alone.urgency >= Urgency.URGENT
-    lines = contact.advice(bool(floors), bool(advice)) + [f"{item.text} ({item.rule})" for item in advice]
+    lines = contact.advice(bool(floors), bool(advice)) + [item.advisory for item in withheld]
+    lines += [f"{item.text} ({item.rule})" for item in advice if not (withheld and item.rule == RIVAL)]
     if covered.gaps:
         lines.insert(0, f"{'Not read in full' if assessed else NOT_ASSESSED.capitalize()}: {covered.reasons}.")
     return Review(
@@ -67,6 +73,7 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
         evidence=tuple(_locate(case.text, quote) for quote in (proposed.evidence if proposed else ())),
         coverage=covered,
         assessed=assessed,
+        withheld=withheld,
     )
 
 

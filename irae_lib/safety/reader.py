@@ -49,10 +49,7 @@ def read(case: Case) -> tuple[Finding, ...]:
     """
     view = View.of(case.text)
     text = view.text
-    masked = _without_answers(text)
-    norm, tokens = scan(masked)
-    tokens = composed(norm, tokens)
-    _statuses(masked, norm, tokens)
+    norm, tokens = statements(text)
     found = lab_findings(text, norm, tokens)
     found += loose_vitals(text, norm, tokens, _inside(found))
     found += stool_findings(text, norm, tokens)
@@ -62,6 +59,17 @@ def read(case: Case) -> tuple[Finding, ...]:
     found.sort(key=lambda f: (f.start, f.end, f.name))
     found = staged(norm, _resolved(found))
     return tuple(found) if text == case.text else tuple(_in_original(case.text, view, f) for f in found)
+
+
+def statements(text: str, further: Callable[[str, list[Token]], list[Token]] | None = None) -> tuple[str, list[Token]]:
+    """The normalised text of a view and its tokens with their statuses; `further` may add tokens to give one to."""
+    masked = _without_answers(text)
+    norm, tokens = scan(masked)
+    tokens = composed(norm, tokens)
+    if further is not None:
+        tokens = further(norm, tokens)
+    _statuses(masked, norm, tokens)
+    return norm, tokens
 
 
 def _in_original(text: str, view: View, finding: Finding) -> Finding:
