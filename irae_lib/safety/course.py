@@ -34,6 +34,7 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     back and said to be over is no part of the present episode.
     """
     clock, home = _Clock(norm), _is_sent_home(norm)
+    repeated = _pattern("spurious").search(norm) is not None
     times = [clock.time(f) for f in findings]
     newest: dict[str, int] = {}  # name -> the last place that says how it is now
     last: dict[str, int] = {}
@@ -44,7 +45,8 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
                 newest[_key(f)] = len(norm) if time == "now" else max(newest.get(_key(f), -1), f.start)
     moved = []
     for f, time in zip(findings, times, strict=True):
-        if f.status == "current" and time == "past" and f.kind in _ENDS and clock.ends(f):
+        wrong = repeated and f.kind == "lab" and f.start < last.get(_key(f), -1)
+        if f.status == "current" and (wrong or (time == "past" and f.kind in _ENDS and clock.ends(f))):
             moved.append(changed(f, status="historical", when="resolved"))
             continue
         passes = f.status == "current" and f.kind in _STATES and f.name not in _data()["events"]
@@ -98,10 +100,10 @@ class _Clock:
         return self._marks[at][2] if at >= 0 and self._marks[at][0] >= paragraph else ""
 
     def ends(self, f: Finding) -> bool:
-        """Is it said in the sentence of the finding, or in the two that follow, that it is over, and not back?"""
+        """Is it said in the clause of the finding, or in the three that follow, that it is over, and not back?"""
         k = bisect.bisect_right(self._breaks, f.start)
         first = self._breaks[k - 1] if k else 0
-        last = self._breaks[min(k + 2, len(self._breaks) - 1)] if k < len(self._breaks) else len(self._norm)
+        last = self._breaks[min(k + 3, len(self._breaks) - 1)] if k < len(self._breaks) else len(self._norm)
         return _pattern("over").search(self._norm, first, last) is not None and not _pattern("back").search(self._norm)
 
     def _sentence(self, at: int) -> tuple[int, int]:

@@ -123,6 +123,9 @@ class Series:
                 return self.analyte.name == "bp"
             self.readings.append(Reading(t))
             return True
+        if t.sign == ">" and self.readings and not self._depth and not self.norm[self.readings[-1].token.end : t.start].strip():
+            self._arrow = True  # "1960 > 1422 > 640"
+            t.sign = ""
         if self._is_limit(t, j):
             self._set_limit(t)
             self.end = t.end

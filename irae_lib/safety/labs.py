@@ -67,8 +67,8 @@ def _in_one_unit(found: list[Finding]) -> list[Finding]:
     A whole bilirubin of 3 to 21 without any unit, beside normal transaminases, is one in umol/L.
     """
     units = {f.name: f.unit for f in found if f.kind == "lab" and f.unit in ANALYTES[f.name].units}
-    enzymes = [f.times_uln for f in found if f.name in ("alt", "ast") and f.status == "current"]
-    if "bilirubin" not in units and enzymes and all(times is not None and times < 1 for times in enzymes):
+    enzymes = {f.name: f.times_uln for f in found if f.name in ("alt", "ast") and f.status == "current"}  # the last ones
+    if "bilirubin" not in units and enzymes and all(times is not None and times < 1 for times in enzymes.values()):
         units["bilirubin"] = "umol/l"
     return [_converted(f, units[f.name]) if not f.unit and f.name in units else f for f in found]
 
