@@ -206,7 +206,7 @@ class Finding(Record):
         value, unit: as written; `sign` is its comparator ("<", ">").
         low, high: the number or range in the standard unit of `labs.json`; None where there is no number.
         uln, lln: limits printed in the note, standard unit. `times_uln`: stated, or `high` over the limit in force.
-        baseline: the patient's own earlier value, standard unit. `when`: "previous", "baseline", a date or "".
+        baseline: the patient's own earlier value, standard unit. `when`: "previous", "baseline", "onset", "resolved", a date or "".
         flag: high, low or normal, as the note says. `severity`: mild, moderate, severe.
         certainty: suspected, confirmed or "". `status`: current, negated, historical, family, hypothetical, planned.
     """

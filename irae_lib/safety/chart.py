@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from ..schemas import Finding
+from .course import EARLIER
 from .lexicon import ANALYTES, CYTOTOXIC
 
 _ENDOGENOUS = frozenset(("hydrocortisone",))  # a replacement for missing cortisol, not the reason for a low one
@@ -33,14 +34,14 @@ def _key(f: Finding) -> tuple:
 
 
 class Chart:
-    """Current findings of one note, indexed for the rules."""
+    """Current findings of one note, indexed for the rules; with `episode`, those of its earlier days too."""
 
-    def __init__(self, findings: Sequence[Finding]):
+    def __init__(self, findings: Sequence[Finding], episode: bool = False):
         self.findings = findings
         self._named: dict[str, list[Finding]] = {}
         self._background: dict[str, Finding] = {}
         for f in findings:
-            if f.status == "current":
+            if f.status == "current" or (episode and f.status == "historical" and f.when in EARLIER):
                 self._named.setdefault(f.name, []).append(f)
                 if f.kind == "drug":
                     self._named.setdefault(f.flag, []).append(f)
@@ -48,7 +49,8 @@ class Chart:
                     self._named.setdefault("stated grade", []).append(f)
             elif f.status == "historical":
                 self._background.setdefault(f.name, f)
-        self._latest()
+        if not episode:
+            self._latest()
         for name, found in self._named.items():
             if len(found) > 1:  # the same statement twice is one fact
                 self._named[name] = list({_key(f): f for f in reversed(found)}.values())[::-1]

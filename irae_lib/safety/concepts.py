@@ -21,6 +21,16 @@ from .tokens import Token
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]|]")
 _GAP = 3  # words that may stand between two neighbours of a way
 _MARKS = frozenset(",()[]|")  # a mark counts as a word
+_FILLERS = frozenset(  # words that do not count in a gap
+    "a an the my his her their your our its this that is are was were be been being has have had got so very really too "
+    "quite rather pretty just all way still also now again of bit even right i'm i've he's she's it's there's that's".split()
+)
+_NEGATORS = frozenset("not no never isn't aren't wasn't weren't doesn't don't didn't hardly barely longer from than".split())
+_AFTER_NORMAL = frozenset(
+    "and or now today again since on at for with throughout too though then both in size signal enhancement function "
+    "appearance appearances calibre limits range tone".split()
+)
+_ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _MOST = 60  # occurrences of one class in a sentence that are tried
 
 
@@ -43,6 +53,7 @@ class _Table(NamedTuple):
     kinds: dict[str, str]
     absorbs: dict[str, frozenset[str]]
     ends: frozenset[str]
+    numbers: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]  # classes of numbers, by their ranges
 
 
 class _Place(NamedTuple):
@@ -51,6 +62,17 @@ class _Place(NamedTuple):
     classes: frozenset[str]
     at: int
     last: int
+    start: int
+    end: int
+    part: int = 0  # marks before it: two places with the same number have no mark between
+
+
+class _Word(NamedTuple):
+    """A word of a sentence: the words and the marks that stand before it, fillers not counted, and its offsets."""
+
+    text: str
+    at: int
+    marks: int
     start: int
     end: int
 
@@ -79,7 +101,7 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     for token in kept:
         if token.kind == "cue" and _covered(token, used):
             token.cues = ()
-    return sorted(kept + added, key=lambda t: (t.start, t.kind == "finding" and t.detail != "count"))
+    return sorted(added + kept, key=lambda t: t.start)  # before a laboratory name there, whose number follows it
 
 
 def vocabulary() -> frozenset[str]:
@@ -117,7 +139,7 @@ def _clauses(table: _Table, norm: str, first: int, last: int, group: list[Token]
     words = _words(norm, first, last)
     places: list[_Place] = []
     taken = -1  # the last word of a phrase that means nothing here
-    for i, (word, at, start, _) in enumerate(words):
+    for i, (word, at, marks, start, _) in enumerate(words):
         for t in findings.get(start, ()):
             names = frozenset(f"<{name}>" for name in t.names)
             places.append(_Place(names, at, at + norm.count(" ", t.start, t.end), t.start, t.end))
@@ -129,43 +151,65 @@ def _clauses(table: _Table, norm: str, first: int, last: int, group: list[Token]
         classes: dict[int, set[str]] = {}
         for rest, name in _phrases(table, words, i):
             classes.setdefault(len(rest), set()).add(name)
+        if word[0].isdigit():
+            classes[0] = classes.get(0, set()) | {name for name, spans in table.numbers if _within(float(word), spans)}
         longest = max(classes, default=0)
         if classes and "NOTHING" in classes[longest]:
-            taken = i + longest
-            continue
+            taken = i + longest  # what else the phrase is called still holds ("blood sugar")
+            classes = {longest: classes[longest] - {"NOTHING"}}
+        if classes and "NORMAL" in classes[longest] and not _says_normal(words, i, i + longest):
+            classes[longest].discard("NORMAL")
         for length, names in classes.items():
-            places.append(_Place(frozenset(names), at, at + length, start, words[i + length][3]))
+            if names:
+                end = words[i + length]
+                places.append(_Place(frozenset(names), at, end.at, start, end.end, marks))
     yield places
 
 
-def _words(norm: str, first: int, last: int) -> list[tuple[str, int, int, int]]:
-    """The words of a sentence, each with its number and its offsets; marks between words are counted."""
-    words, at = [], 0
+def _words(norm: str, first: int, last: int) -> list[_Word]:
+    """The words of a sentence."""
+    words, at, marks = [], 0, 0
     for match in _WORD.finditer(norm, first, last):
-        if match.group() not in _MARKS:
-            words.append((match.group(), at, *match.span()))
-        at += 1
+        text = match.group()
+        if text in _MARKS:
+            marks += 1
+        else:
+            words.append(_Word(text, at, marks, *match.span()))
+        at += text not in _FILLERS
     return words
 
 
-def _phrases(table: _Table, words: list[tuple[str, int, int, int]], i: int) -> Iterator[tuple[tuple[str, ...], str]]:
+def _phrases(table: _Table, words: list[_Word], i: int) -> Iterator[tuple[tuple[str, ...], str]]:
     """The words of classes that begin at word `i`: looked up by two words, since "no" alone opens a hundred phrases."""
-    begun = table.words.get(words[i][0])
+    word = words[i].text
+    begun = table.words.get(word) or table.words.get(word.removesuffix("'s"))
     if begun is None:
         return
     if i + 1 < len(words):
-        yield from (row for row in begun.get(words[i + 1][0], ()) if _follows(words, i, row[0]))
+        yield from (row for row in begun.get(words[i + 1].text, ()) if _follows(words, i, row[0]))
     yield from begun.get("", ())
 
 
-def _follows(words: list[tuple[str, int, int, int]], i: int, rest: tuple[str, ...]) -> bool:
+def _follows(words: list[_Word], i: int, rest: tuple[str, ...]) -> bool:
     """Do the words of a phrase follow word `i`, without a mark between?"""
     last = i + len(rest)
     return (
         last < len(words)
-        and words[last][1] - words[i][1] == len(rest)
-        and all(words[i + k + 1][0] == word for k, word in enumerate(rest))
+        and words[last].marks == words[i].marks
+        and all(words[i + k + 1].text == word for k, word in enumerate(rest))
     )
+
+
+def _within(number: float, spans: tuple[tuple[float, float], ...]) -> bool:
+    return any(low <= number <= high for low, high in spans)
+
+
+def _says_normal(words: list[_Word], first: int, last: int) -> bool:
+    """Is "fine", "normal" said of what stands before it: at the end of its part, and not denied?"""
+    if any(word.text in _NEGATORS for word in words[max(0, first - 2) : first]):
+        return False
+    after = words[last + 1] if last + 1 < len(words) else None
+    return after is None or after.marks > words[last].marks or after.text in _AFTER_NORMAL
 
 
 def _said(table: _Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
@@ -192,12 +236,22 @@ def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -
         if best is None or min(p.at for p in best) <= after:
             continue
         low, high = min(p.at for p in best), max(p.last for p in best)
-        if way.without and any(
-            way.without & p.classes and low - 2 <= p.at <= high + 2 and p not in best for p in places
-        ):
+        if _cancelled(way, best, places, low, high):
             continue
         after = high
         yield way, best
+
+
+def _cancelled(way: Way, best: list[_Place], places: list[_Place], low: int, high: int) -> bool:
+    """Is a word near by that the way excludes, or one that says that all is well?"""
+    for p in places:
+        if p.at > high + 2:
+            return False
+        if p.at < low - 2 or p in best:
+            continue
+        if way.without & p.classes or ("NORMAL" in p.classes and low <= p.at and p.part == best[-1].part):
+            return True
+    return False
 
 
 def _grown(way: Way, chosen: list[_Place], options: list[list[_Place]], starts: list[list[int]]) -> list[_Place] | None:
@@ -235,7 +289,7 @@ def _known(token: Token, others: Sequence[Token]) -> bool:
     """Is the concept said already at an overlapping place, or is it part of a longer name ("radiation pneumonitis")?"""
     return any(
         (token.names[0] in t.names and t.first < token.end and token.first < t.end)
-        or (t.start <= token.first and token.end <= t.end)
+        or (t.start <= token.first and token.end <= t.end and (t.detail in _ELSE or (t.start < token.first or token.end < t.end)))
         for t in others
         if t.kind == "finding"
     )
@@ -247,7 +301,7 @@ def _in(token: Token, chosen: Sequence[_Place]) -> bool:
 
 def _covered(token: Token, used: list[tuple[int, int]]) -> bool:
     at = bisect_right(used, (token.start, 1 << 60)) - 1
-    return at >= 0 and used[at][0] <= token.start and token.end <= used[at][1]
+    return at >= 0 and used[at][0] <= token.start < used[at][1]
 
 
 # --- the table ----------------------------------------------------------------------------------------------
@@ -270,7 +324,7 @@ def _table() -> _Table:
     literals: set[str] = set()
     for concept, row in data["concepts"].items():
         for written in row["ways"]:
-            way = _way(concept, written, literals, data["words"])
+            way = _way(concept, written, literals, data["words"] | data["numbers"])
             for name in way.parts[0]:
                 ways.setdefault(name, []).append(way)
     for literal in literals:
@@ -281,6 +335,7 @@ def _table() -> _Table:
         {concept: row["kind"] for concept, row in data["concepts"].items()},
         {concept: frozenset(row.get("absorbs", ())) for concept, row in data["concepts"].items()},
         frozenset(data["ends"].split()),
+        tuple((name, tuple(map(tuple, spans))) for name, spans in data["numbers"].items()),
     )
 
 

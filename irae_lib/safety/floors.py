@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..schemas import Assessment, Case, Likelihood, Severity, System, Urgency
+from .cause import withhold
 from .chart import Chart
 from .coverage import coverage
+from .episodes import Fired, fire_course
 from .exposure import Exposure, exposure
 from .reader import read
 from .reviews import NOT_ASSESSED, Correction, Evidence, Review
-from .rules import fire
 from .rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS, Floor
 
 # With nothing proposed and nothing found: no claim of an irAE, and no claim about its cause either.
@@ -26,6 +27,7 @@ NOTHING = Assessment(
     causality={"likelihood": Likelihood.UNCERTAIN},
 )
 POLICY = "project policy: generic floors of the original safety layer"
+RIVAL = "X09"  # its advice says that floors stand
 _EXPOSURE_OPEN = "exposure to a checkpoint inhibitor is not stated and no rule fired"
 
 
@@ -44,17 +46,22 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
     """
     findings = read(case)
     contact = exposure(findings, case.text, exposed)
-    floors, advice = fire(Chart(findings))
-    if not contact.all_rules:
+    fired = fire_course(findings)
+    floors, advice, withheld = fired.floors, fired.advice, ()
+    if contact.all_rules:
+        floors, withheld = withhold(case.text, Chart(findings, episode=True), floors)
+    else:
         floors = [f._replace(grade=0, system=None) for f in floors if _dangerous(f)]
+    fired = fired._replace(floors=floors)
     corrections: list[Correction] = []
-    final = _raise(proposed or NOTHING, floors, contact, corrections)
-    alone = final if proposed is None else _raise(NOTHING, floors, contact, [])
+    final = _raise(proposed or NOTHING, fired, contact, corrections)
+    alone = final if proposed is None else _raise(NOTHING, fired, contact, [])
     covered = coverage(case.text, findings)
     if not floors and not contact.stated:
         covered = covered.model_copy(update={"gaps": (*covered.gaps, _EXPOSURE_OPEN)})
     assessed = not covered.gaps or alone.urgency >= Urgency.URGENT
-    lines = contact.advice(bool(floors), bool(advice)) + [f"{item.text} ({item.rule})" for item in advice]
+    lines = contact.advice(bool(floors), bool(advice)) + [item.advisory for item in withheld]
+    lines += [f"{item.text} ({item.rule})" for item in advice if not (withheld and item.rule == RIVAL)]
     if covered.gaps:
         lines.insert(0, f"{'Not read in full' if assessed else NOT_ASSESSED.capitalize()}: {covered.reasons}.")
     return Review(
@@ -66,6 +73,7 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
         evidence=tuple(_locate(case.text, quote) for quote in (proposed.evidence if proposed else ())),
         coverage=covered,
         assessed=assessed,
+        withheld=withheld,
     )
 
 
@@ -74,12 +82,13 @@ def _dangerous(floor: Floor) -> bool:
     return floor.urgency >= Urgency.URGENT and floor.grade != 1
 
 
-def _raise(labels: Assessment, floors: list[Floor], contact: Exposure, corrections: list[Correction]) -> Assessment:
+def _raise(labels: Assessment, fired: Fired, contact: Exposure, corrections: list[Correction]) -> Assessment:
     def lift(field: str, value, before: str, after: str, floor: Floor) -> None:
         nonlocal labels
         corrections.append(_correction(field, before, after, floor))
         labels = labels.model_copy(update={field: value})
 
+    floors = fired.floors
     systems = [f for f in floors if f.system is not None]
     if not labels.irae_detected and (first := _highest(systems, _weight)):
         lift("irae_detected", True, "false", "true", first)
@@ -90,7 +99,7 @@ def _raise(labels: Assessment, floors: list[Floor], contact: Exposure, correctio
     top = _highest(floors, lambda f: f.grade)
     if top is not None and (grade := Severity.from_grade(top.grade)) > labels.overall_severity:
         lift("overall_severity", grade, labels.overall_severity.value, grade.value, top)
-    for generic in (None, _generic_floor(labels, floors, contact)):
+    for generic in (None, _generic_floor(labels, fired, contact)):
         pool = floors if generic is None else [generic]
         urgent = _highest(pool, lambda f: f.urgency.level)
         if urgent is not None and urgent.urgency > labels.urgency:
@@ -106,10 +115,16 @@ def _highest(floors: list[Floor], key: Callable) -> Floor | None:
     return max(floors, key=key, default=None)
 
 
-def _generic_floor(labels: Assessment, floors: list[Floor], contact: Exposure) -> Floor:
-    """The original's floors on the labels themselves: by grade, and urgent for heart and nerve, whoever gave them."""
-    by_grade = URGENCY_BY_GRADE[labels.overall_severity.level]
-    reason = f"{labels.overall_severity.value} is at least {by_grade.value}"
+def _generic_floor(labels: Assessment, fired: Fired, contact: Exposure) -> Floor:
+    """The original's floors on the labels themselves: by grade, and urgent for heart and nerve, whoever gave them.
+
+    Where the grade is that of an earlier day of the episode, the grade of the last state decides.
+    """
+    floors, grade = fired.floors, labels.overall_severity.level
+    if fired.grade_now is not None and grade == max((f.grade for f in floors), default=0):
+        grade = fired.grade_now
+    by_grade = URGENCY_BY_GRADE[grade]
+    reason = f"Grade {grade} is at least {by_grade.value}"
     if labels.overall_severity == Severity.GRADE_3:
         supports = [f for f in floors if f.grade >= 3]
         if supports and all(f.rule == "F44" and f.urgency == Urgency.SOON for f in supports):

@@ -26,7 +26,7 @@ _DATED = re.compile(
     r"yesterday|"
     r"(?:on|in|by) (?:january|february|march|april|may|june|july|august|september|october|november|december)\b)"
 )
-_RECENT = ("yesterday", "last week", "last visit")  # the newest value, unless a newer one is given
+_RECENT = ("yesterday", "last week", "last visit", "peak", "peaked at", "at its peak", "at the peak", "at its worst", "at worst")  # the newest value, unless a newer one is given
 _ORDINAL = re.compile(r"\b(?:week|day|cycle|dose|month|visit|hour) $")
 _CLOCK = re.compile(r"\s?(?:am|a\.m\.|pm|p\.m\.|o'clock)\b")
 _WEAK_BASELINE = ("was", "from", "before")  # a baseline only once there is a value: "2.8 (was 1.1)"

@@ -42,6 +42,8 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
     last: Token | None = None
     for i, token in enumerate(tokens):
         if token.kind in ("lab", "vital"):
+            if _is_ratio(norm, token):
+                continue
             if last is not None and _repeats(norm, last, token):
                 continue  # "AST (SGOT)"
             if _shares_what_follows(norm, tokens, i):
@@ -54,9 +56,44 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
             found += made
             together = []
             last = token if token.kind == "lab" else last
-        elif token.cues and "now" in token.cues and last is not None and token.sentence != last.sentence:
-            found += _today(text, norm, tokens, i, last)
-    return found
+        elif last is not None and (token.kind == "number" or ("now" in token.cues and token.sentence != last.sentence)):
+            found += _later_number(text, norm, tokens, i, last)
+    return _in_one_unit(found)
+
+
+def _in_one_unit(found: list[Finding]) -> list[Finding]:
+    """Bare numbers take the unit that the note gives for the same analyte.
+
+    A whole bilirubin of 3 to 21 without any unit, beside normal transaminases, is one in umol/L.
+    """
+    units = {f.name: f.unit for f in found if f.kind == "lab" and f.unit in ANALYTES[f.name].units}
+    enzymes = [f.times_uln for f in found if f.name in ("alt", "ast") and f.status == "current"]
+    if "bilirubin" not in units and enzymes and all(times is not None and times < 1 for times in enzymes):
+        units["bilirubin"] = "umol/l"
+    return [_converted(f, units[f.name]) if not f.unit and f.name in units else f for f in found]
+
+
+def _converted(f: Finding, unit: str) -> Finding:
+    """The finding with its bare number read in `unit`."""
+    bare = f.kind == "lab" and f.high is not None and f.value.replace(".", "", 1).isdigit() and Decimal(f.value) == f.high
+    if not bare or (f.name == "bilirubin" and (f.high < 3 or "." in f.value)):
+        return f
+    analyte = ANALYTES[f.name]
+    low, high = analyte.convert(f.low, unit), analyte.convert(f.high, unit)
+    if low is None or high is None:
+        return f
+    limit = f.uln or analyte.uln
+    return changed(f, low=low, high=high, times_uln=high / limit if limit and f.times_uln is not None else f.times_uln)
+
+
+_RATIO_BEFORE = re.compile(r"(?:protein|albumin|prot|alb|calcium)\s?[/:-]\s?$|\bto[- ]$")
+_RATIO_AFTER = re.compile(r"\s?(?:ratio|/\s?creat\w*)")
+
+
+def _is_ratio(norm: str, token: Token) -> bool:
+    """Is the name part of a ratio of two ("protein/creatinine ratio 0.2")?"""
+    before = _RATIO_BEFORE.search(norm, max(0, token.start - 12), token.start)
+    return before is not None or _RATIO_AFTER.match(norm, token.end) is not None
 
 
 def _repeats(norm: str, last: Token, token: Token) -> bool:
@@ -226,14 +263,21 @@ def standard(number: Decimal | None, unit: str, analyte: Analyte) -> Decimal | N
     return analyte.convert(number, unit) if analyte.units else number
 
 
-_IS = re.compile(r"\s*(?:it is|it was|is|:|at)?\s*")
+_IT_IS = re.compile(r"[\s,]*(?:it is|it was|it had been|is|:|at)?\s*")
+_IT_WAS = re.compile(r"\bit (?:was|had been|has been|used to be)\s*$")
 
 
-def _today(text: str, norm: str, tokens: list[Token], i: int, lab: Token) -> list[Finding]:
-    """ "TODAY it is 2.6 mg/dL": a number in the unit of the laboratory value named last."""
-    analyte = ANALYTES[lab.names[0]]
-    for t in tokens[i + 1 : i + 3]:
-        if t.kind == "number" and t.unit and t.unit in analyte.units and _IS.fullmatch(norm, tokens[i].end, t.start):
-            finding = _finding(text, tokens[i], analyte, Reading(t), None)
-            return [changed(finding, when="now")] if finding is not None else []
+def _later_number(text: str, norm: str, tokens: list[Token], i: int, lab: Token) -> list[Finding]:
+    """ "TODAY it is 2.6 mg/dL", "it was 0.9 mg/dL": a number in the unit of the laboratory value named last."""
+    analyte, t = ANALYTES[lab.names[0]], tokens[i]
+    if t.kind == "number":
+        if t.unit and t.unit in analyte.units and _IT_WAS.search(norm, max(0, t.start - 16), t.start):
+            finding = _finding(text, t, analyte, Reading(t, "previous"), None)
+            return [finding] if finding is not None else []
+        return []
+    for number in tokens[i + 1 : i + 3]:
+        if number.kind == "number" and number.unit and number.unit in analyte.units:
+            if _IT_IS.fullmatch(norm, t.end, number.start):
+                finding = _finding(text, t, analyte, Reading(number), None)
+                return [changed(finding, when="now")] if finding is not None else []
     return []

@@ -12,15 +12,17 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from .bedside import loose_vitals
 from .concepts import composed
 from .context import assign
+from .course import says_onset, staged
 from .labs import lab_findings
 from .layout import Layout, impose, mute_answers
 from .stated_grades import grade_findings
+from .stools import stool_findings
 from .subjects import attribute, impose_subjects, subjects
 from .text import View
 from .tokens import Token, changed, make, scan
-from .vitals_and_stools import loose_vitals, stool_findings
 
 if TYPE_CHECKING:
     from ..schemas import Case, Finding
@@ -47,10 +49,7 @@ def read(case: Case) -> tuple[Finding, ...]:
     """
     view = View.of(case.text)
     text = view.text
-    masked = _without_answers(text)
-    norm, tokens = scan(masked)
-    tokens = composed(norm, tokens)
-    _statuses(masked, norm, tokens)
+    norm, tokens = statements(text)
     found = lab_findings(text, norm, tokens)
     found += loose_vitals(text, norm, tokens, _inside(found))
     found += stool_findings(text, norm, tokens)
@@ -58,8 +57,19 @@ def read(case: Case) -> tuple[Finding, ...]:
     found += _named(text, norm, tokens)
     found = _completed(_promoted(found))
     found.sort(key=lambda f: (f.start, f.end, f.name))
-    found = _resolved(found)
+    found = staged(norm, _resolved(found))
     return tuple(found) if text == case.text else tuple(_in_original(case.text, view, f) for f in found)
+
+
+def statements(text: str, further: Callable[[str, list[Token]], list[Token]] | None = None) -> tuple[str, list[Token]]:
+    """The normalised text of a view and its tokens with their statuses; `further` may add tokens to give one to."""
+    masked = _without_answers(text)
+    norm, tokens = scan(masked)
+    tokens = composed(norm, tokens)
+    if further is not None:
+        tokens = further(norm, tokens)
+    _statuses(masked, norm, tokens)
+    return norm, tokens
 
 
 def _in_original(text: str, view: View, finding: Finding) -> Finding:
@@ -108,6 +118,8 @@ def _named(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
                 status = "historical"
             if t.resolved:
                 fields["when"] = "resolved"
+            elif kind == "symptom" and t.status == "current" and says_onset(norm, t.first, t.end):
+                fields["when"] = "onset"
             for name in names:
                 if name == "stool" or (name == "infiltrates" and not _is_imaging(norm, t)):
                     continue
@@ -239,6 +251,7 @@ def _resolved(found: list[Finding]) -> list[Finding]:
 def _completed(found: list[Finding]) -> list[Finding]:
     """Current values get the baseline and the printed limits that the note gives elsewhere for the same analyte."""
     baselines: dict[str, Decimal] = {}
+    lowest: dict[str, Decimal] = {}  # KDIGO takes the lowest value for the baseline where none is named
     limits: dict[str, Decimal] = {}
     for f in found:
         if f.uln is not None:
@@ -247,15 +260,16 @@ def _completed(found: list[Finding]) -> list[Finding]:
             continue
         if f.when == "baseline":
             baselines[f.name] = f.high
-        elif f.name == "creatinine" and f.when in ("recent", "previous"):  # the lowest earlier value, as KDIGO takes it
-            baselines[f.name] = min(f.high, baselines.get(f.name, f.high))
+        elif f.name == "creatinine" and f.status in ("current", "historical"):
+            lowest[f.name] = min(f.high, lowest.get(f.name, f.high))
+    baselines = lowest | baselines
     if not baselines and not limits:
         return found
     out = []
     for f in found:
         fields: dict = {}
         if f.status == "current" and f.high is not None and f.kind in ("lab", "vital"):
-            if f.baseline is None and f.name in baselines:
+            if f.baseline is None and f.name in baselines and (f.name not in lowest or baselines[f.name] < f.high):
                 fields["baseline"] = baselines[f.name]
             if f.uln is None and f.name in limits:
                 uln = limits[f.name]

@@ -25,6 +25,28 @@ class Correction(Record):
     end: int | None = None
 
 
+class Withheld(Record):
+    """A grade and organ system that a rule asked for and that the note explains by another, proven cause.
+
+    `grade` is the grade held back (0: organ system only), `quote` the result that proves the cause. The urgency of the
+    rule stands.
+    """
+
+    rule: str
+    system: str
+    grade: int
+    cause: str
+    quote: str
+    start: int
+    end: int
+
+    @property
+    def advisory(self) -> str:
+        """The line that tells the reader."""
+        asked = " ".join(filter(None, (f"Grade {self.grade}" if self.grade else "", self.system)))
+        return f"{asked} ({self.rule}) withheld: the note proves another cause, '{self.quote}'. (cause)"
+
+
 class Evidence(Record):
     """A quote of a proposal and where it stands in the note; `found` is False where it does not."""
 
@@ -69,7 +91,8 @@ class Review(Record):
 
     `corrections` are the raises, `advisories` what the rules say without raising, `findings` what was read, and
     `evidence` where the quotes of the proposal stand. `coverage` says how much of the note was understood. Where
-    `assessed` is False the labels of `final` are placeholders: a person must read the note.
+    `assessed` is False the labels of `final` are placeholders: a person must read the note. `withheld` holds what
+    rules asked for and did not raise because the note proves another cause.
     """
 
     proposed: Assessment | None
@@ -80,3 +103,4 @@ class Review(Record):
     evidence: tuple[Evidence, ...] = ()
     coverage: Coverage = Coverage()
     assessed: bool = True
+    withheld: tuple[Withheld, ...] = ()

@@ -88,6 +88,8 @@ def central(chart: Chart):
     low, highest = chart.below("tsh"), chart.highest("tsh")
     if low and chart.below("ft4") and not (highest and highest.high > 10):
         yield raise_to(2, URGENT, GLAND, low, "TSH and free T4 both low: pituitary failure until excluded")
+        if shock := chart.hypotensive():
+            yield raise_to(3, EMERGENCY, GLAND, shock, "pituitary failure with hypotension: adrenal crisis until excluded")
         yield advise(low, _CORTISOL_FIRST)
 
 
@@ -112,6 +114,8 @@ def thyrotoxicosis(chart: Chart):
         return
     if storm := chart.any("thyroid_storm"):
         yield raise_to(4, EMERGENCY, GLAND, storm, "thyroid storm")
+    elif shock := chart.hypotensive():
+        yield raise_to(4, EMERGENCY, GLAND, shock, "thyrotoxicosis with shock: Grade 4")
     elif illness := chart.fever() or chart.any("confusion", "heart_failure", "unable_oral"):
         yield raise_to(3, URGENT, GLAND, illness, "thyrotoxicosis with systemic illness: Grade 3")
     elif chart.any("hospitalized") and chart.any("vomiting", "tachycardia"):

@@ -40,10 +40,10 @@ def _stools_a_day(stools: Finding) -> str:
     return f"{stools.high} stools a day over baseline{assumed}"
 
 
-@rule("F03", "hematochezia", source=f"{CTCAE}, Colitis")
+@rule("F03", "hematochezia", "mucus_stool", source=f"{CTCAE}, Colitis")
 def blood(chart: Chart):
     """Blood or mucus in the stool with a colitis picture."""
-    bleeding = chart.any("hematochezia")
+    bleeding = chart.any("hematochezia", "mucus_stool")
     picture = chart.any("diarrhea", "colitis", "abdominal_pain", "tenesmus", "stools") or chart.all("stools")
     if bleeding and picture:
         yield raise_to(2, SOON, GI, bleeding, "blood or mucus in the stool: colitis Grade 2")
@@ -51,9 +51,10 @@ def blood(chart: Chart):
 
 @rule("F04", "abdominal_pain", "peritonitis", "perforation", "megacolon", source=f"{CTCAE}, Colitis; {POLICY}")
 def acute_abdomen(chart: Chart):
-    """Severe abdominal pain, peritoneal signs, perforation or megacolon."""
+    """Severe abdominal pain, peritoneal signs, perforation (Grade 4 with either or shock) or megacolon."""
     if sign := chart.any("perforation", "megacolon", "peritonitis"):
-        grade = 4 if sign.name == "perforation" and chart.hypotensive() else 3
+        worse = chart.hypotensive() or chart.any("peritonitis") or chart.severe("abdominal_pain")
+        grade = 4 if sign.name == "perforation" and worse else 3
         yield raise_to(grade, EMERGENCY, GI, sign, "peritoneal signs, perforation or megacolon")
         yield advise(sign, "CT abdomen and surgical review now.")
     elif pain := chart.severe("abdominal_pain"):

@@ -96,15 +96,22 @@ def creatinine(chart: Chart):
     yield advise(value.finding, advice)
 
 
-@rule("X02", "calcium", source=f"{CTCAE}, Hypocalcemia")
+_CALCIUM_HIGH = ((Decimal("13.5"), 4), (Decimal("12.5"), 3), (Decimal("11.5"), 2))  # mg/dL corrected, CTCAE v5.0
+
+
+@rule("X02", "calcium", source=f"{CTCAE}, Hypocalcemia and Hypercalcemia")
 def calcium(chart: Chart):
-    """Calcium, corrected for albumin, below 8.0 (Grade 2), 7.0 (Grade 3) or 6.0 mg/dL (Grade 4)."""
+    """Calcium, corrected for albumin, below 8.0, 7.0 or 6.0, or above 11.5, 12.5 or 13.5 mg/dL (Grades 2, 3, 4)."""
     value, albumin = chart.lowest("calcium"), chart.lowest("albumin")
     if not value:
         return
     corrected = value.low
     if albumin and albumin.low < 4 and "corrected" not in value.quote.lower():
         corrected += Decimal("0.8") * (4 - albumin.low)
+    high = next((grade for bound, grade in _CALCIUM_HIGH if corrected > bound), 0)
+    if high:  # more often the cancer's than the drug's: no organ is claimed
+        reason = f"calcium {corrected:.1f} mg/dL corrected: Grade {high}"
+        yield raise_to(high, URGENCY_BY_GRADE[high], None, value, reason, f"{CTCAE}, Hypercalcemia")
     result = ctcae.grade("calcium", corrected, lln=value.lln or Decimal("8.5"))
     if result.grade >= 2:
         reason = f"calcium {corrected:.1f} mg/dL corrected: Grade {result.grade}"

@@ -8,16 +8,18 @@ from .base import ASCO, CTCAE, EMERGENCY, URGENCY_BY_GRADE, URGENT, advise, rais
 from .graded_values import worst_value
 
 NERVE, MUSCLE = System.NEUROLOGIC, System.MUSCULOSKELETAL
+_BULBAR = ("dysphagia", "dysarthria", "facial_weakness")
+_BREATHING = ("respiratory_weakness", "respiratory_failure", "orthopnea", "dyspnea_at_rest")
 _MG = ("myasthenia", "ptosis", "diplopia", "achr_antibodies", "ice_pack", "fatigable")
 
 
 def myasthenic(chart: Chart) -> Finding | None:
-    """Myasthenia named, or two of ptosis, diplopia, antibodies, ice-pack test."""
+    """Myasthenia named, two of ptosis, diplopia, antibodies, ice-pack test, or a lid or eye sign beside another muscle."""
     if diagnosis := chart.any("myasthenia"):
         return diagnosis
     signs = [sign for name in _MG if (sign := chart.any(name))]
-    bulbar = signs and signs[0].name == "ptosis" and chart.any("dysphagia", "weakness", "facial_weakness")
-    return signs[0] if len(signs) >= 2 or bulbar else None
+    beside = signs and signs[0].name in ("ptosis", "diplopia") and chart.any(*_BULBAR, *_BREATHING, "weakness")
+    return signs[0] if len(signs) >= 2 or beside else None
 
 
 def weak_myositis(chart: Chart) -> Finding | None:
@@ -44,8 +46,7 @@ def myasthenic_crisis(chart: Chart):
     nerve = myasthenic(chart)
     if not (nerve or weak_myositis(chart)):
         return
-    breathing = ("respiratory_weakness", "respiratory_failure", "orthopnea", "dyspnea_at_rest", "dyspnea")
-    sign, fvc = chart.any(*breathing, "immobile"), chart.lowest("fvc")
+    sign, fvc = chart.any(*_BREATHING, "dyspnea", "immobile"), chart.lowest("fvc")
     if not sign and fvc and fvc.low < 60 and fvc.unit == "%":
         sign = fvc
     if sign:
@@ -56,7 +57,7 @@ def myasthenic_crisis(chart: Chart):
 @rule("F25", *_MG, "myositis", source=ASCO, basis="ASCO (Grade 3-4 there); label of NEURO-001 kept")
 def bulbar(chart: Chart):
     """Myasthenia or myositis with any dysphagia or facial weakness: escalation advisory."""
-    sign = chart.any("dysphagia", "facial_weakness")
+    sign = chart.any(*_BULBAR)
     if sign and (myasthenic(chart) or weak_myositis(chart)):
         advice = "ASCO grades any dysphagia or facial weakness here 3-4: admit, ICU-level monitoring, IVIG or PLEX."
         yield advise(sign, advice)
@@ -64,18 +65,26 @@ def bulbar(chart: Chart):
 
 @rule("F26", "guillain_barre", source=ASCO, cites=ASCO)
 def guillain_barre(chart: Chart):
-    """Guillain-Barre picture: ascending weakness, areflexia."""
+    """Guillain-Barre picture: ascending weakness, areflexia; Grade 3 with breathing, swallowing, face or walking."""
     if sign := chart.any("guillain_barre"):
         yield raise_to(2, EMERGENCY, NERVE, sign, "Guillain-Barre picture: admit with ICU capability from Grade 2")
+        if severe := chart.any(*_BREATHING, *_BULBAR, "immobile", "self_care", "walking_aid"):
+            yield raise_to(3, EMERGENCY, NERVE, severe, "Guillain-Barre picture with breathing, swallowing or walking lost")
 
 
-@rule("F27", "seizure", "encephalitis", "confusion", source=f"{CTCAE}, Seizure and Encephalopathy")
+_BRAIN = ("confusion", "drowsiness", "aphasia", "hallucinations", "behaviour_change", "memory_loss")
+
+
+@rule("F27", "seizure", "encephalitis", *_BRAIN, source=f"{CTCAE}, Seizure and Encephalopathy")
 def encephalitis(chart: Chart):
-    """New seizure, or encephalitis picture (confusion with CSF or MRI change)."""
+    """New seizure, or encephalitis picture: confusion with CSF or MRI change; two signs of the brain Grade 2."""
     sign, confusion = chart.any("seizure", "encephalitis"), chart.any("confusion")
     csf = chart.above("csf_wbc") or chart.above("csf_protein")
     if not sign and (csf or chart.any("csf_abnormal", "brain_mri")):
         sign = confusion
+    signs = [found for name in _BRAIN if (found := chart.any(name))]
+    if not sign and len({f.start for f in signs}) >= 2:
+        yield raise_to(2, URGENT, NERVE, signs[0], "two signs of the brain: encephalitis until excluded")
     if sign:
         mild = sign.name == "encephalitis" and not confusion
         grade, urgency = (2, URGENT) if mild else (3, EMERGENCY)

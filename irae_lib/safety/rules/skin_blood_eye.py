@@ -75,7 +75,7 @@ def febrile_neutropenia(chart: Chart):
 
 @rule("F45", "uveitis", "posterior_uveitis", "visual_loss", source=f"{CTCAE}, Uveitis")
 def uveitis(chart: Chart):
-    """Posterior or pan-uveitis (Grade 3); vision 20/200 or worse (Grade 4)."""
+    """Posterior or pan-uveitis, or anterior with 3+ cells or more (Grade 3); vision 20/200 or worse (Grade 4)."""
     posterior, front, loss = chart.any("posterior_uveitis"), chart.any("uveitis"), chart.any("visual_loss")
     acuity, sign = chart.lowest("visual_acuity"), posterior or front
     # A swollen disc alone has other causes; beside any other sign of the eye it counts.
@@ -83,10 +83,13 @@ def uveitis(chart: Chart):
     disc_alone = disc and not (front or loss or chart.any("visual_symptom"))
     if sign and acuity and acuity.low <= Decimal("0.1"):
         yield raise_to(4, URGENT, EYE, acuity, "uveitis with vision of 20/200 or worse: Grade 4")
+    elif loss and acuity and acuity.low <= Decimal("0.1"):
+        yield raise_to(3, URGENT, EYE, acuity, "loss of vision to 20/200 or worse: at least Grade 3")
     elif posterior and not disc_alone:
         yield raise_to(3, URGENT, EYE, posterior, "intermediate, posterior or pan-uveitis: Grade 3")
     elif front:
-        grade = 3 if loss else 2
+        cells = chart.highest("anterior_chamber_cells")
+        grade = 3 if loss or cells and cells.high >= 3 else 2
         yield raise_to(grade, URGENT, EYE, front, f"uveitis: Grade {grade}")
     elif sign := loss:
         yield raise_to(0, URGENT, EYE, loss, "loss of vision: ophthalmology today")
@@ -106,6 +109,7 @@ _ABDOMEN = ("colitis", "diarrhea", "perforation", "hepatitis", "nephritis")
 _CHEST = ("pneumonitis", "ground_glass", "infiltrates", "myocarditis")
 _GLANDS = ("hypophysitis", "adrenal_insufficiency", "hypoparathyroidism")
 _NERVE_MUSCLE = ("encephalitis", "ptosis", "myositis")
+_ILL = ("chest_pain", "dyspnea", "dyspnea_at_rest", "syncope", "confusion", "drowsiness", "vomiting", "unable_oral")
 
 
 @rule("F47", "bp", "hypotension", "shock", "fever", "temp", source=POLICY, cites=POLICY)
@@ -114,6 +118,8 @@ def whole_patient(chart: Chart):
     low, fever = chart.hypotensive(), chart.fever()
     if low and chart.any(*_RASH, *_ABDOMEN, *_CHEST, *_GLANDS, *_NERVE_MUSCLE):
         yield raise_to(3, EMERGENCY, None, low, "hypotension with an organ finding")
+    elif low and chart.any(*_ILL):
+        yield raise_to(0, EMERGENCY, None, low, "hypotension in an ill patient")
     elif fever and chart.any("rash"):
         enzymes = worst_value(chart, "alt", "ast", "creatinine", grades=(2, 3, 4))
         if enzymes or chart.any("multi_organ", "jaundice", "confusion"):

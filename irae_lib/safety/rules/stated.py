@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ...schemas import Finding, System, Urgency
 from ..chart import Chart
 from ..lexicon import DIAGNOSES as _FILE
@@ -11,6 +13,12 @@ DIAGNOSES = {
     name: (System(row["system"]), row["grade"], Urgency(row["urgency"]), row["scale"])
     for name, row in _FILE["rows"].items()
 }
+_PASSING = {  # symptoms that raise nothing when only named, with the others of their organ
+    name: tuple(o for o, other in _FILE["rows"].items() if other["system"] == row["system"] and o != name)
+    for name, row in _FILE["rows"].items()
+    if row.get("passing")
+}
+_ONE_JOINT = re.compile(r"^(?!.*(?:arthrit|synovit|both|bilateral|joints|small)).*\b(?:knee|ankle|wrist|elbow|shoulder|hip|toe|finger|thumb)\b")
 GRADED_SYSTEM = {name: row[0] for name, row in DIAGNOSES.items()} | {
     name: System(system) if system else None for name, system in _FILE["graded"].items()
 }
@@ -28,12 +36,17 @@ def stated(chart: Chart):
 
 @rule("X07", *DIAGNOSES, source=f"{CTCAE}; {POLICY} (diagnoses.json)", basis="CTCAE, ASCO, policy")
 def named(chart: Chart):
-    """A named diagnosis or symptom, with the least it means on a checkpoint inhibitor."""
+    """A named diagnosis, or a symptom that is more than named in passing, with the least it means on an inhibitor."""
     for name, (system, grade, urgency, scale) in DIAGNOSES.items():
         mentions = [mention for mention in chart.all(name) if mention.kind not in ("grade", "lab")]
         if not mentions:
             continue
         mention = max(mentions, key=_grade_in_words)
+        if name in _PASSING and all(_in_passing(f) for f in mentions):
+            if not any(chart.any(other) for other in _PASSING[name]):
+                continue
+        if name == "arthritis" and _is_one_joint(mentions):
+            continue
         if scale and mention.severity:
             grade = min(1, grade) if mention.severity == "mild" else max(grade, _grade_in_words(mention))
         if name == "colitis" and mention.certainty == "suspected" and grade == 1:
@@ -43,26 +56,40 @@ def named(chart: Chart):
         yield raise_to(grade, max(urgency, URGENCY_BY_GRADE[grade]), system, mention, reason)
 
 
+def _is_one_joint(mentions: list[Finding]) -> bool:
+    """Is it one swollen joint, which has many causes, and no arthritis by name?"""
+    quotes = {mention.quote.lower() for mention in mentions}
+    return len(quotes) == 1 and _ONE_JOINT.search(quotes.pop()) is not None
+
+
+def _in_passing(mention: Finding) -> bool:
+    """Is a symptom only named: no severity, no onset, no course?"""
+    return mention.kind == "symptom" and not mention.severity and mention.when != "onset"
+
+
 def _grade_in_words(mention: Finding) -> int:
     return {"mild": 1, "moderate": 2, "severe": 3}.get(mention.severity, 0)
 
 
-_NERVE = ("guillain_barre", "myasthenia", "encephalitis", "demyelination", "neuropathy", "ptosis")
-_MUSCLE = ("rhabdomyolysis", "myalgia", "myositis", "weakness", "general_weakness", "arthritis")
+_NERVE = ("guillain_barre", "myasthenia", "encephalitis", "demyelination", "myelitis", "neuropathy", "ptosis")
+_MUSCLE = ("rhabdomyolysis", "myalgia", "myositis", "weakness", "general_weakness", "arthritis", "morning_stiffness")
 _INPATIENT = ("gastritis", "thyroid_storm", "new_diabetes", "hypophysitis", "adrenal_insufficiency")
 
 
 @rule(
-    "X08", "immobile", "hospitalized", "unable_oral", source=f"{CTCAE}: limiting self-care, hospitalization indicated"
+    "X08", "immobile", "self_care", "hospitalized", "unable_oral", source=f"{CTCAE}: limiting self-care, hospitalization indicated"
 )
 def level_of_care(chart: Chart):
     """Self-care lost, or hospital care, for a named toxicity: Grade 3."""
     nerve, muscle = chart.any(*_NERVE), chart.any(*_MUSCLE)
-    if (immobile := chart.any("immobile")) and (nerve or muscle):
+    if (immobile := chart.any("immobile", "self_care")) and (nerve or muscle):
         limb = not nerve and muscle.name == "weakness" and not chart.any("myalgia", "rhabdomyolysis", "myositis")
         system = System.NEUROLOGIC if nerve or limb else System.MUSCULOSKELETAL
         yield raise_to(3, URGENT, system, immobile, "self-care is lost: Grade 3")
     care, toxicity = chart.any("hospitalized", "unable_oral"), chart.any(*_INPATIENT)
+    bowel = chart.any("colitis") or chart.any("diarrhea") if chart.any("hospitalized") else None
+    if bowel and chart.any("hematochezia", "nocturnal_stool", "dehydration", "methylprednisolone", "infliximab"):
+        yield raise_to(3, URGENT, System.GASTROINTESTINAL, chart.any("hospitalized"), "in hospital with colitis: Grade 3")
     if care and toxicity and chart.severe("vomiting", "nausea", "headache", "fatigue", "anorexia"):
         reason = f"in hospital with {toxicity.name.replace('_', ' ')}: Grade 3"
         yield raise_to(3, URGENT, GRADED_SYSTEM.get(toxicity.name), care, reason)

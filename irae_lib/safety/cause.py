@@ -1,0 +1,275 @@
+"""Proven other causes: which floors rest on a finding that the note itself explains by another illness.
+
+`withhold` takes grade and organ system from these floors and leaves their urgency (DESIGN.md, contract Cause). A
+cause is proven only where the note gives a specific result, attributes the finding to it, and keeps no immune cause
+open. Every doubt leaves the floor as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from ..schemas import System
+from .cause_words import Mention, Place, Sentence, Table, sentences, table
+from .chart import Chart
+from .reader import statements
+from .reviews import Withheld
+from .rules.base import Floor
+from .text import View
+from .tokens import Token
+
+_REACH = 2  # sentences over which "this explains it" points back
+_STEROIDS = frozenset(("steroids", "steroid_words", "irae_treatment"))
+_MONTH = re.compile(
+    r"\b(?:(?:in|of|\d{1,2}(?:st|nd|rd|th)?) )?"
+    r"(jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?:uary|ruary|ch|il|e|y|ust|tember|ober|ember)?\b"
+)
+_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+
+
+class Proof(NamedTuple):
+    """A proven cause: its row of `causes.json`, its name there, and the span of the result in the view."""
+
+    cause: str
+    start: int
+    end: int
+
+
+def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Floor], tuple[Withheld, ...]]:
+    """The floors without grade and organ system where another cause is proven, and a record of each."""
+    if not any(floor.system for floor in floors) or not _possible()(text.lower()):
+        return list(floors), ()
+    view = View.of(text)
+    proofs = [proof for proof in _proofs(view.text) if not _contradicted(proof.cause, chart)]
+    if not proofs:
+        return list(floors), ()
+    reasons = [_explained(floor, proofs) for floor in floors]
+    organs = {floor.system for floor, reason in zip(floors, reasons, strict=True) if floor.system and not reason}
+    if not organs and any(reasons):  # signs of the whole patient follow the organs
+        first = next(filter(None, reasons))
+        general = table().general
+        reasons = [r or (first if f.finding and f.finding.name in general else None) for f, r in zip(floors, reasons)]
+    kept = [f._replace(grade=0, system=None) if r else f for f, r in zip(floors, reasons, strict=True)]
+    records = [_record(text, view, f, r) for f, r in zip(floors, reasons, strict=True) if r and (f.grade or f.system)]
+    return kept, tuple(dict.fromkeys(records))
+
+
+def _record(text: str, view: View, floor: Floor, proof: Proof) -> Withheld:
+    start, end = view.span(proof.start, proof.end)
+    title = table().causes[proof.cause]["title"]
+    return Withheld(
+        rule=floor.rule,
+        system=floor.system.value if floor.system else "",
+        grade=floor.grade,
+        cause=title,
+        quote=text[start:end],
+        start=start,
+        end=end,
+    )
+
+
+def _explained(floor: Floor, proofs: list[Proof]) -> Proof | None:
+    """The proof that explains the finding of a floor in its organ system."""
+    if floor.finding is None or floor.system is None:
+        return None
+    for proof in proofs:
+        for group in table().causes[proof.cause]["explains"]:
+            system, names = table().groups[group]
+            if System(system) is floor.system and floor.finding.name in names:
+                return proof
+    return None
+
+
+def _contradicted(cause: str, chart: Chart) -> bool:
+    """Does the note hold a finding beside which the cause explains nothing: a raised CK beside a culprit lesion?"""
+    for name in table().causes[cause].get("unless", ()):
+        if chart.any(name) or (name == "ck" and chart.above(name)):
+            return True
+    return False
+
+
+@functools.cache
+def _possible() -> Callable[[str], bool]:
+    """A cheap test: does a text hold the first word of any result or name?"""
+    rows = table()
+    wanted = {name for ways in rows.ways.values() for way in ways for name in way.parts[0] if way.cause != "note"}
+    first = {word for word, entries in rows.words.items() if any(not wanted.isdisjoint(names) for _, names in entries)}
+    word = re.compile(r"[a-z]+")
+    return lambda lower: not first.isdisjoint(word.findall(lower))
+
+
+# --- the note -------------------------------------------------------------------------------------------
+
+
+def _proofs(text: str) -> list[Proof]:
+    """The causes that a note proves."""
+    found: list[Sentence] = []
+
+    def further(norm: str, tokens: list[Token]) -> list[Token]:
+        found.extend(sentences(norm, tokens))
+        added = [m.token for sentence in found for m in sentence.mentions]
+        return sorted([*tokens, *added], key=lambda t: (t.start, t.end))
+
+    _, tokens = statements(text, further)
+    note = _Note(found, tokens)
+    causes = dict.fromkeys(m.cause for s in found for m in s.mentions if m.role == "result")
+    return [proof for cause in causes if cause != "note" and (proof := note.proof(cause))]
+
+
+class _Note:
+    """The sentences of one note, asked for proofs."""
+
+    def __init__(self, found: list[Sentence], tokens: Sequence[Token]):
+        self.sentences, self.tokens = found, tokens
+        self.years = [set(_YEAR.findall(s.text)) for s in found]
+        self.months = [{m[1][:3] for m in _MONTH.finditer(s.text)} for s in found]
+
+    def proof(self, cause: str) -> Proof | None:
+        """The result that proves the cause, if all conditions of the contract hold."""
+        row = table().causes[cause]
+        results = [(i, m) for i, s in enumerate(self.sentences) for m in s.said(cause, "result") if self._is_result(i, m)]
+        if row.get("stopped"):
+            results = [(i, m) for i, m in results if self._ended_alone(i, m)]
+        if not results or (not row.get("carrier") and self._carried(cause)):
+            return None
+        if not self._attributed(cause) or self._open(cause):
+            return None
+        _, result = results[0]
+        return Proof(cause, result.start, result.token.end)
+
+    def _is_result(self, i: int, m: Mention) -> bool:
+        """Is it a result of this patient, of this episode, and in hand?"""
+        s = self.sentences[i]
+        row = table().causes[m.cause]
+        if not (m.current or row.get("standing") and m.token.status == "historical") or _of_another(s, m) or s.near(m.at, 8, 8 + m.last - m.at, "EARLIER"):
+            return False
+        return not _hedged(s, m, 4) and not self._dated_otherwise(i)
+
+    def _dated_otherwise(self, i: int) -> bool:
+        """Does the sentence carry a year or month that is not that of the rest of the note?"""
+        years = set().union(*(y for k, y in enumerate(self.years) if k != i))
+        if self.years[i] and (not self.years[i] & years or max(self.years[i]) < max(years)):
+            return True
+        months = set().union(*(m for k, m in enumerate(self.months) if k != i))
+        return bool(self.months[i]) and not self.months[i] & months
+
+    def _carried(self, cause: str) -> bool:
+        return any(s.of("CARRIER") and s.said(cause, "result", "name", "agent") for s in self.sentences)
+
+    def _ended_alone(self, i: int, m: Mention) -> bool:
+        """Did the finding end after a drug, and no inhibitor, was stopped, and nothing else done?"""
+        here = self.sentences[i : i + 1 + _REACH]
+        if self.sentences[i].near(m.at, 2, m.last - m.at, "IODRUG"):
+            return False
+        return any(s.of("WELL") for s in here) and any(s.of("ALONE") for s in here)
+
+    # --- attribution
+
+    def _attributed(self, cause: str) -> bool:
+        """Does the note itself say that this is the cause?"""
+        groups = frozenset(table().causes[cause]["explains"])
+        for i, s in enumerate(self.sentences):
+            mentions = [m for m in s.said(cause, "result", "name", "agent") if m.current and not _of_another(s, m)]
+            for m in mentions:
+                if not _hedged(s, m, 10) and (_names_it(s, m) or _rejects(s, groups)):
+                    return True
+            if mentions and any(_points_back(later, groups) for later in self.sentences[i + 1 : i + 1 + _REACH]):
+                return True
+        return False
+
+    # --- what keeps an immune cause open
+
+    def _open(self, cause: str) -> bool:
+        """Does the note keep an immune cause open, or treat for one?"""
+        row = table().causes[cause]
+        groups = frozenset(row["explains"])
+        rejected = max((i for i, s in enumerate(self.sentences) if _rejects(s, groups)), default=-1)
+        return any(
+            _left_open(s)
+            or (i > rejected and _suspects(s, groups))
+            or any(self._begun(s, place, row.get("with_steroid", ())) for place in s.of("IMMUNOSUPPRESSION"))
+            for i, s in enumerate(self.sentences)
+        )
+
+    def _begun(self, s: Sentence, place: Place, allowed: Sequence[str]) -> bool:
+        """Is immunosuppression given in this episode?"""
+        if s.near(place.at, 5, place.last - place.at + 4, "NOTGIVEN") or s.text[place.start - s.start :].startswith(tuple(allowed) or "\0"):
+            return False
+        drug = next((t for t in self.tokens if t.kind == "drug" and t.start <= place.start < t.end), None)
+        return drug is None or drug.status in ("current", "planned")
+
+
+def _of_another(s: Sentence, m: Mention) -> bool:
+    """Is another person named before it?"""
+    return any(place.last < m.at for place in s.of("PERSON")) and not s.near(m.at, 4, -1, "PATIENT")
+
+
+def _hedged(s: Sentence, m: Mention, reach: int) -> bool:
+    """Is it only thought, asked or awaited?"""
+    if s.near(m.at, reach, m.last - m.at + reach, "HEDGE", "UNSURE", "PENDING") or s.text.rstrip().endswith("?"):
+        return True
+    return "?" in s.text[max(0, m.start - s.start - 2) : m.start - s.start]
+
+
+def _names_it(s: Sentence, m: Mention) -> bool:
+    """ "due to X", "X explains", "diagnosis: X", "this is X", or X alone at the beginning of a sentence."""
+    if m.role == "name" and table().causes[m.cause].get("asserts"):
+        return True
+    explains = s.of("EXPLAIN")
+    if explains or s.near(m.at, 8, 0, "DUETO") or (m.role == "name" and s.of("DUETO")):
+        return True
+    if m.role != "name":
+        return False
+    before = s.text[max(0, m.start - s.start - 3) : m.start - s.start]
+    words = len(re.findall(r"[a-z]+", s.text[: m.start - s.start]))
+    return words <= 2 or "=" in before or s.near(m.at, 8, -1, "ASSERT") or s.near(m.at, 2, -1, "LINK")
+
+
+def _rejects(s: Sentence, groups: frozenset[str]) -> bool:
+    """Does the sentence reject an immune cause, of no organ in particular or of one of these?"""
+    return any(_concerns(s, m, groups) for m in s.said("note", "rejection"))
+
+
+def _suspects(s: Sentence, groups: frozenset[str]) -> bool:
+    """Does it name or suspect an immune illness, of no organ in particular or of one of these?"""
+    return any(
+        m.token.status in ("current", "hypothetical") and _concerns(s, m, groups) for m in s.said("note", "suspicion")
+    )
+
+
+def _concerns(s: Sentence, m: Mention, groups: frozenset[str]) -> bool:
+    """Is what is said of an immune cause about one of these groups, or about no organ in particular?"""
+    words = re.findall(r"[a-z]+", s.text[m.start - s.start : m.token.end - s.start + 30])
+    organs = [table().organs[word] for word in words if word in table().organs]
+    return not organs or any(groups & organ for organ in organs)
+
+
+def _left_open(s: Sentence) -> bool:
+    """Does it say that both are true or cannot be told apart, show immune histology, or tell of no improvement?"""
+    return (
+        any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN"))
+        or any(m.current and not s.near(m.at, 4, -1, "NOT", "NEGATIVE") for m in s.said("note", "histology"))
+        or any(m.token.status != "negated" for m in s.said("note", "overlap"))
+        or _no_better(s)
+    )
+
+
+def _points_back(s: Sentence, groups: frozenset[str]) -> bool:
+    """ "This explains it", "all explained", "not immune" in a sentence after the cause was named."""
+    if _rejects(s, groups):
+        return True
+    explains = s.of("EXPLAIN", "DUETO")
+    return bool(explains and s.of("POINT")) and not s.of("HEDGE", "UNSURE", "PENDING", "NOT")
+
+
+def _no_better(s: Sentence) -> bool:
+    """Is the patient worse or no better under the treatment of the cause?"""
+    if any(s.near(place.at, 7, 7, "TREAT") for place in s.of("NOBETTER") if not s.near(place.at, 2, -1, "NOT")):
+        return True
+    return bool(s.of("TREAT")) and any(s.near(place.at, -1, 2, "#") for place in s.of("STILL"))
+
+
+__all__ = ["Table", "withhold"]

@@ -1,0 +1,240 @@
+"""What a note says about causes: results, names of other illnesses, and what is said of the immune one.
+
+`sentences` cuts a scanned note into sentences whose words have classes, and finds the mentions that
+`data/clinical/causes.json` lists. A mention is a token too, so that the same pass that gives findings their status
+tells whether it is current, denied, somebody else's, past or only possible.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..files import DATA
+from .inflection import forms, spellings
+from .tokens import Token
+
+_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]]")
+_MARKS = frozenset(",()[]")
+_NEAR = 2  # words around a mention in which an excluded class cancels it
+
+
+class Place(NamedTuple):
+    """A word or phrase of a sentence: its classes, its number and the number of its last word, its offsets."""
+
+    classes: frozenset[str]
+    at: int
+    last: int
+    start: int
+    end: int
+    number: float | None = None
+
+
+class Mention(NamedTuple):
+    """A way that a sentence says: of which cause (or "note"), which role, where, and the token with its status."""
+
+    cause: str
+    role: str
+    at: int
+    last: int
+    start: int
+    token: Token
+
+    @property
+    def current(self) -> bool:
+        """Is it said of this patient, now, and as a fact?"""
+        return self.token.status == "current"
+
+
+class Sentence:
+    """The places and mentions of one sentence."""
+
+    def __init__(self, norm: str, start: int, end: int, places: list[Place]):
+        self.text, self.start, self.end, self.places = norm[start:end], start, end, places
+        self.mentions: list[Mention] = []
+
+    def of(self, *names: str) -> list[Place]:
+        """Its places of these classes, in order."""
+        return [place for place in self.places if not place.classes.isdisjoint(names)]
+
+    def near(self, at: int, before: int, after: int, *names: str) -> bool:
+        """Is a place of these classes at most so many words before or after word `at`?"""
+        return any(at - before <= place.at <= at + after for place in self.of(*names))
+
+    def said(self, cause: str, *roles: str) -> list[Mention]:
+        """What it says of a cause in these roles."""
+        return [m for m in self.mentions if m.cause == cause and m.role in roles]
+
+
+class Way(NamedTuple):
+    """One way to say something, as `causes.json` writes it."""
+
+    cause: str
+    role: str
+    parts: tuple[frozenset[str], ...]
+    ordered: bool
+    gap: int
+    without: frozenset[str]
+    above: float
+
+
+class Table(NamedTuple):
+    """The data file: words by their first word, ways by the classes of their first part, and its other sections."""
+
+    words: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]]
+    ways: dict[str, list[Way]]
+    causes: dict[str, dict[str, Any]]
+    groups: dict[str, tuple[str, frozenset[str]]]
+    organs: dict[str, frozenset[str]]
+    general: frozenset[str]
+
+
+def sentences(norm: str, tokens: Sequence[Token]) -> list[Sentence]:
+    """The sentences of a note with their mentions; the tokens of the mentions have no status yet."""
+    found, first = [], 0
+    for number, token in enumerate((*tokens, None)):
+        if token is not None and token.kind != "end":
+            continue
+        last = token.start if token is not None else len(norm)
+        if last > first:
+            sentence = Sentence(norm, first, last, list(_places(norm, first, last)))
+            sentence.mentions = list(_mentions(sentence, tokens[number - 1].sentence if number else 0))
+            found.append(sentence)
+        first = token.end if token is not None else last
+    return found
+
+
+def _places(norm: str, first: int, last: int) -> Iterator[Place]:
+    """The words of a sentence that mean something here; the longest phrase wins."""
+    words, at = [], 0
+    for match in _WORD.finditer(norm, first, last):
+        if match.group() not in _MARKS:
+            words.append((match.group(), at, match.start(), match.end()))
+        at += 1
+    known, taken = table().words, -1
+    for i, (word, at, start, end) in enumerate(words):
+        if i <= taken:
+            continue
+        if word[0].isdigit():
+            yield Place(frozenset("#"), at, at, start, end, float(word))
+        for rest, classes in known.get(word, ()):
+            if all(i + k + 1 < len(words) and words[i + k + 1][0] == part for k, part in enumerate(rest)):
+                taken = i + len(rest)
+                yield Place(classes, at, words[taken][1], start, words[taken][3])
+                break
+
+
+def _mentions(sentence: Sentence, number: int) -> Iterator[Mention]:
+    present: dict[str, list[Place]] = {}
+    for place in sentence.places:
+        for name in place.classes:
+            present.setdefault(name, []).append(place)
+    for name in present.keys() & table().ways.keys():
+        for way in table().ways[name]:
+            for place in present[name]:
+                chosen = _completed(way, place, present)
+                if chosen is None or _cancelled(way, chosen, sentence):
+                    continue
+                end = max(chosen, key=lambda p: p.end)
+                token = Token("finding", end.start, end.end, (f"{way.cause} {way.role}",), "test")
+                token.sentence = number
+                low, high = min(p.at for p in chosen), max(p.last for p in chosen)
+                yield Mention(way.cause, way.role, low, high, min(p.start for p in chosen), token)
+
+
+def _completed(way: Way, place: Place, present: dict[str, list[Place]]) -> list[Place] | None:
+    """The place with the nearest places of the further parts; None where one is missing."""
+    chosen = [place]
+    for part in way.parts[1:]:
+        low, high = min(p.at for p in chosen), max(p.last for p in chosen)
+        near = [
+            p
+            for name in part
+            for p in present.get(name, ())
+            if (p.at > high or (p.last < low and not way.ordered))
+            and p.at - high <= way.gap + 1
+            and low - p.last <= way.gap + 1
+            and (name != "#" or p.number > way.above)
+        ]
+        if not near:
+            return None
+        chosen.append(min(near, key=lambda p: p.at - high if p.at > high else low - p.last))
+    return chosen
+
+
+def _cancelled(way: Way, chosen: list[Place], sentence: Sentence) -> bool:
+    """Does a class that the way excludes stand in it or close to it?"""
+    low, high = min(p.at for p in chosen) - _NEAR, max(p.last for p in chosen) + _NEAR
+    return any(low <= p.last and p.at <= high and p not in chosen for p in sentence.of(*way.without))
+
+
+# --- the table ----------------------------------------------------------------------------------------------
+
+
+@functools.cache
+def table() -> Table:
+    """`causes.json` ready for use."""
+    data = json.loads((DATA / "clinical" / "causes.json").read_text(encoding="utf-8"))
+    words: dict[tuple[str, ...], set[str]] = {}
+    for name, entries in data["words"].items():
+        for entry in entries.split(","):
+            for phrase in _spelled(entry.strip()):
+                words.setdefault(tuple(_WORD.findall(phrase)), set()).add(name)
+    ways: dict[str, list[Way]] = {}
+    roles = {"results": "result", "names": "name", "agents": "agent"}
+    for cause, row in data["causes"].items():
+        for key, role in roles.items():
+            for written in row[key]:
+                _enter(_way(cause, role, written, words, data["words"]), ways)
+    for role, written_ways in data["note"].items():
+        for written in written_ways:
+            _enter(_way("note", role, written, words, data["words"]), ways)
+    first: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]] = {}
+    for phrase, names in sorted(words.items(), key=lambda item: -len(item[0])):
+        first.setdefault(phrase[0], []).append((phrase[1:], frozenset(names)))
+    groups = {name: (system, frozenset(findings)) for name, (system, findings) in data["groups"].items()}
+    organs = {word: frozenset(names) for word, names in data["organs"].items()}
+    return Table(first, ways, data["causes"], groups, organs, frozenset(data["general"]))
+
+
+def _spelled(entry: str) -> set[str]:
+    """All forms and spellings of an entry; "=run" stands for itself alone."""
+    if entry.startswith("="):
+        return {entry[1:]}
+    *lead, last = entry.split()
+    return {" ".join((*lead_words, end)) for form in forms(last) for end in spellings(form) for lead_words in [lead]}
+
+
+def _way(cause: str, role: str, written: str, words: dict[tuple[str, ...], set[str]], classes: dict[str, str]) -> Way:
+    parts, without, gap, above = [], set(), 3, 0.0
+    for part in written.split():
+        if part[0] == "@":
+            gap = int(part[1:])
+        elif part[0] == "-":
+            without.add(_class(part[1:], words, classes))
+        elif part[0] == "#" and ">" in part:
+            above = float(part[2:])
+            parts.append(frozenset("#"))
+        elif part != ">":
+            parts.append(frozenset(_class(name, words, classes) for name in part.split("|")))
+    return Way(cause, role, tuple(parts), ">" in written.split(), gap, frozenset(without), above)
+
+
+def _class(name: str, words: dict[tuple[str, ...], set[str]], classes: dict[str, str]) -> str:
+    """The class a part stands for: a listed one, a number, or a word of its own."""
+    if name.isupper() or name == "#":
+        if name != "#" and name not in classes:
+            raise ValueError(f"causes.json: no class is called {name}")
+        return name
+    phrase = name.replace("_", " ")
+    for spelled in spellings(phrase):
+        words.setdefault(tuple(_WORD.findall(spelled)), set()).add(f"'{phrase}")
+    return f"'{phrase}"
+
+
+def _enter(way: Way, ways: dict[str, list[Way]]) -> None:
+    for name in way.parts[0]:
+        ways.setdefault(name, []).append(way)

@@ -1,0 +1,124 @@
+"""The course of an episode: which findings are its last state, and which belong to an earlier day of it.
+
+`staged` gives findings of an earlier day the status "historical" and `when` "previous" where the note has a later state.
+`Chart(findings)` then holds the last state, which decides urgency; `Chart(findings, episode=True)` holds the whole
+present episode, whose worst day decides the grade (contract *Time*). Order unclear: nothing is moved.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import json
+import re
+from typing import Any
+
+from ..files import DATA
+from ..schemas import Finding
+from .tokens import changed
+
+EARLIER = ("previous", "recent")  # `when` of a finding of an earlier day of the present episode
+_MEASURED = frozenset(("lab", "vital", "count"))
+_STATES = _MEASURED | {"symptom", "sign", "care", "imaging", "test", "diagnosis"}
+_EARLIER = ("then", "past")
+_ENDS = _STATES | {"grade"}
+_SENTENCE = re.compile(r"[.;!?](?=\s)|\n")
+_NEAR = 40  # characters between a finding and a time that stands behind it
+
+
+def staged(norm: str, findings: list[Finding]) -> list[Finding]:
+    """The findings, those that a later state of the note replaces marked as previous.
+
+    A finding of an earlier day is replaced by what the note says of the same thing now; where the patient was sent
+    home, by that, unless it is said to hold at discharge. An event such as a seizure is not replaced. What is dated
+    back and said to be over is no part of the present episode.
+    """
+    clock, home = _Clock(norm), _is_sent_home(norm)
+    times = [clock.time(f) for f in findings]
+    newest: dict[str, int] = {}  # name -> the last place that says how it is now
+    last: dict[str, int] = {}
+    for f, time in zip(findings, times, strict=True):
+        if f.status in ("current", "negated"):
+            last[_key(f)] = f.start
+            if time not in _EARLIER:
+                newest[_key(f)] = len(norm) if time == "now" else max(newest.get(_key(f), -1), f.start)
+    moved = []
+    for f, time in zip(findings, times, strict=True):
+        if f.status == "current" and time == "past" and f.kind in _ENDS and clock.ends(f):
+            moved.append(changed(f, status="historical", when="resolved"))
+            continue
+        passes = f.status == "current" and f.kind in _STATES and f.name not in _data()["events"]
+        replaced = time in _EARLIER and f.start < newest.get(_key(f), -1)
+        left = home and time != "now" and not (f.kind in _MEASURED and f.start == last.get(_key(f)))
+        moved.append(changed(f, status="historical", when="previous") if passes and (replaced or left) else f)
+    return moved
+
+
+def _key(f: Finding) -> str:
+    """Counts of stools and their difference from the baseline are one thing."""
+    return "stools" if f.name == "stools_over_baseline" else f.name
+
+
+def says_onset(norm: str, start: int, end: int) -> bool:
+    """Does the clause around a symptom say that it came, goes on or troubles: "since Monday", "for two weeks", "worse"?"""
+    first = max(norm.rfind(mark, max(0, start - 90), start) for mark in ".;\n") + 1
+    return _pattern("onset").search(norm, max(first, start - 90), min(len(norm), _clause_end(norm, end))) is not None
+
+
+def _clause_end(norm: str, end: int) -> int:
+    match = _SENTENCE.search(norm, end, end + 90)
+    return match.start() if match else end + 90
+
+
+class _Clock:
+    """The times that a note names, and which of them a finding stands under: "now", "then", "past" or ""."""
+
+    def __init__(self, norm: str):
+        self._norm = norm
+        self._marks = sorted(
+            (match.start(), match.end(), name) for name in ("now", "then", "past") for match in _pattern(name).finditer(norm)
+        )
+        self._starts = [start for start, _, _ in self._marks]
+        self._breaks = [match.end() for match in _SENTENCE.finditer(norm)]
+        self._gaps = [match.end() for match in re.finditer(r"\n[ \t]*\n", norm)]
+
+    def time(self, f: Finding) -> str:
+        """The time of a finding: of its own clause, of words right behind it, or carried over from before."""
+        if f.when == "now":
+            return "now"
+        first, last = self._sentence(f.start)
+        at = bisect.bisect_right(self._starts, f.start) - 1
+        if at >= 0 and self._marks[at][0] >= first:
+            return self._marks[at][2]
+        behind = self._marks[at + 1] if at + 1 < len(self._marks) else None
+        if behind is not None and behind[0] < min(last, f.end + _NEAR):
+            return behind[2]
+        gap = bisect.bisect_right(self._gaps, f.start) - 1
+        paragraph = self._gaps[gap] if gap >= 0 else 0
+        return self._marks[at][2] if at >= 0 and self._marks[at][0] >= paragraph else ""
+
+    def ends(self, f: Finding) -> bool:
+        """Is it said in the sentence of the finding, or in the two that follow, that it is over, and not back?"""
+        k = bisect.bisect_right(self._breaks, f.start)
+        first = self._breaks[k - 1] if k else 0
+        last = self._breaks[min(k + 2, len(self._breaks) - 1)] if k < len(self._breaks) else len(self._norm)
+        return _pattern("over").search(self._norm, first, last) is not None and not _pattern("back").search(self._norm)
+
+    def _sentence(self, at: int) -> tuple[int, int]:
+        k = bisect.bisect_right(self._breaks, at)
+        return self._breaks[k - 1] if k else 0, self._breaks[k] if k < len(self._breaks) else len(self._norm)
+
+
+def _is_sent_home(norm: str) -> bool:
+    """Does the note end with the patient at home?"""
+    return _pattern("home").search(norm) is not None and _pattern("back").search(norm) is None
+
+
+@functools.cache
+def _pattern(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![a-z0-9])(?:{'|'.join(_data()[name])})(?![a-z0-9])")
+
+
+@functools.cache
+def _data() -> dict[str, Any]:
+    return json.loads((DATA / "clinical" / "course.json").read_text(encoding="utf-8"))

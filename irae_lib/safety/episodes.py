@@ -1,0 +1,68 @@
+"""Fire the rules over the last state of a note and over the whole present episode (contract *Time*).
+
+The worst day of the episode decides the grade, the last state decides the urgency. An organ whose every sign is back
+to normal is over: it keeps no grade, only "soon" while its treatment runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..schemas import Finding, System, Urgency
+from .chart import Chart
+from .course import EARLIER
+from .rules import fire
+from .rules.base import Advice, Floor
+
+_MEASURED = ("lab", "vital", "count")
+
+
+class Fired(NamedTuple):
+    """What the rules demand: floors and advice, and the grade of the last state where an earlier day was worse."""
+
+    floors: list[Floor]
+    advice: list[Advice]
+    grade_now: int | None = None
+
+
+def fire_course(findings: Sequence[Finding]) -> Fired:
+    """The floors of the last state, and those of earlier days with the urgency they still have."""
+    state = Chart(findings)
+    floors, advice = fire(state)
+    if not any(f.when in EARLIER and f.status == "historical" for f in findings):
+        return Fired(floors, advice)
+    now = {floor.system: max(f.grade for f in floors if f.system == floor.system) for floor in floors}
+    worst, _ = fire(Chart(findings, episode=True))
+    worse = [floor for floor in worst if floor.grade > now.get(floor.system, 0) and floor.system is not None]
+    over = {system for system in {f.system for f in worse} if _is_over(system, worse, now, state)}
+    earlier = [_earlier(floor, floor.system in over, state) for floor in worse]
+    earlier = [floor for floor in earlier if floor.grade or floor.urgency > Urgency.ROUTINE]
+    return Fired(floors + earlier, advice, max((f.grade for f in floors), default=0) if earlier else None)
+
+
+def _is_over(system: System, worse: list[Floor], now: dict[System | None, int], state: Chart) -> bool:
+    """Is every sign that made this organ ill said to be normal, or gone, in the last state?"""
+    if now.get(system, 0) > 0:
+        return False
+    return all(_is_back(floor.finding, state) for floor in worse if floor.system == system)
+
+
+def _is_back(sign: Finding | None, state: Chart) -> bool:
+    """Does the last state give the value of this sign, or say that it is not there?"""
+    if sign is None:
+        return False
+    if sign.kind in _MEASURED:
+        name = "stools" if sign.name == "stools_over_baseline" else sign.name
+        return bool(state.all(name))
+    later = [f for f in state.findings if f.name == sign.name and f.start > sign.start]
+    return bool(later) and later[-1].status in ("negated", "historical") and later[-1].when not in EARLIER
+
+
+def _earlier(floor: Floor, is_over: bool, state: Chart) -> Floor:
+    """The floor of an earlier day: its grade with the urgency that is left of it."""
+    treated = state.any("steroids") is not None
+    urgency = Urgency.SOON if not is_over or treated else Urgency.ROUTINE
+    grade, system = (0, None) if is_over else (floor.grade, floor.system)
+    reason = f"{floor.reason} (earlier in this episode)"
+    return floor._replace(grade=grade, system=system, urgency=urgency, reason=reason)

@@ -1,0 +1,164 @@
+"""Stools a day: the count, the patient's usual count, and the difference that CTCAE grades.
+
+A number counts stools where a word for them stands in its sentence or in one beside it, and the words around the
+number say a rate ("nine times a day"), a tally ("we are already at 8") or stools ("6-7 loose").
+"""
+
+from __future__ import annotations
+
+import bisect
+import re
+from decimal import Decimal
+from itertools import pairwise
+
+from ..schemas import Finding
+from .tokens import Token, make
+
+_STOOL = frozenset(("diarrhea", "stool"))
+_HOUR = re.compile(r"\b(?:every|each|once an?|on the) (?P<half>half[- ]?(?:an? )?)?hour(?:ly)?\b|\bhourly\b")
+_BASELINE_BEFORE = re.compile(
+    r"(?:baseline|usual(?:ly)?|normal(?:ly)?|norm|habit\w*|customary|previously|instead of|as a rule|always been|"
+    r"used to (?:be|go)|ordinarily|before (?:this|all this|treatment))\b[^\d.;]{0,26}$"
+)
+_BASELINE_AFTER = re.compile(
+    r"\s*(?:\(|,)?\s*(?:times? )?(?:a day|per day|daily)?\s*(?:is|was|being)? ?(?:his|her|my|the|their)? ?(?:\w+ )?"
+    r"(?:usual|baseline|normal|norm|habit|customary)\b|[- ](?:a[- ]day|in[- ]the[- ]morning) (?:person|man|woman|guy|girl)"
+)
+_FORMED = re.compile(r"normal|formed|regular")
+_OVER_AFTER = re.compile(
+    r"[^.;\d]{0,70}?\b(?:(?:above|over|more than|beyond|in excess of)(?: \w+){0,3}? "
+    r"(?:baseline|usual|normal|what is normal|norm)|more (?:per|a) day|more than (?:usual|normal|before|baseline|what)|"
+    r"(?:over|above) (?:baseline|usual|normal))|"
+    r"\s*(?:extra|additional|more)\b"
+)
+_OVER_BEFORE = re.compile(r"(?:\bup by|increas\w+ (?:of|by)|extra|additional|\+|more by)\s*$")
+_DAY = r"(?:a day|per day|/ ?day|/d\b|daily|each day|every day|(?:in|per|over) (?:the (?:last|past) )?24|/24|per night|a night)"
+_RATE_AFTER = re.compile(
+    r"\s*(?:times|x|episodes|loose|watery|bloody|liquid|formed|extra|more|stools?|bms?|bowel|motions?)?[^.;,\d]{0,32}?"
+    rf"(?:{_DAY}|times)"
+)
+_TALLY_AFTER = re.compile(
+    r"\s*(?:times\b|x\b|(?:or so )?(?:since (?:midnight|breakfast|lunch|this|last|yesterday|\d|[a-z]+day)|today|yesterday|"
+    r"overnight|so far|already|last night|by (?:noon|lunch|now|midday)|during the night|loose|watery|liquid|runny|bloody|"
+    r"soft)\b)"
+)
+_TALLY_BEFORE = re.compile(
+    r"\b(?:already (?:at|on|up to)|came to|counted|up to|tally (?:of|was|is)|going|i go|goes|went|have been|has been|"
+    r"had|at least|about|around|yesterday(?: was| it was)?|today(?: was| it is)?|now)[:\s]{1,3}(?:about |around |some )?$"
+)
+_COUNT_BEFORE = re.compile(
+    r"(?:x|times|stools?|bms?|diarrh\w+|frequency|count|motions|(?:per|a) day[^.;\d\n]{0,24}[:=])[ :(=]*"
+    r"(?:up to |of |about |~)?$"
+)
+_OTHER_UNIT = re.compile(r"\s*(?:years?|days?|weeks?|wks?|months?|hours?|hrs?|minutes?|mins?|mg|ml|%|/10|am\b|pm\b|lbs?|kg|°|o'clock|:\d)")
+_OTHER_COUNT = re.compile(r"\b(?:grade|day|cycle|dose|week|g|c|#|no\.?|number|infusion|bed|age|aged|visit|max(?:imum)?(?: of)?|limit(?: of)?|(?:day|d|dose|cycle|week) ?\d{1,2} (?:of|/))[\s:]*$|[#/]\s?$")
+_EARLIER = re.compile(r"(?:was|were|had been|previously|initially|last week|at first)\s*$")
+_ONE = Decimal(1)
+
+
+def stool_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
+    """Stools a day as `stools` (the count) and `stools_over_baseline`, and the baseline where the note gives one."""
+    counts, baseline = _stool_counts(norm, tokens)
+    findings = []
+    base = _ONE if baseline is None else baseline.high
+    for number, word, increment in counts:
+        near = word.sentence == number.sentence
+        status = "current" if word.status == "family" and not near else word.status
+        if len(counts) > 1 and _EARLIER.search(norm, max(0, number.start - 14), number.start):
+            status = "historical"
+        start, end = (min(number.start, word.start), max(number.end, word.end)) if near else (number.start, number.end)
+        span = {"start": start, "end": end, "status": status}
+        value = {"value": text[number.start : number.end], "unit": "/day"}
+        findings.append(make(text, number, "count", "stools", low=number.low, high=number.high, **value, **span))
+        low, high = (number.low, number.high) if increment else (number.low - base, number.high - base)
+        if high > 0:
+            value["flag"] = "" if increment or baseline is not None else "assumed baseline 1"
+            value["baseline"] = None if baseline is None else base
+            findings.append(make(text, number, "count", "stools_over_baseline", low=low, high=high, **value, **span))
+    if baseline is not None:
+        value = {
+            "value": text[baseline.start : baseline.end],
+            "unit": "/day",
+            "status": "historical",
+            "when": "baseline",
+        }
+        findings.append(make(text, baseline, "count", "stools_baseline", low=baseline.low, high=baseline.high, **value))
+    return findings
+
+
+def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Token, bool]], Token | None]:
+    """The counts of stools (number, the stool word it counts, is it an increment) and the patient's usual count."""
+    words = [t for t in tokens if t.kind == "finding" and not _STOOL.isdisjoint(t.names)]
+    if not words:
+        return [], None
+    starts = [w.start for w in words]
+    chronic = {t.sentence for t in tokens if t.names == ("other_colitis",)}
+    others = {after.start for before, after in pairwise(tokens) if _counts_another(before, after)}
+    baseline: Token | None = None
+    counts: list[tuple[Token, Token, bool]] = []
+    for t in (*tokens, *_by_the_hour(norm, tokens)):
+        if t.kind != "number" or t.low > 99 or t.unit not in ("", "/day") or t.start in others:
+            continue
+        at = bisect.bisect_left(starts, t.start)
+        word = min(words[max(0, at - 1) : at + 1], key=lambda w: (abs(w.sentence - t.sentence), _distance(w, t)))
+        apart = abs(word.sentence - t.sentence)
+        kind = _kind_of_number(norm, t, word, bool(counts)) if apart == 0 else _kind_beside(norm, t) if apart <= 2 else ""
+        if kind == "baseline":
+            baseline = baseline if apart and baseline is not None else t
+        elif kind:
+            counts.append((t, word, kind == "increment"))
+            if t.sentence in chronic and word.status == "current":
+                word.status = "historical"  # the pattern of an old bowel disease is no new event
+    return counts, baseline
+
+
+def _counts_another(before: Token, number: Token) -> bool:
+    """Does the number count the finding right before it: "nocturia x2, one formed stool"?"""
+    return before.kind == "finding" and _STOOL.isdisjoint(before.names) and 0 < number.start - before.end <= 3
+
+
+def _by_the_hour(norm: str, tokens: list[Token]) -> list[Token]:
+    """ "every hour" and "every half hour" as numbers a day: 10 or more, whoever sleeps."""
+    made = []
+    sentences = [(t.start, t.sentence) for t in tokens]
+    for match in _HOUR.finditer(norm):
+        token = Token("number", *match.span())
+        token.low = token.high = Decimal(10)
+        token.unit = "/day"
+        at = bisect.bisect_right(sentences, (match.start(), 1 << 30)) - 1
+        token.sentence = sentences[at][1] if at >= 0 else 0
+        made.append(token)
+    return made
+
+
+def _distance(word: Token, number: Token) -> int:
+    return max(word.start - number.end, number.start - word.end)
+
+
+def _kind_beside(norm: str, t: Token) -> str:
+    """count or baseline for a number whose own sentence has no word for stools: only what cannot be anything else."""
+    before, after = norm[max(0, t.start - 34) : t.start], norm[t.end : t.end + 60]
+    if _OTHER_UNIT.match(after) or _OTHER_COUNT.search(before):
+        return ""
+    if _BASELINE_BEFORE.search(before) or _BASELINE_AFTER.match(after):
+        return "baseline"
+    tally = _TALLY_BEFORE.search(before) and _TALLY_AFTER.match(after or " today")
+    if t.unit == "/day" or _RATE_AFTER.match(after) or tally or re.search(r"already (?:at|on|up to) $", before):
+        return "count"
+    return ""
+
+
+def _kind_of_number(norm: str, t: Token, word: Token, counted: bool) -> str:
+    """count, increment, baseline, or "" for a number that counts something else."""
+    before, after = norm[max(0, t.start - 34) : t.start], norm[t.end : t.end + 90]
+    distance = _distance(word, t)
+    rate = t.unit == "/day" or _RATE_AFTER.match(after) or _TALLY_AFTER.match(after)
+    if (_BASELINE_BEFORE.search(before) and distance < 60) or (counted and _BASELINE_AFTER.match(after)):
+        return "baseline" if not _OTHER_UNIT.match(after) and t.low <= 8 else ""
+    if norm[t.start : t.end] in ("once", "one", "twice") and _FORMED.search(after[:30]):
+        return "baseline"
+    if not rate and not 0 <= word.start - t.end < 14 and not _COUNT_BEFORE.search(before):
+        return ""
+    if distance > 45 or _OTHER_UNIT.match(after) or _OTHER_COUNT.search(before):
+        return ""
+    return "increment" if t.detail == "+" or _OVER_AFTER.match(after) or _OVER_BEFORE.search(before) else "count"
