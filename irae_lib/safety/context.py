@@ -27,6 +27,7 @@ from .phrasing import (
     in_relative,
     is_definite,
     is_measured,
+    is_now,
     numbers_a_list,
     question_status,
     says_when,
@@ -45,6 +46,7 @@ _TICKS = frozenset(("unticked", "positive"))
 _JOINED = re.compile(r"\b(?:and|or|nor)\b|[/&]")
 _DIRECTLY = re.compile(r"\s+(?:in|of|to)\s+(?:(?:the|his|her|their|any|this|a)\s+)?$")
 _OPENING = re.compile(r"(?:^|[.;:\n])\s*$")
+_PRESENT = re.compile(r"\b(?:known|background|today|now|current(?:ly)?|this morning|ongoing|still|at present)\b")
 _WINDOW = 14  # tokens that a cue looks back over
 
 
@@ -122,7 +124,9 @@ class _Sentence:
             if bracket.start - token.end > FAR or token.kind in (",", ")", "end"):
                 return False
             if token.kind in ITEMS:
-                return token.status == "historical" and token.detail in ("diagnosis", "background")
+                past = token.status == "historical" and token.detail in ("diagnosis", "background")
+                close = self.norm.find(")", bracket.end, bracket.end + 300)
+                return past and _PRESENT.search(self.norm, max(0, token.start - 25), max(close, bracket.end)) is None
         return False
 
     def _give(self, i: int, token: Token) -> None:
@@ -152,7 +156,8 @@ class _Sentence:
         if scope.rule.only and self.tokens[i].detail not in scope.rule.only:
             return True  # a symptom that is evaluated is there
         if scope.rule.values == "dated":
-            return scope.comma and says_when(self.norm, self.tokens, i)
+            when = scope.comma and says_when(self.norm, self.tokens, i)
+            return when or is_now(self.norm, self.tokens[i])
         if scope.rule.values == "definite":
             return is_definite(self.norm, self.tokens, i)
         return scope.rule.values == "measured" and is_measured(self.norm, self.tokens, i)

@@ -16,13 +16,17 @@ _TWO_WORDS = re.compile(r"\s?(?:[\w/-]+ ){0,2}")
 _AGAIN = re.compile(
     r"\b(?:re-?challenge|resum|re-?start|continu|hold|held|since|on|cycle|dose|received|after|receiving)"
 )
+_GIVEN = re.compile(r"\b(?:given|received|had|ago)\b")
 _DENIALS = frozenset(("denial", "denied list", "short denial"))
 _ENDS = frozenset(("contrast", "presentation", "assertion"))
 _BEHIND = frozenset(("absence", "result", "not reported"))
 _LISTED = re.compile(r"[\s,/]*(?:\b(?:or|and|nor|inhaled|injected|oral|topical|other)\b[\s,/]*){0,4}")
 _LONG_AGO = re.compile(r"[^.;,\n]{0,30}?(?:\b(?:months?|years?) (?:ago|before|earlier)|\bin (?:19|20)\d\d\b)")
 # The note counts cycles or doses: a second one that is planned is no first one.
-_ONGOING = re.compile(r"\b(?:cycle|dose|c|infusion)s? ?(?:#|number |no\.? ?)?(?:[2-9]|1\d|two|three|four|five|six)\b")
+SECOND_DOSE = re.compile(
+    r"\b(?:(?:cycle|dose|c|infusion)s? ?(?:#|number |no\.? ?)?(?:[2-9]|1\d|two|three|four|five|six)|"
+    r"(?:second|third|fourth|fifth|next|2nd|3rd|[4-9]th|1\dth) (?:cycle|dose|infusion|treatment|round))\b"
+)
 _PAST_BEFORE = re.compile(
     r"\b(?:last dose of|last|previously on|previously received|previous|prior|former|stopped|discontinued|completed|"
     r"until|s/p|status post|after stopping|off|after|post|failed|progressed on|progression on|"
@@ -58,7 +62,8 @@ def drug_status(norm: str, tokens: list[Token], at: int) -> str:
             return "negated"
         if "never_after" in cues and gap < 6:
             return "negated"
-        if "planned_after" in cues and not _AGAIN.search(norm, drug.end, token.start):
+        between = (drug.end, token.start)
+        if "planned_after" in cues and not _AGAIN.search(norm, *between) and not _GIVEN.search(norm, *between):
             planned = True
         if "past_after" in cues and not planned and gap < 45:
             return "historical"
@@ -68,7 +73,7 @@ def drug_status(norm: str, tokens: list[Token], at: int) -> str:
         return "negated"  # "has not had prednisolone, dexamethasone or inhaled steroids"
     if drug.kind == "drug" and _LONG_AGO.match(norm, drug.end):
         return "historical"
-    if planned and not _ONGOING.search(norm, max(0, drug.start - 40), drug.end + 50):
+    if planned and not SECOND_DOSE.search(norm, max(0, drug.start - 40), drug.end + 50):
         return "planned"
     if _PAST_BEFORE.search(norm, max(0, drug.start - 28), drug.start):
         return "historical"

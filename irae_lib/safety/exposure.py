@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from ..files import DATA
 from ..schemas import Finding
+from .drug_status import SECOND_DOSE
 from .quantities import WORD_VALUE
 from .text import normalise, readable
 
@@ -116,6 +117,7 @@ def _mentions(findings: Sequence[Finding], norm: str) -> list[tuple[Finding, str
     In "ipilimumab + nivolumab" what is said of the first holds for the second.
     """
     patterns, found = _patterns(), []
+    never = any(f.kind == "ici" and f.name == _CLASS and f.status == "negated" for f in findings)
     for f in findings:
         if f.kind != "ici":
             continue
@@ -123,12 +125,24 @@ def _mentions(findings: Sequence[Finding], norm: str) -> list[tuple[Finding, str
         if status in _GIVEN and norm:
             if found and _LISTED.fullmatch(norm, found[-1][0].end, f.start):
                 status = found[-1][1]
-            elif patterns.planned.search(clause):
+            elif patterns.planned.search(clause) or _is_ahead(norm, f, clause):
                 status = "planned"
+            elif never and patterns.withheld.match(norm, f.end):
+                status = "negated"  # "pembrolizumab was not given with C1. Has never had immunotherapy."
             elif patterns.never_before.search(clause) or patterns.never_after.match(norm, f.end):
                 status = "negated"
         found.append((f, status))
     return found
+
+
+def _is_ahead(norm: str, f: Finding, clause: str) -> bool:
+    """Is the first dose still to come: "begins pembrolizumab next Tuesday", "pembrolizumab to be added from C2"?"""
+    patterns = _patterns()
+    if patterns.added.match(norm, f.end):
+        return True
+    after = norm[f.end : f.end + 45]
+    first = patterns.starts.search(clause) is not None and f.status == "current"
+    return first and patterns.future.match(after) is not None and not SECOND_DOSE.search(clause[-40:] + after)
 
 
 def _is_cancer_drug(f: Finding) -> bool:
@@ -166,6 +180,10 @@ class _Patterns(NamedTuple):
     never_before: re.Pattern[str]
     never_after: re.Pattern[str]
     planned: re.Pattern[str]
+    withheld: re.Pattern[str]
+    starts: re.Pattern[str]
+    future: re.Pattern[str]
+    added: re.Pattern[str]
     alone: re.Pattern[str]
 
 
@@ -181,6 +199,10 @@ def _patterns() -> _Patterns:
         never_before=re.compile(rf"\b(?:{_any(data['never_before'])})\s+$"),
         never_after=re.compile(rf"\s+(?:{_any(data['never_after'])})\b(?!\s+(?:{_any(data['dose_only'])})\b)"),
         planned=re.compile(rf"\b(?:{_any(data['planned_before'])})\s+$"),
+        withheld=re.compile(rf"\s+(?:{_any(data['withheld_after'])})\b"),
+        starts=re.compile(rf"\b(?:{_any(data['starts_before'])})\s+(?:(?:on|with|the|his|her|first)\s+){{0,2}}$"),
+        future=re.compile(rf"(?:(?!\b(?:given|was|had|received|ago|last)\b)[^.,;\n]){{0,25}}?\b(?:{_any(data['future_after'])})\b"),
+        added=re.compile(rf"\s+(?:{_any(data['added_after'])})\b"),
         alone=re.compile(rf"\s+(?:{_any(data['alone_after'])})\b"),
     )
 

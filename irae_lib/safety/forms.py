@@ -18,9 +18,10 @@ _RISKS = re.compile(
 )
 _READ = re.compile(  # what a leaflet or a web page says, and the patient repeats
     r"\b(?:booklet|leaflet|sheet|handout|pamphlet|internet|google\w*|website|online|forum|facebook|card)\b[^\n]{0,120}?"
-    r"\b(?:it|they|which|that|and) (?:says?|said|lists?|listed|mentions?|mentioned|talks? about|warns?|saw|read)\b[^.;\n]*",
+    r"\b(?:it|they|which|that|and) (?P<says>says?|said|lists?|listed|mentions?|mentioned|talks? about|warns?|saw|read)\b[^.;\n]*",
     re.I,
 )
+_TELLER = re.compile(r"\b(?:so|but|and|now) I\b|\bI(?: have|'ve|'m| am) (?:had|been|having|calling|now)\b", re.I)
 _TOLD = re.compile(
     r"\b(?:discuss\w*|counsel\w*|explain\w*|review\w*|educat\w*|warn\w*|aware|inform\w*|advis\w*)\b", re.I
 )
@@ -95,7 +96,8 @@ def _risks(text: str) -> Iterator[Mark]:
         if not match["listed"] or _TOLD.search(before):
             yield Mark(match.start(), match.end(), "hypothetical")
     for match in _READ.finditer(text):
-        yield Mark(match.start(), match.end(), "hypothetical")
+        teller = _TELLER.search(text, match.end("says"), match.end())
+        yield Mark(match.start(), teller.start() if teller else match.end(), "hypothetical")
 
 
 def _back(text: str, at: int, stops: str) -> int:

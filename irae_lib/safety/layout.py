@@ -78,7 +78,7 @@ _NEUTRAL = (
 _KNOWN = (
     r"PMHx?|P\.?M\.?H\.?|Past medical (?:history|hx)|Family (?:history|hx)|FHx?|ROS|Review of systems|Plan|"
     r"(?:Strict )?[Rr]eturn precautions|Patient (?:education|instructions)|Discharge instructions|When to call|"
-    r"Warning signs|Safety[ -]net(?:ting)?(?: advice)?|Risks|Counsell?ing"
+    r"Warning signs|(?:Past|Previous|Prior) (?:immune[- ]related |immune |ICI |treatment )?(?:toxicit(?:y|ies)|irAEs?)|Safety[ -]net(?:ting)?(?: advice)?|Risks|Counsell?ing"
 )
 _INSIDE = re.compile(rf"(?<=[.;!?] )(?:{_NEUTRAL}|{_KNOWN})(?: \([^()\n]{{1,60}}\))?:", re.I)
 _UPDATE = re.compile(r"(?:interval|today|current|now|update|since)\b", re.I)  # what is newer than copied text
@@ -156,6 +156,8 @@ def _heading(line: str) -> tuple[str, str]:
     match = _HEADING.match(line)
     if match is not None:
         name, rest = match[1].strip(" *#_"), line[match.end() :].strip(" *#_")
+        if rest and ". " in name:
+            return "", ""  # a heading inside a paragraph
         if not rest:
             name = name.rsplit(". ", 1)[-1]  # "On nivolumab. Explained:" and a list below
         if len(name.split()) <= _LONGEST_NAME or _value(name) is not None:

@@ -45,6 +45,7 @@ _DEFINITE = re.compile(  # when it happened; not how long it must last to be rep
     r"since (?:\d|c\d|cycle|dose|last|yester|(?:mon|tues|wednes|thurs|fri|satur|sun)(?:day)?\b|this)|for the (?:last|past)|"
     r"(?:\d+|an?|one|two|three|four|five|six|seven|several|a few) (?:hours?|days?|weeks?) ago)"
 )
+_NOW = re.compile(r"[^.;,()\n]{0,25}?\b(?:today|now|currently|at present|this morning)\b")
 _DEFINITE_BEFORE = re.compile(r"\b(?:this (?:morning|afternoon)|yesterday|last night),? (?:[a-z]+ ){0,4}$")
 _CONDITION = re.compile(r"\b(?:if|when|should|or|in case|more than)\b")
 _NEGATIVE = re.compile(  # "No, I have not.", "None", "Denies"; not "No oxygen needed", "No, but on Monday"
@@ -123,6 +124,11 @@ def is_definite(norm: str, tokens: list[Token], i: int) -> bool:
     if match is not None and not _CONDITION.search(norm, end, match.end()):
         return not any(t.kind == "finding" and t.start < match.end() for t in tokens[i + 1 : i + 4])
     return _DEFINITE_BEFORE.search(norm, max(0, start - 50), start) is not None
+
+
+def is_now(norm: str, token: Token) -> bool:
+    """Does the note say right behind the item that it is so today?"""
+    return _NOW.match(norm, token.end) is not None
 
 
 def spans_a_time(norm: str, tokens: list[Token], i: int) -> bool:

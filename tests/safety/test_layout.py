@@ -30,6 +30,18 @@ def test_notes_from_the_field(row):
         assert final.urgency >= Urgency(row["min_urgency"])
 
 
+HAPPENED = [  # what has a time is real, even below a heading of advice
+    ("Patient education\nSeizure this morning, lasted 2 minutes. On nivolumab.", "seizure"),
+    ("Nivolumab. Return precautions reviewed: chest pain. Diarrhoea 8 times a day since Friday.", "diarrhea"),
+    ("When to call:\n- fever\n- yesterday he had a seizure", "seizure"),
+]
+
+
+@pytest.mark.parametrize("text, name", HAPPENED)
+def test_a_heading_makes_nothing_hypothetical_that_happened(text, name):
+    assert [f.status for f in read(Case(text=text)) if f.name == name] == ["current"]
+
+
 SECTIONS = [  # note, a word, section of the word
     ("PMH: colitis\nToday: rash", "colitis", "historical"),
     ("PMH: colitis\nToday: rash", "rash", ""),
@@ -46,6 +58,11 @@ SECTIONS = [  # note, a word, section of the word
     ("HPI (copied from 01/05): rash. Interval history: fever.", "rash", "copied"),
     ("HPI (copied from 01/05): rash.", "rash", ""),
     ("HPI (copied from 01/05): rash.\nFeels tired.", "rash", ""),
+    ("On nivolumab. Explained (leaflets given):\n- rash\n- fever", "fever", "hypothetical"),
+    ("Hold parameters: rash", "rash", "hypothetical"),
+    ("Past immune toxicity: rash", "rash", "historical"),
+    ("Previous irAEs: rash", "rash", "historical"),
+    ("Seen today. Previous toxicities: rash. Has fever.", "fever", ""),
     ("Return visit for colitis: rash", "rash", ""),
     ("Report of CT chest: rash", "rash", ""),
     ("Phone call following infusion: rash", "rash", ""),
