@@ -86,7 +86,7 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     for first, last, group in _sentences(tokens, len(norm)):
         for places in _clauses(table, norm, first, last, group):
             for way, chosen in _said(table, places):
-                token = _token(table, way, chosen)
+                token = _token(table, norm, way, chosen)
                 if _known(token, group) or _known(token, added[-12:]):
                     continue
                 token.sentence = group[0].sentence if group else 0
@@ -277,9 +277,9 @@ def _grown(way: Way, chosen: list[_Place], options: list[list[_Place]], starts: 
     return None
 
 
-def _token(table: _Table, way: Way, chosen: Sequence[_Place]) -> Token:
-    """The finding, placed at its last part, so that a denial before or between the parts reaches it."""
-    last = max(chosen, key=lambda p: p.end)
+def _token(table: _Table, norm: str, way: Way, chosen: Sequence[_Place]) -> Token:
+    """The finding, placed at its last part that is a word, so that a denial before or between the parts reaches it."""
+    last = max(chosen, key=lambda p: (not norm[p.start].isdigit(), p.end))
     token = Token("finding", last.start, last.end, (way.concept,), table.kinds[way.concept])
     token.first = min(p.start for p in chosen)
     return token
