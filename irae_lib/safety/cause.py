@@ -7,13 +7,13 @@ open. Every doubt leaves the floor as it is.
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..schemas import System
-from .cause_words import Mention, Place, Sentence, Table, sentences, table
+from .cause_words import Mention, Place, Sentence, sentences, table
 from .chart import Chart
 from .reader import statements
 from .reviews import Withheld
@@ -22,7 +22,6 @@ from .text import View
 from .tokens import Token
 
 _REACH = 2  # sentences over which "this explains it" points back
-_STEROIDS = frozenset(("steroids", "steroid_words", "irae_treatment"))
 _MONTH = re.compile(
     r"\b(?:(?:in|of|\d{1,2}(?:st|nd|rd|th)?) )?"
     r"(jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?:uary|ruary|ch|il|e|y|ust|tember|ober|ember)?\b"
@@ -40,10 +39,11 @@ class Proof(NamedTuple):
 
 def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Floor], tuple[Withheld, ...]]:
     """The floors without grade and organ system where another cause is proven, and a record of each."""
-    if not any(floor.system for floor in floors) or not _possible()(text.lower()):
+    causes = [cause for cause in _candidates(floors, text) if not _contradicted(cause, chart)]
+    if not causes:
         return list(floors), ()
     view = View.of(text)
-    proofs = [proof for proof in _proofs(view.text) if not _contradicted(proof.cause, chart)]
+    proofs = _proofs(view.text, causes)
     if not proofs:
         return list(floors), ()
     reasons = [_explained(floor, proofs) for floor in floors]
@@ -75,12 +75,8 @@ def _explained(floor: Floor, proofs: list[Proof]) -> Proof | None:
     """The proof that explains the finding of a floor in its organ system."""
     if floor.finding is None or floor.system is None:
         return None
-    for proof in proofs:
-        for group in table().causes[proof.cause]["explains"]:
-            system, names = table().groups[group]
-            if System(system) is floor.system and floor.finding.name in names:
-                return proof
-    return None
+    causes = table().explains.get((floor.system.value, floor.finding.name), ())
+    return next((proof for proof in proofs if proof.cause in causes), None)
 
 
 def _contradicted(cause: str, chart: Chart) -> bool:
@@ -91,41 +87,47 @@ def _contradicted(cause: str, chart: Chart) -> bool:
     return False
 
 
-@functools.cache
-def _possible() -> Callable[[str], bool]:
-    """A cheap test: does a text hold the first word of any result or name?"""
-    rows = table()
-    wanted = {name for ways in rows.ways.values() for way in ways for name in way.parts[0] if way.cause != "note"}
-    first = {word for word, entries in rows.words.items() if any(not wanted.isdisjoint(names) for _, names in entries)}
-    word = re.compile(r"[a-z]+")
-    return lambda lower: not first.isdisjoint(word.findall(lower))
+def _candidates(floors: Sequence[Floor], text: str) -> list[str]:
+    """Causes that explain the finding of a floor and of which some result has its words in the text."""
+    explains = table().explains
+    wanted = dict.fromkeys(
+        cause for f in floors if f.finding and f.system for cause in explains.get((f.system.value, f.finding.name), ())
+    )
+    if not wanted:
+        return []
+    words = set(re.findall(r"[a-z]+", text.lower()))
+    openers = table().openers
+    return [c for c in wanted if any(all(not part.isdisjoint(words) for part in way) for way in openers[c])]
 
 
 # --- the note -------------------------------------------------------------------------------------------
 
 
-def _proofs(text: str) -> list[Proof]:
-    """The causes that a note proves."""
+def _proofs(text: str, causes: Sequence[str]) -> list[Proof]:
+    """Those of the causes that a note proves."""
     found: list[Sentence] = []
 
     def further(norm: str, tokens: list[Token]) -> list[Token]:
-        found.extend(sentences(norm, tokens))
+        found.extend(sentences(norm, tokens, {*causes, "note"}))
         added = [m.token for sentence in found for m in sentence.mentions]
         return sorted([*tokens, *added], key=lambda t: (t.start, t.end))
 
     _, tokens = statements(text, further)
     note = _Note(found, tokens)
-    causes = dict.fromkeys(m.cause for s in found for m in s.mentions if m.role == "result")
-    return [proof for cause in causes if cause != "note" and (proof := note.proof(cause))]
+    return [proof for cause in causes if (proof := note.proof(cause))]
 
 
 class _Note:
     """The sentences of one note, asked for proofs."""
 
     def __init__(self, found: list[Sentence], tokens: Sequence[Token]):
-        self.sentences, self.tokens = found, tokens
+        self.sentences = found
+        self.drugs = [t for t in tokens if t.kind == "drug"]
+        self.drug_ends = [t.end for t in self.drugs]
         self.years = [set(_YEAR.findall(s.text)) for s in found]
         self.months = [{m[1][:3] for m in _MONTH.finditer(s.text)} for s in found]
+        self.dated = Counter(mark for marks in (*self.years, *self.months) for mark in marks)  # sentences by year, month
+        self.latest = max((mark for marks in self.years for mark in marks), default="")
 
     def proof(self, cause: str) -> Proof | None:
         """The result that proves the cause, if all conditions of the contract hold."""
@@ -150,11 +152,10 @@ class _Note:
 
     def _dated_otherwise(self, i: int) -> bool:
         """Does the sentence carry a year or month that is not that of the rest of the note?"""
-        years = set().union(*(y for k, y in enumerate(self.years) if k != i))
-        if self.years[i] and (not self.years[i] & years or max(self.years[i]) < max(years)):
+        elsewhere = {mark for mark in self.years[i] | self.months[i] if self.dated[mark] > 1}
+        if self.years[i] and (not self.years[i] & elsewhere or max(self.years[i]) < self.latest):
             return True
-        months = set().union(*(m for k, m in enumerate(self.months) if k != i))
-        return bool(self.months[i]) and not self.months[i] & months
+        return bool(self.months[i]) and not self.months[i] & elsewhere
 
     def _carried(self, cause: str) -> bool:
         return any(s.of("CARRIER") and s.said(cause, "result", "name", "agent") for s in self.sentences)
@@ -196,20 +197,23 @@ class _Note:
 
     def _begun(self, s: Sentence, place: Place, allowed: Sequence[str]) -> bool:
         """Is immunosuppression given in this episode?"""
-        if s.near(place.at, 5, place.last - place.at + 4, "NOTGIVEN") or s.text[place.start - s.start :].startswith(tuple(allowed) or "\0"):
+        if s.near(place.at, 5, place.last - place.at + 4, "NOTGIVEN"):
             return False
-        drug = next((t for t in self.tokens if t.kind == "drug" and t.start <= place.start < t.end), None)
+        if s.text[place.start - s.start : place.end - s.start] in allowed:
+            return False
+        at = bisect_right(self.drug_ends, place.start)
+        drug = self.drugs[at] if at < len(self.drugs) and self.drugs[at].start <= place.start else None
         return drug is None or drug.status in ("current", "planned")
 
 
 def _of_another(s: Sentence, m: Mention) -> bool:
     """Is another person named before it?"""
-    return any(place.last < m.at for place in s.of("PERSON")) and not s.near(m.at, 4, -1, "PATIENT")
+    return bool(s.within(0, m.at - 1, "PERSON")) and not s.near(m.at, 4, -1, "PATIENT")
 
 
 def _hedged(s: Sentence, m: Mention, reach: int) -> bool:
     """Is it only thought, asked or awaited?"""
-    if s.near(m.at, reach, m.last - m.at + reach, "HEDGE", "UNSURE", "PENDING") or s.text.rstrip().endswith("?"):
+    if s.near(m.at, reach, m.last - m.at + reach, "HEDGE", "UNSURE", "PENDING") or s.asks:
         return True
     return "?" in s.text[max(0, m.start - s.start - 2) : m.start - s.start]
 
@@ -224,8 +228,7 @@ def _names_it(s: Sentence, m: Mention) -> bool:
     if m.role != "name":
         return False
     before = s.text[max(0, m.start - s.start - 3) : m.start - s.start]
-    words = len(re.findall(r"[a-z]+", s.text[: m.start - s.start]))
-    return words <= 2 or "=" in before or s.near(m.at, 8, -1, "ASSERT") or s.near(m.at, 2, -1, "LINK")
+    return m.at <= 2 or "=" in before or s.near(m.at, 8, -1, "ASSERT") or s.near(m.at, 2, -1, "LINK")
 
 
 def _rejects(s: Sentence, groups: frozenset[str]) -> bool:
@@ -271,5 +274,3 @@ def _no_better(s: Sentence) -> bool:
         return True
     return bool(s.of("TREAT")) and any(s.near(place.at, -1, 2, "#") for place in s.of("STILL"))
 
-
-__all__ = ["Table", "withhold"]

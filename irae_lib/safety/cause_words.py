@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..files import DATA
@@ -19,6 +20,9 @@ from .tokens import Token
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]]")
 _MARKS = frozenset(",()[]")
+_NUMBER = frozenset("#")
+_NONE: tuple[list[int], list[Any]] = ([], [])
+_LONGEST = 6  # words of the longest phrase
 _NEAR = 2  # words around a mention in which an excluded class cancels it
 
 
@@ -50,19 +54,34 @@ class Mention(NamedTuple):
 
 
 class Sentence:
-    """The places and mentions of one sentence."""
+    """The places and mentions of one sentence, indexed by class and by what is said."""
 
     def __init__(self, norm: str, start: int, end: int, places: list[Place]):
-        self.text, self.start, self.end, self.places = norm[start:end], start, end, places
+        self.text, self.start, self.end = norm[start:end], start, end
+        self.index: dict[str, tuple[list[int], list[Place]]] = {}
+        for place in places:
+            for name in place.classes:
+                numbers, held = self.index.setdefault(name, ([], []))
+                numbers.append(place.at)
+                held.append(place)
+        self.asks = self.text.rstrip().endswith("?")
         self.mentions: list[Mention] = []
 
     def of(self, *names: str) -> list[Place]:
-        """Its places of these classes, in order."""
-        return [place for place in self.places if not place.classes.isdisjoint(names)]
+        """Its places of these classes."""
+        return [place for name in names for place in self.index.get(name, _NONE)[1]]
+
+    def within(self, first: int, last: int, *names: str) -> list[Place]:
+        """Its places of these classes that begin at a word from `first` to `last`."""
+        found = []
+        for name in names:
+            numbers, held = self.index.get(name, _NONE)
+            found += held[bisect_left(numbers, first) : bisect_right(numbers, last)]
+        return found
 
     def near(self, at: int, before: int, after: int, *names: str) -> bool:
-        """Is a place of these classes at most so many words before or after word `at`?"""
-        return any(at - before <= place.at <= at + after for place in self.of(*names))
+        """Does a place of these classes begin at most so many words before or after word `at`?"""
+        return bool(self.within(at - before, at + after, *names))
 
     def said(self, cause: str, *roles: str) -> list[Mention]:
         """What it says of a cause in these roles."""
@@ -90,10 +109,15 @@ class Table(NamedTuple):
     groups: dict[str, tuple[str, frozenset[str]]]
     organs: dict[str, frozenset[str]]
     general: frozenset[str]
+    explains: dict[tuple[str, str], frozenset[str]]  # organ system and finding to causes
+    openers: dict[str, tuple[tuple[frozenset[str], ...], ...]]  # cause to the words of the parts of each result
 
 
-def sentences(norm: str, tokens: Sequence[Token]) -> list[Sentence]:
-    """The sentences of a note with their mentions; the tokens of the mentions have no status yet."""
+def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> list[Sentence]:
+    """The sentences of a note with what they say of these causes; the tokens of mentions have no status yet."""
+    ways = {
+        name: wanted for name, rows in table().ways.items() if (wanted := [w for w in rows if w.cause in causes])
+    }
     found, first = [], 0
     for number, token in enumerate((*tokens, None)):
         if token is not None and token.kind != "end":
@@ -101,7 +125,7 @@ def sentences(norm: str, tokens: Sequence[Token]) -> list[Sentence]:
         last = token.start if token is not None else len(norm)
         if last > first:
             sentence = Sentence(norm, first, last, list(_places(norm, first, last)))
-            sentence.mentions = list(_mentions(sentence, tokens[number - 1].sentence if number else 0))
+            sentence.mentions = list(_mentions(sentence, ways, tokens[number - 1].sentence if number else 0))
             found.append(sentence)
         first = token.end if token is not None else last
     return found
@@ -119,7 +143,7 @@ def _places(norm: str, first: int, last: int) -> Iterator[Place]:
         if i <= taken:
             continue
         if word[0].isdigit():
-            yield Place(frozenset("#"), at, at, start, end, float(word))
+            yield Place(_NUMBER, at, at, start, end, float(word))
         for rest, classes in known.get(word, ()):
             if all(i + k + 1 < len(words) and words[i + k + 1][0] == part for k, part in enumerate(rest)):
                 taken = i + len(rest)
@@ -127,15 +151,13 @@ def _places(norm: str, first: int, last: int) -> Iterator[Place]:
                 break
 
 
-def _mentions(sentence: Sentence, number: int) -> Iterator[Mention]:
-    present: dict[str, list[Place]] = {}
-    for place in sentence.places:
-        for name in place.classes:
-            present.setdefault(name, []).append(place)
-    for name in present.keys() & table().ways.keys():
-        for way in table().ways[name]:
-            for place in present[name]:
-                chosen = _completed(way, place, present)
+def _mentions(sentence: Sentence, ways: dict[str, list[Way]], number: int) -> Iterator[Mention]:
+    for name in sentence.index.keys() & ways.keys():
+        for way in ways[name]:
+            if any(part.isdisjoint(sentence.index) for part in way.parts):
+                continue
+            for place in sentence.of(name):
+                chosen = _completed(way, place, sentence)
                 if chosen is None or _cancelled(way, chosen, sentence):
                     continue
                 end = max(chosen, key=lambda p: p.end)
@@ -145,19 +167,16 @@ def _mentions(sentence: Sentence, number: int) -> Iterator[Mention]:
                 yield Mention(way.cause, way.role, low, high, min(p.start for p in chosen), token)
 
 
-def _completed(way: Way, place: Place, present: dict[str, list[Place]]) -> list[Place] | None:
+def _completed(way: Way, place: Place, sentence: Sentence) -> list[Place] | None:
     """The place with the nearest places of the further parts; None where one is missing."""
     chosen = [place]
     for part in way.parts[1:]:
-        low, high = min(p.at for p in chosen), max(p.last for p in chosen)
+        low, high, reach = min(p.at for p in chosen), max(p.last for p in chosen), way.gap + 1
+        first = high + 1 if way.ordered else low - reach - _LONGEST
         near = [
             p
-            for name in part
-            for p in present.get(name, ())
-            if (p.at > high or (p.last < low and not way.ordered))
-            and p.at - high <= way.gap + 1
-            and low - p.last <= way.gap + 1
-            and (name != "#" or p.number > way.above)
+            for p in sentence.within(first, high + reach, *part)
+            if (p.at > high or low - reach <= p.last < low) and (p.number is None or p.number > way.above)
         ]
         if not near:
             return None
@@ -168,7 +187,7 @@ def _completed(way: Way, place: Place, present: dict[str, list[Place]]) -> list[
 def _cancelled(way: Way, chosen: list[Place], sentence: Sentence) -> bool:
     """Does a class that the way excludes stand in it or close to it?"""
     low, high = min(p.at for p in chosen) - _NEAR, max(p.last for p in chosen) + _NEAR
-    return any(low <= p.last and p.at <= high and p not in chosen for p in sentence.of(*way.without))
+    return any(p.last >= low and p not in chosen for p in sentence.within(low - _LONGEST, high, *way.without))
 
 
 # --- the table ----------------------------------------------------------------------------------------------
@@ -197,7 +216,39 @@ def table() -> Table:
         first.setdefault(phrase[0], []).append((phrase[1:], frozenset(names)))
     groups = {name: (system, frozenset(findings)) for name, (system, findings) in data["groups"].items()}
     organs = {word: frozenset(names) for word, names in data["organs"].items()}
-    return Table(first, ways, data["causes"], groups, organs, frozenset(data["general"]))
+    explains: dict[tuple[str, str], set[str]] = {}
+    for cause, row in data["causes"].items():
+        for system, findings in (groups[group] for group in row["explains"]):
+            for finding in findings:
+                explains.setdefault((system, finding), set()).add(cause)
+    return Table(
+        first,
+        ways,
+        data["causes"],
+        groups,
+        organs,
+        frozenset(data["general"]),
+        {key: frozenset(causes) for key, causes in explains.items()},
+        _openers(words, ways),
+    )
+
+
+def _openers(words: dict[tuple[str, ...], set[str]], ways: dict[str, list[Way]]) -> dict[str, Any]:
+    """For each cause, the first words of each part of each result: where one part has none, it is not in a text."""
+    by_class: dict[str, set[str]] = {}
+    for phrase, names in words.items():
+        for name in names:
+            by_class.setdefault(name, set()).add(phrase[0])
+    found: dict[str, dict[Way, None]] = {}
+    for way in (way for rows in ways.values() for way in rows if way.role == "result"):
+        found.setdefault(way.cause, {})[way] = None
+    return {
+        cause: tuple(
+            tuple(frozenset(w for name in part for w in by_class.get(name, ())) for part in way.parts if "#" not in part)
+            for way in rows
+        )
+        for cause, rows in found.items()
+    }
 
 
 def _spelled(entry: str) -> set[str]:
