@@ -25,6 +25,7 @@ from .phrasing import (
     has_value,
     illness_of_relative,
     in_relative,
+    is_definite,
     is_measured,
     numbers_a_list,
     question_status,
@@ -96,6 +97,8 @@ class _Sentence:
         kind, scopes = token.kind, self.scopes
         if kind == "(":
             scopes.bracket()
+            if self._tells_of_the_past(i, token):
+                scopes.add(RULES["episode"], token)
         elif kind == ")":
             if not scopes.leave_bracket() and numbers_a_list(self.tokens, i):
                 scopes.close("numbering")
@@ -112,6 +115,15 @@ class _Sentence:
             and (has_value(self.tokens, i) or has_count(self.norm, self.tokens, i))
         ):
             scopes.close("value")
+
+    def _tells_of_the_past(self, i: int, bracket: Token) -> bool:
+        """ "Colitis in 2022 (12 stools a day, blood)": a bracket behind a past episode belongs to it."""
+        for token in reversed(self.tokens[max(0, i - 6) : i]):
+            if bracket.start - token.end > FAR or token.kind in (",", ")", "end"):
+                return False
+            if token.kind in ITEMS:
+                return token.status == "historical" and token.detail in ("diagnosis", "background")
+        return False
 
     def _give(self, i: int, token: Token) -> None:
         """The item gets the status of the first scope that reaches it, else that of the section."""
@@ -141,13 +153,17 @@ class _Sentence:
             return True  # a symptom that is evaluated is there
         if scope.rule.values == "dated":
             return scope.comma and says_when(self.norm, self.tokens, i)
+        if scope.rule.values == "definite":
+            return is_definite(self.norm, self.tokens, i)
         return scope.rule.values == "measured" and is_measured(self.norm, self.tokens, i)
 
     def _outside_section(self, i: int) -> bool:
         """Is the item too definite for its section: dated in a history or a leaflet, measured in a list of denials?"""
         if self.section == "negated":
             return has_exact_value(self.norm, self.tokens, i) or has_count(self.norm, self.tokens, i)
-        return self.section in ("hypothetical", "historical") and says_when(self.norm, self.tokens, i)
+        if self.section == "hypothetical":
+            return is_definite(self.norm, self.tokens, i)
+        return self.section == "historical" and says_when(self.norm, self.tokens, i)
 
     def _cue(self, i: int, token: Token) -> None:
         cues = token.cues

@@ -16,6 +16,11 @@ _RISKS = re.compile(
     r"\b(?:(?:can|may|could|might) (?:include|be|cause)|(?P<listed>includ(?:e|ing)|such as|like)))\b[^.;\n]*",
     re.I,
 )
+_READ = re.compile(  # what a leaflet or a web page says, and the patient repeats
+    r"\b(?:booklet|leaflet|sheet|handout|pamphlet|internet|google\w*|website|online|forum|facebook|card)\b[^\n]{0,120}?"
+    r"\b(?:it|they|which|that|and) (?:says?|said|lists?|listed|mentions?|mentioned|talks? about|warns?|saw|read)\b[^.;\n]*",
+    re.I,
+)
 _TOLD = re.compile(
     r"\b(?:discuss\w*|counsel\w*|explain\w*|review\w*|educat\w*|warn\w*|aware|inform\w*|advis\w*)\b", re.I
 )
@@ -89,6 +94,8 @@ def _risks(text: str) -> Iterator[Mark]:
         before = text[_back(text, match.start(), ".;\n") : match.start()]
         if not match["listed"] or _TOLD.search(before):
             yield Mark(match.start(), match.end(), "hypothetical")
+    for match in _READ.finditer(text):
+        yield Mark(match.start(), match.end(), "hypothetical")
 
 
 def _back(text: str, at: int, stops: str) -> int:

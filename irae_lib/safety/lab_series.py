@@ -15,6 +15,7 @@ from .tokens import Token
 
 _REACH = 45  # characters between a name, or what belongs to it, and a number
 _LONGEST = 24  # values of one series that are read
+_DEEPEST = 3  # open brackets inside which other names are passed over
 _BASELINE_AFTER = re.compile(r"\s*(?:before|pre-?treatment|at baseline|at the start|at start)")
 _AGO = re.compile(r"\s*(?:ago|before|earlier)\b")
 _LINK = re.compile(r",.*\b(?:then|now|today|and|to|peak|currently)\b|\b(?:then|now|today|and|to|peak|currently)\b.*,")
@@ -109,7 +110,7 @@ class Series:
             self._take_cue(t)
             return kind == "cue" or self._depth > 0
         else:
-            return self._depth > 0
+            return 0 < self._depth < _DEEPEST
         return True
 
     def _take_number(self, t: Token, j: int) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 
 from .context import ITEMS
 from .forms import Mark, form_marks
+from .phrasing import is_definite
 from .tokens import Token
 
 # What a heading says of the text below it, first match first. "" ends the section before.
@@ -49,12 +50,17 @@ _SECTIONS = (
         r"(?:side effects?|complications|adverse (?:effects|events)) (?:discussed|reviewed|explained|may|can|to)\b.*|"
         r"(?:warning|danger) signs?.*|"
         r"(?:signs|symptoms|things|what)(?: (?:and|or) \w+)? to (?:watch|look|report|monitor)\b.*|"
-        r"watch (?:out )?for.*|red flags? (?:to|discussed|reviewed)\b.*",
+        r"watch (?:out )?for.*|red flags?(?: (?:to|discussed|reviewed|given|explained)\b.*)?|explained\b.*|"
+        r"(?:hold|holding|stopping|treatment|dosing|treat|call|notify|transfusion) (?:parameters?|criteria|limits?|"
+        r"thresholds?|rules)\b.*|(?:hold|stop|treat|transfuse|ok(?:ay)? to treat) if\b.*|"
+        r"(?:leaflets?|booklets?|written information|alert card)\b.*",
     ),
     (
         "historical",
         r".*\b(?:pmh\w*|past (?:medical|surgical|history)|medical history|history of past|background|comorbidit\w+|hx|"
-        r"previous history|surgical history)\b.*",
+        r"previous history|surgical history|"
+        r"(?:past|previous|prior|earlier|old) (?:immune\W?|related |treatment |ici |io |adverse )*"
+        r"(?:toxicit\w+|irae?s?|events?|reactions?|complications?|episodes?)|(?:irae?|toxicity) (?:history|hx))\b.*",
     ),
     ("review", r"ros|review of systems?|systems review|systemic enquiry"),
     ("plan", r"(?:treatment |management |follow[ -]?up )?plan|recommendations?|follow[ -]?up|next steps|orders?|to do"),
@@ -149,9 +155,11 @@ def _heading(line: str) -> tuple[str, str]:
         return "signed", line
     match = _HEADING.match(line)
     if match is not None:
-        name = match[1].strip(" *#_")
+        name, rest = match[1].strip(" *#_"), line[match.end() :].strip(" *#_")
+        if not rest:
+            name = name.rsplit(". ", 1)[-1]  # "On nivolumab. Explained:" and a list below
         if len(name.split()) <= _LONGEST_NAME or _value(name) is not None:
-            return name, line[match.end() :].strip(" *#_")
+            return name, rest
         return "", ""
     title = _TITLE.fullmatch(line) if len(line) < 70 else None
     if title is not None and _value(title[1]) is not None:
@@ -191,8 +199,10 @@ def impose(norm: str, tokens: list[Token], layout: Layout) -> None:
         for token in _inside(tokens, Mark(first, last, section)):
             if section == "copied" and token.kind in ITEMS and token.status == "current":
                 token.status = "historical"
-            elif section == "hypothetical" and token.status == "current" and not _is_measured(norm, token):
-                token.status = "hypothetical"
+            elif section == "hypothetical" and token.status == "current":
+                happened = token.kind == "finding" and is_definite(norm, tokens, bisect.bisect_left(tokens, token.start, key=_start_of))
+                if not happened and not _is_measured(norm, token):
+                    token.status = "hypothetical"
     for mark in layout.marks:
         for token in _inside(tokens, mark):
             if token.kind != "finding":

@@ -40,6 +40,13 @@ _WHEN = re.compile(
     r"(?:for|over|x) (?:the (?:last|past) )?(?:\d+|an?|one|two|three|four|five|six|seven|several|a few) "
     r"(?:hours?|days?|weeks?)|(?:\d+|one|two|three|four|five) (?:hours?|days?|weeks?) ago)\b"
 )
+_DEFINITE = re.compile(  # when it happened; not how long it must last to be reported ("fever for 2 days")
+    r"[^.;,\n]{0,30}?\b(?:today|this (?:morning|afternoon|evening)|yesterday|last night|overnight|"
+    r"since (?:\d|c\d|cycle|dose|last|yester|(?:mon|tues|wednes|thurs|fri|satur|sun)(?:day)?\b|this)|for the (?:last|past)|"
+    r"(?:\d+|an?|one|two|three|four|five|six|seven|several|a few) (?:hours?|days?|weeks?) ago)"
+)
+_DEFINITE_BEFORE = re.compile(r"\b(?:this (?:morning|afternoon)|yesterday|last night),? (?:[a-z]+ ){0,4}$")
+_CONDITION = re.compile(r"\b(?:if|when|should|or|in case|more than)\b")
 _NEGATIVE = re.compile(  # "No, I have not.", "None", "Denies"; not "No oxygen needed", "No, but on Monday"
     r"\s*(?:\[?\(?(?:patient|pt|caller)\)?\]?[: ]\s*)?"
     r"(?:(?:no|none|nope|never|nil|absent|negative|denies|denied|not really|not at all)"
@@ -107,6 +114,15 @@ def says_when(norm: str, tokens: list[Token], i: int) -> bool:
     """Is the item at `i` followed by a time: "seizure this morning", "rash for three days"?"""
     match = _WHEN.match(norm, tokens[i].end, tokens[i].end + 60)
     return match is not None and not any(t.kind == "finding" and t.start < match.end() for t in tokens[i + 1 : i + 4])
+
+
+def is_definite(norm: str, tokens: list[Token], i: int) -> bool:
+    """Did the item at `i` happen at a time that is given: "seizure this morning", "yesterday she had a seizure"?"""
+    start, end = tokens[i].start, tokens[i].end
+    match = _DEFINITE.match(norm, end, end + 60)
+    if match is not None and not _CONDITION.search(norm, end, match.end()):
+        return not any(t.kind == "finding" and t.start < match.end() for t in tokens[i + 1 : i + 4])
+    return _DEFINITE_BEFORE.search(norm, max(0, start - 50), start) is not None
 
 
 def spans_a_time(norm: str, tokens: list[Token], i: int) -> bool:

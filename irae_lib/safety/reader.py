@@ -17,6 +17,7 @@ from .context import assign
 from .labs import lab_findings
 from .layout import Layout, impose, mute_answers
 from .stated_grades import grade_findings
+from .subjects import attribute, impose_subjects, subjects
 from .text import View
 from .tokens import Token, changed, make, scan
 from .vitals_and_stools import loose_vitals, stool_findings
@@ -75,13 +76,16 @@ def _without_answers(text: str) -> str:
 def _statuses(text: str, norm: str, tokens: list[Token]) -> None:
     """The status of every token: from the words of its sentence, then from its section and its form."""
     layout = Layout(text)
+    told = subjects(text, norm, tokens)
     mute_answers(tokens, layout.marks)
+    attribute(tokens, told)
     first = 0
     for i, token in enumerate(tokens):
         if token.kind == "end" or i == len(tokens) - 1:
             assign(norm, tokens[first : i + 1], layout.section(tokens[first].start))
             first = i + 1
     impose(norm, tokens, layout)
+    impose_subjects(tokens, told)
 
 
 def _named(text: str, norm: str, tokens: list[Token]) -> list[Finding]:

@@ -104,7 +104,9 @@ _RATE_AFTER = re.compile(
 )
 _COUNT_BEFORE = re.compile(r"(?:x|times|stools?|bms?|diarrh\w+|frequency|count)[ :(=]*(?:up to |of |about |~)?$")
 _OTHER_UNIT = re.compile(r"\s*(?:years?|days?|weeks?|mg|ml|%|/10)")
-_OTHER_COUNT = re.compile(r"\b(?:grade|day|cycle|dose|week|g)\s*$")
+_OTHER_COUNT = re.compile(
+    r"\b(?:grade|day|cycle|dose|week|g|max(?:imum)?(?: of)?|limit(?: of)?|(?:day|d|dose|cycle|week) ?\d{1,2} (?:of|/))\s*$"
+)
 _EARLIER = re.compile(r"(?:was|were|had been|previously|initially|last week|at first)\s*$")
 _ONE = Decimal(1)
 
@@ -150,8 +152,8 @@ def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Tok
             continue
         chronic = any(t.names == ("other_colitis",) for t in group)
         starts = [w.start for w in words]
-        for t in group:
-            if t.kind != "number" or t.low > 40 or t.unit not in ("", "/day"):
+        for i, t in enumerate(group):
+            if t.kind != "number" or t.low > 40 or t.unit not in ("", "/day") or _counts_another(group, i):
                 continue
             at = bisect.bisect_left(starts, t.start)
             word = min(words[max(0, at - 1) : at + 1], key=lambda w: _distance(w, t))
@@ -163,6 +165,14 @@ def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Tok
                 if chronic and word.status == "current":
                     word.status = "historical"  # the pattern of an old bowel disease is no new event
     return counts, baseline
+
+
+def _counts_another(group: list[Token], i: int) -> bool:
+    """Does the number count the finding right before it: "nocturia x2, one formed stool"?"""
+    before = group[i - 1] if i else group[i]
+    if before.kind == "glue" and i > 1:
+        before = group[i - 2]
+    return before.kind == "finding" and _STOOL.isdisjoint(before.names) and 0 < group[i].start - before.end <= 3
 
 
 def _distance(word: Token, number: Token) -> int:

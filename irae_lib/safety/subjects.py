@@ -1,0 +1,245 @@
+"""Whose findings: follow a person over the sentences of a note, and decide who the patient is.
+
+"My sister is on ward 9: she goes ten times a day" is about the sister until the patient is the subject again. "My
+husband has had diarrhoea since Friday, he is on pembrolizumab" is about the patient, whom a relative writes for.
+`subjects` returns the spans about somebody else and those about a relative who is the patient. The words are data
+(`subjects.json`); nothing here knows a disease.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..files import DATA
+from .tokens import Token
+
+_SENTENCE = re.compile(r"(?:[^.!?;\n]|[.!?;](?=\S))+[.!?;]?|\n")
+_OWNER = r"(?:(?P<owner>my|our|your|his|her|their|the|a|an|another|[a-z]+'s?) (?:(?:late|older|elder|younger|elderly|little|own|ex|\d+[- ]year[- ]old) )?)?"
+_NAME = re.compile(r"(?:,? \(?[A-Z][a-z'-]+(?: [A-Z][a-z'-]+)?\)?,?)?(?: \(?\d{1,2}(?: ?y(?:o|rs?)?)?\)?,?)?")
+_ACTS = re.compile(
+    r",?(?:\s?:|'s\b|\s(?:(?:also|both|recently|just|now|who|still|actually|has|have|had)\s)*(?:has|had|have|having|is|was|were|are|been|"
+    r"being|got|gets|goes|gone|went|keeps|kept|developed|started|starts|begins|began|came|comes|down|suffers|suffered|"
+    r"takes|took|caught|ended|needed|needs|died|passed|can't|cannot|could|couldn't|both|also|who|unwell|sick|ill|poorly|"
+    r"with|on|off|in|vomiting|coughing)\b)"
+)
+_NAMES = re.compile(r"\b(?:is|was) (?:the|her|his|their|a) $")  # "Mr Ferris is the husband"
+_PASSIVE = re.compile(r"\b(?:per|by|from|with|to|via|told|asked|and|for|on|gave|give|his|of|like|than) (?:(?:his|her|the|my|their|a) )?$")
+_PRONOUN = re.compile(
+    r"\W*(?:(?:so|then|and|but|now|also|later|after that|since then|today|yesterday|last (?:week|night)|at first|apparently|in the end|eventually|"
+    r"[a-z]+ said)\b,?\s*)*(?P<who>he|she|they|his|her|their)\b"
+)
+_GENDER = re.compile(
+    r"\b\d{2,3} ?(?:(?:-| )?(?:years?|yrs?)(?:-| )old |y/?o |yr )?(?P<f>f\b|female|woman|lady)|"
+    r"\b\d{2,3} ?(?:(?:-| )?(?:years?|yrs?)(?:-| )old |y/?o |yr )?(?P<m>m\b(?!g)|male|man|gentleman)|\b(?P<mrs>mrs|ms|miss)\b|\b(?P<mr>mr)\b"
+)
+_WRITER = re.compile(r"\bmy\b")
+_FIRST = re.compile(r"\bi(?:'(?:m|ve|d|ll))?\b(?!\.|/|')|\bmyself\b|\bmine\b|\bmy own\b")
+_THIRD = re.compile(r"(?<!other )(?<!another )(?<!\ba )\b(?:the )?(?:patient|pt)\b(?!'s| in the next)")
+_HE_OR_SHE = {"f": re.compile(r"\bhe\b"), "m": re.compile(r"\bshe\b")}
+_PRONOUN_OF = {"he": "m", "his": "m", "she": "f", "her": "f"}
+_OWN = ("my", "our", "")  # a relative of the writer; "his wife" is one of the patient
+_SELF = re.compile(r"\bi(?:'(?:m|ve|d))?\b|\bmy\b")
+_SELF_ENDS = re.compile(r"[.!?;\n]|\b(?:he|she|his|her|they|husband|wife|mum|mom|dad)\b")
+
+
+class Subjects(NamedTuple):
+    """Spans of the note about somebody else, and spans about a relative who is the patient."""
+
+    others: list[tuple[int, int]]
+    patient: list[tuple[int, int]]
+
+
+class _Story(NamedTuple):
+    """What the note tells of one person: the word for the person, gender, owner ("my", "his") and spans."""
+
+    word: str
+    gender: str
+    owner: str
+    spans: list[tuple[int, int]]
+
+
+class _Words(NamedTuple):
+    relation: re.Pattern[str]
+    gender: dict[str, str]
+    informs: re.Pattern[str]
+    dead: re.Pattern[str]
+    treated: re.Pattern[str]
+    about_self: re.Pattern[str]
+
+
+def subjects(text: str, norm: str, tokens: Sequence[Token]) -> Subjects:
+    """Who the spans of a note are about, where a person other than the patient could be meant."""
+    if _words().relation.search(norm) is None:
+        return Subjects([], [])
+    stories = list(_stories(text, norm))
+    drugs = [t.start for t in tokens if t.kind == "ici"]
+    patient = _patient(norm, stories, drugs)
+    others = [span for story in stories if story.word != patient for span in story.spans]
+    return Subjects(others, [span for story in stories if story.word == patient for span in story.spans])
+
+
+def attribute(tokens: Sequence[Token], told: Subjects) -> None:
+    """Before the words of a sentence are heard: a relative who is the patient is no relative."""
+    for token in _inside(tokens, told.patient):
+        if "family" in token.cues:
+            token.cues = tuple(cue for cue in token.cues if cue != "family")
+
+
+def impose_subjects(tokens: Sequence[Token], told: Subjects) -> None:
+    """After it: everything told of somebody else is not the patient's."""
+    for token in _inside(tokens, told.others):
+        if token.kind in ("finding", "lab", "vital", "ici", "drug", "number"):
+            token.status = "family"
+
+
+def _inside(tokens: Sequence[Token], spans: list[tuple[int, int]]) -> Iterator[Token]:
+    for start, end in spans:
+        at = bisect_left(tokens, start, key=lambda token: token.start)
+        while at < len(tokens) and tokens[at].start < end:
+            yield tokens[at]
+            at += 1
+
+
+# --- the stories ----------------------------------------------------------------------------------------------
+
+
+def _stories(text: str, norm: str) -> Iterator[_Story]:
+    """Every person who is the subject of a sentence, with the spans up to where the subject changes."""
+    first_person = _WRITER.search(norm) is not None
+    gender = "i" if first_person else _patient_gender(norm)
+    story: _Story | None = None
+    for match in _SENTENCE.finditer(norm):
+        start, end = match.span()
+        if norm[start] == "\n":
+            if norm.startswith("\n", end) or not _PRONOUN.match(norm, end):
+                story = None
+            continue
+        mentions = list(_mentions(text, norm, start, end))
+        if story is not None and _goes_on(norm, start, end, story, gender):
+            stop = min(_end(norm, start, end, story.gender), mentions[0].spans[0][0] if mentions else end)
+            story.spans.append((start, stop))
+            story = story if stop == end else None
+        elif not mentions:
+            story = None
+        for i, mention in enumerate(mentions):
+            at = mention.spans[0][0]
+            limit = mentions[i + 1].spans[0][0] if i + 1 < len(mentions) else end
+            stop = _end(norm, at, limit, mention.gender)
+            mention.spans[0] = (at, stop)
+            story = mention
+            yield mention
+
+
+def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
+    """The persons who act in a sentence, not those who only report of the patient."""
+    words = _words()
+    for match in words.relation.finditer(norm, start, end):
+        named = _NAMES.search(norm, max(start, match.start() - 12), match.start("word"))
+        after = _NAME.match(text, match.end()).end()
+        if named is None and (
+            not _ACTS.match(norm, after)
+            or _PASSIVE.search(norm, max(start, match.start() - 20), match.start())
+            or words.informs.search(norm, after, min(end, after + 26))
+        ):
+            continue
+        yield _Story(match["word"], words.gender[match["word"]], match["owner"] or "", [(match.start(), end)])
+
+
+def _goes_on(norm: str, start: int, end: int, story: _Story, gender: str) -> bool:
+    """Does a sentence with a pronoun go on about the person? Only where the pronoun cannot mean the patient."""
+    if _words().about_self.search(norm, start, end):
+        return True
+    pronoun = _PRONOUN.match(norm, start, end)
+    if pronoun is None:
+        return False
+    meant = _PRONOUN_OF.get(pronoun["who"], "")
+    if meant and story.gender != "n" and meant != story.gender:
+        return False
+    return gender == "i" or (bool(gender) and meant not in ("", gender))
+
+
+def _end(norm: str, start: int, end: int, gender: str) -> int:
+    """Where the patient is the subject again, or the end of the sentence."""
+    ends = [_FIRST.search(norm, start + 1, end), _THIRD.search(norm, start + 1, end)]
+    if gender in _HE_OR_SHE:
+        ends.append(_HE_OR_SHE[gender].search(norm, start + 1, end))
+    return min((match.start() for match in ends if match), default=end)
+
+
+def _patient_gender(norm: str) -> str:
+    match = _GENDER.search(norm)
+    return "" if match is None else "f" if match["f"] or match["mrs"] else "m"
+
+
+# --- the patient ----------------------------------------------------------------------------------------------
+
+
+def _patient(norm: str, stories: list[_Story], drugs: list[int]) -> str:
+    """The relative who is the patient; "" where the writer, or the one whom the note is about, is."""
+    words = _words()
+    writes = _WRITER.search(norm) is not None
+    if _treated_self(norm, drugs) or not (writes or _caller(norm)):
+        return ""
+    told = {story.word: "" for story in stories if story.owner in _OWN}
+    treated: dict[str, bool] = {}
+    for story in stories:
+        if story.word in told:
+            told[story.word] += " ".join(norm[a:b] for a, b in story.spans)
+            given = any(_falls_in(drugs, a, b) for a, b in story.spans)
+            treated[story.word] = treated.get(story.word, False) or given
+    alive = [word for word in told if not words.dead.search(told[word])]
+    if given_to := [word for word in alive if treated[word]]:
+        return given_to[0]
+    if not writes or (drugs and len(told) > 1):
+        return ""  # the drug is that of the one whom the note is about
+    likely = [word for word in alive if words.treated.search(told[word])]
+    return likely[0] if likely else alive[0] if len(told) == len(alive) == 1 else ""
+
+
+def _falls_in(places: list[int], start: int, end: int) -> bool:
+    at = bisect_left(places, start)
+    return at < len(places) and places[at] < end
+
+
+def _caller(norm: str) -> bool:
+    """Does a relative speak for the patient: "wife calling: husband on pembrolizumab"?"""
+    words = _words()
+    return any(
+        words.informs.search(norm, match.end(), match.end() + 26) for match in words.relation.finditer(norm, 0, 4000)
+    )
+
+
+def _treated_self(norm: str, drugs: list[int]) -> bool:
+    """Does the writer say that she or he is under treatment, or never was?"""
+    words = _words()
+    for match in _SELF.finditer(norm):
+        if match.group() == "my" and words.relation.match(norm, match.start()):
+            continue
+        stop = _SELF_ENDS.search(norm, match.end(), match.end() + 70)
+        end = stop.start() if stop else match.end() + 70
+        if words.treated.search(norm, match.end(), end) or _falls_in(drugs, match.end(), end):
+            return True
+    return False
+
+
+@functools.cache
+def _words() -> _Words:
+    data: dict[str, Any] = json.loads((DATA / "clinical" / "subjects.json").read_text(encoding="utf-8"))
+    gender = {word: kind for kind, listed in data["relations"].items() for word in listed}
+    return _Words(
+        relation=re.compile(rf"\b{_OWNER}(?P<word>{_any(list(gender))})\b(?!'s (?:{_any(list(gender))})\b)"),
+        gender=gender,
+        informs=re.compile(rf"\b(?:{_any(data['informs'])})\b"),
+        dead=re.compile(rf"\b(?:{_any(data['dead'])})\b"),
+        treated=re.compile(rf"\b(?:{_any(data['treated'])})\b"),
+        about_self=re.compile(rf"\b(?:{_any(data['about_self'])})\b"),
+    )
+
+
+def _any(phrases: Sequence[str]) -> str:
+    return "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
