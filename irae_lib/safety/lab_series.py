@@ -79,6 +79,8 @@ class Series:
     def _take(self, t: Token, j: int) -> bool:
         """Use one token; False ends the series."""
         kind = t.kind
+        if t.first < t.start:
+            return True  # a finding in several words ("ejection fraction has dropped") that the name is part of
         if kind == "number" or kind == "pair":
             going_on = self._take_number(t, j)
             self._edge = t.end
