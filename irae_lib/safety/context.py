@@ -28,10 +28,12 @@ from .phrasing import (
     is_definite,
     is_measured,
     is_now,
+    is_past_year,
     numbers_a_list,
     question_status,
     says_when,
     spans_a_time,
+    start_of_date,
 )
 from .quantities import TIME_UNITS
 from .scopes import DEGREES, FAR, ITEMS, Scope, Scopes
@@ -87,6 +89,8 @@ class _Sentence:
                 if self.norm.startswith(" for ", token.end):
                     self.scopes.drop("negated")  # "no prednisone for the colitis"
             if token.kind == "year":
+                self._year(i, token)
+            elif token.kind == "number" and not token.unit and is_past_year(self.norm, token):
                 self._year(i, token)
             elif token.unit == "years" and AGO.match(self.norm, token.end):
                 self._back(i, RULES["year"])
@@ -248,8 +252,9 @@ class _Sentence:
     def _year(self, i: int, token: Token) -> None:
         """ "colitis in 2022 with 12 stools a day": the year dates what stands beside it."""
         self._back(i, RULES["year"])
-        if self.norm.startswith("in", token.start):
-            opening = _OPENING.search(self.norm, max(0, token.start - 4), token.start)
+        start = token.start if token.kind == "year" else start_of_date(self.norm, token)
+        if self.norm.startswith("in ", start):
+            opening = _OPENING.search(self.norm, max(0, start - 4), start)
             self.scopes.open["historical"] = Scope(RULES["opening year" if opening else "year"], token)
 
     def _answer(self) -> None:

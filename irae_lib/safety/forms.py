@@ -80,11 +80,16 @@ _VERB = re.compile(
 _HINT = re.compile(r"[:=|\t?]|\s[-–—]\s|[\[(]|[ ,;:\n][-+−][A-Za-z]|(?i:\bgr?(?:ade)?\W{0,2}0)")
 
 
+_FORWARD = re.compile(r"\[(?:brought|carried|copied|pulled|imported|pasted)\b[^\]\n]{0,600}\]", re.I)
+_LETTER = re.compile(r"(?<=[A-Za-z)]) (?:(?P<no>N|no|nil|none)|(?P<yes>Y|yes))(?=\s*(?:[,;.|\n]|$))")
+
+
 def form_marks(text: str) -> list[Mark]:
     """Every span whose status is given by a form, in order of its start."""
     marks = list(_risks(text))
+    marks += _letters(text)
     if _HINT.search(text):
-        for reader in (_answers, _replies, _boxes, _signs, _tight_signs, _zero_grades):
+        for reader in (_brought_forward, _answers, _replies, _boxes, _signs, _tight_signs, _zero_grades):
             marks += reader(text)
     return sorted(marks)
 
@@ -197,6 +202,23 @@ def _signs(text: str) -> Iterator[Mark]:
             yield Mark(sign.end(), end, status)
         else:
             yield Mark(_back(text, sign.start(), ".;,\n|\t:)"), sign.start(), status)
+
+
+def _brought_forward(text: str) -> Iterator[Mark]:
+    """ "[Brought forward from 14 Mar 2025: ALT 412]": what was copied into a bracket is past."""
+    for match in _FORWARD.finditer(text):
+        yield Mark(match.start(), match.end(), "historical")
+
+
+def _letters(text: str) -> Iterator[Mark]:
+    """ "Fever N, chest pain N, rash Y": only where a line has several, of which one is no."""
+    for _, group in groupby(_LETTER.finditer(text), key=_LineCounter(text)):
+        answers = list(group)
+        if len(answers) > 1 and any(answer["no"] for answer in answers):
+            for answer in answers:
+                start = _back(text, answer.start(), ",;.\n|:?")
+                yield Mark(start, answer.start(), "negated" if answer["no"] else "current")
+                yield Mark(answer.start(), answer.end(), "")
 
 
 def _tight_signs(text: str) -> Iterator[Mark]:

@@ -207,6 +207,8 @@ def impose(norm: str, tokens: list[Token], layout: Layout) -> None:
                     token.status = "hypothetical"
     for mark in layout.marks:
         for token in _inside(tokens, mark):
+            if mark.status == "historical" and token.kind in ITEMS and token.status == "current":
+                token.status = "historical"
             if token.kind != "finding":
                 continue
             if mark.status == "negated" or mark.status == "hypothetical":

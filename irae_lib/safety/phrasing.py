@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from .quantities import TIME_UNITS
@@ -46,6 +47,10 @@ _DEFINITE = re.compile(  # when it happened; not how long it must last to be rep
     r"(?:\d+|an?|one|two|three|four|five|six|seven|several|a few) (?:hours?|days?|weeks?) ago)"
 )
 _NOW = re.compile(r"[^.;,()\n]{0,25}?\b(?:today|now|currently|at present|this morning)\b")
+_YEAR = re.compile(r"(?<![\d.,/-])20[0-4]\d(?![\d.,]\d|\d)|(?<=[/-])20[0-4]\d(?!\d)|(?<!\d)20[0-4]\d(?=-\d\d-)")
+_MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_IN_MONTH = re.compile(rf"\bin (?:(?:early|mid|late)[ -])?(?:{_MONTH},? )?$")
+_RUNS_ON = re.compile(rf"(?:\b(?:since|from|started|start|began|begun|born|diagnosed|on|x|of|reg|no|id|room|bed|visit|dob)|[-–+/#:]) ?(?:(?:early|mid|late)[ -])?(?:{_MONTH},? ?)?$")
 _DEFINITE_BEFORE = re.compile(r"\b(?:this (?:morning|afternoon)|yesterday|last night),? (?:[a-z]+ ){0,4}$")
 _CONDITION = re.compile(r"\b(?:if|when|should|or|in case|more than)\b")
 _NEGATIVE = re.compile(  # "No, I have not.", "None", "Denies"; not "No oxygen needed", "No, but on Monday"
@@ -129,6 +134,29 @@ def is_definite(norm: str, tokens: list[Token], i: int) -> bool:
 def is_now(norm: str, token: Token) -> bool:
     """Does the note say right behind the item that it is so today?"""
     return _NOW.match(norm, token.end) is not None
+
+
+def is_past_year(norm: str, token: Token) -> bool:
+    """Is a bare number an earlier year than the newest of the note: "in Feb 2023", "last seizure 2009"?
+
+    Before 2011 there was no checkpoint inhibitor: such a year is past in any note.
+    """
+    year = token.low
+    if year is None or token.end - token.start != 4 or token.sign or not 1930 <= year <= 2100 or year % 1:
+        return False
+    before = norm[max(0, token.start - 24) : token.start]
+    return (year < 2011 or year < _newest_year(norm)) and not _RUNS_ON.search(before)
+
+
+def start_of_date(norm: str, token: Token) -> int:
+    """Where a date that ends in the year at `token` begins: at the "in" of "in March 2023"."""
+    match = _IN_MONTH.search(norm, max(0, token.start - 16), token.start)
+    return match.start() if match else token.start
+
+
+@functools.lru_cache(maxsize=4)
+def _newest_year(norm: str) -> int:
+    return max((int(match.group()) for match in _YEAR.finditer(norm)), default=0)
 
 
 def spans_a_time(norm: str, tokens: list[Token], i: int) -> bool:

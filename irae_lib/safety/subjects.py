@@ -28,6 +28,7 @@ _ACTS = re.compile(
     r"with|on|off|in|vomiting|coughing)\b)"
 )
 _NAMES = re.compile(r"\b(?:is|was) (?:the|her|his|their|a) $")  # "Mr Ferris is the husband"
+_TOPIC = re.compile(r"\b(?:is|message|question|query|asking|writing|calling|ringing|email|call) (?:about|regarding|re|for|concerning) (?:my )?$")
 _PASSIVE = re.compile(r"\b(?:per|by|from|with|to|via|told|asked|and|for|on|gave|give|his|of|like|than) (?:(?:his|her|the|my|their|a) )?$")
 _PRONOUN = re.compile(
     r"\W*(?:(?:so|then|and|but|now|also|later|after that|since then|today|yesterday|last (?:week|night)|at first|apparently|in the end|eventually|"
@@ -141,7 +142,8 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
     for match in words.relation.finditer(norm, start, end):
         named = _NAMES.search(norm, max(start, match.start() - 12), match.start("word"))
         after = _NAME.match(text, match.end()).end()
-        if named is None and (
+        topic = _TOPIC.search(norm, max(start, match.start() - 24), match.start("word"))
+        if topic is None and named is None and (
             not _ACTS.match(norm, after)
             or _PASSIVE.search(norm, max(start, match.start() - 20), match.start())
             or words.informs.search(norm, after, min(end, after + 26))
