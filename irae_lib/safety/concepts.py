@@ -154,11 +154,7 @@ def _words(norm: str, first: int, last: int) -> list[_Word]:
     return words
 
 
-<<<<<<< HEAD
-def _phrases(table: _Table, words: list[_Word], i: int) -> Iterator[tuple[tuple[str, ...], str]]:
-=======
 def _phrases(table: Table, words: list[_Word], i: int) -> Iterator[tuple[tuple[str, ...], str]]:
->>>>>>> k-bank
     """The words of classes that begin at word `i`: looked up by two words, since "no" alone opens a hundred phrases."""
     word = words[i].text
     begun = table.words.get(word) or table.words.get(word.removesuffix("'s"))
@@ -256,15 +252,9 @@ def _grown(way: Way, chosen: list[_Place], options: list[list[_Place]], starts: 
     return None
 
 
-<<<<<<< HEAD
-def _token(table: _Table, norm: str, way: Way, chosen: Sequence[_Place]) -> Token:
+def _token(table: Table, norm: str, way: Way, chosen: Sequence[_Place]) -> Token:
     """The finding, placed at its last part that is a word, so that a denial before or between the parts reaches it."""
     last = max(chosen, key=lambda p: (not norm[p.start].isdigit(), p.end))
-=======
-def _token(table: Table, way: Way, chosen: Sequence[_Place]) -> Token:
-    """The finding, placed at its last part, so that a denial before or between the parts reaches it."""
-    last = max(chosen, key=lambda p: p.end)
->>>>>>> k-bank
     token = Token("finding", last.start, last.end, (way.concept,), table.kinds[way.concept])
     token.first = min(p.start for p in chosen)
     return token
