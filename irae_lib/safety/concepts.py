@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .concept_table import WORD, Table, Way, concept_table
+from .cues import RULES
 from .tokens import Token
 
 _MARKS = frozenset(",()[]|")  # a mark counts as a word
@@ -27,6 +28,8 @@ _AFTER_NORMAL = frozenset(
 _ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
 _MOST = 60  # occurrences of one class in a sentence that are tried
+
+_DENYING = frozenset(name for name, rule in RULES.items() if rule.status == "negated") | {"inability"}
 
 
 class _Place(NamedTuple):
@@ -72,8 +75,8 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     used.sort()
     kept = [t for t in tokens if id(t) not in absorbed]
     for token in kept:
-        if token.kind == "cue" and _covered(token, used):
-            token.cues = ()
+        if token.kind == "cue" and _covered(token, used):  # the "no" of "no strength" denies nothing
+            token.cues = tuple(cue for cue in token.cues if cue not in _DENYING)
     return sorted(added + kept, key=lambda t: t.start)  # before a laboratory name there, whose number follows it
 
 

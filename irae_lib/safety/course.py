@@ -15,6 +15,7 @@ from typing import Any
 
 from ..files import DATA
 from ..schemas import Finding
+from .lexicon import DIAGNOSES
 from .tokens import changed
 
 EARLIER = ("previous", "recent")  # `when` of a finding of an earlier day of the present episode
@@ -36,6 +37,10 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     clock, home = _Clock(norm), _is_sent_home(norm)
     repeated = _pattern("spurious").search(norm) is not None
     times = [clock.time(f) for f in findings]
+    ended = {_organ(f.name) for f in findings if f.kind == "diagnosis" and f.when == "resolved"} - {""}
+    ended -= {_organ(f.name) for f in findings if f.kind == "diagnosis" and f.status == "current"}
+    if _pattern("back").search(norm):
+        ended = set()
     newest: dict[str, int] = {}  # name -> the last place that says how it is now
     last: dict[str, int] = {}
     for f, time in zip(findings, times, strict=True):
@@ -45,8 +50,9 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
                 newest[_key(f)] = len(norm) if time == "now" else max(newest.get(_key(f), -1), f.start)
     moved = []
     for f, time in zip(findings, times, strict=True):
+        over = time in _EARLIER and _organ(_key(f)) in ended
         wrong = repeated and f.kind == "lab" and f.start < last.get(_key(f), -1)
-        if f.status == "current" and (wrong or (time == "past" and f.kind in _ENDS and clock.ends(f))):
+        if f.status == "current" and (wrong or over or (time == "past" and f.kind in _ENDS and clock.ends(f))):
             moved.append(changed(f, status="historical", when="resolved"))
             continue
         passes = f.status == "current" and f.kind in _STATES and f.name not in _data()["events"]
@@ -54,6 +60,12 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
         left = home and time != "now" and not (f.kind in _MEASURED and f.start == last.get(_key(f)))
         moved.append(changed(f, status="historical", when="previous") if passes and (replaced or left) else f)
     return moved
+
+
+def _organ(name: str) -> str:
+    """The organ system of a finding, as far as the data say; else ""."""
+    row = DIAGNOSES["rows"].get(name)
+    return row["system"] if row else DIAGNOSES["graded"].get(name) or _data()["organs"].get(name, "")
 
 
 def _key(f: Finding) -> str:
