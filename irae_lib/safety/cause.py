@@ -173,7 +173,7 @@ class _Note:
         """Does the note itself say that this is the cause?"""
         groups = frozenset(table().causes[cause]["explains"])
         for i, s in enumerate(self.sentences):
-            mentions = [m for m in s.said(cause, "result", "name", "agent") if m.current and not _of_another(s, m)]
+            mentions = [m for m in s.said(cause, "result", "name", "agent") if m.stated and not _of_another(s, m)]
             for m in mentions:
                 if not _hedged(s, m, 10) and (_names_it(s, m) or _rejects(s, groups)):
                     return True
@@ -207,7 +207,9 @@ class _Note:
 
 
 def _of_another(s: Sentence, m: Mention) -> bool:
-    """Is another person named before it?"""
+    """Is another person named before it, or another patient in the sentence?"""
+    if s.of("ANOTHER"):
+        return True
     return bool(s.within(0, m.at - 1, "PERSON")) and not s.near(m.at, 4, -1, "PATIENT")
 
 

@@ -21,9 +21,11 @@ from .tokens import Token
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]]")
 _MARKS = frozenset(",()[]")
 _NUMBER = frozenset("#")
+_DENIAL = frozenset(("NOT",))
 _NONE: tuple[list[int], list[Any]] = ([], [])
+_MOST = 60  # places of one class in a sentence that are tried
 _LONGEST = 6  # words of the longest phrase
-_NEAR = 2  # words around a mention in which an excluded class cancels it
+_NEAR = 3  # words around a mention in which an excluded class cancels it
 
 
 class Place(NamedTuple):
@@ -51,6 +53,11 @@ class Mention(NamedTuple):
     def current(self) -> bool:
         """Is it said of this patient, now, and as a fact?"""
         return self.token.status == "current"
+
+    @property
+    def stated(self) -> bool:
+        """Is it said of this patient as a fact, though it may be over: "caused by gentamicin, recovered"?"""
+        return self.current or (self.token.status == "historical" and self.token.resolved)
 
 
 class Sentence:
@@ -103,7 +110,7 @@ class Way(NamedTuple):
 class Table(NamedTuple):
     """The data file: words by their first word, ways by the classes of their first part, and its other sections."""
 
-    words: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]]
+    words: dict[str, list[tuple[int, dict[tuple[str, ...], frozenset[str]]]]]
     ways: dict[str, list[Way]]
     causes: dict[str, dict[str, Any]]
     groups: dict[str, tuple[str, frozenset[str]]]
@@ -133,21 +140,24 @@ def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> li
 
 def _places(norm: str, first: int, last: int) -> Iterator[Place]:
     """The words of a sentence that mean something here; the longest phrase wins."""
-    words, at = [], 0
-    for match in _WORD.finditer(norm, first, last):
+    words: list[str] = []
+    spots: list[tuple[int, int, int]] = []
+    for at, match in enumerate(_WORD.finditer(norm, first, last)):
         if match.group() not in _MARKS:
-            words.append((match.group(), at, match.start(), match.end()))
-        at += 1
+            words.append(match.group())
+            spots.append((at, *match.span()))
     known, taken = table().words, -1
-    for i, (word, at, start, end) in enumerate(words):
+    for i, word in enumerate(words):
         if i <= taken:
             continue
+        at, start, end = spots[i]
         if word[0].isdigit():
             yield Place(_NUMBER, at, at, start, end, float(word))
-        for rest, classes in known.get(word, ()):
-            if all(i + k + 1 < len(words) and words[i + k + 1][0] == part for k, part in enumerate(rest)):
-                taken = i + len(rest)
-                yield Place(classes, at, words[taken][1], start, words[taken][3])
+        for length, phrases in known.get(word, ()):
+            classes = phrases.get(tuple(words[i + 1 : i + length]))
+            if classes is not None:
+                taken = i + length - 1
+                yield Place(classes, at, spots[taken][0], start, spots[taken][2])
                 break
 
 
@@ -156,7 +166,7 @@ def _mentions(sentence: Sentence, ways: dict[str, list[Way]], number: int) -> It
         for way in ways[name]:
             if any(part.isdisjoint(sentence.index) for part in way.parts):
                 continue
-            for place in sentence.of(name):
+            for place in sentence.of(name)[:_MOST]:
                 chosen = _completed(way, place, sentence)
                 if chosen is None or _cancelled(way, chosen, sentence):
                     continue
@@ -176,18 +186,22 @@ def _completed(way: Way, place: Place, sentence: Sentence) -> list[Place] | None
         near = [
             p
             for p in sentence.within(first, high + reach, *part)
-            if (p.at > high or low - reach <= p.last < low) and (p.number is None or p.number > way.above)
+            if p.last >= low - reach
+            and all(p.at > c.last or p.last < c.at for c in chosen)
+            and (p.number is None or p.number > way.above)
         ]
         if not near:
             return None
-        chosen.append(min(near, key=lambda p: p.at - high if p.at > high else low - p.last))
+        chosen.append(min(near, key=lambda p: max(p.at - high, low - p.last, 0)))
     return chosen
 
 
 def _cancelled(way: Way, chosen: list[Place], sentence: Sentence) -> bool:
-    """Does a class that the way excludes stand in it or close to it?"""
+    """Does a class that the way excludes stand in it or close to it? A "no" behind it denies what comes next."""
     low, high = min(p.at for p in chosen) - _NEAR, max(p.last for p in chosen) + _NEAR
-    return any(p.last >= low and p not in chosen for p in sentence.within(low - _LONGEST, high, *way.without))
+    found = sentence.within(low - _LONGEST, high, *(way.without - _DENIAL))
+    found += sentence.within(low - _LONGEST, high - _NEAR, *(way.without & _DENIAL))
+    return any(p.last >= low and p not in chosen for p in found)
 
 
 # --- the table ----------------------------------------------------------------------------------------------
@@ -211,9 +225,6 @@ def table() -> Table:
     for role, written_ways in data["note"].items():
         for written in written_ways:
             _enter(_way("note", role, written, words, data["words"]), ways)
-    first: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]] = {}
-    for phrase, names in sorted(words.items(), key=lambda item: -len(item[0])):
-        first.setdefault(phrase[0], []).append((phrase[1:], frozenset(names)))
     groups = {name: (system, frozenset(findings)) for name, (system, findings) in data["groups"].items()}
     organs = {word: frozenset(names) for word, names in data["organs"].items()}
     explains: dict[tuple[str, str], set[str]] = {}
@@ -222,7 +233,7 @@ def table() -> Table:
             for finding in findings:
                 explains.setdefault((system, finding), set()).add(cause)
     return Table(
-        first,
+        _by_first_word(words),
         ways,
         data["causes"],
         groups,
@@ -231,6 +242,14 @@ def table() -> Table:
         {key: frozenset(causes) for key, causes in explains.items()},
         _openers(words, ways),
     )
+
+
+def _by_first_word(words: dict[tuple[str, ...], set[str]]) -> dict[str, list[tuple[int, dict]]]:
+    """For each first word, its phrases by their number of words, longest first."""
+    found: dict[str, dict[int, dict[tuple[str, ...], frozenset[str]]]] = {}
+    for phrase, names in words.items():
+        found.setdefault(phrase[0], {}).setdefault(len(phrase), {})[phrase[1:]] = frozenset(names)
+    return {word: sorted(rows.items(), reverse=True) for word, rows in found.items()}
 
 
 def _openers(words: dict[tuple[str, ...], set[str]], ways: dict[str, list[Way]]) -> dict[str, Any]:
