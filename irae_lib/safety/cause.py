@@ -90,14 +90,15 @@ def _contradicted(cause: str, chart: Chart) -> bool:
 def _candidates(floors: Sequence[Floor], text: str) -> list[str]:
     """Causes that explain the finding of a floor and of which some result has its words in the text."""
     explains = table().explains
-    wanted = dict.fromkeys(
+    wanted = {
         cause for f in floors if f.finding and f.system for cause in explains.get((f.system.value, f.finding.name), ())
-    )
+    }
     if not wanted:
         return []
     words = set(re.findall(r"[a-z]+", text.lower()))
     openers = table().openers
-    return [c for c in wanted if any(all(not part.isdisjoint(words) for part in way) for way in openers[c])]
+    listed = [cause for cause in table().causes if cause in wanted]
+    return [c for c in listed if any(all(not part.isdisjoint(words) for part in way) for way in openers[c])]
 
 
 # --- the note -------------------------------------------------------------------------------------------

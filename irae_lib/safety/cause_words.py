@@ -71,7 +71,8 @@ class Sentence:
                 numbers, held = self.index.setdefault(name, ([], []))
                 numbers.append(place.at)
                 held.append(place)
-        self.asks = self.text.rstrip().endswith("?")
+        query = norm[max(0, start - 1) : start] == "?" and not self.text[:1].isspace()  # "?gout"
+        self.asks = query or norm[end : end + 1] == "?"
         self.mentions: list[Mention] = []
 
     def of(self, *names: str) -> list[Place]:
@@ -116,7 +117,7 @@ class Table(NamedTuple):
     groups: dict[str, tuple[str, frozenset[str]]]
     organs: dict[str, frozenset[str]]
     general: frozenset[str]
-    explains: dict[tuple[str, str], frozenset[str]]  # organ system and finding to causes
+    explains: dict[tuple[str, str], tuple[str, ...]]  # organ system and finding to causes, in the order of the file
     openers: dict[str, tuple[tuple[frozenset[str], ...], ...]]  # cause to the words of the parts of each result
 
 
@@ -162,7 +163,7 @@ def _places(norm: str, first: int, last: int) -> Iterator[Place]:
 
 
 def _mentions(sentence: Sentence, ways: dict[str, list[Way]], number: int) -> Iterator[Mention]:
-    for name in sentence.index.keys() & ways.keys():
+    for name in (name for name in sentence.index if name in ways):
         for way in ways[name]:
             if any(part.isdisjoint(sentence.index) for part in way.parts):
                 continue
@@ -227,11 +228,11 @@ def table() -> Table:
             _enter(_way("note", role, written, words, data["words"]), ways)
     groups = {name: (system, frozenset(findings)) for name, (system, findings) in data["groups"].items()}
     organs = {word: frozenset(names) for word, names in data["organs"].items()}
-    explains: dict[tuple[str, str], set[str]] = {}
+    explains: dict[tuple[str, str], dict[str, None]] = {}
     for cause, row in data["causes"].items():
         for system, findings in (groups[group] for group in row["explains"]):
             for finding in findings:
-                explains.setdefault((system, finding), set()).add(cause)
+                explains.setdefault((system, finding), {})[cause] = None
     return Table(
         _by_first_word(words),
         ways,
@@ -239,7 +240,7 @@ def table() -> Table:
         groups,
         organs,
         frozenset(data["general"]),
-        {key: frozenset(causes) for key, causes in explains.items()},
+        {key: tuple(causes) for key, causes in explains.items()},
         _openers(words, ways),
     )
 
