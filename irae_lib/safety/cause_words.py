@@ -22,6 +22,7 @@ _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]]")
 _MARKS = frozenset(",()[]")
 _NUMBER = frozenset("#")
 _DENIAL = frozenset(("NOT",))
+_ROLES = ("results", "names", "agents")
 _NONE: tuple[list[int], list[Any]] = ([], [])
 _MOST = 60  # places of one class in a sentence that are tried
 _LONGEST = 6  # words of the longest phrase
@@ -123,9 +124,7 @@ class Table(NamedTuple):
 
 def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> list[Sentence]:
     """The sentences of a note with what they say of these causes; the tokens of mentions have no status yet."""
-    ways = {
-        name: wanted for name, rows in table().ways.items() if (wanted := [w for w in rows if w.cause in causes])
-    }
+    ways = {name: wanted for name, rows in table().ways.items() if (wanted := [w for w in rows if w.cause in causes])}
     found, first = [], 0
     for number, token in enumerate((*tokens, None)):
         if token is not None and token.kind != "end":
@@ -218,14 +217,12 @@ def table() -> Table:
             for phrase in _spelled(entry.strip()):
                 words.setdefault(tuple(_WORD.findall(phrase)), set()).add(name)
     ways: dict[str, list[Way]] = {}
-    roles = {"results": "result", "names": "name", "agents": "agent"}
-    for cause, row in data["causes"].items():
-        for key, role in roles.items():
-            for written in row[key]:
-                _enter(_way(cause, role, written, words, data["words"]), ways)
-    for role, written_ways in data["note"].items():
-        for written in written_ways:
-            _enter(_way("note", role, written, words, data["words"]), ways)
+    said = [(cause, key[:-1], row[key]) for cause, row in data["causes"].items() for key in _ROLES]
+    said += [("note", role, written) for role, written in data["note"].items()]
+    for cause, role, written in said:
+        for way in (_way(cause, role, one, words, data["words"]) for one in written):
+            for name in way.parts[0]:
+                ways.setdefault(name, []).append(way)
     groups = {name: (system, frozenset(findings)) for name, (system, findings) in data["groups"].items()}
     organs = {word: frozenset(names) for word, names in data["organs"].items()}
     explains: dict[tuple[str, str], dict[str, None]] = {}
@@ -259,16 +256,15 @@ def _openers(words: dict[tuple[str, ...], set[str]], ways: dict[str, list[Way]])
     for phrase, names in words.items():
         for name in names:
             by_class.setdefault(name, set()).add(phrase[0])
-    found: dict[str, dict[Way, None]] = {}
+    found: dict[str, set[Way]] = {}
     for way in (way for rows in ways.values() for way in rows if way.role == "result"):
-        found.setdefault(way.cause, {})[way] = None
-    return {
-        cause: tuple(
-            tuple(frozenset(w for name in part for w in by_class.get(name, ())) for part in way.parts if "#" not in part)
-            for way in rows
-        )
-        for cause, rows in found.items()
-    }
+        found.setdefault(way.cause, set()).add(way)
+
+    def opens(way: Way) -> tuple[frozenset[str], ...]:
+        parts = (part for part in way.parts if "#" not in part)
+        return tuple(frozenset(word for name in part for word in by_class.get(name, ())) for part in parts)
+
+    return {cause: tuple(map(opens, rows)) for cause, rows in found.items()}
 
 
 def _spelled(entry: str) -> set[str]:
@@ -304,8 +300,3 @@ def _class(name: str, words: dict[tuple[str, ...], set[str]], classes: dict[str,
     for spelled in spellings(phrase):
         words.setdefault(tuple(_WORD.findall(spelled)), set()).add(f"'{phrase}")
     return f"'{phrase}"
-
-
-def _enter(way: Way, ways: dict[str, list[Way]]) -> None:
-    for name in way.parts[0]:
-        ways.setdefault(name, []).append(way)
