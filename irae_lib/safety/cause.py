@@ -21,6 +21,7 @@ from .rules.base import Floor
 from .text import View
 from .tokens import Token
 
+_MOST = 60  # places of one class in a sentence that are compared
 _REACH = 2  # sentences over which "this explains it" points back
 _MONTH = re.compile(
     r"\b(?:(?:in|of|\d{1,2}(?:st|nd|rd|th)?) )?"
@@ -47,13 +48,12 @@ def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Flo
     if not proofs:
         return list(floors), ()
     reasons = [_explained(floor, proofs) for floor in floors]
-    organs = {floor.system for floor, reason in zip(floors, reasons, strict=True) if floor.system and not reason}
-    if not organs and any(reasons):  # signs of the whole patient follow the organs
-        first = next(filter(None, reasons))
-        general = table().general
-        reasons = [r or (first if f.finding and f.finding.name in general else None) for f, r in zip(floors, reasons)]
-    kept = [f._replace(grade=0, system=None) if r else f for f, r in zip(floors, reasons, strict=True)]
-    records = [_record(text, view, f, r) for f, r in zip(floors, reasons, strict=True) if r and (f.grade or f.system)]
+    pairs = list(zip(floors, reasons, strict=True))
+    if any(reasons) and all(reason or floor.system is None for floor, reason in pairs):
+        first = next(filter(None, reasons))  # signs of the whole patient follow the organs
+        pairs = [(f, r or (first if f.finding and f.finding.name in table().general else None)) for f, r in pairs]
+    kept = [f._replace(grade=0, system=None) if r else f for f, r in pairs]
+    records = [_record(text, view, f, r) for f, r in pairs if r and (f.grade or f.system)]
     return kept, tuple(dict.fromkeys(records))
 
 
@@ -90,14 +90,15 @@ def _contradicted(cause: str, chart: Chart) -> bool:
 def _candidates(floors: Sequence[Floor], text: str) -> list[str]:
     """Causes that explain the finding of a floor and of which some result has its words in the text."""
     explains = table().explains
-    wanted = dict.fromkeys(
+    wanted = {
         cause for f in floors if f.finding and f.system for cause in explains.get((f.system.value, f.finding.name), ())
-    )
+    }
     if not wanted:
         return []
     words = set(re.findall(r"[a-z]+", text.lower()))
     openers = table().openers
-    return [c for c in wanted if any(all(not part.isdisjoint(words) for part in way) for way in openers[c])]
+    listed = [cause for cause in table().causes if cause in wanted]
+    return [c for c in listed if any(all(not part.isdisjoint(words) for part in way) for way in openers[c])]
 
 
 # --- the note -------------------------------------------------------------------------------------------
@@ -126,29 +127,31 @@ class _Note:
         self.drug_ends = [t.end for t in self.drugs]
         self.years = [set(_YEAR.findall(s.text)) for s in found]
         self.months = [{m[1][:3] for m in _MONTH.finditer(s.text)} for s in found]
-        self.dated = Counter(mark for marks in (*self.years, *self.months) for mark in marks)  # sentences by year, month
-        self.latest = max((mark for marks in self.years for mark in marks), default="")
+        self.dated = Counter(mark for marks in (*self.years, *self.months) for mark in marks)  # how many sentences
+        self.latest = max((year for years in self.years for year in years), default="")
 
     def proof(self, cause: str) -> Proof | None:
         """The result that proves the cause, if all conditions of the contract hold."""
         row = table().causes[cause]
-        results = [(i, m) for i, s in enumerate(self.sentences) for m in s.said(cause, "result") if self._is_result(i, m)]
-        if row.get("stopped"):
-            results = [(i, m) for i, m in results if self._ended_alone(i, m)]
+        results = [
+            m
+            for i, s in enumerate(self.sentences)
+            for m in s.said(cause, "result")
+            if self._is_result(i, m) and (not row.get("stopped") or self._ended_alone(i, m))
+        ]
         if not results or (not row.get("carrier") and self._carried(cause)):
             return None
         if not self._attributed(cause) or self._open(cause):
             return None
-        _, result = results[0]
-        return Proof(cause, result.start, result.token.end)
+        return Proof(cause, results[0].start, results[0].token.end)
 
     def _is_result(self, i: int, m: Mention) -> bool:
         """Is it a result of this patient, of this episode, and in hand?"""
         s = self.sentences[i]
-        row = table().causes[m.cause]
-        if not (m.current or row.get("standing") and m.token.status == "historical") or _of_another(s, m) or s.near(m.at, 8, 8 + m.last - m.at, "EARLIER"):
+        standing = table().causes[m.cause].get("standing") and m.token.status == "historical"
+        if not (m.current or standing) or _of_another(s, m) or _hedged(s, m, 4):
             return False
-        return not _hedged(s, m, 4) and not self._dated_otherwise(i)
+        return not s.near(m.at, 8, 8 + m.last - m.at, "EARLIER") and not self._dated_otherwise(i)
 
     def _dated_otherwise(self, i: int) -> bool:
         """Does the sentence carry a year or month that is not that of the rest of the note?"""
@@ -173,7 +176,7 @@ class _Note:
         """Does the note itself say that this is the cause?"""
         groups = frozenset(table().causes[cause]["explains"])
         for i, s in enumerate(self.sentences):
-            mentions = [m for m in s.said(cause, "result", "name", "agent") if m.current and not _of_another(s, m)]
+            mentions = [m for m in s.said(cause, "result", "name", "agent") if m.stated and not _of_another(s, m)]
             for m in mentions:
                 if not _hedged(s, m, 10) and (_names_it(s, m) or _rejects(s, groups)):
                     return True
@@ -187,9 +190,11 @@ class _Note:
         """Does the note keep an immune cause open, or treat for one?"""
         row = table().causes[cause]
         groups = frozenset(row["explains"])
+        agents = frozenset(row["agents"])
         rejected = max((i for i, s in enumerate(self.sentences) if _rejects(s, groups)), default=-1)
         return any(
             _left_open(s)
+            or _no_better(s, agents)
             or (i > rejected and _suspects(s, groups))
             or any(self._begun(s, place, row.get("with_steroid", ())) for place in s.of("IMMUNOSUPPRESSION"))
             for i, s in enumerate(self.sentences)
@@ -207,7 +212,9 @@ class _Note:
 
 
 def _of_another(s: Sentence, m: Mention) -> bool:
-    """Is another person named before it?"""
+    """Is another person named before it, or another patient in the sentence?"""
+    if s.of("ANOTHER"):
+        return True
     return bool(s.within(0, m.at - 1, "PERSON")) and not s.near(m.at, 4, -1, "PATIENT")
 
 
@@ -251,12 +258,11 @@ def _concerns(s: Sentence, m: Mention, groups: frozenset[str]) -> bool:
 
 
 def _left_open(s: Sentence) -> bool:
-    """Does it say that both are true or cannot be told apart, show immune histology, or tell of no improvement?"""
+    """Does it say that both are true or cannot be told apart, or show immune histology?"""
     return (
         any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN"))
         or any(m.current and not s.near(m.at, 4, -1, "NOT", "NEGATIVE") for m in s.said("note", "histology"))
         or any(m.token.status != "negated" for m in s.said("note", "overlap"))
-        or _no_better(s)
     )
 
 
@@ -268,9 +274,10 @@ def _points_back(s: Sentence, groups: frozenset[str]) -> bool:
     return bool(explains and s.of("POINT")) and not s.of("HEDGE", "UNSURE", "PENDING", "NOT")
 
 
-def _no_better(s: Sentence) -> bool:
-    """Is the patient worse or no better under the treatment of the cause?"""
-    if any(s.near(place.at, 7, 7, "TREAT") for place in s.of("NOBETTER") if not s.near(place.at, 2, -1, "NOT")):
+def _no_better(s: Sentence, agents: frozenset[str]) -> bool:
+    """Is the patient worse or no better under the treatment of the cause? A drug that is the cause treats nothing."""
+    treated = [place.at for place in s.of("TREAT") if agents.isdisjoint(place.classes)]
+    worse = [place.at for place in s.of("NOBETTER") if not s.near(place.at, 2, -1, "NOT")]
+    if any(abs(at - other) <= 7 for at in treated[:_MOST] for other in worse[:_MOST]):
         return True
-    return bool(s.of("TREAT")) and any(s.near(place.at, -1, 2, "#") for place in s.of("STILL"))
-
+    return bool(treated) and any(s.near(place.at, -1, 2, "#") for place in s.of("STILL"))
