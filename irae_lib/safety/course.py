@@ -95,6 +95,8 @@ class _Clock:
         self._starts = [start for start, _, _ in self._marks]
         self._breaks = [match.end() for match in _SENTENCE.finditer(norm)]
         self._gaps = [match.end() for match in re.finditer(r"\n[ \t]*\n", norm)]
+        self._over = [match.start() for match in _pattern("over").finditer(norm)]
+        self.is_back = _pattern("back").search(norm) is not None
 
     def time(self, f: Finding) -> str:
         """The time of a finding: of its own clause, of words right behind it, or carried over from before."""
@@ -116,7 +118,8 @@ class _Clock:
         k = bisect.bisect_right(self._breaks, f.start)
         first = self._breaks[k - 1] if k else 0
         last = self._breaks[min(k + 3, len(self._breaks) - 1)] if k < len(self._breaks) else len(self._norm)
-        return _pattern("over").search(self._norm, first, last) is not None and not _pattern("back").search(self._norm)
+        at = bisect.bisect_left(self._over, first)
+        return at < len(self._over) and self._over[at] < last and not self.is_back
 
     def _sentence(self, at: int) -> tuple[int, int]:
         k = bisect.bisect_right(self._breaks, at)

@@ -254,10 +254,9 @@ def _resolved(norm: str, found: list[Finding]) -> list[Finding]:
     def is_past(f: Finding) -> bool:
         if f.name in over and f.kind in ("diagnosis", "grade"):
             return True
-        if any(start < f.start < end for start, end in brackets) and f.kind in _OF_EPISODE:
+        if f.kind in _OF_EPISODE and _lies_in(f.start, brackets):
             return True
-        replaced = f.kind == "lab" and f.start < newest[f.name]
-        return replaced and any(start <= f.start < end for start, end in sentences)
+        return f.kind == "lab" and f.start < newest[f.name] and _lies_in(f.start, sentences)
 
     return [changed(f, status="historical") if f.status == "current" and is_past(f) else f for f in found]
 
@@ -265,6 +264,11 @@ def _resolved(norm: str, found: list[Finding]) -> list[Finding]:
 _OF_EPISODE = frozenset(("count", "symptom", "sign", "lab", "vital", "care", "grade", "imaging"))
 _BRACKET = re.compile(r"[^.;()\n]{0,40}\((?P<told>[^()\n]{0,300})\)")
 _PRESENT = re.compile(r"\b(?:today|now|current(?:ly)?|this morning|ongoing|still|at present)\b")
+
+
+def _lies_in(offset: int, spans: list[tuple[int, int]]) -> bool:
+    at = bisect.bisect_right(spans, (offset, len(spans) and spans[-1][1]))
+    return any(start <= offset < end for start, end in spans[max(0, at - 3) : at])
 
 
 def _bracket_behind(norm: str, end: int) -> tuple[int, int] | None:

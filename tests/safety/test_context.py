@@ -90,6 +90,15 @@ STATUSES = [
     ("Sats aim 88-92%.", "spo2", "hypothetical"),
     ("SpO2 86%, target 94-98, diarrhoea.", "diarrhea", "current"),
     ("Target lesions on the palms, aim for biopsy.", "target_lesions", "current"),
+    # years, ages and episodes that are closed
+    ("Epilepsy, last seizure 2009, levetiracetam unchanged.", "seizure", "historical"),
+    ("Psoriasis in her twenties, none for decades.", "psoriasis", "historical"),
+    ("In March 2023 he developed diarrhoea. Seen 4/5/2025, well.", "diarrhea", "historical"),
+    ("Diarrhoea since March 2023, seen 4/5/2025.", "diarrhea", "current"),
+    ("Diarrhoea in May 2025, seen 4/5/2025.", "diarrhea", "current"),
+    ("Stopped for diarrhoea and colitis in March (nausea all day). Colitis episode closed.", "nausea", "historical"),
+    ("Colitis in March (nausea today). Colitis episode closed.", "nausea", "current"),
+    ("Standing orders: discontinue for any myocarditis, SJS or TEN.", "sjs", "hypothetical"),
     # a bracket behind a past episode
     ("Previous colitis in 2022 (diarrhoea 12 times a day, blood).", "diarrhea", "historical"),
     ("Known colitis (diarrhoea 8 times a day today).", "diarrhea", "current"),

@@ -30,6 +30,20 @@ def test_notes_from_the_field(row):
         assert final.urgency >= Urgency(row["min_urgency"])
 
 
+LETTERS = "Fever N, chest pain N, diarrhoea N, rash Y"
+
+
+def test_letters_behind_the_items_of_a_checklist_answer_them():
+    found = {f.name: f.status for f in read(Case(text=LETTERS))}
+    assert (found["fever"], found["chest_pain"], found["diarrhea"]) == ("negated",) * 3
+    assert found["rash"] == "current"
+
+
+def test_a_bracket_brought_forward_is_past():
+    found = read(Case(text="[Brought forward from 14 Mar: ALT 412 U/L, colitis.] Today ALT 21 U/L."))
+    assert [f.status for f in found if f.name in ("alt", "colitis")] == ["historical", "historical", "current"]
+
+
 HAPPENED = [  # what has a time is real, even below a heading of advice
     ("Patient education\nSeizure this morning, lasted 2 minutes. On nivolumab.", "seizure"),
     ("Nivolumab. Return precautions reviewed: chest pain. Diarrhoea 8 times a day since Friday.", "diarrhea"),

@@ -17,6 +17,7 @@ OTHERS = [  # the patient is well; what is bad belongs to somebody else
     "71M nivolumab. His brother, also a patient here, developed myocarditis on nivolumab and died. Patient well.",
     "My son has been sick, diarrhea 8 times a day. Should I still come for my Opdivo infusion on Monday?",
     "Her mother was treated with ipilimumab for melanoma and developed a perforated bowel. She worries. ALT 22.",
+    "I'm the one on Keytruda but this is about my husband. He has had diarrhea since Tuesday, ten times a day.",
 ]
 PATIENTS = [  # a relative writes, informs or is only mentioned; the patient is ill
     "my husband has had diarrhoea 8 times a day since Friday, he is on Keytruda",
