@@ -37,7 +37,8 @@ class _Place(NamedTuple):
     last: int
     start: int
     end: int
-    part: int = 0  # marks before it: two places with the same number have no mark between
+    part: int = 0  # marks before it: two places of the same part have no mark between
+    number: bool = False
 
 
 class _Word(NamedTuple):
@@ -74,7 +75,12 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     for token in kept:
         if token.kind == "cue" and _covered(token, used):
             token.cues = ()
-    return sorted(kept + added, key=lambda t: (t.start, t.kind == "finding" and t.detail != "count"))
+    values = {t.start for t in kept if t.kind in ("lab", "vital")}  # nothing stands between a name and its value
+    return sorted(kept + added, key=lambda t: (t.start, t.kind == "finding" and _rank(t, values)))
+
+
+def _rank(token: Token, values: set[int]) -> int:
+    return -1 if token.start in values else int(token.detail != "count")
 
 
 # --- the note -----------------------------------------------------------------------------------------------
@@ -123,7 +129,7 @@ def _clauses(
         for length, names in classes.items():
             if names:
                 end = words[i + length]
-                places.append(_Place(frozenset(names), at, end.at, start, end.end, marks))
+                places.append(_Place(frozenset(names), at, end.at, start, end.end, marks, word[0].isdigit()))
     yield places
 
 
@@ -253,8 +259,12 @@ def _grown(way: Way, chosen: list[_Place], options: list[list[_Place]], starts: 
 
 
 def _token(table: Table, way: Way, chosen: Sequence[_Place]) -> Token:
-    """The finding, placed at its last part, so that a denial before or between the parts reaches it."""
-    last = max(chosen, key=lambda p: p.end)
+    """The finding, placed at its last word, so that a denial before or between the parts reaches it.
+
+    A number stays free for the value that it belongs to.
+    """
+    said = [place for place in chosen if not place.number] or chosen
+    last = max(said, key=lambda p: p.end)
     token = Token("finding", last.start, last.end, (way.concept,), table.kinds[way.concept])
     token.first = min(p.start for p in chosen)
     return token
