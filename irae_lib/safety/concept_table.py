@@ -47,6 +47,14 @@ def vocabulary() -> frozenset[str]:
     )
 
 
+def written_words() -> frozenset[str]:
+    """The words of the table as they are written in it, in both national spellings, without further forms."""
+    data = json.loads((DATA / "clinical" / "concepts.json").read_text(encoding="utf-8"))
+    ways = (part for row in data["concepts"].values() for way in row["ways"] for part in re.split(r"[ |]", way))
+    text = " ".join((*data["words"].values(), *(part.replace("_", " ") for part in ways if part.islower())))
+    return frozenset(spelled for word in re.findall(r"[a-z]+", text) for spelled in spellings(word))
+
+
 @functools.cache
 def concept_table() -> Table:
     data = json.loads((DATA / "clinical" / "concepts.json").read_text(encoding="utf-8"))

@@ -40,7 +40,8 @@ class _Place(NamedTuple):
     last: int
     start: int
     end: int
-    part: int = 0  # marks before it: two places with the same number have no mark between
+    part: int = 0  # marks before it: two places of the same part have no mark between
+    number: bool = False
 
 
 class _Word(NamedTuple):
@@ -62,7 +63,7 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     for first, last, group in _sentences(tokens, len(norm)):
         for places in _clauses(table, norm, first, last, group, absorbed):
             for way, chosen in _said(table, places):
-                token = _token(table, norm, way, chosen)
+                token = _token(table, way, chosen)
                 if _known(token, group) or _known(token, added[-12:]):
                     continue
                 token.sentence = group[0].sentence if group else 0
@@ -126,7 +127,7 @@ def _clauses(
         for length, names in classes.items():
             if names:
                 end = words[i + length]
-                places.append(_Place(frozenset(names), at, end.at, start, end.end, marks))
+                places.append(_Place(frozenset(names), at, end.at, start, end.end, marks, word[0].isdigit()))
     yield places
 
 
@@ -255,9 +256,13 @@ def _grown(way: Way, chosen: list[_Place], options: list[list[_Place]], starts: 
     return None
 
 
-def _token(table: Table, norm: str, way: Way, chosen: Sequence[_Place]) -> Token:
-    """The finding, placed at its last part that is a word, so that a denial before or between the parts reaches it."""
-    last = max(chosen, key=lambda p: (not norm[p.start].isdigit(), p.end))
+def _token(table: Table, way: Way, chosen: Sequence[_Place]) -> Token:
+    """The finding, placed at its last word, so that a denial before or between the parts reaches it.
+
+    A number stays free for the value that it belongs to.
+    """
+    said = [place for place in chosen if not place.number] or chosen
+    last = max(said, key=lambda p: p.end)
     token = Token("finding", last.start, last.end, (way.concept,), table.kinds[way.concept])
     token.first = min(p.start for p in chosen)
     return token

@@ -242,6 +242,8 @@ def _finding(
             fields["times_uln"] = high / limit
     if when and token.status == "current":
         fields["status"] = "historical"
+    elif token.status == "historical" and when in ("previous", "recent"):
+        fields["when"] = "past"  # the note gives all of it as history, not as an earlier day of this episode
     kind = "vital" if analyte.name in VITALS else "lab"
     return make(text, token, kind, analyte.name, end=reading.token.end, **fields)
 
