@@ -13,7 +13,12 @@ from .inflection import forms, spellings
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]|]")
 _GAP = 3  # words that may stand between two neighbours of a way
 
-_Phrases = list[tuple[tuple[str, ...], str]]
+
+class Begun(NamedTuple):
+    """What a word begins: the classes it has alone, and by the second word the phrases with their classes."""
+
+    alone: frozenset[str]
+    further: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]]
 
 
 class Way(NamedTuple):
@@ -24,14 +29,16 @@ class Way(NamedTuple):
     ordered: bool
     gap: int
     without: frozenset[str]
+    masks: tuple[int, ...] = ()  # the parts as bits of `Table.bits`: a clause that lacks one is passed over at once
 
 
 class Table(NamedTuple):
-    words: dict[str, dict[str, _Phrases]]  # first word -> second word, or "" -> (further words, class), longest first
+    words: dict[str, Begun]
     ways: dict[str, list[Way]]  # by each class of the part that is rarest in clinical text
     kinds: dict[str, str]
     absorbs: dict[str, frozenset[str]]
     ends: frozenset[str]
+    bits: dict[str, int]
     numbers: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]  # classes of numbers, by their ranges
 
 
@@ -39,9 +46,8 @@ def vocabulary() -> frozenset[str]:
     """Every word that stands in a class."""
     return frozenset(
         word
-        for first, phrases in concept_table().words.items()
-        for rows in phrases.values()
-        for rest, _ in rows
+        for first, begun in concept_table().words.items()
+        for rest in ((), *(rest for rows in begun.further.values() for rest, _ in rows))
         for word in (first, *rest)
         if word.isalpha()
     )
@@ -77,21 +83,38 @@ def concept_table() -> Table:
                 ways.setdefault(name, []).append(way)
     for literal in literals:
         enter(literal, f"'{literal}")
+    bits = {name: 1 << i for i, name in enumerate(sorted({n for row in ways.values() for w in row for p in w.parts for n in p}))}
+    ways = {name: [_masked(way, bits) for way in row] for name, row in ways.items()}
     return Table(
-        {first: _by_second_word(rows) for first, rows in words.items()},
+        {first: _begun(rows) for first, rows in words.items()},
         ways,
         {concept: row["kind"] for concept, row in data["concepts"].items()},
         {concept: frozenset(row.get("absorbs", ())) for concept, row in data["concepts"].items()},
         frozenset(data["ends"].split()),
+        bits,
         tuple((name, tuple(map(tuple, spans))) for name, spans in data["numbers"].items()),
     )
 
 
-def _by_second_word(rows: set[tuple[tuple[str, ...], str]]) -> dict[str, _Phrases]:
-    table: dict[str, _Phrases] = {}
-    for row in sorted(rows, key=lambda row: (-len(row[0]), row)):
-        table.setdefault(row[0][0] if row[0] else "", []).append(row)
-    return table
+def _masked(way: Way, bits: dict[str, int]) -> Way:
+    masks = []
+    for part in way.parts:
+        mask = 0
+        for name in part:
+            mask |= bits[name]
+        masks.append(mask)
+    return way._replace(masks=tuple(masks))
+
+
+def _begun(rows: set[tuple[tuple[str, ...], str]]) -> Begun:
+    phrases: dict[tuple[str, ...], set[str]] = {}
+    for rest, name in rows:
+        phrases.setdefault(rest, set()).add(name)
+    further: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]] = {}
+    for rest, names in phrases.items():
+        if rest:
+            further.setdefault(rest[0], []).append((rest, frozenset(names)))
+    return Begun(frozenset(phrases.get((), ())), further)
 
 
 def _entries(entry: str) -> set[str]:

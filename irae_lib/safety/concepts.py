@@ -27,6 +27,7 @@ _AFTER_NORMAL = frozenset(
 )
 _ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
+_NONE: frozenset[str] = frozenset()
 _MOST = 60  # occurrences of one class in a sentence that are tried
 
 _DENYING = frozenset(name for name, rule in RULES.items() if rule.status == "negated") | {"inability"}
@@ -109,7 +110,10 @@ def _clauses(
     words = _words(norm, first, last)
     places: list[_Place] = []
     taken, edge = -1, first  # the last word, and the end, of a phrase that means nothing here
+    begun = table.words
     for i, (word, at, marks, start, _) in enumerate(words):
+        if word not in begun and word.isalpha() and start not in findings and word not in table.ends:
+            continue  # most words of a note
         classes = _classes(table, words, i) if i > taken else {}
         longest = max(classes, default=0)
         if classes and "NOTHING" in classes[longest]:
@@ -127,21 +131,27 @@ def _clauses(
         for length, names in classes.items():
             if names:
                 end = words[i + length]
-                places.append(_Place(frozenset(names), at, end.at, start, end.end, marks, word[0].isdigit()))
+                places.append(_Place(names, at, end.at, start, end.end, marks, word[0].isdigit()))
     yield places
 
 
-def _classes(table: Table, words: list[_Word], i: int) -> dict[int, set[str]]:
+def _classes(table: Table, words: list[_Word], i: int) -> dict[int, frozenset[str]]:
     """The classes of what begins at word `i`, by how many words follow it."""
-    classes: dict[int, set[str]] = {}
-    for rest, name in _phrases(table, words, i):
-        classes.setdefault(len(rest), set()).add(name)
-    number = words[i].text
-    if number[0].isdigit():
-        classes[0] = classes.get(0, set()) | {name for name, spans in table.numbers if _within(float(number), spans)}
+    word = words[i].text
+    begun = table.words.get(word) or table.words.get(word.removesuffix("'s"))
+    classes = {}
+    if begun is not None:
+        if begun.alone:
+            classes[0] = begun.alone
+        further = begun.further.get(words[i + 1].text, ()) if i + 1 < len(words) else ()
+        for rest, names in further:
+            if _follows(words, i, rest):
+                classes[len(rest)] = names
+    if word[0].isdigit():
+        classes[0] = classes.get(0, _NONE) | {name for name, spans in table.numbers if _within(float(word), spans)}
     longest = max(classes, default=0)
     if classes and "NORMAL" in classes[longest] and not _says_normal(words, i, i + longest):
-        classes[longest].discard("NORMAL")
+        classes[longest] = classes[longest] - {"NORMAL"}
     return classes
 
 
@@ -156,17 +166,6 @@ def _words(norm: str, first: int, last: int) -> list[_Word]:
             words.append(_Word(text, at, marks, *match.span()))
         at += text not in _FILLERS
     return words
-
-
-def _phrases(table: Table, words: list[_Word], i: int) -> Iterator[tuple[tuple[str, ...], str]]:
-    """The words of classes that begin at word `i`: looked up by two words, since "no" alone opens a hundred phrases."""
-    word = words[i].text
-    begun = table.words.get(word) or table.words.get(word.removesuffix("'s"))
-    if begun is None:
-        return
-    if i + 1 < len(words):
-        yield from (row for row in begun.get(words[i + 1].text, ()) if _follows(words, i, row[0]))
-    yield from begun.get("", ())
 
 
 def _follows(words: list[_Word], i: int, rest: tuple[str, ...]) -> bool:
@@ -194,14 +193,21 @@ def _says_normal(words: list[_Word], first: int, last: int) -> bool:
 def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
     """The ways that the places of a clause say, each with the places it is made of."""
     present: dict[str, list[_Place]] = {}
+    mask, bits = 0, table.bits
     for place in places:
         for name in place.classes:
-            here = present.setdefault(name, [])
-            if len(here) < _MOST:
+            here = present.get(name)
+            if here is None:
+                present[name] = [place]
+                mask |= bits.get(name, 0)
+            elif len(here) < _MOST:
                 here.append(place)
     for key in present:
         for way in table.ways.get(key, ()):
-            if all(not part.isdisjoint(present) for part in way.parts):
+            for part in way.masks:
+                if not part & mask:
+                    break
+            else:
                 yield from _matches(way, present, places)
 
 

@@ -76,8 +76,8 @@ def _is_one_edit(word: str, other: str) -> bool:
 
 def _sense(word: str) -> object:
     """What a word means: its classes and its findings; a word that only stands in phrases means itself."""
-    rows = concept_table().words.get(word, {}).get("", ())
-    names = frozenset(name for _, name in rows) | {meaning[:2] for meaning in meanings().get(word, ())}
+    begun = concept_table().words.get(word)
+    names = (begun.alone if begun else frozenset()) | {meaning[:2] for meaning in meanings().get(word, ())}
     return names or word
 
 
