@@ -22,6 +22,7 @@ from .text import View
 from .tokens import Token
 
 _MOST = 60  # places of one class in a sentence that are compared
+_LONGEST = 100_000  # characters; a longer text is a file of many notes, in which a result belongs to no one episode
 _REACH = 2  # sentences over which "this explains it" points back
 _MONTH = re.compile(
     r"\b(?:(?:in|of|\d{1,2}(?:st|nd|rd|th)?) )?"
@@ -40,8 +41,8 @@ class Proof(NamedTuple):
 
 def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Floor], tuple[Withheld, ...]]:
     """The floors without grade and organ system where another cause is proven, and a record of each."""
-    causes = [cause for cause in _candidates(floors, text) if not _contradicted(cause, chart)]
-    if not causes:
+    causes = [cause for cause in _candidates(floors, text[: _LONGEST + 1]) if not _contradicted(cause, chart)]
+    if not causes or len(text) > _LONGEST:
         return list(floors), ()
     view = View.of(text)
     proofs = _proofs(view.text, causes)

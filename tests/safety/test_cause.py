@@ -191,6 +191,11 @@ def test_without_exposure_nothing_is_withheld():
     assert not look(text).withheld
 
 
+def test_a_file_of_many_notes_proves_nothing():
+    assert look(CDIFF + " The weather is fine." * 100).withheld
+    assert not look(CDIFF + " The weather is fine." * 6000).withheld
+
+
 def test_every_cause_explains_known_groups():
     rows = table()
     for cause, row in rows.causes.items():
