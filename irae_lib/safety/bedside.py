@@ -21,7 +21,7 @@ _OFF_SCALE = re.compile(  # a meter that shows no number: beyond 600 mg/dL (33.3
     r"(?:meter|glucometer|sugar|glucose|\bbm|\bbg)\b[^.;\n]{0,60}?\b(?:reads?|reading|says?|said|shows?|showed|showing|just|of|is|was|:)"
     r"[\s\"':]{1,4}(?P<hi>hi|high)[\s\"']{0,2}(?=[.,;\s)]|$)"
 )
-_CELLS = re.compile(r"\bcells?\b|\bflare\b|\bchamber\b|\bac\b|uveitis|iritis")
+_CELLS = re.compile(r"\bflare\b|\bchamber\b|\bac\b|uveitis|iritis")
 _MORE_THAN = re.compile(r"(?:over|above|more than|>) ?$")
 
 

@@ -7,13 +7,13 @@ open. Every doubt leaves the floor as it is.
 
 from __future__ import annotations
 
-import functools
 import re
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..schemas import System
-from .cause_words import Mention, Place, Sentence, Table, sentences, table
+from .cause_words import Mention, Place, Sentence, sentences, table
 from .chart import Chart
 from .reader import statements
 from .reviews import Withheld
@@ -21,8 +21,8 @@ from .rules.base import Floor
 from .text import View
 from .tokens import Token
 
+_MOST = 60  # places of one class in a sentence that are compared
 _REACH = 2  # sentences over which "this explains it" points back
-_STEROIDS = frozenset(("steroids", "steroid_words", "irae_treatment"))
 _MONTH = re.compile(
     r"\b(?:(?:in|of|\d{1,2}(?:st|nd|rd|th)?) )?"
     r"(jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?:uary|ruary|ch|il|e|y|ust|tember|ober|ember)?\b"
@@ -40,20 +40,20 @@ class Proof(NamedTuple):
 
 def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Floor], tuple[Withheld, ...]]:
     """The floors without grade and organ system where another cause is proven, and a record of each."""
-    if not any(floor.system for floor in floors) or not _possible()(text.lower()):
+    causes = [cause for cause in _candidates(floors, text) if not _contradicted(cause, chart)]
+    if not causes:
         return list(floors), ()
     view = View.of(text)
-    proofs = [proof for proof in _proofs(view.text) if not _contradicted(proof.cause, chart)]
+    proofs = _proofs(view.text, causes)
     if not proofs:
         return list(floors), ()
     reasons = [_explained(floor, proofs) for floor in floors]
-    organs = {floor.system for floor, reason in zip(floors, reasons, strict=True) if floor.system and not reason}
-    if not organs and any(reasons):  # signs of the whole patient follow the organs
-        first = next(filter(None, reasons))
-        general = table().general
-        reasons = [r or (first if f.finding and f.finding.name in general else None) for f, r in zip(floors, reasons)]
-    kept = [f._replace(grade=0, system=None) if r else f for f, r in zip(floors, reasons, strict=True)]
-    records = [_record(text, view, f, r) for f, r in zip(floors, reasons, strict=True) if r and (f.grade or f.system)]
+    pairs = list(zip(floors, reasons, strict=True))
+    if any(reasons) and all(reason or floor.system is None for floor, reason in pairs):
+        first = next(filter(None, reasons))  # signs of the whole patient follow the organs
+        pairs = [(f, r or (first if f.finding and f.finding.name in table().general else None)) for f, r in pairs]
+    kept = [f._replace(grade=0, system=None) if r else f for f, r in pairs]
+    records = [_record(text, view, f, r) for f, r in pairs if r and (f.grade or f.system)]
     return kept, tuple(dict.fromkeys(records))
 
 
@@ -75,12 +75,8 @@ def _explained(floor: Floor, proofs: list[Proof]) -> Proof | None:
     """The proof that explains the finding of a floor in its organ system."""
     if floor.finding is None or floor.system is None:
         return None
-    for proof in proofs:
-        for group in table().causes[proof.cause]["explains"]:
-            system, names = table().groups[group]
-            if System(system) is floor.system and floor.finding.name in names:
-                return proof
-    return None
+    causes = table().explains.get((floor.system.value, floor.finding.name), ())
+    return next((proof for proof in proofs if proof.cause in causes), None)
 
 
 def _contradicted(cause: str, chart: Chart) -> bool:
@@ -91,70 +87,78 @@ def _contradicted(cause: str, chart: Chart) -> bool:
     return False
 
 
-@functools.cache
-def _possible() -> Callable[[str], bool]:
-    """A cheap test: does a text hold the first word of any result or name?"""
-    rows = table()
-    wanted = {name for ways in rows.ways.values() for way in ways for name in way.parts[0] if way.cause != "note"}
-    first = {word for word, entries in rows.words.items() if any(not wanted.isdisjoint(names) for _, names in entries)}
-    word = re.compile(r"[a-z]+")
-    return lambda lower: not first.isdisjoint(word.findall(lower))
+def _candidates(floors: Sequence[Floor], text: str) -> list[str]:
+    """Causes that explain the finding of a floor and of which some result has its words in the text."""
+    explains = table().explains
+    wanted = {
+        cause for f in floors if f.finding and f.system for cause in explains.get((f.system.value, f.finding.name), ())
+    }
+    if not wanted:
+        return []
+    words = set(re.findall(r"[a-z]+", text.lower()))
+    openers = table().openers
+    listed = [cause for cause in table().causes if cause in wanted]
+    return [c for c in listed if any(all(not part.isdisjoint(words) for part in way) for way in openers[c])]
 
 
 # --- the note -------------------------------------------------------------------------------------------
 
 
-def _proofs(text: str) -> list[Proof]:
-    """The causes that a note proves."""
+def _proofs(text: str, causes: Sequence[str]) -> list[Proof]:
+    """Those of the causes that a note proves."""
     found: list[Sentence] = []
 
     def further(norm: str, tokens: list[Token]) -> list[Token]:
-        found.extend(sentences(norm, tokens))
+        found.extend(sentences(norm, tokens, {*causes, "note"}))
         added = [m.token for sentence in found for m in sentence.mentions]
         return sorted([*tokens, *added], key=lambda t: (t.start, t.end))
 
     _, tokens = statements(text, further)
     note = _Note(found, tokens)
-    causes = dict.fromkeys(m.cause for s in found for m in s.mentions if m.role == "result")
-    return [proof for cause in causes if cause != "note" and (proof := note.proof(cause))]
+    return [proof for cause in causes if (proof := note.proof(cause))]
 
 
 class _Note:
     """The sentences of one note, asked for proofs."""
 
     def __init__(self, found: list[Sentence], tokens: Sequence[Token]):
-        self.sentences, self.tokens = found, tokens
+        self.sentences = found
+        self.drugs = [t for t in tokens if t.kind == "drug"]
+        self.drug_ends = [t.end for t in self.drugs]
         self.years = [set(_YEAR.findall(s.text)) for s in found]
         self.months = [{m[1][:3] for m in _MONTH.finditer(s.text)} for s in found]
+        self.dated = Counter(mark for marks in (*self.years, *self.months) for mark in marks)  # how many sentences
+        self.latest = max((year for years in self.years for year in years), default="")
 
     def proof(self, cause: str) -> Proof | None:
         """The result that proves the cause, if all conditions of the contract hold."""
         row = table().causes[cause]
-        results = [(i, m) for i, s in enumerate(self.sentences) for m in s.said(cause, "result") if self._is_result(i, m)]
-        if row.get("stopped"):
-            results = [(i, m) for i, m in results if self._ended_alone(i, m)]
+        results = [
+            m
+            for i, s in enumerate(self.sentences)
+            for m in s.said(cause, "result")
+            if self._is_result(i, m) and (not row.get("stopped") or self._ended_alone(i, m))
+        ]
         if not results or (not row.get("carrier") and self._carried(cause)):
             return None
         if not self._attributed(cause) or self._open(cause):
             return None
-        _, result = results[0]
-        return Proof(cause, result.start, result.token.end)
+        return Proof(cause, results[0].start, results[0].token.end)
 
     def _is_result(self, i: int, m: Mention) -> bool:
         """Is it a result of this patient, of this episode, and in hand?"""
         s = self.sentences[i]
-        row = table().causes[m.cause]
-        if not (m.current or row.get("standing") and m.token.status == "historical") or _of_another(s, m) or s.near(m.at, 8, 8 + m.last - m.at, "EARLIER"):
+        standing = table().causes[m.cause].get("standing") and m.token.status == "historical"
+        if not (m.current or standing) or _of_another(s, m) or _hedged(s, m, 4):
             return False
-        return not _hedged(s, m, 4) and not self._dated_otherwise(i)
+        return not s.near(m.at, 8, 8 + m.last - m.at, "EARLIER") and not self._dated_otherwise(i)
 
     def _dated_otherwise(self, i: int) -> bool:
         """Does the sentence carry a year or month that is not that of the rest of the note?"""
-        years = set().union(*(y for k, y in enumerate(self.years) if k != i))
-        if self.years[i] and (not self.years[i] & years or max(self.years[i]) < max(years)):
+        elsewhere = {mark for mark in self.years[i] | self.months[i] if self.dated[mark] > 1}
+        if self.years[i] and (not self.years[i] & elsewhere or max(self.years[i]) < self.latest):
             return True
-        months = set().union(*(m for k, m in enumerate(self.months) if k != i))
-        return bool(self.months[i]) and not self.months[i] & months
+        return bool(self.months[i]) and not self.months[i] & elsewhere
 
     def _carried(self, cause: str) -> bool:
         return any(s.of("CARRIER") and s.said(cause, "result", "name", "agent") for s in self.sentences)
@@ -172,7 +176,7 @@ class _Note:
         """Does the note itself say that this is the cause?"""
         groups = frozenset(table().causes[cause]["explains"])
         for i, s in enumerate(self.sentences):
-            mentions = [m for m in s.said(cause, "result", "name", "agent") if m.current and not _of_another(s, m)]
+            mentions = [m for m in s.said(cause, "result", "name", "agent") if m.stated and not _of_another(s, m)]
             for m in mentions:
                 if not _hedged(s, m, 10) and (_names_it(s, m) or _rejects(s, groups)):
                     return True
@@ -186,9 +190,11 @@ class _Note:
         """Does the note keep an immune cause open, or treat for one?"""
         row = table().causes[cause]
         groups = frozenset(row["explains"])
+        agents = frozenset(row["agents"])
         rejected = max((i for i, s in enumerate(self.sentences) if _rejects(s, groups)), default=-1)
         return any(
             _left_open(s)
+            or _no_better(s, agents)
             or (i > rejected and _suspects(s, groups))
             or any(self._begun(s, place, row.get("with_steroid", ())) for place in s.of("IMMUNOSUPPRESSION"))
             for i, s in enumerate(self.sentences)
@@ -196,20 +202,25 @@ class _Note:
 
     def _begun(self, s: Sentence, place: Place, allowed: Sequence[str]) -> bool:
         """Is immunosuppression given in this episode?"""
-        if s.near(place.at, 5, place.last - place.at + 4, "NOTGIVEN") or s.text[place.start - s.start :].startswith(tuple(allowed) or "\0"):
+        if s.near(place.at, 5, place.last - place.at + 4, "NOTGIVEN"):
             return False
-        drug = next((t for t in self.tokens if t.kind == "drug" and t.start <= place.start < t.end), None)
+        if s.text[place.start - s.start : place.end - s.start] in allowed:
+            return False
+        at = bisect_right(self.drug_ends, place.start)
+        drug = self.drugs[at] if at < len(self.drugs) and self.drugs[at].start <= place.start else None
         return drug is None or drug.status in ("current", "planned")
 
 
 def _of_another(s: Sentence, m: Mention) -> bool:
-    """Is another person named before it?"""
-    return any(place.last < m.at for place in s.of("PERSON")) and not s.near(m.at, 4, -1, "PATIENT")
+    """Is another person named before it, or another patient in the sentence?"""
+    if s.of("ANOTHER"):
+        return True
+    return bool(s.within(0, m.at - 1, "PERSON")) and not s.near(m.at, 4, -1, "PATIENT")
 
 
 def _hedged(s: Sentence, m: Mention, reach: int) -> bool:
     """Is it only thought, asked or awaited?"""
-    if s.near(m.at, reach, m.last - m.at + reach, "HEDGE", "UNSURE", "PENDING") or s.text.rstrip().endswith("?"):
+    if s.near(m.at, reach, m.last - m.at + reach, "HEDGE", "UNSURE", "PENDING") or s.asks:
         return True
     return "?" in s.text[max(0, m.start - s.start - 2) : m.start - s.start]
 
@@ -224,8 +235,7 @@ def _names_it(s: Sentence, m: Mention) -> bool:
     if m.role != "name":
         return False
     before = s.text[max(0, m.start - s.start - 3) : m.start - s.start]
-    words = len(re.findall(r"[a-z]+", s.text[: m.start - s.start]))
-    return words <= 2 or "=" in before or s.near(m.at, 8, -1, "ASSERT") or s.near(m.at, 2, -1, "LINK")
+    return m.at <= 2 or "=" in before or s.near(m.at, 8, -1, "ASSERT") or s.near(m.at, 2, -1, "LINK")
 
 
 def _rejects(s: Sentence, groups: frozenset[str]) -> bool:
@@ -248,12 +258,11 @@ def _concerns(s: Sentence, m: Mention, groups: frozenset[str]) -> bool:
 
 
 def _left_open(s: Sentence) -> bool:
-    """Does it say that both are true or cannot be told apart, show immune histology, or tell of no improvement?"""
+    """Does it say that both are true or cannot be told apart, or show immune histology?"""
     return (
         any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN"))
         or any(m.current and not s.near(m.at, 4, -1, "NOT", "NEGATIVE") for m in s.said("note", "histology"))
         or any(m.token.status != "negated" for m in s.said("note", "overlap"))
-        or _no_better(s)
     )
 
 
@@ -265,11 +274,10 @@ def _points_back(s: Sentence, groups: frozenset[str]) -> bool:
     return bool(explains and s.of("POINT")) and not s.of("HEDGE", "UNSURE", "PENDING", "NOT")
 
 
-def _no_better(s: Sentence) -> bool:
-    """Is the patient worse or no better under the treatment of the cause?"""
-    if any(s.near(place.at, 7, 7, "TREAT") for place in s.of("NOBETTER") if not s.near(place.at, 2, -1, "NOT")):
+def _no_better(s: Sentence, agents: frozenset[str]) -> bool:
+    """Is the patient worse or no better under the treatment of the cause? A drug that is the cause treats nothing."""
+    treated = [place.at for place in s.of("TREAT") if agents.isdisjoint(place.classes)]
+    worse = [place.at for place in s.of("NOBETTER") if not s.near(place.at, 2, -1, "NOT")]
+    if any(abs(at - other) <= 7 for at in treated[:_MOST] for other in worse[:_MOST]):
         return True
-    return bool(s.of("TREAT")) and any(s.near(place.at, -1, 2, "#") for place in s.of("STILL"))
-
-
-__all__ = ["Table", "withhold"]
+    return bool(treated) and any(s.near(place.at, -1, 2, "#") for place in s.of("STILL"))

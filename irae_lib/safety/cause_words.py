@@ -10,7 +10,8 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..files import DATA
@@ -19,7 +20,13 @@ from .tokens import Token
 
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]]")
 _MARKS = frozenset(",()[]")
-_NEAR = 2  # words around a mention in which an excluded class cancels it
+_NUMBER = frozenset("#")
+_DENIAL = frozenset(("NOT",))
+_ROLES = ("results", "names", "agents")
+_NONE: tuple[list[int], list[Any]] = ([], [])
+_MOST = 60  # places of one class in a sentence that are tried
+_LONGEST = 6  # words of the longest phrase
+_NEAR = 3  # words around a mention in which an excluded class cancels it
 
 
 class Place(NamedTuple):
@@ -48,21 +55,42 @@ class Mention(NamedTuple):
         """Is it said of this patient, now, and as a fact?"""
         return self.token.status == "current"
 
+    @property
+    def stated(self) -> bool:
+        """Is it said of this patient as a fact, though it may be over: "caused by gentamicin, recovered"?"""
+        return self.current or (self.token.status == "historical" and self.token.resolved)
+
 
 class Sentence:
-    """The places and mentions of one sentence."""
+    """The places and mentions of one sentence, indexed by class and by what is said."""
 
     def __init__(self, norm: str, start: int, end: int, places: list[Place]):
-        self.text, self.start, self.end, self.places = norm[start:end], start, end, places
+        self.text, self.start, self.end = norm[start:end], start, end
+        self.index: dict[str, tuple[list[int], list[Place]]] = {}
+        for place in places:
+            for name in place.classes:
+                numbers, held = self.index.setdefault(name, ([], []))
+                numbers.append(place.at)
+                held.append(place)
+        query = norm[max(0, start - 1) : start] == "?" and not self.text[:1].isspace()  # "?gout"
+        self.asks = query or norm[end : end + 1] == "?"
         self.mentions: list[Mention] = []
 
     def of(self, *names: str) -> list[Place]:
-        """Its places of these classes, in order."""
-        return [place for place in self.places if not place.classes.isdisjoint(names)]
+        """Its places of these classes."""
+        return [place for name in names for place in self.index.get(name, _NONE)[1]]
+
+    def within(self, first: int, last: int, *names: str) -> list[Place]:
+        """Its places of these classes that begin at a word from `first` to `last`."""
+        found = []
+        for name in names:
+            numbers, held = self.index.get(name, _NONE)
+            found += held[bisect_left(numbers, first) : bisect_right(numbers, last)]
+        return found
 
     def near(self, at: int, before: int, after: int, *names: str) -> bool:
-        """Is a place of these classes at most so many words before or after word `at`?"""
-        return any(at - before <= place.at <= at + after for place in self.of(*names))
+        """Does a place of these classes begin at most so many words before or after word `at`?"""
+        return bool(self.within(at - before, at + after, *names))
 
     def said(self, cause: str, *roles: str) -> list[Mention]:
         """What it says of a cause in these roles."""
@@ -84,16 +112,19 @@ class Way(NamedTuple):
 class Table(NamedTuple):
     """The data file: words by their first word, ways by the classes of their first part, and its other sections."""
 
-    words: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]]
+    words: dict[str, list[tuple[int, dict[tuple[str, ...], frozenset[str]]]]]
     ways: dict[str, list[Way]]
     causes: dict[str, dict[str, Any]]
     groups: dict[str, tuple[str, frozenset[str]]]
     organs: dict[str, frozenset[str]]
     general: frozenset[str]
+    explains: dict[tuple[str, str], tuple[str, ...]]  # organ system and finding to causes, in the order of the file
+    openers: dict[str, tuple[tuple[frozenset[str], ...], ...]]  # cause to the words of the parts of each result
 
 
-def sentences(norm: str, tokens: Sequence[Token]) -> list[Sentence]:
-    """The sentences of a note with their mentions; the tokens of the mentions have no status yet."""
+def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> list[Sentence]:
+    """The sentences of a note with what they say of these causes; the tokens of mentions have no status yet."""
+    ways = {name: wanted for name, rows in table().ways.items() if (wanted := [w for w in rows if w.cause in causes])}
     found, first = [], 0
     for number, token in enumerate((*tokens, None)):
         if token is not None and token.kind != "end":
@@ -101,7 +132,7 @@ def sentences(norm: str, tokens: Sequence[Token]) -> list[Sentence]:
         last = token.start if token is not None else len(norm)
         if last > first:
             sentence = Sentence(norm, first, last, list(_places(norm, first, last)))
-            sentence.mentions = list(_mentions(sentence, tokens[number - 1].sentence if number else 0))
+            sentence.mentions = list(_mentions(sentence, ways, tokens[number - 1].sentence if number else 0))
             found.append(sentence)
         first = token.end if token is not None else last
     return found
@@ -109,33 +140,34 @@ def sentences(norm: str, tokens: Sequence[Token]) -> list[Sentence]:
 
 def _places(norm: str, first: int, last: int) -> Iterator[Place]:
     """The words of a sentence that mean something here; the longest phrase wins."""
-    words, at = [], 0
-    for match in _WORD.finditer(norm, first, last):
+    words: list[str] = []
+    spots: list[tuple[int, int, int]] = []
+    for at, match in enumerate(_WORD.finditer(norm, first, last)):
         if match.group() not in _MARKS:
-            words.append((match.group(), at, match.start(), match.end()))
-        at += 1
+            words.append(match.group())
+            spots.append((at, *match.span()))
     known, taken = table().words, -1
-    for i, (word, at, start, end) in enumerate(words):
+    for i, word in enumerate(words):
         if i <= taken:
             continue
+        at, start, end = spots[i]
         if word[0].isdigit():
-            yield Place(frozenset("#"), at, at, start, end, float(word))
-        for rest, classes in known.get(word, ()):
-            if all(i + k + 1 < len(words) and words[i + k + 1][0] == part for k, part in enumerate(rest)):
-                taken = i + len(rest)
-                yield Place(classes, at, words[taken][1], start, words[taken][3])
+            yield Place(_NUMBER, at, at, start, end, float(word))
+        for length, phrases in known.get(word, ()):
+            classes = phrases.get(tuple(words[i + 1 : i + length]))
+            if classes is not None:
+                taken = i + length - 1
+                yield Place(classes, at, spots[taken][0], start, spots[taken][2])
                 break
 
 
-def _mentions(sentence: Sentence, number: int) -> Iterator[Mention]:
-    present: dict[str, list[Place]] = {}
-    for place in sentence.places:
-        for name in place.classes:
-            present.setdefault(name, []).append(place)
-    for name in present.keys() & table().ways.keys():
-        for way in table().ways[name]:
-            for place in present[name]:
-                chosen = _completed(way, place, present)
+def _mentions(sentence: Sentence, ways: dict[str, list[Way]], number: int) -> Iterator[Mention]:
+    for name in (name for name in sentence.index if name in ways):
+        for way in ways[name]:
+            if any(part.isdisjoint(sentence.index) for part in way.parts):
+                continue
+            for place in sentence.of(name)[:_MOST]:
+                chosen = _completed(way, place, sentence)
                 if chosen is None or _cancelled(way, chosen, sentence):
                     continue
                 end = max(chosen, key=lambda p: p.end)
@@ -145,30 +177,31 @@ def _mentions(sentence: Sentence, number: int) -> Iterator[Mention]:
                 yield Mention(way.cause, way.role, low, high, min(p.start for p in chosen), token)
 
 
-def _completed(way: Way, place: Place, present: dict[str, list[Place]]) -> list[Place] | None:
+def _completed(way: Way, place: Place, sentence: Sentence) -> list[Place] | None:
     """The place with the nearest places of the further parts; None where one is missing."""
     chosen = [place]
     for part in way.parts[1:]:
-        low, high = min(p.at for p in chosen), max(p.last for p in chosen)
+        low, high, reach = min(p.at for p in chosen), max(p.last for p in chosen), way.gap + 1
+        first = high + 1 if way.ordered else low - reach - _LONGEST
         near = [
             p
-            for name in part
-            for p in present.get(name, ())
-            if (p.at > high or (p.last < low and not way.ordered))
-            and p.at - high <= way.gap + 1
-            and low - p.last <= way.gap + 1
-            and (name != "#" or p.number > way.above)
+            for p in sentence.within(first, high + reach, *part)
+            if p.last >= low - reach
+            and all(p.at > c.last or p.last < c.at for c in chosen)
+            and (p.number is None or p.number > way.above)
         ]
         if not near:
             return None
-        chosen.append(min(near, key=lambda p: p.at - high if p.at > high else low - p.last))
+        chosen.append(min(near, key=lambda p: max(p.at - high, low - p.last, 0)))
     return chosen
 
 
 def _cancelled(way: Way, chosen: list[Place], sentence: Sentence) -> bool:
-    """Does a class that the way excludes stand in it or close to it?"""
+    """Does a class that the way excludes stand in it or close to it? A "no" behind it denies what comes next."""
     low, high = min(p.at for p in chosen) - _NEAR, max(p.last for p in chosen) + _NEAR
-    return any(low <= p.last and p.at <= high and p not in chosen for p in sentence.of(*way.without))
+    found = sentence.within(low - _LONGEST, high, *(way.without - _DENIAL))
+    found += sentence.within(low - _LONGEST, high - _NEAR, *(way.without & _DENIAL))
+    return any(p.last >= low and p not in chosen for p in found)
 
 
 # --- the table ----------------------------------------------------------------------------------------------
@@ -184,20 +217,54 @@ def table() -> Table:
             for phrase in _spelled(entry.strip()):
                 words.setdefault(tuple(_WORD.findall(phrase)), set()).add(name)
     ways: dict[str, list[Way]] = {}
-    roles = {"results": "result", "names": "name", "agents": "agent"}
-    for cause, row in data["causes"].items():
-        for key, role in roles.items():
-            for written in row[key]:
-                _enter(_way(cause, role, written, words, data["words"]), ways)
-    for role, written_ways in data["note"].items():
-        for written in written_ways:
-            _enter(_way("note", role, written, words, data["words"]), ways)
-    first: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]] = {}
-    for phrase, names in sorted(words.items(), key=lambda item: -len(item[0])):
-        first.setdefault(phrase[0], []).append((phrase[1:], frozenset(names)))
+    said = [(cause, key[:-1], row[key]) for cause, row in data["causes"].items() for key in _ROLES]
+    said += [("note", role, written) for role, written in data["note"].items()]
+    for cause, role, written in said:
+        for way in (_way(cause, role, one, words, data["words"]) for one in written):
+            for name in way.parts[0]:
+                ways.setdefault(name, []).append(way)
     groups = {name: (system, frozenset(findings)) for name, (system, findings) in data["groups"].items()}
     organs = {word: frozenset(names) for word, names in data["organs"].items()}
-    return Table(first, ways, data["causes"], groups, organs, frozenset(data["general"]))
+    explains: dict[tuple[str, str], dict[str, None]] = {}
+    for cause, row in data["causes"].items():
+        for system, findings in (groups[group] for group in row["explains"]):
+            for finding in findings:
+                explains.setdefault((system, finding), {})[cause] = None
+    return Table(
+        _by_first_word(words),
+        ways,
+        data["causes"],
+        groups,
+        organs,
+        frozenset(data["general"]),
+        {key: tuple(causes) for key, causes in explains.items()},
+        _openers(words, ways),
+    )
+
+
+def _by_first_word(words: dict[tuple[str, ...], set[str]]) -> dict[str, list[tuple[int, dict]]]:
+    """For each first word, its phrases by their number of words, longest first."""
+    found: dict[str, dict[int, dict[tuple[str, ...], frozenset[str]]]] = {}
+    for phrase, names in words.items():
+        found.setdefault(phrase[0], {}).setdefault(len(phrase), {})[phrase[1:]] = frozenset(names)
+    return {word: sorted(rows.items(), reverse=True) for word, rows in found.items()}
+
+
+def _openers(words: dict[tuple[str, ...], set[str]], ways: dict[str, list[Way]]) -> dict[str, Any]:
+    """For each cause, the first words of each part of each result: where one part has none, it is not in a text."""
+    by_class: dict[str, set[str]] = {}
+    for phrase, names in words.items():
+        for name in names:
+            by_class.setdefault(name, set()).add(phrase[0])
+    found: dict[str, set[Way]] = {}
+    for way in (way for rows in ways.values() for way in rows if way.role == "result"):
+        found.setdefault(way.cause, set()).add(way)
+
+    def opens(way: Way) -> tuple[frozenset[str], ...]:
+        parts = (part for part in way.parts if "#" not in part)
+        return tuple(frozenset(word for name in part for word in by_class.get(name, ())) for part in parts)
+
+    return {cause: tuple(map(opens, rows)) for cause, rows in found.items()}
 
 
 def _spelled(entry: str) -> set[str]:
@@ -233,8 +300,3 @@ def _class(name: str, words: dict[tuple[str, ...], set[str]], classes: dict[str,
     for spelled in spellings(phrase):
         words.setdefault(tuple(_WORD.findall(spelled)), set()).add(f"'{phrase}")
     return f"'{phrase}"
-
-
-def _enter(way: Way, ways: dict[str, list[Way]]) -> None:
-    for name in way.parts[0]:
-        ways.setdefault(name, []).append(way)

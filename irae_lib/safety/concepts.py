@@ -7,19 +7,14 @@ returns finding tokens for the same pass that gives every other token its status
 
 from __future__ import annotations
 
-import functools
-import json
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..files import DATA
-from .inflection import forms, spellings
+from .concept_table import WORD, Table, Way, concept_table
+from .cues import RULES
 from .tokens import Token
 
-_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]|]")
-_GAP = 3  # words that may stand between two neighbours of a way
 _MARKS = frozenset(",()[]|")  # a mark counts as a word
 _FILLERS = frozenset(  # words that do not count in a gap
     "a an the my his her their your our its this that is are was were be been being has have had got so very really too "
@@ -31,29 +26,10 @@ _AFTER_NORMAL = frozenset(
     "appearance appearances calibre limits range tone".split()
 )
 _ELSE = frozenset(("background", "rival"))  # findings that are another illness
+_VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
 _MOST = 60  # occurrences of one class in a sentence that are tried
 
-
-_Phrases = list[tuple[tuple[str, ...], str]]
-
-
-class Way(NamedTuple):
-    """One way to say a concept: `parts` are alternatives of class names, in order where `ordered`."""
-
-    concept: str
-    parts: tuple[frozenset[str], ...]
-    ordered: bool
-    gap: int
-    without: frozenset[str]
-
-
-class _Table(NamedTuple):
-    words: dict[str, dict[str, _Phrases]]  # first word -> second word, or "" -> (further words, class), longest first
-    ways: dict[str, list[Way]]  # by each class of the part that is rarest in clinical text
-    kinds: dict[str, str]
-    absorbs: dict[str, frozenset[str]]
-    ends: frozenset[str]
-    numbers: tuple[tuple[str, tuple[tuple[float, float], ...]], ...]  # classes of numbers, by their ranges
+_DENYING = frozenset(name for name, rule in RULES.items() if rule.status == "negated") | {"inability"}
 
 
 class _Place(NamedTuple):
@@ -64,7 +40,8 @@ class _Place(NamedTuple):
     last: int
     start: int
     end: int
-    part: int = 0  # marks before it: two places with the same number have no mark between
+    part: int = 0  # marks before it: two places of the same part have no mark between
+    number: bool = False
 
 
 class _Word(NamedTuple):
@@ -79,12 +56,12 @@ class _Word(NamedTuple):
 
 def composed(norm: str, tokens: list[Token]) -> list[Token]:
     """The tokens with those of the composed concepts added, in order; what a larger concept absorbs is left out."""
-    table = _table()
+    table = concept_table()
     added: list[Token] = []
     used: list[tuple[int, int]] = []
     absorbed: set[int] = set()
     for first, last, group in _sentences(tokens, len(norm)):
-        for places in _clauses(table, norm, first, last, group):
+        for places in _clauses(table, norm, first, last, group, absorbed):
             for way, chosen in _said(table, places):
                 token = _token(table, way, chosen)
                 if _known(token, group) or _known(token, added[-12:]):
@@ -94,26 +71,14 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
                 used += [(place.start, place.end) for place in chosen]
                 lost = table.absorbs[way.concept]
                 absorbed.update(id(t) for t in group if t.kind == "finding" and lost & set(t.names) and _in(t, chosen))
-    if not added:
+    if not added and not absorbed:
         return tokens
     used.sort()
     kept = [t for t in tokens if id(t) not in absorbed]
     for token in kept:
-        if token.kind == "cue" and _covered(token, used):
-            token.cues = ()
+        if token.kind == "cue" and _covered(token, used):  # the "no" of "no strength" denies nothing
+            token.cues = tuple(cue for cue in token.cues if cue not in _DENYING)
     return sorted(added + kept, key=lambda t: t.start)  # before a laboratory name there, whose number follows it
-
-
-def vocabulary() -> frozenset[str]:
-    """Every word that stands in a class."""
-    return frozenset(
-        word
-        for first, phrases in _table().words.items()
-        for rows in phrases.values()
-        for rest, _ in rows
-        for word in (first, *rest)
-        if word.isalpha()
-    )
 
 
 # --- the note -----------------------------------------------------------------------------------------------
@@ -130,46 +95,60 @@ def _sentences(tokens: list[Token], length: int) -> Iterator[tuple[int, int, lis
     yield first, length, group
 
 
-def _clauses(table: _Table, norm: str, first: int, last: int, group: list[Token]) -> Iterator[list[_Place]]:
-    """The places of each clause of a sentence; a word like "but" begins a new one."""
+def _clauses(
+    table: Table, norm: str, first: int, last: int, group: list[Token], void: set[int]
+) -> Iterator[list[_Place]]:
+    """The places of each clause of a sentence; a word like "but" begins a new one.
+
+    Findings inside a phrase that means nothing here ("hay fever") are no places; `void` collects them.
+    """
     findings: dict[int, list[Token]] = {}
     for t in group:
         if t.kind in ("finding", "lab", "vital"):
             findings.setdefault(t.start, []).append(t)
     words = _words(norm, first, last)
     places: list[_Place] = []
-    taken = -1  # the last word of a phrase that means nothing here
+    taken, edge = -1, first  # the last word, and the end, of a phrase that means nothing here
     for i, (word, at, marks, start, _) in enumerate(words):
-        for t in findings.get(start, ()):
-            names = frozenset(f"<{name}>" for name in t.names)
-            places.append(_Place(names, at, at + norm.count(" ", t.start, t.end), t.start, t.end))
-        if i <= taken:
-            continue
-        if word in table.ends:
-            yield places
-            places = []
-        classes: dict[int, set[str]] = {}
-        for rest, name in _phrases(table, words, i):
-            classes.setdefault(len(rest), set()).add(name)
-        if word[0].isdigit():
-            classes[0] = classes.get(0, set()) | {name for name, spans in table.numbers if _within(float(word), spans)}
+        classes = _classes(table, words, i) if i > taken else {}
         longest = max(classes, default=0)
         if classes and "NOTHING" in classes[longest]:
-            taken = i + longest  # what else the phrase is called still holds ("blood sugar")
+            taken, edge = i + longest, words[i + longest].end  # what else it is called still holds ("blood sugar")
             classes = {longest: classes[longest] - {"NOTHING"}}
-        if classes and "NORMAL" in classes[longest] and not _says_normal(words, i, i + longest):
-            classes[longest].discard("NORMAL")
+        for t in findings.get(start, ()):
+            if t.end <= edge and t.detail in _VOID:
+                void.add(id(t))
+                continue
+            names = frozenset(f"<{name}>" for name in t.names)
+            places.append(_Place(names, at, at + norm.count(" ", t.start, t.end), t.start, t.end))
+        if word in table.ends and i > taken:
+            yield places
+            places = []
         for length, names in classes.items():
             if names:
                 end = words[i + length]
-                places.append(_Place(frozenset(names), at, end.at, start, end.end, marks))
+                places.append(_Place(frozenset(names), at, end.at, start, end.end, marks, word[0].isdigit()))
     yield places
+
+
+def _classes(table: Table, words: list[_Word], i: int) -> dict[int, set[str]]:
+    """The classes of what begins at word `i`, by how many words follow it."""
+    classes: dict[int, set[str]] = {}
+    for rest, name in _phrases(table, words, i):
+        classes.setdefault(len(rest), set()).add(name)
+    number = words[i].text
+    if number[0].isdigit():
+        classes[0] = classes.get(0, set()) | {name for name, spans in table.numbers if _within(float(number), spans)}
+    longest = max(classes, default=0)
+    if classes and "NORMAL" in classes[longest] and not _says_normal(words, i, i + longest):
+        classes[longest].discard("NORMAL")
+    return classes
 
 
 def _words(norm: str, first: int, last: int) -> list[_Word]:
     """The words of a sentence."""
     words, at, marks = [], 0, 0
-    for match in _WORD.finditer(norm, first, last):
+    for match in WORD.finditer(norm, first, last):
         text = match.group()
         if text in _MARKS:
             marks += 1
@@ -179,7 +158,7 @@ def _words(norm: str, first: int, last: int) -> list[_Word]:
     return words
 
 
-def _phrases(table: _Table, words: list[_Word], i: int) -> Iterator[tuple[tuple[str, ...], str]]:
+def _phrases(table: Table, words: list[_Word], i: int) -> Iterator[tuple[tuple[str, ...], str]]:
     """The words of classes that begin at word `i`: looked up by two words, since "no" alone opens a hundred phrases."""
     word = words[i].text
     begun = table.words.get(word) or table.words.get(word.removesuffix("'s"))
@@ -212,7 +191,7 @@ def _says_normal(words: list[_Word], first: int, last: int) -> bool:
     return after is None or after.marks > words[last].marks or after.text in _AFTER_NORMAL
 
 
-def _said(table: _Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
+def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
     """The ways that the places of a clause say, each with the places it is made of."""
     present: dict[str, list[_Place]] = {}
     for place in places:
@@ -277,9 +256,13 @@ def _grown(way: Way, chosen: list[_Place], options: list[list[_Place]], starts: 
     return None
 
 
-def _token(table: _Table, way: Way, chosen: Sequence[_Place]) -> Token:
-    """The finding, placed at its last part, so that a denial before or between the parts reaches it."""
-    last = max(chosen, key=lambda p: p.end)
+def _token(table: Table, way: Way, chosen: Sequence[_Place]) -> Token:
+    """The finding, placed at its last word, so that a denial before or between the parts reaches it.
+
+    A number stays free for the value that it belongs to.
+    """
+    said = [place for place in chosen if not place.number] or chosen
+    last = max(said, key=lambda p: p.end)
     token = Token("finding", last.start, last.end, (way.concept,), table.kinds[way.concept])
     token.first = min(p.start for p in chosen)
     return token
@@ -302,85 +285,3 @@ def _in(token: Token, chosen: Sequence[_Place]) -> bool:
 def _covered(token: Token, used: list[tuple[int, int]]) -> bool:
     at = bisect_right(used, (token.start, 1 << 60)) - 1
     return at >= 0 and used[at][0] <= token.start < used[at][1]
-
-
-# --- the table ----------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def _table() -> _Table:
-    data = json.loads((DATA / "clinical" / "concepts.json").read_text(encoding="utf-8"))
-    words: dict[str, set[tuple[tuple[str, ...], str]]] = {}
-
-    def enter(entry: str, name: str) -> None:
-        for spelled in _entries(entry):
-            first, *rest = _WORD.findall(spelled)
-            words.setdefault(first, set()).add((tuple(rest), name))
-
-    for name, entries in data["words"].items():
-        for entry in entries.split(","):
-            enter(entry.strip(), name)
-    ways: dict[str, list[Way]] = {}
-    literals: set[str] = set()
-    for concept, row in data["concepts"].items():
-        for written in row["ways"]:
-            way = _way(concept, written, literals, data["words"] | data["numbers"])
-            for name in way.parts[0]:
-                ways.setdefault(name, []).append(way)
-    for literal in literals:
-        enter(literal, f"'{literal}")
-    return _Table(
-        {first: _by_second_word(rows) for first, rows in words.items()},
-        ways,
-        {concept: row["kind"] for concept, row in data["concepts"].items()},
-        {concept: frozenset(row.get("absorbs", ())) for concept, row in data["concepts"].items()},
-        frozenset(data["ends"].split()),
-        tuple((name, tuple(map(tuple, spans))) for name, spans in data["numbers"].items()),
-    )
-
-
-def _by_second_word(rows: set[tuple[tuple[str, ...], str]]) -> dict[str, _Phrases]:
-    table: dict[str, _Phrases] = {}
-    for row in sorted(rows, key=lambda row: (-len(row[0]), row)):
-        table.setdefault(row[0][0] if row[0] else "", []).append(row)
-    return table
-
-
-def _entries(entry: str) -> set[str]:
-    """All spellings and forms of an entry; "=run" stands for itself alone."""
-    if entry.startswith("="):
-        return {entry[1:]}
-    *lead, last = entry.split()
-    return {
-        " ".join((*start, end))
-        for form in forms(last)
-        for end in spellings(form)
-        for start in [tuple(lead)]
-    }
-
-
-def _way(concept: str, written: str, literals: set[str], classes: dict[str, Any]) -> Way:
-    """A way as it is written: "BLOOD STOOL|TOILET", "CANNOT > EAT", "weak LEG @5 -HEART"."""
-    parts, without, gap = [], set(), _GAP
-    for part in written.split():
-        if part == ">":
-            continue
-        if part[0] == "@":
-            gap = int(part[1:])
-        elif part[0] == "-":
-            without.add(_class_of(part[1:], literals))
-        else:
-            parts.append(frozenset(_class_of(name, literals) for name in part.split("|")))
-    known = {name for part in (*parts, without) for name in part if name.isupper() and name[0] not in "'<"}
-    if unknown := known - classes.keys():
-        raise ValueError(f"concepts.json: {concept} uses {', '.join(sorted(unknown))}, which no class is called")
-    return Way(concept, tuple(parts), ">" in written.split(), gap, frozenset(without))
-
-
-def _class_of(name: str, literals: set[str]) -> str:
-    """The class a part of a way stands for: a listed one, a finding, or a word of its own."""
-    if name[0] == "<" or name.isupper():
-        return name
-    literal = name.replace("_", " ")
-    literals.add(literal)
-    return f"'{literal}"

@@ -15,6 +15,7 @@ from typing import Any
 
 from ..files import DATA
 from ..schemas import Finding
+from .lexicon import DIAGNOSES
 from .tokens import changed
 
 EARLIER = ("previous", "recent")  # `when` of a finding of an earlier day of the present episode
@@ -34,7 +35,12 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     back and said to be over is no part of the present episode.
     """
     clock, home = _Clock(norm), _is_sent_home(norm)
+    repeated = _pattern("spurious").search(norm) is not None
     times = [clock.time(f) for f in findings]
+    ended = {_organ(f.name) for f in findings if f.kind == "diagnosis" and f.when == "resolved"} - {""}
+    ended -= {_organ(f.name) for f in findings if f.kind == "diagnosis" and f.status == "current"}
+    if _pattern("back").search(norm):
+        ended = set()
     newest: dict[str, int] = {}  # name -> the last place that says how it is now
     last: dict[str, int] = {}
     for f, time in zip(findings, times, strict=True):
@@ -44,7 +50,9 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
                 newest[_key(f)] = len(norm) if time == "now" else max(newest.get(_key(f), -1), f.start)
     moved = []
     for f, time in zip(findings, times, strict=True):
-        if f.status == "current" and time == "past" and f.kind in _ENDS and clock.ends(f):
+        over = time in _EARLIER and _organ(_key(f)) in ended
+        wrong = repeated and f.kind == "lab" and f.start < last.get(_key(f), -1)
+        if f.status == "current" and (wrong or over or (time == "past" and f.kind in _ENDS and clock.ends(f))):
             moved.append(changed(f, status="historical", when="resolved"))
             continue
         passes = f.status == "current" and f.kind in _STATES and f.name not in _data()["events"]
@@ -52,6 +60,12 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
         left = home and time != "now" and not (f.kind in _MEASURED and f.start == last.get(_key(f)))
         moved.append(changed(f, status="historical", when="previous") if passes and (replaced or left) else f)
     return moved
+
+
+def _organ(name: str) -> str:
+    """The organ system of a finding, as far as the data say; else ""."""
+    row = DIAGNOSES["rows"].get(name)
+    return row["system"] if row else DIAGNOSES["graded"].get(name) or _data()["organs"].get(name, "")
 
 
 def _key(f: Finding) -> str:
@@ -82,7 +96,7 @@ class _Clock:
         self._breaks = [match.end() for match in _SENTENCE.finditer(norm)]
         self._gaps = [match.end() for match in re.finditer(r"\n[ \t]*\n", norm)]
         self._over = [match.start() for match in _pattern("over").finditer(norm)]
-        self._is_back = _pattern("back").search(norm) is not None
+        self.is_back = _pattern("back").search(norm) is not None
 
     def time(self, f: Finding) -> str:
         """The time of a finding: of its own clause, of words right behind it, or carried over from before."""
@@ -100,12 +114,12 @@ class _Clock:
         return self._marks[at][2] if at >= 0 and self._marks[at][0] >= paragraph else ""
 
     def ends(self, f: Finding) -> bool:
-        """Is it said in the sentence of the finding, or in the two that follow, that it is over, and not back?"""
+        """Is it said in the clause of the finding, or in the three that follow, that it is over, and not back?"""
         k = bisect.bisect_right(self._breaks, f.start)
         first = self._breaks[k - 1] if k else 0
-        last = self._breaks[min(k + 2, len(self._breaks) - 1)] if k < len(self._breaks) else len(self._norm)
+        last = self._breaks[min(k + 3, len(self._breaks) - 1)] if k < len(self._breaks) else len(self._norm)
         at = bisect.bisect_left(self._over, first)
-        return at < len(self._over) and self._over[at] < last and not self._is_back
+        return at < len(self._over) and self._over[at] < last and not self.is_back
 
     def _sentence(self, at: int) -> tuple[int, int]:
         k = bisect.bisect_right(self._breaks, at)

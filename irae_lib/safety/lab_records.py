@@ -36,6 +36,7 @@ _CELL = re.compile(
     r"|(?P<open>[(\[])|(?P<close>[)\]])|(?P<slash>/)|(?P<mark>[\s:=|,;]+|-(?= ))"
 )
 _TIMED = re.compile(r"\s*(?:post|after|later|before|ago|pre|prior|of|old)\b")  # "2 h after a meal"
+_LETTERS = ("h", "l", "c")  # high, low, critical
 _FLAGS = {"h": "high", "l": "low", "n": "normal"}
 _MOST = 24  # values of one row
 
@@ -95,7 +96,8 @@ def _cells_of(match: re.Match[str], kind: str, depth: int, limit: bool) -> list[
     """The cells of one piece of a row: a number whose unit is the letter of a flag makes two."""
     first, last = match.span()
     if kind == "number":
-        letter = (match["unit"] or match["inner"]) in ("h", "l") and not _TIMED.match(match.string, last)
+        letter = (match["unit"] or match["inner"]) in _LETTERS and not _TIMED.match(match.string, last)
+        letter = letter and not (match["unit"] == "c" and (len(match["low"]) < 3 or "." in match["low"]))  # 37 C
         number = _number(match, depth, limit, letter)
         return [number, Cell("flag", last - 1, last, depth, False, text=match.string[last - 1])] if letter else [number]
     if kind in ("bare", "scale"):

@@ -79,6 +79,8 @@ class Series:
     def _take(self, t: Token, j: int) -> bool:
         """Use one token; False ends the series."""
         kind = t.kind
+        if t.first < t.start:
+            return True  # a finding in several words ("ejection fraction has dropped") that the name is part of
         if kind == "number" or kind == "pair":
             going_on = self._take_number(t, j)
             self._edge = t.end
@@ -123,6 +125,9 @@ class Series:
                 return self.analyte.name == "bp"
             self.readings.append(Reading(t))
             return True
+        if t.sign == ">" and self.readings and not self._depth and not self.norm[self.readings[-1].token.end : t.start].strip():
+            self._arrow = True  # "1960 > 1422 > 640"
+            t.sign = ""
         if self._is_limit(t, j):
             self._set_limit(t)
             self.end = t.end

@@ -64,11 +64,11 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
 def _in_one_unit(found: list[Finding]) -> list[Finding]:
     """Bare numbers take the unit that the note gives for the same analyte.
 
-    A whole bilirubin of 3 to 21 without any unit, beside normal transaminases, is one in umol/L.
+    A whole bilirubin of 3 to 21 without any unit, beside (nearly) normal transaminases, is one in umol/L.
     """
     units = {f.name: f.unit for f in found if f.kind == "lab" and f.unit in ANALYTES[f.name].units}
-    enzymes = [f.times_uln for f in found if f.name in ("alt", "ast") and f.status == "current"]
-    if "bilirubin" not in units and enzymes and all(times is not None and times < 1 for times in enzymes):
+    enzymes = {f.name: f.times_uln for f in found if f.name in ("alt", "ast") and f.status == "current"}  # the last ones
+    if "bilirubin" not in units and enzymes and all(times is not None and times < _NEARLY_NORMAL for times in enzymes.values()):
         units["bilirubin"] = "umol/l"
     return [_converted(f, units[f.name]) if not f.unit and f.name in units else f for f in found]
 
@@ -86,6 +86,7 @@ def _converted(f: Finding, unit: str) -> Finding:
     return changed(f, low=low, high=high, times_uln=high / limit if limit and f.times_uln is not None else f.times_uln)
 
 
+_NEARLY_NORMAL = Decimal("1.5")  # times ULN
 _RATIO_BEFORE = re.compile(r"(?:protein|albumin|prot|alb|calcium)\s?[/:-]\s?$|\bto[- ]$")
 _RATIO_AFTER = re.compile(r"\s?(?:ratio|/\s?creat\w*)")
 
@@ -241,6 +242,8 @@ def _finding(
             fields["times_uln"] = high / limit
     if when and token.status == "current":
         fields["status"] = "historical"
+    elif token.status == "historical" and when in ("previous", "recent"):
+        fields["when"] = "past"  # the note gives all of it as history, not as an earlier day of this episode
     kind = "vital" if analyte.name in VITALS else "lab"
     return make(text, token, kind, analyte.name, end=reading.token.end, **fields)
 
@@ -271,7 +274,7 @@ def _later_number(text: str, norm: str, tokens: list[Token], i: int, lab: Token)
     """ "TODAY it is 2.6 mg/dL", "it was 0.9 mg/dL": a number in the unit of the laboratory value named last."""
     analyte, t = ANALYTES[lab.names[0]], tokens[i]
     if t.kind == "number":
-        if t.unit and t.unit in analyte.units and _IT_WAS.search(norm, max(0, t.start - 16), t.start):
+        if (not t.unit or t.unit in analyte.units) and _IT_WAS.search(norm, max(0, t.start - 16), t.start):
             finding = _finding(text, t, analyte, Reading(t, "previous"), None)
             return [finding] if finding is not None else []
         return []

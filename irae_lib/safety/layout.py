@@ -27,6 +27,11 @@ _SECTIONS = (
         r"|previous note|prior note)\b.*",
     ),
     (
+        "historical",
+        r"(?:immune |irae |drug |past |previous |prior )*toxicit(?:y|ies) (?:history|hx|record)|"
+        r"(?:past|previous|prior|old) (?:immune[ -]related )?(?:toxicit(?:y|ies)|iraes?|adverse events)",
+    ),
+    (
         "",
         r"(?:interval|oncolog\w+|cancer|treatment|present(?:ing)?) (?:medical )?(?:history|hx).*|"
         r"h(?:istory|x) of present.*|hpi",

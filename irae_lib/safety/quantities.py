@@ -27,9 +27,9 @@ UNITS = (
     r"(?:x|times)[ -]?(?:the )?(?:uln|upper limit(?: of normal)?|upper normal limit|normal)|x[ -]?baseline|"
     r"times baseline|(?:per|a|each|every|/) ?(?:day|24 ?h(?:ours)?)|daily|"
     r"(?:x ?)?10 ?[\^e*x]? ?(?:9 ?(?:cells)? ?/ ?l|3 ?/ ?(?:ul|mcl|mm3)|6 ?/ ?l|12 ?/ ?l)|"
-    r"giga/l|k ?/ ?(?:ul|mcl|mm3)|thousand(?:/(?:ul|mcl|mm3))?|cells/(?:ul|mcl|mm3)|/ ?(?:mm3|mm\^3|ul|mcl|cmm)|"
+    r"giga/l|lakhs?(?:/(?:ul|mcl|mm3|cumm))?|lacs?|k ?/ ?(?:ul|mcl|mm3)|thousand(?:/(?:ul|mcl|mm3))?|cells/(?:ul|mcl|mm3)|/ ?(?:mm3|mm\^3|ul|mcl|cmm)|"
     r"(?:iu|units?|u|mu|miu|uiu|uu|mciu|mcui|mui|mcu|uui)/(?:ml|l)|ukat/l|"
-    r"(?:mg|ug|mcg|ng|pg|g|gm)/(?:dl|ml|l|g|kg(?:/day)?|24 ?h)|(?:mmol|umol|nmol|pmol|meq)/l|mosm/kg|"
+    r"mg ?%|gm? ?%|(?:mg|ug|mcg|ng|pg|g|gm)/(?:dl|ml|l|g|kg(?:/day)?|24 ?h)|(?:mmol|umol|nmol|pmol|meq)/l|mosm/kg|"
     r"mm ?hg|kpa|torr|mm/hr?|cmh2o|cm h2o|%|percent|"
     r"l ?/ ?min|lpm|liters?(?: per minute| a minute)?|litres?(?: per minute| a minute)?|l(?=[ ./,;)\n]|$)|"
     r"(?:degrees? ?|° ?|deg ?)?(?:celsius|fahrenheit|c|f)(?=[ .,;)/\n]|$)|bpm|/min|breaths/min|"
@@ -125,6 +125,10 @@ def unit(text: str) -> str:
         return "xuln"
     if "baseline" in plain:
         return "xbaseline"
+    if plain.startswith(("lakh", "lac")):
+        return "lakh"
+    if plain.endswith("%") and len(plain) > 1:
+        return "mg/dl" if plain.startswith("mg") else "g/dl"  # grams in 100 ml
     return _UNIT.get(plain, plain)
 
 

@@ -33,10 +33,12 @@ _ANSWER = re.compile(
     r'"(?:irae_detected|affected_systems|overall_severity|urgency|likelihood|causality|evidence|actions|reasoning)"\s{0,5}:\s{0,5}'
     r'(?:"(?:[^"\\\n]|\\.){0,600}"|\[[^\[\]\n]{0,1200}\]|\{[^{}\n]{0,100}\}|true|false|null)'
 )
+_CHRONIC = ("diagnosis", "background", "symptom", "sign")
 _SEVERITY = {"severity_mild": "mild", "severity_moderate": "moderate", "severity_severe": "severe"}
 _STABLE = re.compile(
     r"[^.;\n]{0,40}\b(?:unchanged (?:for|since)|for (?:\d+|many|several|two|three|four|five) years|since childhood|"
-    r"dating back|for years)\b"
+    r"dating back|for years|for decades|in (?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|childhood|youth)|"
+    r"as a (?:child|teenager|student)|in childhood)\b|[\s,(]{1,3}(?:in )?(?:19|20)\d\d\b(?![./-])"
 )
 
 
@@ -114,7 +116,7 @@ def _named(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
                 if t.detail == "diagnosis" and _suspected(tokens, i):
                     fields["certainty"] = "suspected"
             status = t.status
-            if status == "current" and t.detail in ("diagnosis", "background") and _STABLE.match(norm, t.end):
+            if status == "current" and t.detail in _CHRONIC and _STABLE.match(norm, t.end):
                 status = "historical"
             if t.resolved:
                 fields["when"] = "resolved"

@@ -12,6 +12,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from ..schemas import Finding
+from .phrasing import is_threshold
 from .tokens import Token, make
 
 _STOOL = frozenset(("diarrhea", "stool"))
@@ -46,6 +47,7 @@ _TALLY_BEFORE = re.compile(
     r"\b(?:already (?:at|on|up to)|came to|counted|up to|tally (?:of|was|is)|going|i go|goes|went|have been|has been|"
     r"had|at least|about|around|yesterday(?: was| it was)?|today(?: was| it is)?|now)[:\s]{1,3}(?:about |around |some )?$"
 )
+_COUNTED = re.compile(r"already (?:at|on|up to) $|\bcount(?:ed)?\b[^.;\n\d]{0,40}:\s*$")
 _COUNT_BEFORE = re.compile(
     r"(?:x|times|stools?|bms?|diarrh\w+|frequency|count|motions|(?:per|a) day[^.;\d\n]{0,24}[:=])[ :(=]*"
     r"(?:up to |of |about |~)?$"
@@ -63,7 +65,8 @@ def stool_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
     base = _ONE if baseline is None else baseline.high
     for number, word, increment in counts:
         near = word.sentence == number.sentence
-        status = "current" if word.status == "family" and not near else word.status
+        apart = not near and word.status in ("family", "hypothetical") and not is_threshold(norm, number)
+        status = number.status if apart else word.status  # "The leaflet says diarrhoea. I go 9 times a day."
         if len(counts) > 1 and _EARLIER.search(norm, max(0, number.start - 14), number.start):
             status = "historical"
         start, end = (min(number.start, word.start), max(number.end, word.end)) if near else (number.start, number.end)
@@ -102,7 +105,9 @@ def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Tok
         at = bisect.bisect_left(starts, t.start)
         word = min(words[max(0, at - 1) : at + 1], key=lambda w: (abs(w.sentence - t.sentence), _distance(w, t)))
         apart = abs(word.sentence - t.sentence)
-        kind = _kind_of_number(norm, t, word, bool(counts)) if apart == 0 else _kind_beside(norm, t) if apart <= 2 else ""
+        kind = _kind_of_number(norm, t, word, bool(counts)) if apart == 0 else ""
+        if not kind and apart <= 2:
+            kind = _kind_beside(norm, t)
         if kind == "baseline":
             baseline = baseline if apart and baseline is not None else t
         elif kind:
@@ -143,7 +148,7 @@ def _kind_beside(norm: str, t: Token) -> str:
     if _BASELINE_BEFORE.search(before) or _BASELINE_AFTER.match(after):
         return "baseline"
     tally = _TALLY_BEFORE.search(before) and _TALLY_AFTER.match(after or " today")
-    if t.unit == "/day" or _RATE_AFTER.match(after) or tally or re.search(r"already (?:at|on|up to) $", before):
+    if t.unit == "/day" or _RATE_AFTER.match(after) or tally or _COUNTED.search(before):
         return "count"
     return ""
 

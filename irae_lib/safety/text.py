@@ -1,7 +1,7 @@
 """The view of a note that the reader works on, with a map back to the note as it was given.
 
 `View.of` decodes HTML and typed escapes, drops invisible characters, joins hard-wrapped lines and writes numbers in one
-way: "fifty five percent" is "55 percent", "1'250" is "1250". `View.span` gives the place in the original text of
+way: "fifty five percent" is "55 percent", "1'250" is "1250", and typing slips are corrected. `View.span` gives the place in the original text of
 anything found in the view.
 """
 
@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from . import spelling
 from .written_numbers import WORDING, WORDING_HINT, wording
 
 _SINGLE = {
@@ -81,6 +82,7 @@ class View:
             view.text = _LEADERS.sub(lambda match: ":".ljust(len(match.group())), view.text)
         if WORDING_HINT.search(view.text):
             view.replace(WORDING, wording)
+        view.replace(spelling.WORD, spelling.corrected)
         view.text = _unwrapped(view.text)
         return view
 

@@ -18,7 +18,9 @@ _PASSING = {  # symptoms that raise nothing when only named, with the others of 
     for name, row in _FILE["rows"].items()
     if row.get("passing")
 }
-_ONE_JOINT = re.compile(r"^(?!.*(?:arthrit|synovit|both|bilateral|joints|small)).*\b(?:knee|ankle|wrist|elbow|shoulder|hip|toe|finger|thumb)\b")
+_JOINTS = ("arthralgia", "arthritis")
+_JOINT_DISEASE = re.compile(r"arthri|arthralg|synovit|arthrop|both|bilateral|joints|small")
+_JOINT = re.compile(r"\b(?:knee|ankle|wrist|elbow|shoulder|hip|toe|finger|thumb|hand|foot)(?!s)\b|\b(?:knees|ankles|wrists|elbows|shoulders|hips|fingers|hands)\b")
 GRADED_SYSTEM = {name: row[0] for name, row in DIAGNOSES.items()} | {
     name: System(system) if system else None for name, system in _FILE["graded"].items()
 }
@@ -45,7 +47,7 @@ def named(chart: Chart):
         if name in _PASSING and all(_in_passing(f) for f in mentions):
             if not any(chart.any(other) for other in _PASSING[name]):
                 continue
-        if name == "arthritis" and _is_one_joint(mentions):
+        if name in _JOINTS and _is_one_joint(chart):
             continue
         if scale and mention.severity:
             grade = min(1, grade) if mention.severity == "mild" else max(grade, _grade_in_words(mention))
@@ -56,10 +58,12 @@ def named(chart: Chart):
         yield raise_to(grade, max(urgency, URGENCY_BY_GRADE[grade]), system, mention, reason)
 
 
-def _is_one_joint(mentions: list[Finding]) -> bool:
-    """Is it one swollen joint, which has many causes, and no arthritis by name?"""
-    quotes = {mention.quote.lower() for mention in mentions}
-    return len(quotes) == 1 and _ONE_JOINT.search(quotes.pop()) is not None
+def _is_one_joint(chart: Chart) -> bool:
+    """Does the note speak of one painful or swollen joint, which has many causes, and of no arthritis by name?"""
+    quotes = [f.quote.lower() for name in _JOINTS for f in chart.all(name) if f.kind != "grade"]
+    if any(_JOINT_DISEASE.search(quote) for quote in quotes):
+        return False
+    return len({match for quote in quotes for match in _JOINT.findall(quote)}) == 1
 
 
 def _in_passing(mention: Finding) -> bool:
