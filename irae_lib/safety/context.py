@@ -94,6 +94,8 @@ class _Sentence:
                 self._year(i, token)
             elif token.unit == "years" and AGO.match(self.norm, token.end):
                 self._back(i, RULES["year"])
+                if _OPENING.search(self.norm, max(0, token.start - 4), token.start):  # "two years ago she had colitis"
+                    self.scopes.open["historical"] = Scope(RULES["opening year"], token)
             elif token.cues and token.start >= self.past:
                 self._cue(i, token)
         self._answer()

@@ -21,6 +21,7 @@ _READ = re.compile(  # what a leaflet or a web page says, and the patient repeat
     r"\b(?:it|they|which|that|and) (?P<says>says?|said|lists?|listed|mentions?|mentioned|talks? about|warns?|saw|read)\b[^.;\n]*",
     re.I,
 )
+_LIMITS = re.compile(r"\b(?:transfuse|replete|replace|notify|page)\b[^.;\n]{0,20}?\bfor\b[^.;\n]{0,160}", re.I)
 _TELLER = re.compile(r"\b(?:so|but|and|now) I\b|\bI(?: have|'ve|'m| am) (?:had|been|having|calling|now)\b", re.I)
 _TOLD = re.compile(
     r"\b(?:discuss\w*|counsel\w*|explain\w*|review\w*|educat\w*|warn\w*|aware|inform\w*|advis\w*)\b", re.I
@@ -28,7 +29,10 @@ _TOLD = re.compile(
 
 
 class Mark(NamedTuple):
-    """A span whose status the form gives: negated, current or hypothetical; or an answer word, status ""."""
+    """A span whose status the form gives: negated, current, hypothetical or historical.
+
+    "limit" makes values with a comparator hypothetical; "" is an answer word.
+    """
 
     start: int
     end: int
@@ -100,6 +104,8 @@ def _risks(text: str) -> Iterator[Mark]:
         before = text[_back(text, match.start(), ".;\n") : match.start()]
         if not match["listed"] or _TOLD.search(before):
             yield Mark(match.start(), match.end(), "hypothetical")
+    for match in _LIMITS.finditer(text):
+        yield Mark(match.start(), match.end(), "limit")
     for match in _READ.finditer(text):
         teller = _TELLER.search(text, match.end("says"), match.end())
         yield Mark(match.start(), teller.start() if teller else match.end(), "hypothetical")

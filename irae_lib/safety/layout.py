@@ -214,6 +214,8 @@ def impose(norm: str, tokens: list[Token], layout: Layout) -> None:
         for token in _inside(tokens, mark):
             if mark.status == "historical" and token.kind in ITEMS and token.status == "current":
                 token.status = "historical"
+            if mark.status == "limit" and token.kind in NUMBERED and not _is_measured(norm, token):
+                token.status = "hypothetical"
             if token.kind != "finding":
                 continue
             if mark.status == "negated" or mark.status == "hypothetical":

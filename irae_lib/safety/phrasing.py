@@ -76,19 +76,19 @@ def has_value(tokens: list[Token], i: int) -> bool:
 def is_measured(norm: str, tokens: list[Token], i: int) -> bool:
     """Does the note give a value, a count or a time for the item at `i`? A threshold is none of them."""
     number = _number_of(norm, tokens, i)
-    return not _is_threshold(norm, number) if number is not None else says_when(norm, tokens, i)
+    return not is_threshold(norm, number) if number is not None else says_when(norm, tokens, i)
 
 
 def has_count(norm: str, tokens: list[Token], i: int) -> bool:
     """Does a finding carry a count: "diarrhea five times a day"?"""
     number = _number_of(norm, tokens, i) if tokens[i].kind == "finding" else None
-    return number is not None and number.start > tokens[i].start and not _is_threshold(norm, number)
+    return number is not None and number.start > tokens[i].start and not is_threshold(norm, number)
 
 
 def has_exact_value(norm: str, tokens: list[Token], i: int) -> bool:
     """Does a laboratory name or vital sign carry a number that is no threshold?"""
     number = _number_of(norm, tokens, i) if tokens[i].kind != "finding" else None
-    return number is not None and number.start > tokens[i].start and not _is_threshold(norm, number)
+    return number is not None and number.start > tokens[i].start and not is_threshold(norm, number)
 
 
 def _number_of(norm: str, tokens: list[Token], i: int) -> Token | None:
@@ -109,7 +109,7 @@ def _counts(norm: str, number: Token) -> bool:
     return number.unit not in TIME_UNITS if number.unit else _TIMES.match(norm, number.end) is not None
 
 
-def _is_threshold(norm: str, number: Token) -> bool:
+def is_threshold(norm: str, number: Token) -> bool:
     if number.sign.strip("=~"):
         return True
     before = _THRESHOLD_BEFORE.search(norm, max(0, number.start - 18), number.start)

@@ -12,6 +12,7 @@ from decimal import Decimal
 from itertools import pairwise
 
 from ..schemas import Finding
+from .phrasing import is_threshold
 from .tokens import Token, make
 
 _STOOL = frozenset(("diarrhea", "stool"))
@@ -64,7 +65,8 @@ def stool_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
     base = _ONE if baseline is None else baseline.high
     for number, word, increment in counts:
         near = word.sentence == number.sentence
-        status = "current" if word.status == "family" and not near else word.status
+        apart = not near and word.status in ("family", "hypothetical") and not is_threshold(norm, number)
+        status = number.status if apart else word.status  # "The leaflet says diarrhoea. I go 9 times a day."
         if len(counts) > 1 and _EARLIER.search(norm, max(0, number.start - 14), number.start):
             status = "historical"
         start, end = (min(number.start, word.start), max(number.end, word.end)) if near else (number.start, number.end)

@@ -28,7 +28,8 @@ _ACTS = re.compile(
     r"with|on|off|in|vomiting|coughing)\b)"
 )
 _NAMES = re.compile(r"\b(?:is|was) (?:the|her|his|their|a) $")  # "Mr Ferris is the husband"
-_TOPIC = re.compile(r"\b(?:is|message|question|query|asking|writing|calling|ringing|email|call) (?:about|regarding|re|for|concerning) (?:my )?$")
+_WHO = re.compile(r",? who\b")
+_TOPIC = re.compile(r"\bon behalf of (?:my |our )?$|\b(?:is|message|question|query|asking|writing|calling|ringing|email|call) (?:about|regarding|re|for|concerning) (?:my )?$")
 _PASSIVE = re.compile(r"\b(?:per|by|from|with|to|via|told|asked|and|for|on|gave|give|his|of|like|than) (?:(?:his|her|the|my|their|a) )?$")
 _PRONOUN = re.compile(
     r"\W*(?:(?:so|then|and|but|now|also|later|after that|since then|today|yesterday|last (?:week|night)|at first|apparently|in the end|eventually|"
@@ -44,6 +45,7 @@ _THIRD = re.compile(r"(?<!other )(?<!another )(?<!\ba )\b(?:the )?(?:patient|pt)
 _HE_OR_SHE = {"f": re.compile(r"\bhe\b"), "m": re.compile(r"\bshe\b")}
 _PRONOUN_OF = {"he": "m", "his": "m", "she": "f", "her": "f"}
 _OWN = ("my", "our", "")  # a relative of the writer; "his wife" is one of the patient
+_IN_THE_PAST = re.compile(r"[^.;,]{0,30}?(?<!has )(?<!have )\b(?:had|was)\b")  # "mother had melanoma, treated with ipilimumab"
 _SELF = re.compile(r"\bi(?:'(?:m|ve|d))?\b|\bmy\b")
 _SELF_ENDS = re.compile(r"[.!?;\n]|\b(?:he|she|his|her|they|husband|wife|mum|mom|dad)\b")
 
@@ -145,7 +147,7 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
         topic = _TOPIC.search(norm, max(start, match.start() - 24), match.start("word"))
         if topic is None and named is None and (
             not _ACTS.match(norm, after)
-            or _PASSIVE.search(norm, max(start, match.start() - 20), match.start())
+            or (not _WHO.match(norm, after) and _PASSIVE.search(norm, max(start, match.start() - 20), match.start()))
             or words.informs.search(norm, after, min(end, after + 26))
         ):
             continue
@@ -185,7 +187,8 @@ def _patient(norm: str, stories: list[_Story], drugs: list[int]) -> str:
     """The relative who is the patient; "" where the writer, or the one whom the note is about, is."""
     words = _words()
     writes = _WRITER.search(norm) is not None
-    if _treated_self(norm, drugs) or not (writes or _caller(norm)):
+    speaks = writes or _caller(norm) or not (_THIRD.search(norm) or _GENDER.search(norm))
+    if _treated_self(norm, drugs) or not speaks:
         return ""
     told = {story.word: "" for story in stories if story.owner in _OWN}
     treated: dict[str, bool] = {}
@@ -196,7 +199,7 @@ def _patient(norm: str, stories: list[_Story], drugs: list[int]) -> str:
             treated[story.word] = treated.get(story.word, False) or given
     alive = [word for word in told if not words.dead.search(told[word])]
     if given_to := [word for word in alive if treated[word]]:
-        return given_to[0]
+        return "" if not writes and _IN_THE_PAST.match(told[given_to[0]]) else given_to[0]
     if not writes or (drugs and len(told) > 1):
         return ""  # the drug is that of the one whom the note is about
     likely = [word for word in alive if words.treated.search(told[word])]

@@ -238,4 +238,4 @@ def _ends(norm: str, text: str, at: int, mark: str) -> bool:
             and text[at - 1].isupper()
             and text[at + 2 : at + 3].islower()
         )
-    return not (mark == "." and norm[max(0, at - 3) : at] in (" vs", "approx", " dr", "i.e", "e.g"))
+    return not (mark == "." and norm[max(0, at - 3) : at] in (" vs", "rox", " dr", "i.e", "e.g", "ncl"))

@@ -17,6 +17,9 @@ OTHERS = [  # the patient is well; what is bad belongs to somebody else
     "71M nivolumab. His brother, also a patient here, developed myocarditis on nivolumab and died. Patient well.",
     "My son has been sick, diarrhea 8 times a day. Should I still come for my Opdivo infusion on Monday?",
     "Her mother was treated with ipilimumab for melanoma and developed a perforated bowel. She worries. ALT 22.",
+    "Well on nivolumab. Stressed as caring for her mother, who has dementia, is bedbound and had a GI bleed.",
+    "A woman in my support group had myocarditis on Opdivo and died. I'm on Opdivo, no symptoms.",
+    "Well on nivolumab. Another patient in the waiting room had a seizure this morning and she was upset.",
     "I'm the one on Keytruda but this is about my husband. He has had diarrhea since Tuesday, ten times a day.",
 ]
 PATIENTS = [  # a relative writes, informs or is only mentioned; the patient is ill
@@ -25,6 +28,9 @@ PATIENTS = [  # a relative writes, informs or is only mentioned; the patient is 
     "Hello, this is about my dad. He started Opdivo in May. Today he is very breathless and his sats are 84%.",
     "Re: Keytruda question. My husband has had diarrhoea 8 times a day since Friday.",
     "Wife calling: husband on pembro, diarrhoea x8 since midnight, T 38.5.",
+    "Hi team, Dad (Bob Smith, on Opdivo) has been pooing blood since last night, 9 times. He says he is ok.",
+    "I am writing on behalf of my wife who is on ipilimumab. She had a seizure last night.",
+    "This is Maria, daughter of Mr Lopez. My father has trouble breathing, sats 85%, he is on Tecentriq.",
     "68F on nivolumab. Daughter reports she fell and has diarrhoea 8 times a day.",
     "68F on nivolumab. Her mother had colon cancer. She has diarrhoea 8 times a day.",
     "On atezolizumab, 71M. Wife had C. diff last month. He has been passing loose stools 9 times a day.",
