@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from irae_lib import Case, read, review
+from irae_lib.safety.concepts import composed
 from irae_lib.safety.context import assign
 from irae_lib.safety.cues import RULES, cue_phrases
 from irae_lib.safety.exposure import exposure
@@ -257,6 +258,7 @@ def test_streptococcus_raises_nothing(text):
 )
 def test_section_gives_the_status_its_words_leave_open(section, text, statuses):
     norm, tokens = scan(text)
+    tokens = composed(norm, tokens)
     assign(norm, tokens, section)
     items = [token for token in tokens if token.kind in ("finding", "lab") and token.names != ("stool",)]
     assert [token.status for token in items] == statuses
