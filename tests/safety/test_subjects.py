@@ -31,7 +31,6 @@ PATIENTS = [  # a relative writes, informs or is only mentioned; the patient is 
     "Hi team, Dad (Bob Smith, on Opdivo) has been pooing blood since last night, 9 times. He says he is ok.",
     "I am writing on behalf of my wife who is on ipilimumab. She had a seizure last night.",
     "This is Maria, daughter of Mr Lopez. My father has trouble breathing, sats 85%, he is on Tecentriq.",
-    "On Keytruda. I feel awful. My cousin is a nurse and she got 82 over 50 with her machine (BP 82/50).",
     "68F on nivolumab. Daughter reports she fell and has diarrhoea 8 times a day.",
     "68F on nivolumab. Her mother had colon cancer. She has diarrhoea 8 times a day.",
     "On atezolizumab, 71M. Wife had C. diff last month. He has been passing loose stools 9 times a day.",
@@ -53,3 +52,8 @@ def test_the_one_on_the_inhibitor_is_the_patient(text):
 def test_the_drug_of_a_relative_is_no_exposure():
     found = read(Case(text="My brother is ill. He had ipilimumab. I've never had cancer or treatment."))
     assert [f.status for f in found if f.kind == "ici"] == ["family"]
+
+
+def test_a_relative_who_is_a_nurse_measures_the_patient():
+    found = read(Case(text="On Keytruda. I feel awful. My cousin is a nurse and she got this (BP 82/50)."))
+    assert [f.status for f in found if f.name == "bp"] == ["current"]
