@@ -201,7 +201,9 @@ def _patterns() -> _Patterns:
         planned=re.compile(rf"\b(?:{_any(data['planned_before'])})\s+$"),
         withheld=re.compile(rf"\s+(?:{_any(data['withheld_after'])})\b"),
         starts=re.compile(rf"\b(?:{_any(data['starts_before'])})\s+(?:(?:on|with|the|his|her|first)\s+){{0,2}}$"),
-        future=re.compile(rf"(?:(?!\b(?:given|was|had|received|ago|last)\b)[^.,;\n]){{0,25}}?\b(?:{_any(data['future_after'])})\b"),
+        future=re.compile(
+            rf"(?:(?!\b(?:given|was|had|received|ago|last)\b)[^.,;\n]){{0,25}}?\b(?:{_any(data['future_after'])})\b"
+        ),
         added=re.compile(rf"\s+(?:{_any(data['added_after'])})\b"),
         alone=re.compile(rf"\s+(?:{_any(data['alone_after'])})\b"),
     )

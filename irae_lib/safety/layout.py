@@ -207,7 +207,9 @@ def impose(norm: str, tokens: list[Token], layout: Layout) -> None:
             if section == "copied" and token.kind in ITEMS and token.status == "current":
                 token.status = "historical"
             elif section == "hypothetical" and token.status == "current":
-                happened = token.kind == "finding" and is_definite(norm, tokens, bisect.bisect_left(tokens, token.start, key=_start_of))
+                happened = token.kind == "finding" and is_definite(
+                    norm, tokens, bisect.bisect_left(tokens, token.start, key=_start_of)
+                )
                 if not happened and not _is_measured(norm, token):
                     token.status = "hypothetical"
     for mark in layout.marks:

@@ -26,6 +26,7 @@ _FAMILY_VERB = re.compile(
     r"\s?(?:'s|:|\(|(?:also |both )?"
     r"(?:has|had|have|with|died|suffer(?:s|ed)?|diagnosed|who|is|was|were|carries|went|became|got)\b)"
 )
+_PROFESSION = re.compile(r" (?:is|was) (?:also )?an? (?:[a-z]+ )?(?:nurse|doctor|medic|paramedic|pharmacist|gp)\b")
 _IN_FAMILY = re.compile(r"\bin (?:his |her |an? |the |their |two |three |both )?$")
 _THRESHOLD_BEFORE = re.compile(
     r"(?:over|above|below|under|than|exceed\w*|at least|reach\w*|[<>]=?|to|until|up to)\s*(?:an? |the )?$"
@@ -50,7 +51,9 @@ _NOW = re.compile(r"[^.;,()\n]{0,25}?\b(?:today|now|currently|at present|this mo
 _YEAR = re.compile(r"(?<![\d.,/-])20[0-4]\d(?![\d.,]\d|\d)|(?<=[/-])20[0-4]\d(?!\d)|(?<!\d)20[0-4]\d(?=-\d\d-)")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _IN_MONTH = re.compile(rf"\bin (?:(?:early|mid|late)[ -])?(?:{_MONTH},? )?$")
-_RUNS_ON = re.compile(rf"(?:\b(?:since|from|started|start|began|begun|born|diagnosed|on|x|of|reg|no|id|room|bed|visit|dob)|[-–+/#:]) ?(?:(?:early|mid|late)[ -])?(?:{_MONTH},? ?)?$")
+_RUNS_ON = re.compile(
+    rf"(?:\b(?:since|from|started|start|began|begun|born|diagnosed|on|x|of|reg|no|id|room|bed|visit|dob)|[-–+/#:]) ?(?:(?:early|mid|late)[ -])?(?:{_MONTH},? ?)?$"
+)
 _DEFINITE_BEFORE = re.compile(r"\b(?:this (?:morning|afternoon)|yesterday|last night),? (?:[a-z]+ ){0,4}$")
 _CONDITION = re.compile(r"\b(?:if|when|should|or|in case|more than)\b")
 _NEGATIVE = re.compile(  # "No, I have not.", "None", "Denies"; not "No oxygen needed", "No, but on Monday"
@@ -181,7 +184,7 @@ def illness_of_relative(norm: str, tokens: list[Token], at: int) -> bool:
         return False
     if any("informant" in t.cues for t in tokens[max(0, at - 1) : at]):
         return False
-    return bool(_FAMILY_VERB.match(norm, token.end))
+    return bool(_FAMILY_VERB.match(norm, token.end)) and not _PROFESSION.match(norm, token.end)
 
 
 def in_relative(norm: str, token: Token) -> bool:

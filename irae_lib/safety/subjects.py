@@ -29,8 +29,12 @@ _ACTS = re.compile(
 )
 _NAMES = re.compile(r"\b(?:is|was) (?:the|her|his|their|a) $")  # "Mr Ferris is the husband"
 _WHO = re.compile(r",? who\b")
-_TOPIC = re.compile(r"\bon behalf of (?:my |our )?$|\b(?:is|message|question|query|asking|writing|calling|ringing|email|call) (?:about|regarding|re|for|concerning) (?:my )?$")
-_PASSIVE = re.compile(r"\b(?:per|by|from|with|to|via|told|asked|and|for|on|gave|give|his|of|like|than) (?:(?:his|her|the|my|their|a) )?$")
+_TOPIC = re.compile(
+    r"\bon behalf of (?:my |our )?$|\b(?:is|message|question|query|asking|writing|calling|ringing|email|call) (?:about|regarding|re|for|concerning) (?:my )?$"
+)
+_PASSIVE = re.compile(
+    r"\b(?:per|by|from|with|to|via|told|asked|and|for|on|gave|give|his|of|like|than) (?:(?:his|her|the|my|their|a) )?$"
+)
 _PRONOUN = re.compile(
     r"\W*(?:(?:so|then|and|but|now|also|later|after that|since then|today|yesterday|last (?:week|night)|at first|apparently|in the end|eventually|"
     r"[a-z]+ said)\b,?\s*)*(?P<who>he|she|they|his|her|their)\b"
@@ -45,7 +49,9 @@ _THIRD = re.compile(r"(?<!other )(?<!another )(?<!\ba )\b(?:the )?(?:patient|pt)
 _HE_OR_SHE = {"f": re.compile(r"\bhe\b"), "m": re.compile(r"\bshe\b")}
 _PRONOUN_OF = {"he": "m", "his": "m", "she": "f", "her": "f"}
 _OWN = ("my", "our", "")  # a relative of the writer; "his wife" is one of the patient
-_IN_THE_PAST = re.compile(r"[^.;,]{0,30}?(?<!has )(?<!have )\b(?:had|was)\b")  # "mother had melanoma, treated with ipilimumab"
+_IN_THE_PAST = re.compile(
+    r"[^.;,]{0,30}?(?<!has )(?<!have )\b(?:had|was)\b"
+)  # "mother had melanoma, treated with ipilimumab"
 _SELF = re.compile(r"\bi(?:'(?:m|ve|d))?\b|\bmy\b")
 _SELF_ENDS = re.compile(r"[.!?;\n]|\b(?:he|she|his|her|they|husband|wife|mum|mom|dad)\b")
 
@@ -145,10 +151,16 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
         named = _NAMES.search(norm, max(start, match.start() - 12), match.start("word"))
         after = _NAME.match(text, match.end()).end()
         topic = _TOPIC.search(norm, max(start, match.start() - 24), match.start("word"))
-        if topic is None and named is None and (
-            not _ACTS.match(norm, after)
-            or (not _WHO.match(norm, after) and _PASSIVE.search(norm, max(start, match.start() - 20), match.start()))
-            or words.informs.search(norm, after, min(end, after + 26))
+        if (
+            topic is None
+            and named is None
+            and (
+                not _ACTS.match(norm, after)
+                or (
+                    not _WHO.match(norm, after) and _PASSIVE.search(norm, max(start, match.start() - 20), match.start())
+                )
+                or words.informs.search(norm, after, min(end, after + 26))
+            )
         ):
             continue
         yield _Story(match["word"], words.gender[match["word"]], match["owner"] or "", [(match.start(), end)])

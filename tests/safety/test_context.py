@@ -76,7 +76,11 @@ STATUSES = [
     ("ROS neg for jaundice, rash or diplopia.", "diplopia", "negated"),
     ("Review of systems is negative for chest pain, dyspnea, rash.", "rash", "negated"),
     # teaching, reading and limits
-    ("Went thru the booklet: tell us same day about new cough, blood in the stool, chest pain.", "chest_pain", "hypothetical"),
+    (
+        "Went thru the booklet: tell us same day about new cough, blood in the stool, chest pain.",
+        "chest_pain",
+        "hypothetical",
+    ),
     ("She knows to ring for diarrhoea, bleeding or chest pain.", "diarrhea", "hypothetical"),
     ("Reminded her about jaundice, chest pain and seizures.", "seizure", "hypothetical"),
     ("Safety-netted re: bloody diarrhoea, chest pain.", "hematochezia", "hypothetical"),

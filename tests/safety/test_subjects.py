@@ -52,3 +52,8 @@ def test_the_one_on_the_inhibitor_is_the_patient(text):
 def test_the_drug_of_a_relative_is_no_exposure():
     found = read(Case(text="My brother is ill. He had ipilimumab. I've never had cancer or treatment."))
     assert [f.status for f in found if f.kind == "ici"] == ["family"]
+
+
+def test_a_relative_who_is_a_nurse_measures_the_patient():
+    found = read(Case(text="On Keytruda. I feel awful. My cousin is a nurse and she got this (BP 82/50)."))
+    assert [f.status for f in found if f.name == "bp"] == ["current"]
