@@ -197,7 +197,7 @@ def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place
     """The ways that the places of a clause say, each with the places it is made of."""
     present: dict[str, list[_Place]] = {}
     for place in places:
-        for name in place.classes:
+        for name in sorted(place.classes):  # in one order, whatever the hash seed
             here = present.setdefault(name, [])
             if len(here) < _MOST:
                 here.append(place)
