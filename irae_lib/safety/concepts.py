@@ -65,7 +65,7 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
         for places in _clauses(table, norm, first, last, group, absorbed):
             for way, chosen in _said(table, places):
                 token = _token(table, way, chosen)
-                if _known(token, group) or _known(token, added[-12:]):
+                if _known(token, group) or _known(token, added[-12:]) or _has_value(token, chosen, group):
                     continue
                 token.sentence = group[0].sentence if group else 0
                 added.append(token)
@@ -195,12 +195,18 @@ def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place
     present: dict[str, list[_Place]] = {}
     mask, bits = 0, table.bits
     for place in places:
+<<<<<<< HEAD
         for name in place.classes:
             here = present.get(name)
             if here is None:
                 present[name] = [place]
                 mask |= bits.get(name, 0)
             elif len(here) < _MOST:
+=======
+        for name in sorted(place.classes):  # in one order, whatever the hash seed
+            here = present.setdefault(name, [])
+            if len(here) < _MOST:
+>>>>>>> k-bank
                 here.append(place)
     for key in present:
         for way in table.ways.get(key, ()):
@@ -215,16 +221,15 @@ def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -
     """The closest groups of places that say the way, none of which shares a word with the one before."""
     options = [sorted({p for name in part for p in present.get(name, ())}, key=lambda p: p.at) for part in way.parts]
     starts = [[p.at for p in row] for row in options]
-    after = -1
-    for place in options[0]:
-        best = _grown(way, [place], options, starts)
-        if best is None or min(p.at for p in best) <= after:
+    found = [best for place in options[0] if (best := _grown(way, [place], options, starts)) is not None]
+    spans = sorted((max(p.last for p in best) - min(p.at for p in best), i) for i, best in enumerate(found))
+    chosen: list[tuple[int, int]] = []
+    for _, i in spans:
+        low, high = min(p.at for p in found[i]), max(p.last for p in found[i])
+        if any(low <= end and start <= high for start, end in chosen) or _cancelled(way, found[i], places, low, high):
             continue
-        low, high = min(p.at for p in best), max(p.last for p in best)
-        if _cancelled(way, best, places, low, high):
-            continue
-        after = high
-        yield way, best
+        chosen.append((low, high))
+        yield way, found[i]
 
 
 def _cancelled(way: Way, best: list[_Place], places: list[_Place], low: int, high: int) -> bool:
@@ -282,6 +287,14 @@ def _known(token: Token, others: Sequence[Token]) -> bool:
         for t in others
         if t.kind == "finding"
     )
+
+
+def _has_value(token: Token, chosen: Sequence[_Place], group: Sequence[Token]) -> bool:
+    """Is it said of a test whose value follows ("platelets have dropped to 19")? Then the value speaks."""
+    starts = {place.start for place in chosen}
+    if not any(t.kind == "lab" and t.start in starts for t in group):
+        return False
+    return any(t.kind == "number" and 0 <= t.start - token.end <= 8 for t in group)
 
 
 def _in(token: Token, chosen: Sequence[_Place]) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ..files import DATA
 from ..schemas import Finding
+from .concept_table import vocabulary
 from .lexicon import ANALYTES, VITALS, meanings
 from .reviews import Coverage
 from .rules.base import RULES
@@ -172,6 +173,7 @@ def _lists() -> _Lists:
     common = frozenset(word for row in shipped["words"] for word in row.split())
     clinical = {word for phrase in meanings() for word in _WORD.findall(phrase)}
     clinical.update(word for row in data["ordinary"].values() for word in row.split())
+    clinical |= vocabulary()
     foreign = {word for row in data["foreign"].values() for word in row.split()}
     return _Lists(
         common=common,

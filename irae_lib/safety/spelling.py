@@ -62,7 +62,7 @@ def _shorter(word: str) -> list[str]:
 
 
 def _is_one_edit(word: str, other: str) -> bool:
-    if word[0] != other[0] or abs(len(word) - len(other)) > 1:
+    if word == other or word[0] != other[0] or abs(len(word) - len(other)) > 1:
         return False
     if len(word) != len(other):
         short, long = sorted((word, other), key=len)

@@ -74,7 +74,7 @@ def _subject(norm: str, tokens: list[Token], i: int, end: int) -> tuple[str, str
     # "graded it 2" may stand sentences after the rash it means; a bare "Grade 2" may not.
     back = 5 if _POINTS_BACK.search(norm, t.start, end) else 1
     for earlier in reversed(tokens[max(0, i - 40) : i]):
-        if t.sentence - earlier.sentence > back:
+        if t.sentence - earlier.sentence > back or (back == 1 and "\n" in norm[earlier.end : t.start]):
             break
         if "tumour_grade" in earlier.cues and t.sentence == earlier.sentence:
             return None

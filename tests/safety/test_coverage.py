@@ -110,7 +110,7 @@ def test_a_test_without_a_unit_is_quoted_and_never_routine():
 
 
 def test_the_share_counts_clinically_loaded_words():
-    text = "The patient on nivolumab has colitis, grumpylitis and a long history of gardening."
+    text = "The patient on nivolumab has colitis, grumpylitis and a long history of philately."
     found = coverage(text, read(Case(text=text)))
     assert (found.words, found.loaded, found.understood) == (12, 4, 2)
     assert found.share == 0.5
