@@ -195,20 +195,14 @@ def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place
     present: dict[str, list[_Place]] = {}
     mask, bits = 0, table.bits
     for place in places:
-<<<<<<< HEAD
         for name in place.classes:
             here = present.get(name)
             if here is None:
                 present[name] = [place]
                 mask |= bits.get(name, 0)
             elif len(here) < _MOST:
-=======
-        for name in sorted(place.classes):  # in one order, whatever the hash seed
-            here = present.setdefault(name, [])
-            if len(here) < _MOST:
->>>>>>> k-bank
                 here.append(place)
-    for key in present:
+    for key in sorted(present):  # in one order, whatever the hash seed
         for way in table.ways.get(key, ()):
             for part in way.masks:
                 if not part & mask:
