@@ -18,6 +18,7 @@ from .context import assign
 from .course import says_onset, staged
 from .labs import lab_findings
 from .layout import Layout, impose, mute_answers
+from .leaflets import impose_leaflets
 from .stated_grades import grade_findings
 from .stools import stool_findings
 from .subjects import attribute, impose_subjects, subjects
@@ -98,6 +99,7 @@ def _statuses(text: str, norm: str, tokens: list[Token]) -> None:
             first = i + 1
     impose(norm, tokens, layout)
     impose_subjects(tokens, told)
+    impose_leaflets(norm, tokens)
 
 
 def _named(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
