@@ -224,10 +224,11 @@ def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -
 
 def _cancelled(way: Way, best: list[_Place], places: list[_Place], low: int, high: int) -> bool:
     """Is a word near by that the way excludes, or one that says that all is well?"""
-    for p in places:
+    for i in range(bisect_left(places, low - 2, key=lambda p: p.at), len(places)):
+        p = places[i]
         if p.at > high + 2:
             return False
-        if p.at < low - 2 or p in best:
+        if p in best:
             continue
         if way.without & p.classes or ("NORMAL" in p.classes and low <= p.at and p.part == best[-1].part):
             return True
