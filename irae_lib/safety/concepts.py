@@ -26,6 +26,7 @@ _AFTER_NORMAL = frozenset(
 )
 _ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
+_FAR = 120  # characters around a concept in which other findings of it are looked for
 _MOST = 60  # occurrences of one class in a sentence that are tried
 
 
@@ -61,13 +62,15 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
         for places in _clauses(table, norm, first, last, group, absorbed):
             for way, chosen in _said(table, places):
                 token = _token(table, way, chosen)
-                if _known(token, group) or _known(token, added[-12:]) or _has_value(token, chosen, group):
+                edges = (bisect_left(group, at, key=_start) for at in (token.first - _FAR, token.end + _FAR))
+                near = group[slice(*edges)]
+                if _known(token, near) or _known(token, added[-12:]) or _has_value(token, chosen, near):
                     continue
                 token.sentence = group[0].sentence if group else 0
                 added.append(token)
                 used += [(place.start, place.end) for place in chosen]
                 lost = table.absorbs[way.concept]
-                absorbed.update(id(t) for t in group if t.kind == "finding" and lost & set(t.names) and _in(t, chosen))
+                absorbed.update(id(t) for t in near if t.kind == "finding" and lost & set(t.names) and _in(t, chosen))
     if not added and not absorbed:
         return tokens
     used.sort()
@@ -77,6 +80,10 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
             token.cues = ()
     values = {t.start for t in kept if t.kind in ("lab", "vital")}  # nothing stands between a name and its value
     return sorted(kept + added, key=lambda t: (t.start, t.kind == "finding" and _rank(t, values)))
+
+
+def _start(token: Token) -> int:
+    return token.start
 
 
 def _rank(token: Token, values: set[int]) -> int:
