@@ -28,6 +28,7 @@ _AFTER_NORMAL = frozenset(
 _ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
 _NONE: frozenset[str] = frozenset()
+_FAR = 120  # characters around a concept in which other findings of it are looked for
 _MOST = 60  # occurrences of one class in a sentence that are tried
 
 _DENYING = frozenset(name for name, rule in RULES.items() if rule.status == "negated") | {"inability"}
@@ -65,13 +66,15 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
         for places in _clauses(table, norm, first, last, group, absorbed):
             for way, chosen in _said(table, places):
                 token = _token(table, way, chosen)
-                if _known(token, group) or _known(token, added[-12:]) or _has_value(token, chosen, group):
+                edges = (bisect_left(group, at, key=_start) for at in (token.first - _FAR, token.end + _FAR))
+                near = group[slice(*edges)]
+                if _known(token, near) or _known(token, added[-12:]) or _has_value(token, chosen, near):
                     continue
                 token.sentence = group[0].sentence if group else 0
                 added.append(token)
                 used += [(place.start, place.end) for place in chosen]
                 lost = table.absorbs[way.concept]
-                absorbed.update(id(t) for t in group if t.kind == "finding" and lost & set(t.names) and _in(t, chosen))
+                absorbed.update(id(t) for t in near if t.kind == "finding" and lost & set(t.names) and _in(t, chosen))
     if not added and not absorbed:
         return tokens
     used.sort()
@@ -80,6 +83,10 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
         if token.kind == "cue" and _covered(token, used):  # the "no" of "no strength" denies nothing
             token.cues = tuple(cue for cue in token.cues if cue not in _DENYING)
     return sorted(added + kept, key=lambda t: t.start)  # before a laboratory name there, whose number follows it
+
+
+def _start(token: Token) -> int:
+    return token.start
 
 
 # --- the note -----------------------------------------------------------------------------------------------
@@ -228,10 +235,11 @@ def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -
 
 def _cancelled(way: Way, best: list[_Place], places: list[_Place], low: int, high: int) -> bool:
     """Is a word near by that the way excludes, or one that says that all is well?"""
-    for p in places:
+    for i in range(bisect_left(places, low - 2, key=lambda p: p.at), len(places)):
+        p = places[i]
         if p.at > high + 2:
             return False
-        if p.at < low - 2 or p in best:
+        if p in best:
             continue
         if way.without & p.classes or ("NORMAL" in p.classes and low <= p.at and p.part == best[-1].part):
             return True

@@ -108,6 +108,9 @@ class _Clock:
         if f.when == "now":
             return "now"
         first, last = self._sentence(f.start)
+        just_behind = bisect.bisect_left(self._starts, f.end)
+        if just_behind < len(self._marks) and self._marks[just_behind][0] - f.end <= 2:
+            return self._marks[just_behind][2]  # "nausea today"
         at = bisect.bisect_right(self._starts, f.start) - 1
         if at >= 0 and self._marks[at][0] >= first:
             return self._marks[at][2]
@@ -134,7 +137,7 @@ class _Clock:
         at = bisect.bisect_left(self._closed, f.end)
         if self.is_back or f.kind not in _ENDS or at == len(self._closed) or self._closed[at] >= last:
             return False
-        return any(first <= start < last for start, _, name in self._marks if name == "past")
+        return any(first <= start < f.start for start, _, name in self._marks if name == "past")
 
     def _sentence(self, at: int) -> tuple[int, int]:
         k = bisect.bisect_right(self._breaks, at)
