@@ -29,6 +29,7 @@ _ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
 _NONE: frozenset[str] = frozenset()
 _FAR = 120  # characters around a concept in which other findings of it are looked for
+_BESIDE = 3  # words beside a concept in which an excluded word cancels it
 _MOST = 60  # occurrences of one class in a sentence that are tried
 
 _DENYING = frozenset(name for name, rule in RULES.items() if rule.status == "negated") | {"inability"}
@@ -235,9 +236,9 @@ def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -
 
 def _cancelled(way: Way, best: list[_Place], places: list[_Place], low: int, high: int) -> bool:
     """Is a word near by that the way excludes, or one that says that all is well?"""
-    for i in range(bisect_left(places, low - 2, key=lambda p: p.at), len(places)):
+    for i in range(bisect_left(places, low - _BESIDE, key=lambda p: p.at), len(places)):
         p = places[i]
-        if p.at > high + 2:
+        if p.at > high + _BESIDE:
             return False
         if p in best:
             continue
