@@ -213,7 +213,7 @@ def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place
 
 def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
     """The closest groups of places that say the way, none of which shares a word with the one before."""
-    options = [sorted({p for name in part for p in present.get(name, ())}, key=lambda p: p.at) for part in way.parts]
+    options = [sorted({p for name in part for p in present.get(name, ())}, key=_order) for part in way.parts]
     starts = [[p.at for p in row] for row in options]
     found = [best for place in options[0] if (best := _grown(way, [place], options, starts)) is not None]
     spans = sorted((max(p.last for p in best) - min(p.at for p in best), i) for i, best in enumerate(found))
@@ -224,6 +224,10 @@ def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -
             continue
         chosen.append((low, high))
         yield way, found[i]
+
+
+def _order(place: _Place) -> tuple[int, int, int]:
+    return place.at, place.start, -place.end  # the longest first
 
 
 def _cancelled(way: Way, best: list[_Place], places: list[_Place], low: int, high: int) -> bool:
