@@ -7,6 +7,8 @@ returns finding tokens for the same pass that gives every other token its status
 
 from __future__ import annotations
 
+import functools
+import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -192,23 +194,38 @@ def _says_normal(words: list[_Word], first: int, last: int) -> bool:
 
 def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
     """The ways that the places of a clause say, each with the places it is made of."""
+    mask, tried = 0, []
+    for bits, ways in {_bits(place.classes) for place in places}:
+        mask |= bits
+        tried += ways
+    lacking = ~mask
     present: dict[str, list[_Place]] = {}
-    mask, bits = 0, table.bits
+    for number in sorted({number for number, needs in tried if not needs & lacking}):
+        way = table.ways[number]
+        for choice in way.choices:
+            if not choice & mask:
+                break
+        else:
+            present = present or _by_class(places)
+            yield from _matches(way, present, places)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _bits(classes: frozenset[str]) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """The classes as bits, and the ways to try where they stand."""
+    table = concept_table()
+    mask = functools.reduce(operator.or_, (table.bits.get(name, 0) for name in classes), 0)
+    return mask, tuple(start for name in classes for start in table.starts.get(name, ()))
+
+
+def _by_class(places: list[_Place]) -> dict[str, list[_Place]]:
+    present: dict[str, list[_Place]] = {}
     for place in places:
         for name in place.classes:
-            here = present.get(name)
-            if here is None:
-                present[name] = [place]
-                mask |= bits.get(name, 0)
-            elif len(here) < _MOST:
+            here = present.setdefault(name, [])
+            if len(here) < _MOST:
                 here.append(place)
-    for key in sorted(present):  # in one order, whatever the hash seed
-        for way in table.ways.get(key, ()):
-            for part in way.masks:
-                if not part & mask:
-                    break
-            else:
-                yield from _matches(way, present, places)
+    return present
 
 
 def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
