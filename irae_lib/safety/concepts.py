@@ -112,28 +112,29 @@ def _clauses(
     words = _words(norm, first, last)
     places: list[_Place] = []
     taken, edge = -1, first  # the last word, and the end, of a phrase that means nothing here
-    begun = table.words
-    for i, (word, at, marks, start, _) in enumerate(words):
-        if word not in begun and word.isalpha() and start not in findings and word not in table.ends:
+    begun, ends = table.words, table.ends
+    for i, (word, at, marks, start, end) in enumerate(words):
+        if word not in begun and word.isalpha() and start not in findings and word not in ends:
             continue  # most words of a note
         classes = _classes(table, words, i) if i > taken else {}
-        longest = max(classes, default=0)
-        if classes and "NOTHING" in classes[longest]:
+        if classes and "NOTHING" in classes[longest := max(classes)]:
             taken, edge = i + longest, words[i + longest].end  # what else it is called still holds ("blood sugar")
             classes = {longest: classes[longest] - {"NOTHING"}}
         for t in findings.get(start, ()):
             if t.end <= edge and t.detail in _VOID:
                 void.add(id(t))
                 continue
-            names = frozenset(f"<{name}>" for name in t.names)
+            names = frozenset([f"<{name}>" for name in t.names])
             places.append(_Place(names, at, at + norm.count(" ", t.start, t.end), t.start, t.end))
-        if word in table.ends and i > taken:
+        if word in ends and i > taken:
             yield places
             places = []
         for length, names in classes.items():
-            if names:
-                end = words[i + length]
-                places.append(_Place(names, at, end.at, start, end.end, marks, word[0].isdigit()))
+            if length:
+                last_word = words[i + length]
+                places.append(_Place(names, at, last_word.at, start, last_word.end, marks, word[0].isdigit()))
+            elif names:
+                places.append(_Place(names, at, at, start, end, marks, word[0].isdigit()))
     yield places
 
 
@@ -145,16 +146,24 @@ def _classes(table: Table, words: list[_Word], i: int) -> dict[int, frozenset[st
     if begun is not None:
         if begun.alone:
             classes[0] = begun.alone
-        further = begun.further.get(words[i + 1].text, ()) if i + 1 < len(words) else ()
-        for rest, names in further:
-            if _follows(words, i, rest):
-                classes[len(rest)] = names
-    if word[0].isdigit():
-        classes[0] = classes.get(0, _NONE) | {name for name, spans in table.numbers if _within(float(word), spans)}
-    longest = max(classes, default=0)
-    if classes and "NORMAL" in classes[longest] and not _says_normal(words, i, i + longest):
+        if begun.further and i + 1 < len(words):
+            for rest, names in begun.further.get(words[i + 1].text, ()):
+                if _follows(words, i, rest):
+                    classes[len(rest)] = names
+    if word[0].isdigit() and (names := _number(word)):
+        classes[0] = classes.get(0, _NONE) | names
+    if classes and "NORMAL" in classes[longest := max(classes)] and not _says_normal(words, i, i + longest):
         classes[longest] = classes[longest] - {"NORMAL"}
     return classes
+
+
+@functools.lru_cache(maxsize=2_000)
+def _number(written: str) -> frozenset[str]:
+    """The classes of a number."""
+    number = float(written)
+    return frozenset(
+        name for name, spans in concept_table().numbers if any(low <= number <= high for low, high in spans)
+    )
 
 
 def _words(norm: str, first: int, last: int) -> list[_Word]:
@@ -171,17 +180,11 @@ def _words(norm: str, first: int, last: int) -> list[_Word]:
 
 
 def _follows(words: list[_Word], i: int, rest: tuple[str, ...]) -> bool:
-    """Do the words of a phrase follow word `i`, without a mark between?"""
+    """Do the words of a phrase, of which the first is known to, follow word `i` without a mark between?"""
     last = i + len(rest)
-    return (
-        last < len(words)
-        and words[last].marks == words[i].marks
-        and all(words[i + k + 1].text == word for k, word in enumerate(rest))
-    )
-
-
-def _within(number: float, spans: tuple[tuple[float, float], ...]) -> bool:
-    return any(low <= number <= high for low, high in spans)
+    if last >= len(words) or words[last].marks != words[i].marks:
+        return False
+    return len(rest) == 1 or [word.text for word in words[i + 1 : last + 1]] == list(rest)
 
 
 def _says_normal(words: list[_Word], first: int, last: int) -> bool:
@@ -195,7 +198,7 @@ def _says_normal(words: list[_Word], first: int, last: int) -> bool:
 def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
     """The ways that the places of a clause say, each with the places it is made of."""
     mask, tried = 0, []
-    for bits, ways in {_bits(place.classes) for place in places}:
+    for bits, ways in map(_bits, {place.classes for place in places}):
         mask |= bits
         tried += ways
     lacking = ~mask
