@@ -7,6 +7,8 @@ returns finding tokens for the same pass that gives every other token its status
 
 from __future__ import annotations
 
+import functools
+import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -118,28 +120,29 @@ def _clauses(
     words = _words(norm, first, last)
     places: list[_Place] = []
     taken, edge = -1, first  # the last word, and the end, of a phrase that means nothing here
-    begun = table.words
-    for i, (word, at, marks, start, _) in enumerate(words):
-        if word not in begun and word.isalpha() and start not in findings and word not in table.ends:
+    begun, ends = table.words, table.ends
+    for i, (word, at, marks, start, end) in enumerate(words):
+        if word not in begun and word.isalpha() and start not in findings and word not in ends:
             continue  # most words of a note
         classes = _classes(table, words, i) if i > taken else {}
-        longest = max(classes, default=0)
-        if classes and "NOTHING" in classes[longest]:
+        if classes and "NOTHING" in classes[longest := max(classes)]:
             taken, edge = i + longest, words[i + longest].end  # what else it is called still holds ("blood sugar")
             classes = {longest: classes[longest] - {"NOTHING"}}
         for t in findings.get(start, ()):
             if t.end <= edge and t.detail in _VOID:
                 void.add(id(t))
                 continue
-            names = frozenset(f"<{name}>" for name in t.names)
+            names = frozenset([f"<{name}>" for name in t.names])
             places.append(_Place(names, at, at + norm.count(" ", t.start, t.end), t.start, t.end))
-        if word in table.ends and i > taken:
+        if word in ends and i > taken:
             yield places
             places = []
         for length, names in classes.items():
-            if names:
-                end = words[i + length]
-                places.append(_Place(names, at, end.at, start, end.end, marks, word[0].isdigit()))
+            if length:
+                last_word = words[i + length]
+                places.append(_Place(names, at, last_word.at, start, last_word.end, marks, word[0].isdigit()))
+            elif names:
+                places.append(_Place(names, at, at, start, end, marks, word[0].isdigit()))
     yield places
 
 
@@ -151,16 +154,24 @@ def _classes(table: Table, words: list[_Word], i: int) -> dict[int, frozenset[st
     if begun is not None:
         if begun.alone:
             classes[0] = begun.alone
-        further = begun.further.get(words[i + 1].text, ()) if i + 1 < len(words) else ()
-        for rest, names in further:
-            if _follows(words, i, rest):
-                classes[len(rest)] = names
-    if word[0].isdigit():
-        classes[0] = classes.get(0, _NONE) | {name for name, spans in table.numbers if _within(float(word), spans)}
-    longest = max(classes, default=0)
-    if classes and "NORMAL" in classes[longest] and not _says_normal(words, i, i + longest):
+        if begun.further and i + 1 < len(words):
+            for rest, names in begun.further.get(words[i + 1].text, ()):
+                if _follows(words, i, rest):
+                    classes[len(rest)] = names
+    if word[0].isdigit() and (names := _number(word)):
+        classes[0] = classes.get(0, _NONE) | names
+    if classes and "NORMAL" in classes[longest := max(classes)] and not _says_normal(words, i, i + longest):
         classes[longest] = classes[longest] - {"NORMAL"}
     return classes
+
+
+@functools.lru_cache(maxsize=2_000)
+def _number(written: str) -> frozenset[str]:
+    """The classes of a number."""
+    number = float(written)
+    return frozenset(
+        name for name, spans in concept_table().numbers if any(low <= number <= high for low, high in spans)
+    )
 
 
 def _words(norm: str, first: int, last: int) -> list[_Word]:
@@ -177,17 +188,11 @@ def _words(norm: str, first: int, last: int) -> list[_Word]:
 
 
 def _follows(words: list[_Word], i: int, rest: tuple[str, ...]) -> bool:
-    """Do the words of a phrase follow word `i`, without a mark between?"""
+    """Do the words of a phrase, of which the first is known to, follow word `i` without a mark between?"""
     last = i + len(rest)
-    return (
-        last < len(words)
-        and words[last].marks == words[i].marks
-        and all(words[i + k + 1].text == word for k, word in enumerate(rest))
-    )
-
-
-def _within(number: float, spans: tuple[tuple[float, float], ...]) -> bool:
-    return any(low <= number <= high for low, high in spans)
+    if last >= len(words) or words[last].marks != words[i].marks:
+        return False
+    return len(rest) == 1 or [word.text for word in words[i + 1 : last + 1]] == list(rest)
 
 
 def _says_normal(words: list[_Word], first: int, last: int) -> bool:
@@ -200,28 +205,43 @@ def _says_normal(words: list[_Word], first: int, last: int) -> bool:
 
 def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
     """The ways that the places of a clause say, each with the places it is made of."""
+    mask, tried = 0, []
+    for bits, ways in map(_bits, {place.classes for place in places}):
+        mask |= bits
+        tried += ways
+    lacking = ~mask
     present: dict[str, list[_Place]] = {}
-    mask, bits = 0, table.bits
+    for number in sorted({number for number, needs in tried if not needs & lacking}):
+        way = table.ways[number]
+        for choice in way.choices:
+            if not choice & mask:
+                break
+        else:
+            present = present or _by_class(places)
+            yield from _matches(way, present, places)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _bits(classes: frozenset[str]) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """The classes as bits, and the ways to try where they stand."""
+    table = concept_table()
+    mask = functools.reduce(operator.or_, (table.bits.get(name, 0) for name in classes), 0)
+    return mask, tuple(start for name in classes for start in table.starts.get(name, ()))
+
+
+def _by_class(places: list[_Place]) -> dict[str, list[_Place]]:
+    present: dict[str, list[_Place]] = {}
     for place in places:
         for name in place.classes:
-            here = present.get(name)
-            if here is None:
-                present[name] = [place]
-                mask |= bits.get(name, 0)
-            elif len(here) < _MOST:
+            here = present.setdefault(name, [])
+            if len(here) < _MOST:
                 here.append(place)
-    for key in sorted(present):  # in one order, whatever the hash seed
-        for way in table.ways.get(key, ()):
-            for part in way.masks:
-                if not part & mask:
-                    break
-            else:
-                yield from _matches(way, present, places)
+    return present
 
 
 def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
     """The closest groups of places that say the way, none of which shares a word with the one before."""
-    options = [sorted({p for name in part for p in present.get(name, ())}, key=lambda p: p.at) for part in way.parts]
+    options = [sorted({p for name in part for p in present.get(name, ())}, key=_order) for part in way.parts]
     starts = [[p.at for p in row] for row in options]
     found = [best for place in options[0] if (best := _grown(way, [place], options, starts)) is not None]
     spans = sorted((max(p.last for p in best) - min(p.at for p in best), i) for i, best in enumerate(found))
@@ -232,6 +252,10 @@ def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -
             continue
         chosen.append((low, high))
         yield way, found[i]
+
+
+def _order(place: _Place) -> tuple[int, int, int]:
+    return place.at, place.start, -place.end  # the longest first
 
 
 def _cancelled(way: Way, best: list[_Place], places: list[_Place], low: int, high: int) -> bool:
