@@ -166,6 +166,16 @@ STOOLS = [  # text, stools a day over baseline
     ("diarrhea x8/day", "7"),
     ("stool frequency increased by 7 per day", "7"),
     ("bowels opening seven times a day instead of once", "6"),
+    ("Usually goes twice a day, always has. Since Sunday it's been 9, last 24 hrs 10 and counting, pure water.", "8"),
+    ("I am a once a day person. Saturday it was three times. Monday five. Wednesday seven and yesterday I counted because my daughter told me to: eight. It is all water.", "7"),
+    ("Since bowel resection he goes 5 times daily; on Jemperli now 8 times daily, no blood.", "3"),
+    ("Stools per day, usual: 1\nStools per day, this week: 4\nConsistency: soft", "3"),
+    ("My bowels are normally once every morning. Yesterday it was eleven and I stopped counting.", "10"),
+    ("Loose motions. Day before yesterday 4, yesterday 6, today already 9. Usual is one.", "8"),
+    ("The runs: 3 on Monday, 6 Tuesday, and today it's ten.", "9"),
+    ("Stool chart: Mon 4, Tue 6, Wed 9 (usual 1), all type 7", "8"),
+    ("Usually regular, one a day. Now 8 to 10, like water.", "9"),
+    ("He has the runs. He lost count after 12 yesterday.", "11"),
 ]
 
 
@@ -174,6 +184,20 @@ def test_stools_over_baseline(text, over):
     found = named(text, "stools_over_baseline")
     assert found, found
     assert max(f.high for f in found) == Decimal(over), found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Loose stools. Pain yesterday 7, today 8. Sleep 4 hours.",
+        "Bowels fine. Appointment Monday 9, back on Tuesday 10.",
+        "Loose stools. Took paracetamol 2 today, cycle 9 on Monday.",
+        "Some diarrhoea. Blood sugars: Mon 8, Tue 9, Wed 11.",
+        "Loose stool. Fluids: Mon 9 glasses, Tue 8",
+    ],
+)
+def test_the_numbers_of_days_that_count_something_else(text):
+    assert not named(text, "stools"), text
 
 
 EXPOSURES = [
