@@ -17,6 +17,11 @@ _AGAIN = re.compile(
     r"\b(?:re-?challenge|resum|re-?start|continu|hold|held|since|on|cycle|dose|received|after|receiving)"
 )
 _GIVEN = re.compile(r"\b(?:given|received|had|ago)\b")
+_NO_DRUG = re.compile(  # "the chemo ward", "chemo-free", "chemotherapy bloods"
+    r"(?:chemo|chemotherapy)[- ](?:day |treatment |outpatient |infusion )?(?:unit|ward|suite|room|centre|center|clinic|nurses?|chairs?|bloods?|labs?|"
+    r"free|naive|na[iï]ve|pharmac\w+|teaching|education|consent|booklet|record|alert|card|bay|line|port|helpline|hotline)\b"
+)
+_BEFORE_CHEMO = re.compile(r"\bpre-? ?$")
 _DENIALS = frozenset(("denial", "denied list", "short denial"))
 _ENDS = frozenset(("contrast", "presentation", "assertion"))
 _BEHIND = frozenset(("absence", "result", "not reported"))
@@ -37,6 +42,8 @@ _PAST_BEFORE = re.compile(
 def drug_status(norm: str, tokens: list[Token], at: int) -> str:
     """current, historical (given and stopped), planned, negated (never) or family for the drug at `at`."""
     drug = tokens[at]
+    if _NO_DRUG.match(norm, drug.start) or _BEFORE_CHEMO.search(norm, max(0, drug.start - 5), drug.start):
+        return "planned"
     planned = False
     for token in reversed(tokens[max(0, at - 8) : at]):
         if token.kind == "end" or drug.start - token.end > 60:

@@ -7,11 +7,13 @@ to normal is over: it keeps no grade, only "soon" while its treatment runs.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from ..schemas import Finding, System, Urgency
 from .chart import Chart
 from .course import EARLIER
+from .lexicon import ANALYTES
 from .rules import fire
 from .rules.base import Advice, Floor
 
@@ -54,9 +56,18 @@ def _is_back(sign: Finding | None, state: Chart) -> bool:
         return False
     if sign.kind in _MEASURED:
         name = "stools" if sign.name == "stools_over_baseline" else sign.name
-        return bool(state.all(name))
+        values = state.all(name)
+        if name == "creatinine":  # 1.4 after 3.2 is not back where the baseline is 1.0
+            return bool(values) and _at_baseline(values[-1])
+        return bool(values)
     later = [f for f in state.findings if f.name == sign.name and f.start > sign.start]
     return bool(later) and later[-1].status in ("negated", "historical") and later[-1].when not in EARLIER
+
+
+def _at_baseline(value: Finding) -> bool:
+    """Is a creatinine within a quarter of the baseline, or of the upper limit where no baseline is given?"""
+    limit = value.baseline or value.uln or ANALYTES[value.name].uln
+    return value.high is None or value.high <= limit * Decimal("1.25")
 
 
 def _earlier(floor: Floor, is_over: bool, state: Chart) -> Floor:

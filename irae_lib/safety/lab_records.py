@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
+from itertools import pairwise
 from typing import NamedTuple
 
 from .lexicon import Analyte
@@ -68,6 +69,16 @@ class Record:
         self.end = end
         self.days: list[Decimal] | None = None  # of the values, where the row gives them in a known order
 
+    def add_earlier(self, previous: list[Cell], baseline: list[Cell]) -> None:
+        """Add what stands in columns of earlier days and of the baseline, in the unit of the value."""
+        unit = self.values[0].unit
+        previous, baseline = ([c if c.unit else c._replace(unit=unit) for c in row] for row in (previous, baseline))
+        if previous:
+            self.days = [Decimal(1)] + [Decimal(0)] * len(previous)
+            self.values = [*self.values, *previous]
+        if baseline:
+            self.limits["baseline"] = token_of(baseline[-1])
+
 
 _KEEPS_LIMIT = frozenset(("mark", "word", "number", "unit", "bare", "scale"))
 
@@ -102,7 +113,7 @@ def _cells_of(match: re.Match[str], kind: str, depth: int, limit: bool) -> list[
         return [number, Cell("flag", last - 1, last, depth, False, text=match.string[last - 1])] if letter else [number]
     if kind in ("bare", "scale"):
         written = match.group().strip()
-        if written in ("h", "l"):
+        if written in _LETTERS:
             return [Cell("flag", first, last, depth, False, text=written)]
         return [Cell("unit", first, last, depth, False, unit=to_unit(written), text=written)]
     return [Cell(kind, first, last, depth, False, text=match.group())] if kind in ("date", "flag", "slash") else []
@@ -232,6 +243,8 @@ def record_behind(text: str, norm: str, tokens: list[Token], i: int, analyte: An
         return None
     end = min(boundary.start if boundary is not None else len(norm), start + 400)
     row, at = cells(norm, start, end)
+    if any(b.sign == ">" and a.kind == b.kind == "number" and not b.depth for a, b in pairwise(row)):
+        return None  # "9 > 22 > 91": one after the other
     flagged = any(cell.kind == "flag" for cell in row)
     if norm[at:end].strip(" ,;.|)]") and not (flagged and _in_capitals(text, row)):
         return None

@@ -10,7 +10,8 @@ import re
 from decimal import Decimal
 
 from .lexicon import Analyte
-from .quantities import FOREIGN, TIME_UNITS
+from .quantities import FOREIGN, TIME_UNITS, UNITS
+from .quantities import unit as to_unit
 from .tokens import Token
 
 _REACH = 45  # characters between a name, or what belongs to it, and a number
@@ -22,11 +23,24 @@ _LINK = re.compile(r",.*\b(?:then|now|today|and|to|peak|currently)\b|\b(?:then|n
 _BARE_LINK = re.compile(r"\s*(?:then|now|to|rising to|falling to)\s*")
 _DATED = re.compile(
     r"\s*(?:(?:\w{1,12} )?(?:days?|weeks?|months?|years?)? ?(?:ago|today|now|before treatment)|"
-    r"on \d|on (?:mon|tues|wednes|thurs|fri|satur|sun)day|in (?:19|20)\d\d|this (?:morning|week)|last (?:week|month)|"
-    r"yesterday|"
+    r"on \d|on d(?:ay)? ?\d|on (?:mon|tues|wednes|thurs|fri|satur|sun)day|in (?:19|20)\d\d|this (?:morning|week)|last (?:week|month)|"
+    r"yesterday|(?:after|before|at|with) (?:the )?(?:\w{1,8} )?(?:dose|cycle|infusion|c\d)\b|"
     r"(?:on|in|by) (?:january|february|march|april|may|june|july|august|september|october|november|december)\b)"
 )
 _RECENT = ("yesterday", "last week", "last visit", "peak", "peaked at", "at its peak", "at the peak", "at its worst", "at worst")  # the newest value, unless a newer one is given
+_ONLY_BRACKETS = re.compile(r"\s*(?:\([^()\n]{0,60}\)\s*)?")
+_DAY_LABEL = re.compile(  # "d0 6   d1 9   d3 14", "Mon 88, Tue 140"
+    r"[\s,;]*\b(?:(?:d|day|wk|week|w|c|cycle) ?\d{1,3}|(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?)[\s:=]*"
+)
+_UNIT_HEADING = re.compile(  # "Creat umol/L: 78", "Plts (x10^9/L) 6"
+    rf"\s?(?:[(\[] ?(?P<inside>{UNITS}) ?[)\]]\s?[:=-]?|,? ?(?P<unit>{UNITS})\s?[:=])"
+)
+_COUNTS_A_THING = re.compile(r"once\b|twice\b|[a-z]+ (?!and\b|on\b|to\b|today|now\b|in\b|at\b|from\b|with\b|but\b|after|before|this|yesterday|point\b)[a-z]")
+_FIGURE = r"\d{1,5}(?:\.\d{1,3})?"
+_LIST = re.compile(  # "88, 210, 344 today": one analyte, day after day
+    rf"(?:\s?[:=-])?\s?{_FIGURE}(?:, ?{_FIGURE}){{1,12}}(?=,? (?:today|now|this morning|currently)\b)|"
+    rf"(?:\s?[:=-])?\s?{_FIGURE}(?:, ?{_FIGURE}){{2,12}}(?=\s?[.;)\n]|$)"
+)
 _ORDINAL = re.compile(r"\b(?:week|day|cycle|dose|month|visit|hour) $")
 _CLOCK = re.compile(r"\s?(?:am|a\.m\.|pm|p\.m\.|o'clock)\b")
 _WEAK_BASELINE = ("was", "from", "before")  # a baseline only once there is a value: "2.8 (was 1.1)"
@@ -66,13 +80,20 @@ class Series:
         self._arrow = False  # the next number replaces the last
         self._far = False  # a comma stands between the name and its first number
         self._pinned = False  # a value is said to be today's: what follows is older
-        self._edge = tokens[at].end
+        heading = _UNIT_HEADING.match(norm, tokens[at].end)
+        self._unit = to_unit(heading["unit"] or heading["inside"]) if heading else ""  # of every number that bears none
+        self._unit = self._unit if self._unit in analyte.units else ""
+        self._edge = heading.end() if self._unit else tokens[at].end
+        listed = _LIST.match(norm, self._edge)
+        self._listed = listed.end() if listed else 0
         self._walk()
         self.flag = self.flag or flag_before(norm, tokens, at) or ("" if self.readings else flag_after(tokens, at))
 
     def _walk(self) -> None:
         for j in range(self.at + 1, min(self.at + 20 * _LONGEST, len(self.tokens))):
             t = self.tokens[j]
+            if t.end <= self._edge:
+                continue  # the heading
             if t.start - self._edge > _REACH or len(self.readings) > _LONGEST or not self._take(t, j):
                 return
 
@@ -118,6 +139,8 @@ class Series:
     def _take_number(self, t: Token, j: int) -> bool:
         if _ORDINAL.search(self.norm, max(0, t.start - 8), t.start) or _CLOCK.match(self.norm, t.end):
             return True  # "in week 6", "at 8 am": it counts something else
+        if self.norm[t.start].isalpha() and not t.unit and _COUNTS_A_THING.match(self.norm, t.start):
+            return False  # "platelet count twice weekly", "eosinophils with three exclamation marks"
         if t.unit in FOREIGN and not (t.unit == "mg" and "mg" in self.analyte.units):
             return self._take_foreign(t)
         if t.kind == "pair":
@@ -125,9 +148,11 @@ class Series:
                 return self.analyte.name == "bp"
             self.readings.append(Reading(t))
             return True
-        if t.sign == ">" and self.readings and not self._depth and not self.norm[self.readings[-1].token.end : t.start].strip():
+        if t.sign == ">" and self.readings and not self._depth and _ONLY_BRACKETS.fullmatch(self.norm, self.readings[-1].token.end, t.start):
             self._arrow = True  # "1960 > 1422 > 640"
             t.sign = ""
+        elif self.readings and (t.end <= self._listed or _DAY_LABEL.fullmatch(self.norm, self.readings[-1].token.end, t.start)):
+            self._arrow = True
         if self._is_limit(t, j):
             self._set_limit(t)
             self.end = t.end
@@ -163,7 +188,7 @@ class Series:
             when = "previous"
         if self._arrow and not when:
             self._supersede(self.readings)
-        self.readings.append(Reading(t, when))
+        self.readings.append(Reading(t, when, unit=t.unit or self._unit))
         self._label, self._arrow = "", False
         return True
 

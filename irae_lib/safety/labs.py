@@ -29,7 +29,7 @@ _PLAUSIBLE = {  # outside, the number is something else ("T 4", "pH 35", "sat 2"
     "potassium": (Decimal("1.2"), Decimal(11)),
     "sodium": (Decimal(90), Decimal(190)),
     "bicarbonate": (Decimal(1), Decimal(60)),
-    "calcium": (Decimal(3), Decimal(20)),
+    "calcium": (Decimal(3), Decimal(30)),
     "pao2": (Decimal(20), Decimal(600)),
 }
 
@@ -183,6 +183,9 @@ def _read(text: str, norm: str, tokens: list[Token], i: int, tables: Tables) -> 
         return made
     series = Series(norm, tokens, i, analyte) if record is None else None
     if series is None or not series.readings:
+        if analyte.name in _CELLS and (none := _NONE_LEFT.match(norm, token.end)):
+            zero = {"value": text[none.start("zero") : none.end()], "low": Decimal(0), "high": Decimal(0)}
+            return [make(text, token, token.kind, analyte.name, end=none.end(), status="current", **zero)]
         flag = flag_before(norm, tokens, i) or flag_after(tokens, i)
         if not flag or (token.status == "negated" and flag != "normal"):
             return []  # "no troponin rise" is no troponin
@@ -225,20 +228,20 @@ def _finding(
         bounds = _PLAUSIBLE.get(analyte.name)
         if bounds and low is not None and not (bounds[0] <= low <= bounds[1] or bounds[0] <= high <= bounds[1]):
             return None
-        printed = series.limits.get("uln") if series and not when else None
+        printed = series.limits.get("uln") if series and when != "baseline" else None
         if low is None and printed is not None and printed.high and printed.unit == reading.unit:
             fields["times_uln"] = reading.high / printed.high  # value and limit in one unit, whichever it is
         elif low is None and analyte.missing == "never" and not when and not fields["flag"]:
             fields["flag"] = "no unit"  # never guessed: ng/L and ng/mL differ a thousandfold
         fields["low"], fields["high"] = low, high
-        if not when and series is not None:
+        if series is not None and when != "baseline":
             for name, side in (("uln", "high"), ("lln", "low"), ("baseline", "low")):
                 limit = series.limits.get(name)
-                if limit is not None:
+                if limit is not None and not (when and name == "baseline"):
                     fields[name] = standard(getattr(limit, side), limit.unit or reading.unit, analyte)
-            fields["times_uln"] = series.times_uln or fields.get("times_uln")
+            fields["times_uln"] = (None if when else series.times_uln) or fields.get("times_uln")
         limit = fields.get("uln") or analyte.uln
-        if not when and fields.get("times_uln") is None and limit and high is not None:
+        if when != "baseline" and fields.get("times_uln") is None and limit and high is not None:
             fields["times_uln"] = high / limit
     if when and token.status == "current":
         fields["status"] = "historical"
@@ -265,6 +268,9 @@ def standard(number: Decimal | None, unit: str, analyte: Analyte) -> Decimal | N
         return number
     return analyte.convert(number, unit) if analyte.units else number
 
+
+_CELLS = frozenset(("anc", "platelets", "wbc", "lymphocytes"))
+_NONE_LEFT = re.compile(r"(?: count)?(?:\s?[:=]|\s(?:are|is|was|were|of|at|now|count))?\s(?P<zero>zero|nil)\b(?! [a-z]+ing)")
 
 _IT_IS = re.compile(r"[\s,]*(?:it is|it was|it had been|is|:|at)?\s*")
 _IT_WAS = re.compile(r"\bit (?:was|had been|has been|used to be)\s*$")

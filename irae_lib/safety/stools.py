@@ -13,17 +13,18 @@ from itertools import pairwise
 
 from ..schemas import Finding
 from .phrasing import is_threshold
+from .quantities import WORD_NUMBER
 from .tokens import Token, make
 
 _STOOL = frozenset(("diarrhea", "stool"))
 _HOUR = re.compile(r"\b(?:every|each|once an?|on the) (?P<half>half[- ]?(?:an? )?)?hour(?:ly)?\b|\bhourly\b")
 _BASELINE_BEFORE = re.compile(
     r"(?:baseline|usual(?:ly)?|normal(?:ly)?|norm|habit\w*|customary|previously|instead of|as a rule|always been|"
-    r"used to (?:be|go)|ordinarily|before (?:this|all this|treatment))\b[^\d.;]{0,26}$"
+    r"used to (?:be|go)|ordinarily|since (?:his|her|my|the)? ?(?:bowel |colon |gastric |rectal )?(?:resection|operation|surgery|colectomy|bypass|reversal)|before (?:this|all this|treatment))\b[^\d.;]{0,26}$"
 )
 _BASELINE_AFTER = re.compile(
     r"\s*(?:\(|,)?\s*(?:times? )?(?:a day|per day|daily)?\s*(?:is|was|being)? ?(?:his|her|my|the|their)? ?(?:\w+ )?"
-    r"(?:usual|baseline|normal|norm|habit|customary)\b|[- ](?:a[- ]day|in[- ]the[- ]morning) (?:person|man|woman|guy|girl)"
+    r"(?:usual|baseline|normal|norm|habit|customary)\b(?![\s:=]{1,3}(?:is |was |of )?(?:\d|x ?\d|one\b|two\b|once\b|twice\b))|[- ](?:a[- ]day|in[- ]the[- ]morning) (?:person|man|woman|guy|girl)"
 )
 _FORMED = re.compile(r"normal|formed|regular")
 _OVER_AFTER = re.compile(
@@ -47,13 +48,35 @@ _TALLY_BEFORE = re.compile(
     r"\b(?:already (?:at|on|up to)|came to|counted|up to|tally (?:of|was|is)|going|i go|goes|went|have been|has been|"
     r"had|at least|about|around|yesterday(?: was| it was)?|today(?: was| it is)?|now)[:\s]{1,3}(?:about |around |some )?$"
 )
-_COUNTED = re.compile(r"already (?:at|on|up to) $|\bcount(?:ed)?\b[^.;\n\d]{0,40}:\s*$")
+_COUNTED = re.compile(
+    r"already (?:at|on|up to) $|\bcount(?:ed)?\b[^.;\n\d]{0,40}:\s*$|"
+    r"\b(?:lost (?:count|track)|(?:stopped|gave up) counting)(?: of them)? (?:after|at|around|past|by) (?:about )?$"
+)
 _COUNT_BEFORE = re.compile(
     r"(?:x|times|stools?|bms?|diarrh\w+|frequency|count|motions|(?:per|a) day[^.;\d\n]{0,24}[:=])[ :(=]*"
     r"(?:up to |of |about |~)?$"
 )
+_DAY_NAMES = (
+    r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?|(?:day before )?yesterday|today|tonight|overnight|last night|"
+    r"day before|(?:last|past|in) 24 ?h(?:ou)?r?s?|this (?:morning|week|afternoon|evening)|now|currently|these days)"
+)
+_LINKS = (
+    r"(?:it|it's|its|it'd|was|were|is|been|has|have|had|i|i've|i'm|he|he's|she|she's|we|we're|went|go|goes|gone|going|counted|already|up|to|at|on|"
+    r"about|around|maybe|more|like|nearly|almost|over|least|roughly|then|only|just|another|the|a|day|since|for|that|of)"
+)
+_DAY_BEFORE = re.compile(rf"\b{_DAY_NAMES}(?:[\s,:=~-]{{1,3}}{_LINKS}\b){{0,9}}[\s,:=~-]{{1,3}}$")
+_DAY_AFTER = re.compile(rf"\s*(?:times |x |trips )?(?:on |since )?(?:the )?{_DAY_NAMES}\b")
+_ONLY_DAYS = re.compile(rf"(?:[\s,:=~()-]|{_DAY_NAMES}\b|{_LINKS}\b|{WORD_NUMBER}|\d|times\b|and\b|or\b)*")
+_OTHER_THING = re.compile(
+    r"\b(?:pains?|scores?|sle[pe]\w*|walk\w*|steps|sugars?|glucose|bm|temp\w*|appointment|appt|clinic|fluids?|glass\w*|cups?|drinks?|drank|"
+    r"weigh\w*|doses?|tablets?|pills?|hours?|vomit\w*|sick|wee|pee|urin\w*|nocturia|cough\w*|bp|pulse|sats?|back|due|booked|visit)\b"
+)
+_COUNT_ENDS = re.compile(  # what follows a count that needs no noun: "Wednesday seven and yesterday eight"
+    r"\s*(?:times\b|x\b|trips\b|visits\b|goes\b|$|[.;,)(!\n]|(?:or|and) (?:counting|i|he|she|we|that|it|it's|all|then|today|yesterday|"
+    r"not|so|more|two|three|some|most|still)\b|so far|already|by |before |since |at least|of them|loose|watery|runny|liquid)"
+)
 _OTHER_UNIT = re.compile(r"\s*(?:years?|days?|weeks?|wks?|months?|hours?|hrs?|minutes?|mins?|mg|ml|%|/10|am\b|pm\b|lbs?|kg|°|o'clock|:\d)")
-_OTHER_COUNT = re.compile(r"\b(?:grade|day|cycle|dose|week|g|c|#|no\.?|number|infusion|bed|age|aged|visit|max(?:imum)?(?: of)?|limit(?: of)?|(?:day|d|dose|cycle|week) ?\d{1,2} (?:of|/))[\s:]*$|[#/]\s?$")
+_OTHER_COUNT = re.compile(r"\b(?:grade|(?<!per )(?<!a )(?<!each )day|cycle|dose|(?<!this )(?<!last )(?<!past )week|g|c|#|no\.?|number|infusion|bed|age|aged|visit|max(?:imum)?(?: of)?|limit(?: of)?|(?:day|d|dose|cycle|week) ?\d{1,2} (?:of|/))[\s:]*$|[#/]\s?$")
 _EARLIER = re.compile(r"(?:was|were|had been|previously|initially|last week|at first)\s*$")
 _ONE = Decimal(1)
 
@@ -95,6 +118,9 @@ def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Tok
     if not words:
         return [], None
     starts = [w.start for w in words]
+    items = [t for t in tokens if t.kind in ("finding", "lab", "vital", "drug", "ici")]
+    places = [t.start for t in items]
+    told = -9  # the last sentence with a count
     chronic = {t.sentence for t in tokens if t.names == ("other_colitis",)}
     others = {after.start for before, after in pairwise(tokens) if _counts_another(before, after)}
     baseline: Token | None = None
@@ -108,10 +134,15 @@ def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Tok
         kind = _kind_of_number(norm, t, word, bool(counts)) if apart == 0 else ""
         if not kind and apart <= 2:
             kind = _kind_beside(norm, t)
+        if not kind and (apart <= 2 or t.sentence - told <= 1) and _is_a_days_count(norm, t, apart == 0):
+            before = items[bisect.bisect_left(places, t.start) - 1]
+            if before.sentence != t.sentence or before.start > t.start or not _STOOL.isdisjoint(before.names) or before is word:
+                kind = "count"
         if kind == "baseline":
             baseline = baseline if apart and baseline is not None else t
         elif kind:
             counts.append((t, word, kind == "increment"))
+            told = t.sentence
             if t.sentence in chronic and word.status == "current":
                 word.status = "historical"  # the pattern of an old bowel disease is no new event
     return counts, baseline
@@ -138,6 +169,23 @@ def _by_the_hour(norm: str, tokens: list[Token]) -> list[Token]:
 
 def _distance(word: Token, number: Token) -> int:
     return max(word.start - number.end, number.start - word.end)
+
+
+def _is_a_days_count(norm: str, t: Token, same: bool) -> bool:
+    """Is the number what a day brought: "Monday five", "yesterday it was eleven", "3 on Tuesday"?
+
+    Where the sentence has no word for stools (`same` is False), it names days and numbers alone.
+    """
+    before, after = norm[max(0, t.start - 60) : t.start], norm[t.end : t.end + 40]
+    if t.unit or "." in norm[t.start : t.end] or t.high > 40 or _OTHER_UNIT.match(after) or _OTHER_COUNT.search(before):
+        return False
+    if _COUNTED.search(before):
+        return True
+    if not (_DAY_BEFORE.search(before) and _COUNT_ENDS.match(after)) and not _DAY_AFTER.match(after):
+        return False
+    lowest = max(0, t.start - 160)
+    sentence = norm[max(lowest, *(norm.rfind(mark, lowest, t.start) + 1 for mark in (". ", "\n", ";", "!", "?"))) : t.start]
+    return not _OTHER_THING.search(sentence) and (same or _ONLY_DAYS.fullmatch(sentence) is not None)
 
 
 def _kind_beside(norm: str, t: Token) -> str:

@@ -17,11 +17,15 @@ from .lexicon import Analyte
 from .quantities import MONTH, order
 from .tokens import Token
 
+_PERIOD = r"(?:d|days?|w|wks?|weeks?|m|mo|mths?|months?|y|yrs?|years?)"
 _ROLES = tuple(
     (role, re.compile(rf"(?:{pattern})\b.*", re.I))
     for role, pattern in (
-        ("previous", r"(?:prior|previous|last|old|earlier|baseline|before)"),
-        ("range", r"(?:ref\.?|reference|normal|range|limits?|interval|expected|biological ref)"),
+        ("multiple", r"(?:x ?ulns?|times ulns?|ulns? ?(?:multiple|ratio)|(?:fold|multiple|ratio)\b.*\buln|ratio|fold)"),
+        ("previous", r"(?:prior|prev|previous|last|old|older|earlier|before)"),
+        ("baseline", r"(?:baseline|b/?line|pre[- ]?(?:treatment|therapy|dose|c1|ici|immuno\w*|rx|tx))"),
+        ("previous", rf"(?:[-~] ?)?\d{{1,2}} ?{_PERIOD}(?: (?:ago|back|earlier|before|prior))?$"),
+        ("range", r"(?:ref\.?|reference|normal|range|limits?|interval|expected|biological ref|[ul]ln|upper limit|lower limit|rr|nr)"),
         ("unit", r"(?:units?|uom)"),
         ("flag", r"(?:flags?|abn\w*|interp\w*|ind(?:icator)?|h/l|status|severity)"),
         (
@@ -166,13 +170,19 @@ class Tables:
         if not any(role == "value" for role, _ in boxes):
             return None
         found: list[Cell] = []
+        columns: dict[str, list[Cell]] = {"previous": [], "baseline": []}
         for role, box in boxes:
             if role in ("value", "unit", "flag"):
                 found += self._cells(box)
+            elif role in ("previous", "baseline"):
+                columns[role] += [c for c in self._cells(box) if c.kind == "number"]
             elif role in ("range", "other"):
                 found += [c._replace(limit=True) for c in self._cells(box) if role == "range" or c.kind == "interval"]
         end = max((cell.end for cell in found), default=own.end)
-        return assigned(found, analyte, end) or Record([], own.end)
+        record = assigned(found, analyte, end)
+        if record is not None and len(record.values) == 1:
+            record.add_earlier(**columns)
+        return record or Record([], own.end)
 
     def _dated(self, row: Row, above: list[Box | None], own: Box, analyte: Analyte) -> Record | None:
         """The record of a row whose columns are dates: the newest value, or all where the order cannot be known."""

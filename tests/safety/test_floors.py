@@ -410,3 +410,16 @@ def test_long_and_hostile_notes_finish(text):
     # CPU seconds, so that a busy machine changes nothing. The slowest, open brackets, takes nine;
     # a pattern that backtracks would take hours.
     assert time.process_time() - started < 30
+
+
+@pytest.mark.parametrize("place", ["pre-chemo bloods", "seen on the chemo ward", "chemo-free maintenance"])
+def test_chemo_in_the_name_of_a_place_explains_no_low_count(place):
+    text = f"Pembrolizumab alone, {place}. Platelets 12 x10^9/L."
+    assert review(Case(text=text)).final.overall_severity.level == 4
+    assert review(Case(text="Carboplatin and pembrolizumab. Platelets 12 x10^9/L.")).final.overall_severity.level < 4
+
+
+@pytest.mark.parametrize("last, grade", [("1.4", 2), ("1.1", 0), ("1.2", 0)])
+def test_a_creatinine_is_back_at_its_baseline_not_below_any_limit(last, grade):
+    text = f"On nivolumab. Creatinine 3.2 mg/dL (baseline 1.0) -> {last} mg/dL."
+    assert review(Case(text=text)).final.overall_severity.level == grade

@@ -86,6 +86,12 @@ VALUES = [
     ("EF 35-40 % (was 60 %)", "ef", "35", None, None),
     ("PaO2 8.0 kPa", "pao2", "60", None, None),
     ("rash on 40 % of the body surface", "bsa", "40", None, None),
+    ("Analyte  Result  Unit  ULN  xULN  Flag\nLipase   612     U/L   60   10.2  ***", "lipase", "612", "60", "10.2"),
+    ("Test   Value   ULN   x ULN\nALT    240     48    5.0", "alt", "240", "48", "5"),
+    ("Peak troponin I 3220 pg/mL (upper limit 5 pg/mL)", "troponin_i", "3220", "5", "644"),
+    ("serum calcium 21 mg/dL", "calcium", "21", None, None),
+    ("absolute neutrophils ZERO", "anc", "0", None, None),
+    ("neutrophil count nil, platelets 210", "anc", "0", None, None),
 ]
 
 
@@ -110,6 +116,8 @@ def test_value_unit_and_limits(text, name, value, uln, times):
         ("paracentesis of 4 L", "oxygen"),
         ("ALT pending, next visit in 2 weeks", "alt"),
         ("K2 mg, 20 mg daily", "potassium"),
+        ("Home with platelet count twice weekly", "platelets"),
+        ("Eosinophils printed in red with three exclamation marks", "eosinophils"),
     ],
 )
 def test_what_is_no_value_is_not_read_as_one(text, name):
@@ -124,6 +132,18 @@ SERIES = [  # text, analyte, current value, earlier values
     ("At its worst in April ALT was 655 U/L. Today ALT is 52 U/L.", "alt", "52", {"655"}),
     ("Labs (today): ALT 195\nLabs (3 weeks ago): ALT 38", "alt", "195", {"38"}),
     ("Prior TSH 2.1. TSH 45.2 mIU/L", "tsh", "45.2", {"2.1"}),
+    ("Creat umol/L: 78 (May, pre C3) > 96 > 188 > today 301.", "creatinine", "3.40", {"0.88", "1.09", "2.13"}),
+    ("Bili umol/L: 9 > 22 > 91", "bilirubin", "5.32", {"0.53", "1.29"}),
+    ("Creatinine (umol/L) - 88, 210, 344 today", "creatinine", "3.89", {"1", "2.38"}),
+    ("Plts (x10^9/L):  d0 6   d1 9   d3 14   d5 38   d8 71", "platelets", "71", {"6", "9", "14", "38"}),
+    ("ALT C1 22, C2 31, C3 388", "alt", "388", {"22", "31"}),
+    ("Creat: Mon 88, Tue 140, Wed 301", "creatinine", "3.40", {"1", "1.58"}),
+    ("ALT 22, 31, 388.", "alt", "388", {"22", "31"}),
+    ("Corrected calcium 9.2 mg/dL (8.5-10.5) at start, 8.1 after dose 13, now 6.5 mg/dL (8.5-10.2).", "calcium", "6.5", {"9.2", "8.1"}),
+    ("Analyte     Current   Prev (11 d)  Prev (5 wk)  Ref\nCREATININE  398  C    171  H       92           60-110 umol/L", "creatinine", "4.50", {"1.93", "1.04"}),
+    ("| Test | Today | 2 weeks ago | Pre-treatment | Range |\n| ALT | 410 | 55 | 21 | 0-40 |", "alt", "410", {"55"}),
+    ("Test   Result  Previous  Units   Ref range\nALT    612 H   41   U/L   <50", "alt", "612", {"41"}),
+    ("LABS         today   3 wks   baseline   ref\nCreat mg/dL   2.6     1.1     0.9        0.7-1.2", "creatinine", "2.6", {"1.1"}),
 ]
 
 
@@ -146,6 +166,16 @@ STOOLS = [  # text, stools a day over baseline
     ("diarrhea x8/day", "7"),
     ("stool frequency increased by 7 per day", "7"),
     ("bowels opening seven times a day instead of once", "6"),
+    ("Usually goes twice a day, always has. Since Sunday it's been 9, last 24 hrs 10 and counting, pure water.", "8"),
+    ("I am a once a day person. Saturday it was three times. Monday five. Wednesday seven and yesterday I counted because my daughter told me to: eight. It is all water.", "7"),
+    ("Since bowel resection he goes 5 times daily; on Jemperli now 8 times daily, no blood.", "3"),
+    ("Stools per day, usual: 1\nStools per day, this week: 4\nConsistency: soft", "3"),
+    ("My bowels are normally once every morning. Yesterday it was eleven and I stopped counting.", "10"),
+    ("Loose motions. Day before yesterday 4, yesterday 6, today already 9. Usual is one.", "8"),
+    ("The runs: 3 on Monday, 6 Tuesday, and today it's ten.", "9"),
+    ("Stool chart: Mon 4, Tue 6, Wed 9 (usual 1), all type 7", "8"),
+    ("Usually regular, one a day. Now 8 to 10, like water.", "9"),
+    ("He has the runs. He lost count after 12 yesterday.", "11"),
 ]
 
 
@@ -154,6 +184,20 @@ def test_stools_over_baseline(text, over):
     found = named(text, "stools_over_baseline")
     assert found, found
     assert max(f.high for f in found) == Decimal(over), found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Loose stools. Pain yesterday 7, today 8. Sleep 4 hours.",
+        "Bowels fine. Appointment Monday 9, back on Tuesday 10.",
+        "Loose stools. Took paracetamol 2 today, cycle 9 on Monday.",
+        "Some diarrhoea. Blood sugars: Mon 8, Tue 9, Wed 11.",
+        "Loose stool. Fluids: Mon 9 glasses, Tue 8",
+    ],
+)
+def test_the_numbers_of_days_that_count_something_else(text):
+    assert not named(text, "stools"), text
 
 
 EXPOSURES = [
