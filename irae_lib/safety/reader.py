@@ -22,6 +22,7 @@ from .leaflets import impose_leaflets
 from .stated_grades import grade_findings
 from .stools import stool_findings
 from .subjects import attribute, impose_subjects, subjects
+from .teaching import impose_teaching, teaching
 from .text import View
 from .tokens import Token, changed, make, scan
 
@@ -98,6 +99,7 @@ def _statuses(text: str, norm: str, tokens: list[Token]) -> None:
             assign(norm, tokens[first : i + 1], layout.section(tokens[first].start))
             first = i + 1
     impose(norm, tokens, layout)
+    impose_teaching(norm, tokens, teaching(norm))
     impose_subjects(tokens, told)
     impose_leaflets(norm, tokens)
 
