@@ -289,6 +289,8 @@ class _Sentence:
 
     def _in_list(self, token: Token, edge: int, rule: Rule) -> bool:
         gap = edge - token.end
+        if gap < 0:
+            return True  # two readings of one place
         if gap > FAR:
             return False
         near = rule.gap == "near" and gap <= rule.near

@@ -117,17 +117,29 @@ class _Clock:
         behind = self._marks[at + 1] if at + 1 < len(self._marks) else None
         if behind is not None and behind[0] < min(last, f.end + _NEAR):
             return behind[2]
+        if at < 0:
+            return ""
+        start, _, name = self._marks[at]
         gap = bisect.bisect_right(self._gaps, f.start) - 1
         paragraph = self._gaps[gap] if gap >= 0 else 0
-        return self._marks[at][2] if at >= 0 and self._marks[at][0] >= paragraph else ""
+        line = self._norm.rfind("\n", 0, f.start) + 1  # a month or year dates its own line only
+        return name if start >= (line if name == "past" else paragraph) else ""
 
     def ends(self, f: Finding) -> bool:
         """Is it said in the clause of the finding, or in the three that follow, that it is over, and not back?"""
         k = bisect.bisect_right(self._breaks, f.start)
         first = self._breaks[k - 1] if k else 0
+        last = self._breaks[k] if k < len(self._breaks) else len(self._norm)
+        dated = any(first <= start < last for start, _, name in self._near(first) if name == "past")
+        if not dated:
+            return False
         last = self._breaks[min(k + 3, len(self._breaks) - 1)] if k < len(self._breaks) else len(self._norm)
         at = bisect.bisect_left(self._over, first)
         return at < len(self._over) and self._over[at] < last and not self.is_back
+
+    def _near(self, first: int) -> list[tuple[int, int, str]]:
+        at = bisect.bisect_left(self._starts, first)
+        return self._marks[at : at + 6]
 
     def closes(self, f: Finding) -> bool:
         """Does the paragraph of the finding, which is dated months back, go on to say that the episode is over?"""
