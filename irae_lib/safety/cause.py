@@ -111,6 +111,8 @@ def _proofs(text: str, causes: Sequence[str]) -> list[Proof]:
 
     def further(norm: str, tokens: list[Token]) -> list[Token]:
         found.extend(sentences(norm, tokens, {*causes, "note"}))
+        if not any(m.role == "result" for sentence in found for m in sentence.mentions):
+            return []  # nothing is proven, and no status asked for
         added = [m.token for sentence in found for m in sentence.mentions]
         return sorted([*tokens, *added], key=lambda t: (t.start, t.end))
 
