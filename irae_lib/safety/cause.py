@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .cause_words import Mention, Place, Sentence, sentences, table
+from .cause_words import Mention, Place, Sentence, has_result, may_say, sentences, table
 from .chart import Chart
 from .reader import statements
 from .reviews import Withheld
@@ -97,9 +97,7 @@ def _candidates(floors: Sequence[Floor], text: str) -> list[str]:
     if not wanted:
         return []
     words = set(re.findall(r"[a-z]+", text.lower()))
-    openers = table().openers
-    listed = [cause for cause in table().causes if cause in wanted]
-    return [c for c in listed if any(all(not part.isdisjoint(words) for part in way) for way in openers[c])]
+    return [cause for cause in table().causes if cause in wanted and may_say(cause, words)]
 
 
 # --- the note -------------------------------------------------------------------------------------------
@@ -110,6 +108,8 @@ def _proofs(text: str, causes: Sequence[str]) -> list[Proof]:
     found: list[Sentence] = []
 
     def further(norm: str, tokens: list[Token]) -> list[Token]:
+        if not has_result(norm, tokens, causes):
+            return []  # nothing is proven, and no status asked for
         found.extend(sentences(norm, tokens, {*causes, "note"}))
         added = [m.token for sentence in found for m in sentence.mentions]
         return sorted([*tokens, *added], key=lambda t: (t.start, t.end))

@@ -125,17 +125,44 @@ class Table(NamedTuple):
 def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> list[Sentence]:
     """The sentences of a note with what they say of these causes; the tokens of mentions have no status yet."""
     ways = {name: wanted for name, rows in table().ways.items() if (wanted := [w for w in rows if w.cause in causes])}
-    found, first = [], 0
-    for number, token in enumerate((*tokens, None)):
+    found = []
+    for first, last, number in _spans(norm, tokens):
+        sentence = Sentence(norm, first, last, list(_places(norm, first, last)))
+        sentence.mentions = list(_mentions(sentence, ways, number))
+        found.append(sentence)
+    return found
+
+
+def has_result(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> bool:
+    """Has some sentence the words of a result of one of these causes? A quick test, which half of the notes fail."""
+    words = set(_WORD.findall(norm))
+    ways = {way for cause in causes for way in table().openers[cause] if _opens(way, words)}
+    said = (set(_WORD.findall(norm, first, last)) for first, last, _ in _spans(norm, tokens)) if ways else ()
+    return any(_opens(way, words) for words in said for way in ways)
+
+
+def may_say(cause: str, words: Collection[str]) -> bool:
+    """Are there words that begin each part of some result of this cause?"""
+    return any(_opens(way, words) for way in table().openers[cause])
+
+
+def _opens(way: tuple[frozenset[str], ...], words: Collection[str]) -> bool:
+    for part in way:
+        if part.isdisjoint(words):
+            return False
+    return True
+
+
+def _spans(norm: str, tokens: Sequence[Token]) -> Iterator[tuple[int, int, int]]:
+    """Offsets and number of each sentence."""
+    first = 0
+    for i, token in enumerate((*tokens, None)):
         if token is not None and token.kind != "end":
             continue
         last = token.start if token is not None else len(norm)
         if last > first:
-            sentence = Sentence(norm, first, last, list(_places(norm, first, last)))
-            sentence.mentions = list(_mentions(sentence, ways, tokens[number - 1].sentence if number else 0))
-            found.append(sentence)
+            yield first, last, tokens[i - 1].sentence if i else 0
         first = token.end if token is not None else last
-    return found
 
 
 def _places(norm: str, first: int, last: int) -> Iterator[Place]:

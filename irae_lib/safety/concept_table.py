@@ -7,6 +7,7 @@ import json
 import operator
 import re
 from collections import Counter
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from ..files import DATA
@@ -97,7 +98,7 @@ def concept_table() -> Table:
     return Table(
         {first: _begun(rows) for first, rows in words.items()},
         tuple(ways),
-        _starts(ways),
+        _starts(ways, data["numbers"]),
         {concept: row["kind"] for concept, row in data["concepts"].items()},
         {concept: frozenset(row.get("absorbs", ())) for concept, row in data["concepts"].items()},
         frozenset(data["ends"].split()),
@@ -114,12 +115,16 @@ def _masked(way: Way, begin: str, bits: dict[str, int]) -> Way:
     return way._replace(needs=needs, choices=tuple(mask for mask in masks if mask.bit_count() > 1))
 
 
-def _starts(ways: list[Way]) -> dict[str, list[tuple[int, int]]]:
-    """The ways, by their places, under the classes of that of their parts whose classes the fewest other ways have."""
+def _starts(ways: list[Way], numbers: Collection[str]) -> dict[str, list[tuple[int, int]]]:
+    """The ways, by their places, under the classes of that of their parts which is rarest in a note.
+
+    Rare is what few ways have, and neither a number nor a word of two or three letters.
+    """
     uses = Counter(name for way in ways for part in way.parts for name in part)
+    common = {name for name in uses if name in numbers or (name[0] == "'" and len(name) <= 4)}
     starts: dict[str, list[tuple[int, int]]] = {}
     for place, way in enumerate(ways):
-        for name in min(way.parts, key=lambda part: sum(uses[name] for name in part)):
+        for name in min(way.parts, key=lambda part: sum(uses[name] + 100 * (name in common) for name in part)):
             starts.setdefault(name, []).append((place, way.needs))
     return starts
 

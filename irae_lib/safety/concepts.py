@@ -28,6 +28,7 @@ _AFTER_NORMAL = frozenset(
     "appearance appearances calibre limits range tone".split()
 )
 _ELSE = frozenset(("background", "rival"))  # findings that are another illness
+_FOUND = frozenset(("finding", "lab", "vital"))
 _VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
 _NONE: frozenset[str] = frozenset()
 _FAR = 120  # characters around a concept in which other findings of it are looked for
@@ -106,6 +107,12 @@ def _sentences(tokens: list[Token], length: int) -> Iterator[tuple[int, int, lis
     yield first, length, group
 
 
+@functools.lru_cache(maxsize=2_000)
+def _found(names: tuple[str, ...]) -> frozenset[str]:
+    """The classes of a finding that has been read before."""
+    return frozenset(f"<{name}>" for name in names)
+
+
 def _clauses(
     table: Table, norm: str, first: int, last: int, group: list[Token], void: set[int]
 ) -> Iterator[list[_Place]]:
@@ -115,7 +122,7 @@ def _clauses(
     """
     findings: dict[int, list[Token]] = {}
     for t in group:
-        if t.kind in ("finding", "lab", "vital"):
+        if t.kind in _FOUND:
             findings.setdefault(t.start, []).append(t)
     words = _words(norm, first, last)
     places: list[_Place] = []
@@ -132,8 +139,7 @@ def _clauses(
             if t.end <= edge and t.detail in _VOID:
                 void.add(id(t))
                 continue
-            names = frozenset([f"<{name}>" for name in t.names])
-            places.append(_Place(names, at, at + norm.count(" ", t.start, t.end), t.start, t.end))
+            places.append(_Place(_found(t.names), at, at + norm.count(" ", t.start, t.end), t.start, t.end))
         if word in ends and i > taken:
             yield places
             places = []
@@ -205,20 +211,23 @@ def _says_normal(words: list[_Word], first: int, last: int) -> bool:
 
 def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
     """The ways that the places of a clause say, each with the places it is made of."""
-    mask, tried = 0, []
-    for bits, ways in map(_bits, {place.classes for place in places}):
-        mask |= bits
-        tried += ways
-    lacking = ~mask
+    mask, tried = _tried({place.classes for place in places})
     present: dict[str, list[_Place]] = {}
-    for number in sorted({number for number, needs in tried if not needs & lacking}):
+    for number in sorted(tried):
         way = table.ways[number]
-        for choice in way.choices:
-            if not choice & mask:
-                break
-        else:
+        if all(choice & mask for choice in way.choices):
             present = present or _by_class(places)
             yield from _matches(way, present, places)
+
+
+def _tried(held: set[frozenset[str]]) -> tuple[int, set[int]]:
+    """These classes as bits, and the ways, by their number, all of whose needs are among them."""
+    mask, starts = 0, []
+    for bits, ways in map(_bits, held):
+        mask |= bits
+        starts += ways
+    lacking = ~mask
+    return mask, {number for number, needs in starts if not needs & lacking}
 
 
 @functools.lru_cache(maxsize=20_000)

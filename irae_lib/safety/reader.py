@@ -7,6 +7,7 @@ names. The same phrase on the same terms always gives the same finding: no model
 from __future__ import annotations
 
 import bisect
+import functools
 import re
 from collections.abc import Callable
 from decimal import Decimal
@@ -68,12 +69,19 @@ def read(case: Case) -> tuple[Finding, ...]:
 def statements(text: str, further: Callable[[str, list[Token]], list[Token]] | None = None) -> tuple[str, list[Token]]:
     """The normalised text of a view and its tokens with their statuses; `further` may add tokens to give one to."""
     masked = _without_answers(text)
-    norm, tokens = scan(masked)
-    tokens = composed(norm, tokens)
+    norm, found, layout = _scanned(masked)
+    tokens = [token.copy() for token in found]
     if further is not None:
         tokens = further(norm, tokens)
-    _statuses(masked, norm, tokens)
+    _statuses(masked, norm, tokens, layout)
     return norm, tokens
+
+
+@functools.lru_cache(maxsize=1)
+def _scanned(text: str) -> tuple[str, list[Token], Layout]:
+    """The normalised text, its tokens without status, and its layout; `review` asks twice where a cause may be named."""
+    norm, tokens = scan(text)
+    return norm, composed(norm, tokens), Layout(text)
 
 
 def _in_original(text: str, view: View, finding: Finding) -> Finding:
@@ -87,9 +95,8 @@ def _without_answers(text: str) -> str:
     return _ANSWER.sub(lambda match: " " * len(match.group()), text) if '":' in text or '" :' in text else text
 
 
-def _statuses(text: str, norm: str, tokens: list[Token]) -> None:
+def _statuses(text: str, norm: str, tokens: list[Token], layout: Layout) -> None:
     """The status of every token: from the words of its sentence, then from its section and its form."""
-    layout = Layout(text)
     told = subjects(text, norm, tokens)
     mute_answers(tokens, layout.marks)
     attribute(tokens, told)
