@@ -162,7 +162,7 @@ def _places(norm: str, first: int, last: int) -> Iterator[Place]:
 
 
 def _mentions(sentence: Sentence, ways: dict[str, list[Way]], number: int) -> Iterator[Mention]:
-    for name in (name for name in sentence.index if name in ways):
+    for name in sorted(sentence.index.keys() & ways.keys()):  # in one order, whatever the hash seed
         for way in ways[name]:
             if any(part.isdisjoint(sentence.index) for part in way.parts):
                 continue
@@ -192,7 +192,7 @@ def _completed(way: Way, place: Place, sentence: Sentence) -> list[Place] | None
         ]
         if not near:
             return None
-        chosen.append(min(near, key=lambda p: max(p.at - high, low - p.last, 0)))
+        chosen.append(min(near, key=lambda p: (max(p.at - high, low - p.last, 0), p.start)))
     return chosen
 
 

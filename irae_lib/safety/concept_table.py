@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
+import operator
 import re
+from collections import Counter
 from typing import Any, NamedTuple
 
 from ..files import DATA
@@ -22,19 +24,25 @@ class Begun(NamedTuple):
 
 
 class Way(NamedTuple):
-    """One way to say a concept: `parts` are alternatives of class names, in order where `ordered`."""
+    """One way to say a concept: `parts` are alternatives of class names, in order where `ordered`.
+
+    `needs` and `choices` are the parts as bits of `Table.bits`: a clause must have all of `needs`, the classes of parts
+    without alternatives, and one of each of `choices`. Most ways are passed over at one comparison.
+    """
 
     concept: str
     parts: tuple[frozenset[str], ...]
     ordered: bool
     gap: int
     without: frozenset[str]
-    masks: tuple[int, ...] = ()  # the parts as bits of `Table.bits`: a clause that lacks one is passed over at once
+    needs: int = 0
+    choices: tuple[int, ...] = ()
 
 
 class Table(NamedTuple):
     words: dict[str, Begun]
-    ways: dict[str, list[Way]]  # by each class of the part that is rarest in clinical text
+    ways: tuple[Way, ...]  # in the order of the names of the classes they begin with
+    starts: dict[str, list[tuple[int, int]]]  # class to the place in `ways`, and the needs, of ways to try where it stands
     kinds: dict[str, str]
     absorbs: dict[str, frozenset[str]]
     ends: frozenset[str]
@@ -74,20 +82,22 @@ def concept_table() -> Table:
     for name, entries in data["words"].items():
         for entry in entries.split(","):
             enter(entry.strip(), name)
-    ways: dict[str, list[Way]] = {}
+    begun: dict[str, list[Way]] = {}
     literals: set[str] = set()
     for concept, row in data["concepts"].items():
         for written in row["ways"]:
             way = _way(concept, written, literals, data["words"] | data["numbers"])
             for name in way.parts[0]:
-                ways.setdefault(name, []).append(way)
+                begun.setdefault(name, []).append(way)
     for literal in literals:
         enter(literal, f"'{literal}")
-    bits = {name: 1 << i for i, name in enumerate(sorted({n for row in ways.values() for w in row for p in w.parts for n in p}))}
-    ways = {name: [_masked(way, bits) for way in row] for name, row in ways.items()}
+    opened = [(name, way) for name in sorted(begun) for way in begun[name]]  # in one order, whatever the hash seed
+    bits = {name: 1 << i for i, name in enumerate(sorted({n for _, way in opened for part in way.parts for n in part}))}
+    ways = [_masked(way, name, bits) for name, way in opened]
     return Table(
         {first: _begun(rows) for first, rows in words.items()},
-        ways,
+        tuple(ways),
+        _starts(ways),
         {concept: row["kind"] for concept, row in data["concepts"].items()},
         {concept: frozenset(row.get("absorbs", ())) for concept, row in data["concepts"].items()},
         frozenset(data["ends"].split()),
@@ -96,14 +106,22 @@ def concept_table() -> Table:
     )
 
 
-def _masked(way: Way, bits: dict[str, int]) -> Way:
-    masks = []
-    for part in way.parts:
-        mask = 0
-        for name in part:
-            mask |= bits[name]
-        masks.append(mask)
-    return way._replace(masks=tuple(masks))
+def _masked(way: Way, begin: str, bits: dict[str, int]) -> Way:
+    """The way where it begins with this class."""
+    masks = [functools.reduce(operator.or_, (bits[name] for name in part)) for part in (frozenset((begin,)), *way.parts[1:])]
+    single = [mask for mask in masks if mask.bit_count() == 1]
+    needs = functools.reduce(operator.or_, single)
+    return way._replace(needs=needs, choices=tuple(mask for mask in masks if mask.bit_count() > 1))
+
+
+def _starts(ways: list[Way]) -> dict[str, list[tuple[int, int]]]:
+    """The ways, by their places, under the classes of that of their parts whose classes the fewest other ways have."""
+    uses = Counter(name for way in ways for part in way.parts for name in part)
+    starts: dict[str, list[tuple[int, int]]] = {}
+    for place, way in enumerate(ways):
+        for name in min(way.parts, key=lambda part: sum(uses[name] for name in part)):
+            starts.setdefault(name, []).append((place, way.needs))
+    return starts
 
 
 def _begun(rows: set[tuple[tuple[str, ...], str]]) -> Begun:

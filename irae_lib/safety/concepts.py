@@ -7,6 +7,8 @@ returns finding tokens for the same pass that gives every other token its status
 
 from __future__ import annotations
 
+import functools
+import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -28,6 +30,8 @@ _AFTER_NORMAL = frozenset(
 _ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
 _NONE: frozenset[str] = frozenset()
+_FAR = 120  # characters around a concept in which other findings of it are looked for
+_BESIDE = 3  # words beside a concept in which an excluded word cancels it
 _MOST = 60  # occurrences of one class in a sentence that are tried
 
 _DENYING = frozenset(name for name, rule in RULES.items() if rule.status == "negated") | {"inability"}
@@ -65,13 +69,15 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
         for places in _clauses(table, norm, first, last, group, absorbed):
             for way, chosen in _said(table, places):
                 token = _token(table, way, chosen)
-                if _known(token, group) or _known(token, added[-12:]) or _has_value(token, chosen, group):
+                edges = (bisect_left(group, at, key=_start) for at in (token.first - _FAR, token.end + _FAR))
+                near = group[slice(*edges)]
+                if _known(token, near) or _known(token, added[-12:]) or _has_value(token, chosen, near):
                     continue
                 token.sentence = group[0].sentence if group else 0
                 added.append(token)
                 used += [(place.start, place.end) for place in chosen]
                 lost = table.absorbs[way.concept]
-                absorbed.update(id(t) for t in group if t.kind == "finding" and lost & set(t.names) and _in(t, chosen))
+                absorbed.update(id(t) for t in near if t.kind == "finding" and lost & set(t.names) and _in(t, chosen))
     if not added and not absorbed:
         return tokens
     used.sort()
@@ -80,6 +86,10 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
         if token.kind == "cue" and _covered(token, used):  # the "no" of "no strength" denies nothing
             token.cues = tuple(cue for cue in token.cues if cue not in _DENYING)
     return sorted(added + kept, key=lambda t: t.start)  # before a laboratory name there, whose number follows it
+
+
+def _start(token: Token) -> int:
+    return token.start
 
 
 # --- the note -----------------------------------------------------------------------------------------------
@@ -110,28 +120,29 @@ def _clauses(
     words = _words(norm, first, last)
     places: list[_Place] = []
     taken, edge = -1, first  # the last word, and the end, of a phrase that means nothing here
-    begun = table.words
-    for i, (word, at, marks, start, _) in enumerate(words):
-        if word not in begun and word.isalpha() and start not in findings and word not in table.ends:
+    begun, ends = table.words, table.ends
+    for i, (word, at, marks, start, end) in enumerate(words):
+        if word not in begun and word.isalpha() and start not in findings and word not in ends:
             continue  # most words of a note
         classes = _classes(table, words, i) if i > taken else {}
-        longest = max(classes, default=0)
-        if classes and "NOTHING" in classes[longest]:
+        if classes and "NOTHING" in classes[longest := max(classes)]:
             taken, edge = i + longest, words[i + longest].end  # what else it is called still holds ("blood sugar")
             classes = {longest: classes[longest] - {"NOTHING"}}
         for t in findings.get(start, ()):
             if t.end <= edge and t.detail in _VOID:
                 void.add(id(t))
                 continue
-            names = frozenset(f"<{name}>" for name in t.names)
+            names = frozenset([f"<{name}>" for name in t.names])
             places.append(_Place(names, at, at + norm.count(" ", t.start, t.end), t.start, t.end))
-        if word in table.ends and i > taken:
+        if word in ends and i > taken:
             yield places
             places = []
         for length, names in classes.items():
-            if names:
-                end = words[i + length]
-                places.append(_Place(names, at, end.at, start, end.end, marks, word[0].isdigit()))
+            if length:
+                last_word = words[i + length]
+                places.append(_Place(names, at, last_word.at, start, last_word.end, marks, word[0].isdigit()))
+            elif names:
+                places.append(_Place(names, at, at, start, end, marks, word[0].isdigit()))
     yield places
 
 
@@ -143,16 +154,24 @@ def _classes(table: Table, words: list[_Word], i: int) -> dict[int, frozenset[st
     if begun is not None:
         if begun.alone:
             classes[0] = begun.alone
-        further = begun.further.get(words[i + 1].text, ()) if i + 1 < len(words) else ()
-        for rest, names in further:
-            if _follows(words, i, rest):
-                classes[len(rest)] = names
-    if word[0].isdigit():
-        classes[0] = classes.get(0, _NONE) | {name for name, spans in table.numbers if _within(float(word), spans)}
-    longest = max(classes, default=0)
-    if classes and "NORMAL" in classes[longest] and not _says_normal(words, i, i + longest):
+        if begun.further and i + 1 < len(words):
+            for rest, names in begun.further.get(words[i + 1].text, ()):
+                if _follows(words, i, rest):
+                    classes[len(rest)] = names
+    if word[0].isdigit() and (names := _number(word)):
+        classes[0] = classes.get(0, _NONE) | names
+    if classes and "NORMAL" in classes[longest := max(classes)] and not _says_normal(words, i, i + longest):
         classes[longest] = classes[longest] - {"NORMAL"}
     return classes
+
+
+@functools.lru_cache(maxsize=2_000)
+def _number(written: str) -> frozenset[str]:
+    """The classes of a number."""
+    number = float(written)
+    return frozenset(
+        name for name, spans in concept_table().numbers if any(low <= number <= high for low, high in spans)
+    )
 
 
 def _words(norm: str, first: int, last: int) -> list[_Word]:
@@ -169,17 +188,11 @@ def _words(norm: str, first: int, last: int) -> list[_Word]:
 
 
 def _follows(words: list[_Word], i: int, rest: tuple[str, ...]) -> bool:
-    """Do the words of a phrase follow word `i`, without a mark between?"""
+    """Do the words of a phrase, of which the first is known to, follow word `i` without a mark between?"""
     last = i + len(rest)
-    return (
-        last < len(words)
-        and words[last].marks == words[i].marks
-        and all(words[i + k + 1].text == word for k, word in enumerate(rest))
-    )
-
-
-def _within(number: float, spans: tuple[tuple[float, float], ...]) -> bool:
-    return any(low <= number <= high for low, high in spans)
+    if last >= len(words) or words[last].marks != words[i].marks:
+        return False
+    return len(rest) == 1 or [word.text for word in words[i + 1 : last + 1]] == list(rest)
 
 
 def _says_normal(words: list[_Word], first: int, last: int) -> bool:
@@ -192,28 +205,43 @@ def _says_normal(words: list[_Word], first: int, last: int) -> bool:
 
 def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
     """The ways that the places of a clause say, each with the places it is made of."""
+    mask, tried = 0, []
+    for bits, ways in map(_bits, {place.classes for place in places}):
+        mask |= bits
+        tried += ways
+    lacking = ~mask
     present: dict[str, list[_Place]] = {}
-    mask, bits = 0, table.bits
+    for number in sorted({number for number, needs in tried if not needs & lacking}):
+        way = table.ways[number]
+        for choice in way.choices:
+            if not choice & mask:
+                break
+        else:
+            present = present or _by_class(places)
+            yield from _matches(way, present, places)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _bits(classes: frozenset[str]) -> tuple[int, tuple[tuple[int, int], ...]]:
+    """The classes as bits, and the ways to try where they stand."""
+    table = concept_table()
+    mask = functools.reduce(operator.or_, (table.bits.get(name, 0) for name in classes), 0)
+    return mask, tuple(start for name in classes for start in table.starts.get(name, ()))
+
+
+def _by_class(places: list[_Place]) -> dict[str, list[_Place]]:
+    present: dict[str, list[_Place]] = {}
     for place in places:
         for name in place.classes:
-            here = present.get(name)
-            if here is None:
-                present[name] = [place]
-                mask |= bits.get(name, 0)
-            elif len(here) < _MOST:
+            here = present.setdefault(name, [])
+            if len(here) < _MOST:
                 here.append(place)
-    for key in sorted(present):  # in one order, whatever the hash seed
-        for way in table.ways.get(key, ()):
-            for part in way.masks:
-                if not part & mask:
-                    break
-            else:
-                yield from _matches(way, present, places)
+    return present
 
 
 def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
     """The closest groups of places that say the way, none of which shares a word with the one before."""
-    options = [sorted({p for name in part for p in present.get(name, ())}, key=lambda p: p.at) for part in way.parts]
+    options = [sorted({p for name in part for p in present.get(name, ())}, key=_order) for part in way.parts]
     starts = [[p.at for p in row] for row in options]
     found = [best for place in options[0] if (best := _grown(way, [place], options, starts)) is not None]
     spans = sorted((max(p.last for p in best) - min(p.at for p in best), i) for i, best in enumerate(found))
@@ -226,12 +254,17 @@ def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -
         yield way, found[i]
 
 
+def _order(place: _Place) -> tuple[int, int, int]:
+    return place.at, place.start, -place.end  # the longest first
+
+
 def _cancelled(way: Way, best: list[_Place], places: list[_Place], low: int, high: int) -> bool:
     """Is a word near by that the way excludes, or one that says that all is well?"""
-    for p in places:
-        if p.at > high + 2:
+    for i in range(bisect_left(places, low - _BESIDE, key=lambda p: p.at), len(places)):
+        p = places[i]
+        if p.at > high + _BESIDE:
             return False
-        if p.at < low - 2 or p in best:
+        if p in best:
             continue
         if way.without & p.classes or ("NORMAL" in p.classes and low <= p.at and p.part == best[-1].part):
             return True

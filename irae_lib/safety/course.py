@@ -37,8 +37,12 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     clock, home = _Clock(norm), _is_sent_home(norm)
     repeated = _pattern("spurious").search(norm) is not None
     times = [clock.time(f) for f in findings]
-    ended = {_organ(f.name) for f in findings if f.kind == "diagnosis" and f.when == "resolved"} - {""}
-    ended -= {_organ(f.name) for f in findings if f.kind == "diagnosis" and f.status == "current"}
+    ended = {organ_of(f.name) for f in findings if f.kind == "diagnosis" and f.when == "resolved"} - {""}
+    ended -= {
+        organ_of(f.name)
+        for f, time in zip(findings, times, strict=True)
+        if f.kind == "diagnosis" and f.status == "current" and time not in _EARLIER
+    }
     if _pattern("back").search(norm):
         ended = set()
     newest: dict[str, int] = {}  # name -> the last place that says how it is now
@@ -50,7 +54,7 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
                 newest[_key(f)] = len(norm) if time == "now" else max(newest.get(_key(f), -1), f.start)
     moved = []
     for f, time in zip(findings, times, strict=True):
-        over = time in _EARLIER and _organ(_key(f)) in ended
+        over = (time in _EARLIER and organ_of(_key(f)) in ended) or (time != "now" and clock.closes(f))
         wrong = repeated and f.kind == "lab" and f.start < last.get(_key(f), -1)
         if f.status == "current" and (wrong or over or (time == "past" and f.kind in _ENDS and clock.ends(f))):
             moved.append(changed(f, status="historical", when="resolved"))
@@ -62,7 +66,7 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     return moved
 
 
-def _organ(name: str) -> str:
+def organ_of(name: str) -> str:
     """The organ system of a finding, as far as the data say; else ""."""
     row = DIAGNOSES["rows"].get(name)
     return row["system"] if row else DIAGNOSES["graded"].get(name) or _data()["organs"].get(name, "")
@@ -95,6 +99,7 @@ class _Clock:
         self._starts = [start for start, _, _ in self._marks]
         self._breaks = [match.end() for match in _SENTENCE.finditer(norm)]
         self._gaps = [match.end() for match in re.finditer(r"\n[ \t]*\n", norm)]
+        self._closed = [match.start() for match in _pattern("closed").finditer(norm)]
         self._over = [match.start() for match in _pattern("over").finditer(norm)]
         self.is_back = _pattern("back").search(norm) is not None
 
@@ -103,6 +108,9 @@ class _Clock:
         if f.when == "now":
             return "now"
         first, last = self._sentence(f.start)
+        just_behind = bisect.bisect_left(self._starts, f.end)
+        if just_behind < len(self._marks) and self._marks[just_behind][0] - f.end <= 2:
+            return self._marks[just_behind][2]  # "nausea today"
         at = bisect.bisect_right(self._starts, f.start) - 1
         if at >= 0 and self._marks[at][0] >= first:
             return self._marks[at][2]
@@ -120,6 +128,16 @@ class _Clock:
         last = self._breaks[min(k + 3, len(self._breaks) - 1)] if k < len(self._breaks) else len(self._norm)
         at = bisect.bisect_left(self._over, first)
         return at < len(self._over) and self._over[at] < last and not self.is_back
+
+    def closes(self, f: Finding) -> bool:
+        """Does the paragraph of the finding, which is dated months back, go on to say that the episode is over?"""
+        k = bisect.bisect_right(self._gaps, f.start)
+        first = self._gaps[k - 1] if k else 0
+        last = self._gaps[k] if k < len(self._gaps) else len(self._norm)
+        at = bisect.bisect_left(self._closed, f.end)
+        if self.is_back or f.kind not in _ENDS or at == len(self._closed) or self._closed[at] >= last:
+            return False
+        return any(first <= start < f.start for start, _, name in self._marks if name == "past")
 
     def _sentence(self, at: int) -> tuple[int, int]:
         k = bisect.bisect_right(self._breaks, at)

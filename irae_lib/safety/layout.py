@@ -50,7 +50,7 @@ _SECTIONS = (
         r"safety[ -]net\w*.*|counsel(?:l?ing|l?ed)?\b.*|"
         r"(?:informed )?consent(?: (?:for|to|discussion)\b.*)?|"
         r"risks?(?: (?:discussed|reviewed|explained|include\w*|of|and|benefits)\b.*)?|"
-        r"(?:possible|potential|common|rare|serious|expected) (?:side effects?|complications|"
+        r"(?:possible|potential|common|rare|expected) (?:side effects?|complications|"
         r"adverse (?:effects|events)).*|"
         r"(?:side effects?|complications|adverse (?:effects|events)) (?:discussed|reviewed|explained|may|can|to)\b.*|"
         r"(?:warning|danger) signs?.*|"
@@ -210,13 +210,13 @@ def impose(norm: str, tokens: list[Token], layout: Layout) -> None:
                 happened = token.kind == "finding" and is_definite(
                     norm, tokens, bisect.bisect_left(tokens, token.start, key=_start_of)
                 )
-                if not happened and not _is_measured(norm, token):
+                if not happened and not is_measured(norm, token):
                     token.status = "hypothetical"
     for mark in layout.marks:
         for token in _inside(tokens, mark):
             if mark.status == "historical" and token.kind in ITEMS and token.status == "current":
                 token.status = "historical"
-            if mark.status == "limit" and token.kind in NUMBERED and not _is_measured(norm, token):
+            if mark.status == "limit" and token.kind in NUMBERED and not is_measured(norm, token):
                 token.status = "hypothetical"
             if token.kind != "finding":
                 continue
@@ -226,7 +226,7 @@ def impose(norm: str, tokens: list[Token], layout: Layout) -> None:
                 token.status = "current"
 
 
-def _is_measured(norm: str, token: Token) -> bool:
+def is_measured(norm: str, token: Token) -> bool:
     """Is it a value of its own, which no heading makes hypothetical? Not a bound to watch for ("above 38 C")."""
     if token.kind not in NUMBERED:
         return token.kind != "finding"

@@ -18,9 +18,11 @@ from .context import assign
 from .course import says_onset, staged
 from .labs import lab_findings
 from .layout import Layout, impose, mute_answers
+from .leaflets import impose_leaflets
 from .stated_grades import grade_findings
 from .stools import stool_findings
 from .subjects import attribute, impose_subjects, subjects
+from .teaching import impose_teaching, teaching
 from .text import View
 from .tokens import Token, changed, make, scan
 
@@ -97,7 +99,9 @@ def _statuses(text: str, norm: str, tokens: list[Token]) -> None:
             assign(norm, tokens[first : i + 1], layout.section(tokens[first].start))
             first = i + 1
     impose(norm, tokens, layout)
+    impose_teaching(norm, tokens, teaching(norm))
     impose_subjects(tokens, told)
+    impose_leaflets(norm, tokens)
 
 
 def _named(text: str, norm: str, tokens: list[Token]) -> list[Finding]:

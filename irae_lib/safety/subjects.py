@@ -44,6 +44,12 @@ _GENDER = re.compile(
     r"\b\d{2,3} ?(?:(?:-| )?(?:years?|yrs?)(?:-| )old |y/?o |yr )?(?P<m>m\b(?!g)|male|man|gentleman)|\b(?P<mrs>mrs|ms|miss)\b|\b(?P<mr>mr)\b"
 )
 _WRITER = re.compile(r"\bmy\b")
+_CALLED = re.compile(  # what a child calls the patient: "Mum can't keep anything down"; "my mum" may be anybody's
+    r"(?<!my )(?<!his )(?<!her )(?<!your )(?<!their )(?<!our )(?<!the )(?<!and )(?<!or )(?<!of )(?<!in )(?<!her own )"
+    r"\b(?P<word>mum|mummy|mom|mam|dad|daddy|nan|nana|gran|grandma|grandad|granddad|grandpa|hubby)\b(?!,? (?:and|or)\b)"
+    r"(?=(?:'s)? (?:has|is|was|can|ca|could|won|keeps?|gets?|got|says|sleeps?|looks?|seems?|feels?|had|been|now|just|still|"
+    r"cannot|went|goes|did|does|needs?|\w+(?:s|ed|n't)?)\b)"
+)
 _FIRST = re.compile(r"\bi(?:'(?:m|ve|d|ll))?\b(?!\.|/|')|\bmyself\b|\bmine\b|\bmy own\b")
 _THIRD = re.compile(r"(?<!other )(?<!another )(?<!\ba )\b(?:the )?(?:patient|pt)\b(?!'s| in the next)")
 _HE_OR_SHE = {"f": re.compile(r"\bhe\b"), "m": re.compile(r"\bshe\b")}
@@ -199,7 +205,7 @@ def _patient(norm: str, stories: list[_Story], drugs: list[int]) -> str:
     """The relative who is the patient; "" where the writer, or the one whom the note is about, is."""
     words = _words()
     writes = _WRITER.search(norm) is not None
-    speaks = writes or _caller(norm) or not (_THIRD.search(norm) or _GENDER.search(norm))
+    speaks = writes or _CALLED.search(norm) or _caller(norm) or not (_THIRD.search(norm) or _GENDER.search(norm))
     if _treated_self(norm, drugs) or not speaks:
         return ""
     told = {story.word: "" for story in stories if story.owner in _OWN}
@@ -212,6 +218,8 @@ def _patient(norm: str, stories: list[_Story], drugs: list[int]) -> str:
     alive = [word for word in told if not words.dead.search(told[word])]
     if given_to := [word for word in alive if treated[word]]:
         return "" if not writes and _IN_THE_PAST.match(told[given_to[0]]) else given_to[0]
+    if not writes and (called := _CALLED.search(norm)) and called["word"] in alive:
+        return called["word"]
     if not writes or (drugs and len(told) > 1):
         return ""  # the drug is that of the one whom the note is about
     likely = [word for word in alive if words.treated.search(told[word])]

@@ -15,7 +15,7 @@ import unicodedata
 from collections.abc import Callable
 
 from . import spelling
-from .written_numbers import WORDING, WORDING_HINT, wording
+from .written_numbers import WORDING, may_be_worded, wording
 
 _SINGLE = {
     **dict.fromkeys("–—−‐‑‒", "-"),
@@ -80,7 +80,7 @@ class View:
         view.text = view.text.translate(_BREAKS)
         if "..." in view.text or "___" in view.text:
             view.text = _LEADERS.sub(lambda match: ":".ljust(len(match.group())), view.text)
-        if WORDING_HINT.search(view.text):
+        if may_be_worded(view.text):
             view.replace(WORDING, wording)
         view.replace(spelling.WORD, spelling.corrected)
         view.text = _unwrapped(view.text)

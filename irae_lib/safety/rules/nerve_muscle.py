@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from ...schemas import Finding, System
 from ..chart import Chart
 from .base import ASCO, CTCAE, EMERGENCY, URGENCY_BY_GRADE, URGENT, advise, raise_to, rule
@@ -68,7 +70,7 @@ def guillain_barre(chart: Chart):
     """Guillain-Barre picture: ascending weakness, areflexia; Grade 3 with breathing, swallowing, face or walking."""
     if sign := chart.any("guillain_barre"):
         yield raise_to(2, EMERGENCY, NERVE, sign, "Guillain-Barre picture: admit with ICU capability from Grade 2")
-        if severe := chart.any(*_BREATHING, *_BULBAR, "immobile", "self_care", "walking_aid"):
+        if severe := chart.any(*_BREATHING, *_BULBAR, "immobile", "self_care"):
             yield raise_to(3, EMERGENCY, NERVE, severe, "Guillain-Barre picture with breathing, swallowing or walking lost")
 
 
@@ -83,13 +85,20 @@ def encephalitis(chart: Chart):
     if not sign and (csf or chart.any("csf_abnormal", "brain_mri")):
         sign = confusion
     signs = [found for name in _BRAIN if (found := chart.any(name))]
-    if not sign and len({f.start for f in signs}) >= 2:
+    if not sign and len({f.start for f in signs}) >= 2 and not _metabolic(chart):
         yield raise_to(2, URGENT, NERVE, signs[0], "two signs of the brain: encephalitis until excluded")
     if sign:
         mild = sign.name == "encephalitis" and not confusion
         grade, urgency = (2, URGENT) if mild else (3, EMERGENCY)
         yield raise_to(grade, urgency, NERVE, sign, "new seizure or encephalitis picture")
         yield advise(sign, "HSV until PCR is negative: cover with aciclovir, do not delay treatment.")
+
+
+def _metabolic(chart: Chart) -> bool:
+    """Does a gland, a salt or sugar explain a clouded mind before encephalitis does?"""
+    tsh, glucose = chart.highest("tsh"), chart.highest("glucose")
+    slow = tsh and tsh.high > 10 or glucose and glucose.high > 400 or chart.below("sodium", Decimal(125))
+    return bool(slow or chart.any("adrenal_crisis", "adrenal_insufficiency", "dka", "hepatic_failure", "encephalopathy"))
 
 
 @rule("F28", "status_epilepticus", "coma", source=f"{CTCAE}, Seizure and Encephalopathy")

@@ -1,0 +1,142 @@
+"""What could happen: the spans of a note that tell of risks, and not of what the patient has.
+
+A letter that explains a drug ("it can inflame the bowel, sometimes eight or more motions a day"), a consent form, a
+list of reasons to call, an exercise with invented patients. `teaching` finds the spans by the words that open them
+(`teaching.json`); `impose_teaching` makes what stands in them hypothetical, except what happened at a stated time and
+what was measured. Nothing here knows a disease.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..files import DATA
+from .layout import NUMBERED, is_measured
+from .phrasing import is_definite
+from .tokens import Token
+
+_SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=[^\s]))+[.!?]?|\n")
+_BULLET = re.compile(r"\s*(?:[-*•·▪◦‣–—]|o\s|\d{1,2}[.)]\s|[a-h][.)]\s|\[[ x_]?\])")
+_HEADING = re.compile(r"\s*[a-z][^:\n]{0,40}:")
+_OPENS_A_LIST = re.compile(r"[:\-–]\s*$|:\s*\[ ?\]\s*$")
+_SEGMENT = re.compile(r";")
+_ASSERTS = re.compile(
+    r"\b(?:has|had|was|were|is|are|noted|found|reports?|reported|developed|started|came|continues|still|ongoing|again)\b"
+)
+_OVERNIGHT = re.compile(r"\s*overnight\b")
+_LONGEST = 900  # characters of one sentence that a list of risks fills
+_MOST_LINES = 30  # bullets below an opener
+
+
+class Span(NamedTuple):
+    """A part of the note that tells of what could happen; of `nobody` where even what was measured is invented."""
+
+    start: int
+    end: int
+    nobody: bool = False
+
+
+def teaching(norm: str) -> list[Span]:
+    """The spans of the normalised note that tell of what could happen, in order."""
+    words = _words()
+    if words["invented"].search(norm) and words["scenario_word"].search(norm):
+        return [Span(0, len(norm), nobody=True)]
+    if words["any"].search(norm) is None:
+        return []
+    return list(_spans(norm))
+
+
+def impose_teaching(norm: str, tokens: Sequence[Token], spans: Sequence[Span]) -> None:
+    """Make what stands in the spans hypothetical, unless it happened at a stated time or was measured."""
+    for start, end, nobody in spans:
+        at = bisect_left(tokens, start, key=lambda token: token.start)
+        while at < len(tokens) and tokens[at].start < end:
+            token = tokens[at]
+            if token.status == "current" and (nobody or _only_told(norm, tokens, at)):
+                token.status = "hypothetical"
+            at += 1
+
+
+def _only_told(norm: str, tokens: Sequence[Token], at: int) -> bool:
+    token = tokens[at]
+    if token.kind == "finding":
+        return not is_definite(norm, tokens, at) or _OVERNIGHT.match(norm, token.end) is not None
+    if token.kind == "number":
+        return True  # a count; values of tests are known by their names
+    return token.kind in NUMBERED and not is_measured(norm, token)
+
+
+def _spans(norm: str) -> Iterator[Span]:
+    """Sentence by sentence: the part behind an opener, the sentences that go on with it, and the list below it."""
+    words = _words()
+    before, listing, lines = False, False, 0
+    for match in _SENTENCE.finditer(norm):
+        start, end = match.span()
+        if norm[start] == "\n":
+            before = False
+            listing = listing and not norm.startswith("\n", end) and lines < _MOST_LINES
+            continue
+        opener = words["openers"].search(norm, start, end)
+        if opener is None and words["scenario"].match(norm, start):
+            yield Span(start, end)
+            before = True
+        elif listing and (_BULLET.match(norm, start) or not (lines or _HEADING.match(norm, start))):
+            lines += _BULLET.match(norm, start) is not None
+            yield Span(start, _stop(norm, start, end))
+        elif opener is not None:
+            stop = _stop(norm, opener.end(), end, opener["possible"] is None or ":" in opener.group())
+            listing, lines = _OPENS_A_LIST.search(norm, opener.start(), end) is not None, 0
+            before = stop == end
+            yield Span(_first(norm, start, opener), stop)
+        elif before and words["goes_on"].match(norm, start):
+            stop = _stop(norm, start, end)
+            before = stop == end
+            yield Span(start, stop)
+        else:
+            before = listing = False
+
+
+def _first(norm: str, start: int, opener: re.Match[str]) -> int:
+    """Where the span of an opener begins: what was only heard of may stand before it."""
+    words = _words()
+    heard = opener["heard"] and words["returns"].search(norm, start, opener.start()) is None
+    return start if heard else opener.start()
+
+
+def _stop(norm: str, start: int, end: int, lists: bool = True) -> int:
+    """Where the sentence tells of the patient again: at words that say so, or at a part that asserts something.
+
+    Only what `lists` risks goes on behind a semicolon.
+    """
+    end = min(end, start + _LONGEST)
+    returns = _words()["returns"].search(norm, start, end)
+    end = returns.start() if returns else end
+    for mark in _SEGMENT.finditer(norm, start, end):
+        following = norm.find(";", mark.end(), end)
+        if not lists or _ASSERTS.search(norm, mark.end(), following if following >= 0 else end):
+            return mark.start()
+    return end
+
+
+@functools.cache
+def _words() -> dict[str, re.Pattern[str]]:
+    data: dict[str, Any] = json.loads((DATA / "clinical" / "teaching.json").read_text(encoding="utf-8"))
+    openers = rf"(?P<possible>{_any(data['possible'])})|(?P<heard>{_any(data['heard_of'])})|{_any([*data['told'], *data['instruct']])}"
+    return {
+        "openers": re.compile(openers),
+        "any": re.compile(rf"{openers}|{_any(data['scenario'])}"),
+        "goes_on": re.compile(rf"[\s(\"'-]*{_any(data['goes_on'])}"),
+        "returns": re.compile(_any(data["returns"])),
+        "scenario": re.compile(rf"[\s*#>-]*{_any(data['scenario'])}"),
+        "scenario_word": re.compile(r"\b(?:scenario|teaching|training|vignette|exercise|simulation|quiz|cpd|handout|study)"),
+        "invented": re.compile(_any(data["invented"])),
+    }
+
+
+def _any(patterns: Sequence[str]) -> str:
+    return rf"(?<![a-z0-9])(?:{'|'.join(patterns)})(?![a-z0-9])"
