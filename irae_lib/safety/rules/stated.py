@@ -7,7 +7,7 @@ import re
 from ...schemas import Finding, System, Urgency
 from ..chart import Chart
 from ..lexicon import DIAGNOSES as _FILE
-from .base import CTCAE, POLICY, ROUTINE, URGENCY_BY_GRADE, URGENT, advise, raise_to, rule
+from .base import CTCAE, POLICY, ROUTINE, SOON, URGENCY_BY_GRADE, URGENT, advise, raise_to, rule
 
 DIAGNOSES = {
     name: (System(row["system"]), row["grade"], Urgency(row["urgency"]), row["scale"])
@@ -97,6 +97,18 @@ def level_of_care(chart: Chart):
     if care and toxicity and chart.severe("vomiting", "nausea", "headache", "fatigue", "anorexia"):
         reason = f"in hospital with {toxicity.name.replace('_', ' ')}: Grade 3"
         yield raise_to(3, URGENT, GRADED_SYSTEM.get(toxicity.name), care, reason)
+
+
+_LIMB = ("neuropathy", "weakness", "myalgia", "myositis", "arthralgia", "arthritis")
+
+
+@rule("X10", "instrumental_adl", source=f"{CTCAE}: limiting instrumental activities of daily living")
+def instrumental(chart: Chart):
+    """Driving, shopping or housework lost to a toxicity of nerve, muscle or joint: Grade 2."""
+    limit, toxicity = chart.any("instrumental_adl"), chart.any(*_LIMB)
+    if limit and toxicity:
+        system = System.NEUROLOGIC if toxicity.name == "neuropathy" else System.MUSCULOSKELETAL
+        yield raise_to(2, SOON, system, limit, "instrumental activities are limited: Grade 2")
 
 
 _RIVALS = ("infection", "biliary_obstruction", "radiation_pneumonitis", "viral_hepatitis", "septic_arthritis")
