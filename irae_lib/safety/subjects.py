@@ -17,10 +17,15 @@ from typing import Any, NamedTuple
 
 from ..files import DATA
 from .tokens import Token
+from .writers import relative_writes, retracted, writer_spans
 
 _SENTENCE = re.compile(r"(?:[^.!?;\n]|[.!?;](?=\S))+[.!?;]?|\n")
 _OWNER = r"(?:(?P<owner>my|our|your|his|her|their|the|a|an|another|[a-z]+'s?) (?:(?:late|older|elder|younger|elderly|little|own|ex|\d+[- ]year[- ]old) )?)?"
-_NAME = re.compile(r"(?:,? \(?[A-Z][a-z'-]+(?: [A-Z][a-z'-]+)?\)?,?)?(?: \(?\d{1,2}(?: ?y(?:o|rs?)?)?\)?,?)?")
+_NAME = re.compile(
+    r"(?:,? \(?[A-Z][a-z'-]+(?: [A-Z][a-z'-]+)?\)?,?)?"
+    r"(?: \(?(?:aged? |who is )?\d{1,2}(?: ?y(?:o|rs?)?| (?:years|months) old)?\)?,?)?"
+    r"(?:,? \((?:not |nb |who is )[^()\n]{1,40}\))?"  # "wife (not our patient)"
+)
 _ACTS = re.compile(
     r",?(?:\s?:|'s\b|\s(?:(?:also|both|recently|just|now|who|still|actually|has|have|had)\s)*(?:has|had|have|having|is|was|were|are|been|"
     r"being|got|gets|goes|gone|went|keeps|kept|developed|started|starts|begins|began|came|comes|down|suffers|suffered|"
@@ -28,9 +33,10 @@ _ACTS = re.compile(
     r"with|on|off|in|vomiting|coughing)\b)"
 )
 _NAMES = re.compile(r"\b(?:is|was) (?:the|her|his|their|a) $")  # "Mr Ferris is the husband"
+_WORRY = re.compile(r",? (?:that |who |whom )?i(?:'m| am) (?:\w+ )?(?:worried|concerned|writing|calling|asking|ringing|messaging|fretting|anxious)\b")
 _WHO = re.compile(r",? who\b")
 _TOPIC = re.compile(
-    r"\bon behalf of (?:my |our )?$|\b(?:is|message|question|query|asking|writing|calling|ringing|email|call) (?:about|regarding|re|for|concerning) (?:my )?$"
+    r"\bon behalf of (?:my |our )?$|\b(?:is|message|question|query|asking|writing|calling|ringing|email|call) (?:about|regarding|re|for|concerning) (?:my |her |his |the )?$"
 )
 _PASSIVE = re.compile(
     r"\b(?:per|by|from|with|to|via|told|asked|and|for|on|gave|give|his|of|like|than) (?:(?:his|her|the|my|their|a) )?$"
@@ -43,6 +49,7 @@ _GENDER = re.compile(
     r"\b\d{2,3} ?(?:(?:-| )?(?:years?|yrs?)(?:-| )old |y/?o |yr )?(?P<f>f\b|female|woman|lady)|"
     r"\b\d{2,3} ?(?:(?:-| )?(?:years?|yrs?)(?:-| )old |y/?o |yr )?(?P<m>m\b(?!g)|male|man|gentleman)|\b(?P<mrs>mrs|ms|miss)\b|\b(?P<mr>mr)\b"
 )
+_SELF_SAID = re.compile(r"\b(?:patient|pt) h(?:er|im)self\b")  # the words of a quotation are not the writer's
 _WRITER = re.compile(r"\bmy\b")
 _CALLED = re.compile(  # what a child calls the patient: "Mum can't keep anything down"; "my mum" may be anybody's
     r"(?<!my )(?<!his )(?<!her )(?<!your )(?<!their )(?<!our )(?<!the )(?<!and )(?<!or )(?<!of )(?<!in )(?<!her own )"
@@ -50,13 +57,15 @@ _CALLED = re.compile(  # what a child calls the patient: "Mum can't keep anythin
     r"(?=(?:'s)? (?:has|is|was|can|ca|could|won|keeps?|gets?|got|says|sleeps?|looks?|seems?|feels?|had|been|now|just|still|"
     r"cannot|went|goes|did|does|needs?|\w+(?:s|ed|n't)?)\b)"
 )
+_SPEAKS = re.compile(r"\bi(?:'m|'ve| am| have)\b|\bmine\b|\bme\b")
 _FIRST = re.compile(r"\bi(?:'(?:m|ve|d|ll))?\b(?!\.|/|')|\bmyself\b|\bmine\b|\bmy own\b")
 _THIRD = re.compile(r"(?<!other )(?<!another )(?<!\ba )\b(?:the )?(?:patient|pt)\b(?!'s| in the next)")
 _HE_OR_SHE = {"f": re.compile(r"\bhe\b"), "m": re.compile(r"\bshe\b")}
+_PRONOUNS = {"f": re.compile(r"\b(?:she|her|hers)\b"), "m": re.compile(r"\b(?:he|him|his)\b")}
 _PRONOUN_OF = {"he": "m", "his": "m", "she": "f", "her": "f"}
 _OWN = ("my", "our", "")  # a relative of the writer; "his wife" is one of the patient
 _IN_THE_PAST = re.compile(
-    r"[^.;,]{0,30}?(?<!has )(?<!have )\b(?:had|was)\b"
+    r"[^.;,]{0,30}?(?<!has )(?<!have )(?<!'s )(?<!'ve )\b(?:had|was)\b"
 )  # "mother had melanoma, treated with ipilimumab"
 _SELF = re.compile(r"\bi(?:'(?:m|ve|d))?\b|\bmy\b")
 _SELF_ENDS = re.compile(r"[.!?;\n]|\b(?:he|she|his|her|they|husband|wife|mum|mom|dad)\b")
@@ -85,16 +94,18 @@ class _Words(NamedTuple):
     dead: re.Pattern[str]
     treated: re.Pattern[str]
     about_self: re.Pattern[str]
+    acquaintance: re.Pattern[str]
 
 
 def subjects(text: str, norm: str, tokens: Sequence[Token]) -> Subjects:
     """Who the spans of a note are about, where a person other than the patient could be meant."""
-    if _words().relation.search(norm) is None:
-        return Subjects([], [])
+    others = writer_spans(text, norm) + retracted(norm)
+    if _words().relation.search(norm) is None and _words().acquaintance.search(norm) is None:
+        return Subjects(others, [])
     stories = list(_stories(text, norm))
     drugs = [t.start for t in tokens if t.kind == "ici"]
     patient = _patient(norm, stories, drugs)
-    others = [span for story in stories if story.word != patient for span in story.spans]
+    others += [span for story in stories if story.word != patient for span in story.spans]
     return Subjects(others, [span for story in stories if story.word == patient for span in story.spans])
 
 
@@ -125,8 +136,11 @@ def _inside(tokens: Sequence[Token], spans: list[tuple[int, int]]) -> Iterator[T
 
 def _stories(text: str, norm: str) -> Iterator[_Story]:
     """Every person who is the subject of a sentence, with the spans up to where the subject changes."""
-    first_person = _WRITER.search(norm) is not None
-    gender = "i" if first_person else _patient_gender(norm)
+    spoken = _SELF_SAID.search(norm)
+    gender = "i" if _WRITER.search(norm) or relative_writes(norm) else _patient_gender(norm)
+    gender = gender if spoken is None else "f" if spoken.group().endswith("herself") else "m"
+    first_person = gender == "i" or _SPEAKS.search(norm) is not None
+    gender = gender or ("i" if first_person else "")
     story: _Story | None = None
     for match in _SENTENCE.finditer(norm):
         start, end = match.span()
@@ -135,6 +149,9 @@ def _stories(text: str, norm: str) -> Iterator[_Story]:
                 story = None
             continue
         mentions = list(_mentions(text, norm, start, end))
+        if first_person:
+            known = _acquaintances(text, norm, start, end)
+            mentions = sorted((*mentions, *known), key=lambda mention: mention.spans[0])
         if story is not None and _goes_on(norm, start, end, story, gender):
             stop = min(_end(norm, start, end, story.gender), mentions[0].spans[0][0] if mentions else end)
             story.spans.append((start, stop))
@@ -160,6 +177,7 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
         if (
             topic is None
             and named is None
+            and _WORRY.match(norm, after) is None
             and (
                 not _ACTS.match(norm, after)
                 or (
@@ -169,7 +187,16 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
             )
         ):
             continue
-        yield _Story(match["word"], words.gender[match["word"]], match["owner"] or "", [(match.start(), end)])
+        owner = "" if topic is not None else match["owner"] or ""  # "calling about her husband"
+        yield _Story(match["word"], words.gender[match["word"]], owner, [(match.start(), end)])
+
+
+def _acquaintances(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
+    """Somebody whom the writer knows by name or from next door: "Jeannie who sat across from me"."""
+    for match in _words().acquaintance.finditer(norm, start, end):
+        name = match["name"]
+        if name is None or text[match.start("name")].isupper():
+            yield _Story(name or "acquaintance", "n", "another", [(match.end() - 1, end)])
 
 
 def _goes_on(norm: str, start: int, end: int, story: _Story, gender: str) -> bool:
@@ -178,11 +205,19 @@ def _goes_on(norm: str, start: int, end: int, story: _Story, gender: str) -> boo
         return True
     pronoun = _PRONOUN.match(norm, start, end)
     if pronoun is None:
-        return False
+        other = _HE_OR_SHE.get(gender)
+        ends = _end(norm, start, end, "")
+        return other is not None and story.gender != gender and _named_only(norm, start, ends, gender)
     meant = _PRONOUN_OF.get(pronoun["who"], "")
     if meant and story.gender != "n" and meant != story.gender:
         return False
     return gender == "i" or (bool(gender) and meant not in ("", gender))
+
+
+def _named_only(norm: str, start: int, end: int, gender: str) -> bool:
+    """Has the sentence only pronouns of the other gender than the patient's: "sugar was 612, they gave her a drip"?"""
+    mine, other = _PRONOUNS[gender], _PRONOUNS["m" if gender == "f" else "f"]
+    return other.search(norm, start, end) is not None and mine.search(norm, start, end) is None
 
 
 def _end(norm: str, start: int, end: int, gender: str) -> int:
@@ -204,7 +239,7 @@ def _patient_gender(norm: str) -> str:
 def _patient(norm: str, stories: list[_Story], drugs: list[int]) -> str:
     """The relative who is the patient; "" where the writer, or the one whom the note is about, is."""
     words = _words()
-    writes = _WRITER.search(norm) is not None
+    writes = _WRITER.search(norm) is not None or relative_writes(norm)
     speaks = writes or _CALLED.search(norm) or _caller(norm) or not (_THIRD.search(norm) or _GENDER.search(norm))
     if _treated_self(norm, drugs) or not speaks:
         return ""
@@ -263,6 +298,7 @@ def _words() -> _Words:
         dead=re.compile(rf"\b(?:{_any(data['dead'])})\b"),
         treated=re.compile(rf"\b(?:{_any(data['treated'])})\b"),
         about_self=re.compile(rf"\b(?:{_any(data['about_self'])})\b"),
+        acquaintance=re.compile(rf"\b(?:{'|'.join(data['acquaintance'])})\b"),
     )
 
 

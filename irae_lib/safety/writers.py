@@ -1,0 +1,131 @@
+"""Who writes: what a relative tells of herself in a message about a patient, and entries of another chart.
+
+"This is his wife. It is me I am writing about: I have been running to the toilet ten times a day." The writer is no
+patient, so what she says of herself is not his. `writer_spans` returns these spans, `retracted` those of entries that
+the note itself takes back. The words are data (`subjects.json`); nothing here knows a disease.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ..files import DATA
+
+_SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S))+[.!?]?|\n")
+_FIRST = re.compile(
+    r"\bi(?:'ve|'m|'d| have| am| had| was| got| get| keep| can't| cannot| can| feel| felt| went| go| started| woke| "
+    r"need| also| just| now| do| did| only)\b|\bme\b|\bmyself\b|\bmy own\b"
+)
+_OTHER = re.compile(r"\b(?:he|she|his|her|him|they|the patient|pt|patient)\b")
+_NAME_ACTS = re.compile(r"(?<![\w'])(?!I\b|My\b|The\b|It\b|We\b|You\b|This\b|That\b)[A-Z][a-z]+ (?:has|had|is|was|says|feels|himself|herself)\b")
+_PERSON_STARTS = re.compile(
+    r"[\s\"'(-]*(?:(?:anyway|but|and|so|as for|now|meanwhile|otherwise)[, ]+)*(?:he|she|his|her|they|the (?:patient|pt)|pt|patient|"
+    r"my (?:husband|wife|mum|mom|dad|mother|father|partner|son|daughter|brother|sister))\b"
+)
+_NOT = re.compile(r"\bnot\b")
+_LONGEST = 600  # characters of a sentence to each side of the words that take it back
+_SHORT = 40  # characters behind "I have" in which a word says that the writer only reports
+
+
+class _Words(NamedTuple):
+    writes: re.Pattern[str]
+    speaks: re.Pattern[str]
+    about_me: re.Pattern[str]
+    reports: re.Pattern[str]
+    called: re.Pattern[str]
+    not_ours: re.Pattern[str]
+    ours: re.Pattern[str]
+    retracted: re.Pattern[str]
+
+
+def writer_spans(text: str, norm: str) -> list[tuple[int, int]]:
+    """What the writer or the caller, who is not the patient, tells of herself."""
+    words = _words()
+    about_me = words.about_me.search(norm)
+    contrast = any(_NOT.search(norm, max(0, m.start() - 6), m.end() + 14) for m in words.about_me.finditer(norm))
+    if words.writes.search(norm) or contrast or (about_me and words.speaks.search(norm)):
+        return list(_own(text, norm, about_me.start() if about_me else len(norm)))
+    called = words.called.search(norm)
+    if called is not None and words.not_ours.search(norm):
+        ours = words.ours.search(norm, called.end())
+        return [(called.end(), _line_start(norm, ours.start()) if ours else len(norm))]
+    return []
+
+
+def relative_writes(norm: str) -> bool:
+    """Does a relative of the patient introduce herself as the writer?"""
+    return _words().writes.search(norm) is not None
+
+
+def retracted(norm: str) -> list[tuple[int, int]]:
+    """The sentences that the note says belong to another chart."""
+    found: list[tuple[int, int]] = []
+    for match in _words().retracted.finditer(norm):
+        if found and match.start() < found[-1][1]:
+            continue
+        lowest, highest = max(0, match.start() - _LONGEST), min(len(norm), match.end() + _LONGEST)
+        start = max(norm.rfind(mark, lowest, match.start()) + len(mark) for mark in (". ", "\n"))
+        ends = [at for mark in (". ", "\n") if (at := norm.find(mark, match.end(), highest)) >= 0]
+        found.append((max(start, lowest), min(ends, default=highest)))
+    return found
+
+
+def _line_start(norm: str, at: int) -> int:
+    return max(norm.rfind(". ", 0, at) + 2, norm.rfind("\n", 0, at) + 1)
+
+
+def _own(text: str, norm: str, declared: int) -> Iterator[tuple[int, int]]:
+    """Clauses of the first person; behind `declared` also sentences without a subject of their own."""
+    goes_on = False
+    for match in _SENTENCE.finditer(norm):
+        start, end = match.span()
+        if norm[start] == "\n":
+            continue
+        first = _first(norm, start, end)
+        if first is not None:
+            stop = _other(text, norm, first.end(), end)
+            yield first.start(), stop
+            goes_on = start >= declared - (end - start) and stop == end
+        elif goes_on and not _PERSON_STARTS.match(norm, start):
+            stop = _other(text, norm, start, end)
+            yield start, stop
+            goes_on = stop == end
+        else:
+            goes_on = False
+
+
+def _first(norm: str, start: int, end: int) -> re.Match[str] | None:
+    """Where the writer speaks of herself: "I have been sick", not "I have noticed", "I am worried"."""
+    for match in _FIRST.finditer(norm, start, end):
+        if not _words().reports.search(norm, match.end(), min(end, match.end() + _SHORT)):
+            return match
+    return None
+
+
+def _other(text: str, norm: str, start: int, end: int) -> int:
+    """Where somebody else is the subject, or the end of the sentence."""
+    ends = (_OTHER.search(norm, start, end), _NAME_ACTS.search(text, start, end))
+    return min((match.start() for match in ends if match), default=end)
+
+
+@functools.cache
+def _words() -> _Words:
+    data: dict[str, Any] = json.loads((DATA / "clinical" / "subjects.json").read_text(encoding="utf-8"))
+    return _Words(
+        writes=_any(data["relative_writes"]),
+        speaks=_any(data["relative_speaks"]),
+        about_me=_any(data["not_the_patient"]),
+        reports=_any([data["reports"]]),
+        called=_any(data["called_for_self"]),
+        not_ours=_any(data["not_ours"]),
+        ours=_any([row for row in data["not_ours"] if row.startswith(("is ", "(?:patient", "(?:husband"))]),
+        retracted=_any(data["retracted"]),
+    )
+
+
+def _any(patterns: Sequence[str]) -> re.Pattern[str]:
+    return re.compile(rf"(?<![a-z0-9'])(?:{'|'.join(patterns)})(?![a-z0-9])")
