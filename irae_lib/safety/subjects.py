@@ -53,6 +53,9 @@ _CALLED = re.compile(  # what a child calls the patient: "Mum can't keep anythin
 _FIRST = re.compile(r"\bi(?:'(?:m|ve|d|ll))?\b(?!\.|/|')|\bmyself\b|\bmine\b|\bmy own\b")
 _THIRD = re.compile(r"(?<!other )(?<!another )(?<!\ba )\b(?:the )?(?:patient|pt)\b(?!'s| in the next)")
 _HE_OR_SHE = {"f": re.compile(r"\bhe\b"), "m": re.compile(r"\bshe\b")}
+_MEASURES = re.compile(  # "my neighbour tested her finger": what is measured is the patient's
+    r"\b(?:tested|checked|measured|took|taken|pricked|did|tried|used (?:it|his|hers|one|theirs) on) (?P<whom>my|me|our|him|his|her)\b"
+)
 _PRONOUN_OF = {"he": "m", "his": "m", "she": "f", "her": "f"}
 _OWN = ("my", "our", "")  # a relative of the writer; "his wife" is one of the patient
 _IN_THE_PAST = re.compile(
@@ -190,6 +193,9 @@ def _end(norm: str, start: int, end: int, gender: str) -> int:
     ends = [_FIRST.search(norm, start + 1, end), _THIRD.search(norm, start + 1, end)]
     if gender in _HE_OR_SHE:
         ends.append(_HE_OR_SHE[gender].search(norm, start + 1, end))
+    measured = _MEASURES.search(norm, start + 1, end)
+    if measured and _PRONOUN_OF.get(measured["whom"], "m" if measured["whom"] == "him" else "") != gender:
+        ends.append(measured)
     return min((match.start() for match in ends if match), default=end)
 
 
