@@ -468,6 +468,8 @@ NAMED = [  # text, the least grade, urgency and organ system
     ("Kidney transplant rejection is suspected.", 2, "urgent", "Renal"),
     ("Extensive loss of skin pigment since month one.", 1, "routine", "Dermatologic"),
     ("The thyroid failed and thyroid hormone tablets were started.", 1, "routine", "Endocrine"),
+    ("Urine protein more than 10 g: nephrotic.", 3, "urgent", "Renal"),
+    ("His mouth has been dry and his eyes are dry as well.", 1, "routine", "Ocular"),
     ("Hydrocortisone and fludrocortisone were started.", 2, "urgent", "Endocrine"),
 ]
 

@@ -18,6 +18,8 @@ _PASSING = {  # symptoms that raise nothing when only named, with the others of 
     for name, row in _FILE["rows"].items()
     if row.get("passing")
 }
+_PASSING["dry_eyes"] += ("dry_mouth",)  # dry eyes and mouth together are a sicca syndrome
+_PASSING["dry_mouth"] += ("dry_eyes",)
 _JOINTS = ("arthralgia", "arthritis")
 _JOINT_DISEASE = re.compile(r"arthri|arthralg|synovit|arthrop|both|bilateral|joints|small")
 _JOINT = re.compile(r"\b(?:knee|ankle|wrist|elbow|shoulder|hip|toe|finger|thumb|hand|foot)(?!s)\b|\b(?:knees|ankles|wrists|elbows|shoulders|hips|fingers|hands)\b")
