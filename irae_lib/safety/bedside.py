@@ -9,14 +9,16 @@ from ..schemas import Finding
 from .lexicon import ANALYTES
 from .tokens import Token, changed, make
 
-_OXYGEN_NEAR = re.compile(r"\b(?:o2|oxygen|nc|nasal|mask|cannula|prongs|hfnc|high[- ]flow|home)\b")
-_OXYGEN_BEFORE = re.compile(r"(?:\d ?%|mm ?hg|sat\w*|spo2|pao2|room air|requir\w*|need\w*|now) (?:on |with )?$|\bon $")
+_OXYGEN_NEAR = re.compile(r"\b(?:o2|oxygen|nc|nasal|mask|cannula|prongs|hfnc|high[- ]flow|home|concentrator)\b")
+_OXYGEN_BEFORE = re.compile(r"(?:\d ?%|mm ?hg|sat\w*|spo2|pao2|room air|requir\w*|need\w*|now) (?:on |with )?(?:the )?$|\bon $")
 _FLUID = re.compile(r"fluid|saline|urine|ascit|drain|para")
 _CHRONIC_OXYGEN = re.compile(r"(?<!no )(?<!not on )(?<!without )\bhome|usual|chronic|baseline|long[- ]term|unchanged")
+_NEW_OXYGEN = re.compile(r"\bnever\b|(?<!no )(?<!not )\bnew(?:ly)?\b|first time|\b(?:sent|discharged|went|came) (?:\w+ )?home\b")
 _POWER = re.compile(r"\b(?:power|strength|legs?|arms?|hips?|shoulders?|proximal|motor|mrc)\b")
 _VISION = re.compile(r"\bvision|acuity|\bva\b|\bbcva\b|\beye")
 _OXIMETER = re.compile(r"oximeter|finger (?:gadget|thing|clip|peg|probe|machine|monitor)|gadget|peg|clip|\bo2\b|oxygen|sats?\b")
 _METER = re.compile(r"\bmeter|glucometer|sugar|diabet|finger-?stick|finger ?prick|\bbm\b|\bbg\b|glucose")
+_BM = re.compile(r"\bbms?(?:\s?[:=]|\s(?:of|is|was|now|today))?\s?$")
 _OFF_SCALE = re.compile(  # a meter that shows no number: beyond 600 mg/dL (33.3 mmol/L)
     r"(?:meter|glucometer|sugar|glucose|\bbm|\bbg)\b[^.;\n]{0,60}?\b(?:reads?|reading|says?|said|shows?|showed|showing|just|of|is|was|:)"
     r"[\s\"':]{1,4}(?P<hi>hi|high)[\s\"']{0,2}(?=[.,;\s)]|$)"
@@ -47,6 +49,8 @@ def loose_vitals(text: str, norm: str, tokens: list[Token], taken) -> list[Findi
         if t.kind == "number" and t.unit == "mmol/l" and t.low >= 11 and not taken(t.start):
             if _METER.search(norm, max(0, t.start - 110), t.start):
                 found.append(_glucose(text, t, t.low))
+        elif t.kind == "number" and not t.unit and 11 <= t.low < 40 and t.low % 1 and _BM.search(norm, max(0, t.start - 14), t.start):
+            found.append(_glucose(text, t, t.low))  # "BM 18.2" is no bowel movement
         if t.kind != "number" or t.unit not in ("c", "f", "%", "l/min"):
             continue
         value = {"value": text[t.start : t.end], "unit": t.unit}
@@ -97,7 +101,8 @@ def _oxygen_status(norm: str, tokens: list[Token], i: int) -> str | None:
     named = "/min" in written or "lpm" in written or _OXYGEN_NEAR.search(around)
     if not named and (not _OXYGEN_BEFORE.search(norm[max(0, t.start - 14) : t.start]) or _FLUID.search(around)):
         return None
-    if _CHRONIC_OXYGEN.search(norm, max(0, t.start - 30), t.end + 45):
+    is_new = _NEW_OXYGEN.search(norm, max(0, t.start - 60), t.end + 60)
+    if not is_new and _CHRONIC_OXYGEN.search(norm, max(0, t.start - 30), t.end + 45):
         return "historical"
     for near in tokens[max(0, i - 2) : i + 3]:
         if near.kind == "finding" and near.names[0] in ("oxygen", "oxygen_word", "home_oxygen"):

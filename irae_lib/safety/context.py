@@ -27,6 +27,7 @@ from .phrasing import (
     in_relative,
     is_definite,
     is_measured,
+    is_new_since,
     is_now,
     is_past_year,
     numbers_a_list,
@@ -158,7 +159,7 @@ class _Sentence:
     def _stands_alone(self, scope: Scope, i: int) -> bool:
         """A measured value is neither denied nor only looked for; nor is a symptom with a time only looked for."""
         if scope.rule.status == "negated":
-            return has_exact_value(self.norm, self.tokens, i)
+            return has_exact_value(self.norm, self.tokens, i) or (scope.comma and is_new_since(self.norm, self.tokens[i]))
         if scope.rule.only and self.tokens[i].detail not in scope.rule.only:
             return True  # a symptom that is evaluated is there
         if scope.rule.values == "dated":
@@ -281,7 +282,7 @@ class _Sentence:
                     break  # "GGO, cultures negative": only the last of them
                 if rule.details and token.detail not in rule.details:
                     break
-                if token.status in rule.over:
+                if token.status in rule.over and not (rule.status == "negated" and is_new_since(self.norm, token)):
                     token.status, token.resolved = rule.status, rule.resolved
                 edge, found = token.start, True
             elif self._breaks(token, rule, found):

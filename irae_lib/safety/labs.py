@@ -92,7 +92,7 @@ def _converted(f: Finding, unit: str, stated: Finding | None) -> Finding:
 
 
 _NEARLY_NORMAL = Decimal("1.5")  # times ULN
-_RATIO_BEFORE = re.compile(r"(?:protein|albumin|prot|alb|calcium)\s?[/:-]\s?$|\bto[- ]$")
+_RATIO_BEFORE = re.compile(r"(?:protein|albumin|prot|alb|calcium)\s?[/:-]\s?$|\bto[- ]$|\bioni[sz]ed $")
 _RATIO_AFTER = re.compile(r"\s?(?:ratio|/\s?creat\w*)")
 
 
@@ -268,6 +268,8 @@ def standard(number: Decimal | None, unit: str, analyte: Analyte) -> Decimal | N
             return None
         if analyte.over and number > analyte.over[0]:
             return analyte.convert(number, analyte.over[1])
+        if analyte.under and number < analyte.under[0]:
+            return analyte.convert(number, analyte.under[1]) if number >= analyte.under[2] else None
         return analyte.convert(number, "f") if analyte.name == "temp" and number > 80 else number
     if unit == "g/l" and "g/l_cells" in analyte.units:  # G/L of platelets is giga, not gram
         return number

@@ -38,6 +38,7 @@ class Analyte(NamedTuple):
     system: str
     missing: str  # "never": a number without a unit is not read as a value
     over: tuple[Decimal, str] | None  # beyond this bound a bare number must be in the other unit
+    under: tuple[Decimal, str, Decimal] | None = None  # and below this one, down to the last: less is another test
 
     def convert(self, number: Decimal, unit: str) -> Decimal | None:
         """The number in the standard unit; None for a unit that cannot be converted."""
@@ -58,7 +59,8 @@ def _file(name: str) -> dict[str, Any]:
 def _analyte(name: str, row: dict[str, Any]) -> Analyte:
     limits = [Decimal(row[key]) if row.get(key) else None for key in ("uln", "lln")]
     over = (Decimal(row["over"][0]), row["over"][1]) if row.get("over") else None
-    return Analyte(name, row["unit"], row["units"], *limits, row.get("system", ""), row.get("missing", ""), over)
+    under = (Decimal(row["under"][0]), row["under"][1], Decimal(row["under"][2])) if row.get("under") else None
+    return Analyte(name, row["unit"], row["units"], *limits, row.get("system", ""), row.get("missing", ""), over, under)
 
 
 _LABS = _file("labs.json")

@@ -48,6 +48,10 @@ _DEFINITE = re.compile(  # when it happened; not how long it must last to be rep
     r"(?:\d+|an?|one|two|three|four|five|six|seven|several|a few) (?:hours?|days?|weeks?) ago)"
 )
 _NOW = re.compile(r"[^.;,()\n]{0,25}?\b(?:today|now|currently|at present|this morning)\b")
+_NEW_SINCE = re.compile(
+    r"[^.;,\n]{0,30}?(?:\b(?:weren't|wasn't|were not|was not|not) (?:there|seen|present|visible|on|in)\b[^.;,\n]{0,16}?\b(?:before|last|prior|previous|earlier)\b|"
+    r"\bnew (?:since|compared|from the last)\b)"
+)
 _YEAR = re.compile(r"(?<![\d.,/-])20[0-4]\d(?![\d.,]\d|\d)|(?<=[/-])20[0-4]\d(?!\d)|(?<!\d)20[0-4]\d(?=-\d\d-)")
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _IN_MONTH = re.compile(rf"\bin (?:(?:early|mid|late)[ -])?(?:{_MONTH},? )?$")
@@ -132,6 +136,11 @@ def is_definite(norm: str, tokens: list[Token], i: int) -> bool:
     if match is not None and not _CONDITION.search(norm, end, match.end()):
         return not any(t.kind == "finding" and t.start < match.end() for t in tokens[i + 1 : i + 4])
     return _DEFINITE_BEFORE.search(norm, max(0, start - 50), start) is not None
+
+
+def is_new_since(norm: str, token: Token) -> bool:
+    """Does the note say right behind the item that it was not there before?"""
+    return _NEW_SINCE.match(norm, token.end) is not None
 
 
 def is_now(norm: str, token: Token) -> bool:

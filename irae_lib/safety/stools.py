@@ -126,7 +126,7 @@ def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Tok
     baseline: Token | None = None
     counts: list[tuple[Token, Token, bool]] = []
     for t in (*tokens, *_by_the_hour(norm, tokens)):
-        if t.kind != "number" or t.low > 99 or t.unit not in ("", "/day") or t.start in others:
+        if t.kind != "number" or t.low > 99 or t.unit not in ("", "/day") or t.low % 1 or t.start in others:
             continue
         at = bisect.bisect_left(starts, t.start)
         word = min(words[max(0, at - 1) : at + 1], key=lambda w: (abs(w.sentence - t.sentence), _distance(w, t)))

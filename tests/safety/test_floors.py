@@ -459,3 +459,23 @@ LIMITS = [
 @pytest.mark.parametrize("text", LIMITS)
 def test_lost_chores_are_grade_2(text):
     assert review(Case(text=f"On pembrolizumab. {text}")).final.overall_severity.level == 2
+
+
+NAMED = [  # text, the least grade, urgency and organ system
+    ("Severe belly pain, belly guarded. CT: pneumoperitoneum.", 4, "emergency", "Gastrointestinal"),
+    ("Reflexes absent, legs weaker by the week; needs another person to walk.", 3, "emergency", "Neurologic"),
+    ("Skin rash with an acute fall in kidney function.", 2, "urgent", "Renal"),
+    ("Kidney transplant rejection is suspected.", 2, "urgent", "Renal"),
+    ("Extensive loss of skin pigment since month one.", 1, "routine", "Dermatologic"),
+    ("The thyroid failed and thyroid hormone tablets were started.", 1, "routine", "Endocrine"),
+    ("Urine protein more than 10 g: nephrotic.", 3, "urgent", "Renal"),
+    ("His mouth has been dry and his eyes are dry as well.", 1, "routine", "Ocular"),
+    ("Hydrocortisone and fludrocortisone were started.", 2, "urgent", "Endocrine"),
+]
+
+
+@pytest.mark.parametrize("text, grade, urgency, system", NAMED)
+def test_diagnoses_in_other_words(text, grade, urgency, system):
+    final = review(Case(text=f"On pembrolizumab. {text}")).final
+    assert final.overall_severity.level >= grade and final.urgency >= Urgency(urgency), final
+    assert system in {s.value for s in final.affected_systems}

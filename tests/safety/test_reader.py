@@ -269,3 +269,63 @@ def test_tables_hold_together():
     for name, analyte in ANALYTES.items():
         assert not analyte.unit or analyte.convert(Decimal(1), analyte.unit.lower()) in (Decimal(1), None), name
     assert all(phrase == phrase.lower() and phrase.rstrip() == phrase for phrase in meanings())
+
+
+NEW_LATELY = [
+    ("CT: no clot, hazy patches in both lungs that weren't there before.", "ground_glass", "current"),
+    ("CT: no PE, ground glass not seen on the previous scan.", "ground_glass", "current"),
+    ("No rash, no opacities new since March.", "infiltrates", "negated"),
+    ("No effusion, ground glass or nodules.", "ground_glass", "negated"),
+]
+
+
+@pytest.mark.parametrize("text, name, status", NEW_LATELY)
+def test_what_was_not_there_before_is_there_now(text, name, status):
+    assert {f.status for f in named(text, name)} == {status}
+
+
+OXYGEN = [
+    ("Sent home with a concentrator at 2 liters, he has never been on oxygen at home before.", "current"),
+    ("93% on the 2 L, winded.", "current"),
+    ("New 2 L nasal cannula, never needed oxygen before.", "current"),
+    ("Home oxygen 2 L/min for COPD, unchanged.", "historical"),
+    ("Has used 2 L oxygen at home since 2021.", "historical"),
+]
+
+
+@pytest.mark.parametrize("text, status", OXYGEN)
+def test_oxygen_at_home_is_new_or_old(text, status):
+    assert status in {f.status for f in named(text, "oxygen")}, text
+    assert status == "current" or "current" not in {f.status for f in named(text, "oxygen")}
+
+
+BARE = [  # a number that no one has in the usual unit is in the other one
+    ("sugar 28.6, thirst", "glucose", "515"),
+    ("BG 31, polyuria", "glucose", "559"),
+    ("BM 18.2 this morning", "glucose", "328"),
+    ("glucose 104", "glucose", "104"),
+    ("Ca 3.6, confused", "calcium", "14"),
+    ("Corrected calcium 1.62", "calcium", "6"),
+]
+
+
+@pytest.mark.parametrize("text, name, value", BARE)
+def test_a_bare_number_is_read_in_the_unit_that_fits(text, name, value):
+    assert [round(f.high) for f in named(text, name) if f.status == "current"] == [Decimal(value)]
+
+
+@pytest.mark.parametrize("text", ["ionised calcium 1.1", "ABG: Ca 1.12"])
+def test_ionised_calcium_is_no_total_calcium(text):
+    assert all(f.high is None for f in named(text, "calcium"))
+
+
+PROBES = [
+    ("My neighbour Tom is diabetic so he came in with his own machine and tested her finger: sugar 28.6.", "glucose", "current"),
+    ("My brother is a medic, he checked my temp: 39.1 C.", "temp", "current"),
+    ("My husband is diabetic, he checked his sugar: 18.6.", "glucose", "family"),
+]
+
+
+@pytest.mark.parametrize("text, name, status", PROBES)
+def test_whoever_measures_the_value_is_the_patients(text, name, status):
+    assert {f.status for f in named(text, name)} == {status}

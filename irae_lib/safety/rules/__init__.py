@@ -1,6 +1,6 @@
 """All rules of the safety layer: `fire` applies them to a chart, `rule_table` lists them for a clinician.
 
-F01-F48 are the numbered rules of the project's clinical fact base; X01-X10 cover what CTCAE grades and the
+F01-F48 are the numbered rules of the project's clinical fact base; X01-X11 cover what CTCAE grades and the
 numbered list leaves out. A rule never lowers anything and never sees a model, only what the note says.
 """
 

@@ -96,6 +96,13 @@ def creatinine(chart: Chart):
     yield advise(value.finding, advice)
 
 
+@rule("X11", "proteinuria", source=f"{CTCAE}, Proteinuria")
+def proteinuria(chart: Chart):
+    """Urine protein of 1.0 (Grade 2) or 3.5 g a day or more (Grade 3)."""
+    if value := worst_value(chart, "proteinuria", grades=(2, 3)):
+        yield value.floor(KIDNEY)
+
+
 _CALCIUM_HIGH = ((Decimal("13.5"), 4), (Decimal("12.5"), 3), (Decimal("11.5"), 2))  # mg/dL corrected, CTCAE v5.0
 
 

@@ -98,7 +98,7 @@ def _metabolic(chart: Chart) -> bool:
     """Does a gland, a salt or sugar explain a clouded mind before encephalitis does?"""
     tsh, glucose = chart.highest("tsh"), chart.highest("glucose")
     slow = tsh and tsh.high > 10 or glucose and glucose.high > 400 or chart.below("sodium", Decimal(125))
-    return bool(slow or chart.any("adrenal_crisis", "adrenal_insufficiency", "dka", "hepatic_failure", "encephalopathy"))
+    return bool(slow or chart.any("adrenal_crisis", "adrenal_insufficiency", "dka", "hepatic_failure", "encephalopathy", "ttp", "hlh"))
 
 
 @rule("F28", "status_epilepticus", "coma", source=f"{CTCAE}, Seizure and Encephalopathy")

@@ -18,6 +18,8 @@ _PASSING = {  # symptoms that raise nothing when only named, with the others of 
     for name, row in _FILE["rows"].items()
     if row.get("passing")
 }
+_PASSING["dry_eyes"] += ("dry_mouth",)  # dry eyes and mouth together are a sicca syndrome
+_PASSING["dry_mouth"] += ("dry_eyes",)
 _JOINTS = ("arthralgia", "arthritis")
 _JOINT_DISEASE = re.compile(r"arthri|arthralg|synovit|arthrop|both|bilateral|joints|small")
 _JOINT = re.compile(r"\b(?:knee|ankle|wrist|elbow|shoulder|hip|toe|finger|thumb|hand|foot)(?!s)\b|\b(?:knees|ankles|wrists|elbows|shoulders|hips|fingers|hands)\b")
@@ -87,7 +89,7 @@ def level_of_care(chart: Chart):
     """Self-care lost, or hospital care, for a named toxicity: Grade 3."""
     nerve, muscle = chart.any(*_NERVE), chart.any(*_MUSCLE)
     if (immobile := chart.any("immobile", "self_care")) and (nerve or muscle):
-        limb = not nerve and muscle.name == "weakness" and not chart.any("myalgia", "rhabdomyolysis", "myositis")
+        limb = not nerve and muscle.name == "weakness" and not chart.any("myalgia", "rhabdomyolysis", "myositis", "arthritis")
         system = System.NEUROLOGIC if nerve or limb else System.MUSCULOSKELETAL
         yield raise_to(3, URGENT, system, immobile, "self-care is lost: Grade 3")
     care, toxicity = chart.any("hospitalized", "unable_oral"), chart.any(*_INPATIENT)
