@@ -37,8 +37,8 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     clock, home = _Clock(norm), _is_sent_home(norm)
     repeated = _pattern("spurious").search(norm) is not None
     times = [clock.time(f) for f in findings]
-    ended = {_organ(f.name) for f in findings if f.kind == "diagnosis" and f.when == "resolved"} - {""}
-    ended -= {_organ(f.name) for f in findings if f.kind == "diagnosis" and f.status == "current"}
+    ended = {organ(f.name) for f in findings if f.kind == "diagnosis" and f.when == "resolved"} - {""}
+    ended -= {organ(f.name) for f in findings if f.kind == "diagnosis" and f.status == "current"}
     if _pattern("back").search(norm):
         ended = set()
     newest: dict[str, int] = {}  # name -> the last place that says how it is now
@@ -50,7 +50,7 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
                 newest[_key(f)] = len(norm) if time == "now" else max(newest.get(_key(f), -1), f.start)
     moved = []
     for f, time in zip(findings, times, strict=True):
-        over = time in _EARLIER and _organ(_key(f)) in ended
+        over = time in _EARLIER and organ(_key(f)) in ended
         wrong = repeated and f.kind == "lab" and f.start < last.get(_key(f), -1)
         if f.status == "current" and (wrong or over or (time == "past" and f.kind in _ENDS and clock.ends(f))):
             moved.append(changed(f, status="historical", when="resolved"))
@@ -62,7 +62,7 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     return moved
 
 
-def _organ(name: str) -> str:
+def organ(name: str) -> str:
     """The organ system of a finding, as far as the data say; else ""."""
     row = DIAGNOSES["rows"].get(name)
     return row["system"] if row else DIAGNOSES["graded"].get(name) or _data()["organs"].get(name, "")
