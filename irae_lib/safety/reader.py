@@ -38,7 +38,7 @@ _ANSWER = re.compile(
 _CHRONIC = ("diagnosis", "background", "symptom", "sign")
 _SEVERITY = {"severity_mild": "mild", "severity_moderate": "moderate", "severity_severe": "severe"}
 _STABLE = re.compile(
-    r"[^.;\n]{0,40}\b(?:unchanged (?:for|since)|for (?:\d+|many|several|two|three|four|five) years|since childhood|"
+    r"[^.;\n]{0,40}\b(?:unchanged (?:for|since)|for (?:about |over |~)?(?:\d+|many|several|two|three|four|five|ten|twenty) ?(?:years|yrs)|since childhood|"
     r"dating back|for years|for decades|in (?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|childhood|youth)|"
     r"as a (?:child|teenager|student)|in childhood)\b|[\s,(]{1,3}(?:in )?(?:19|20)\d\d\b(?![./-])"
 )
