@@ -192,12 +192,14 @@ class _Note:
         row = table().causes[cause]
         groups = frozenset(row["explains"])
         agents = frozenset(row["agents"])
+        spared = max((i for i, s in enumerate(self.sentences) if s.of("NEVERGIVEN")), default=-1)
         rejected = max((i for i, s in enumerate(self.sentences) if _rejects(s, groups)), default=-1)
         return any(
             _left_open(s)
             or _no_better(s, agents)
             or (i > rejected and _suspects(s, groups))
-            or any(self._begun(s, place, row.get("with_steroid", ())) for place in s.of("IMMUNOSUPPRESSION"))
+            or (i >= spared or not s.of("PROMISED"))
+            and any(self._begun(s, place, row.get("with_steroid", ())) for place in s.of("IMMUNOSUPPRESSION"))
             for i, s in enumerate(self.sentences)
         )
 

@@ -1,8 +1,7 @@
 """Whose, when and whether: the status of every item a sentence names.
 
-One pass over the tokens of a sentence. A cue opens a scope that the findings after it fall into, or reaches back to
-the findings before it; marks, commas and values close scopes. Which cue does what is data (`cues.json`); nothing
-here knows any disease. Where scopes overlap, family comes before negated, hypothetical and historical.
+One pass over its tokens. A cue opens a scope for the findings after it, or reaches back to those before it; marks,
+commas and values close scopes. Which cue does what is data (`cues.json`); nothing here knows any disease.
 """
 
 from __future__ import annotations
@@ -148,7 +147,7 @@ class _Sentence:
             elif not self.scopes.reaches(scope, token):
                 self.scopes.drop(status)
             elif not self._stands_alone(scope, i):
-                token.status, token.resolved = status, scope.rule.resolved
+                token.status, token.resolved = status, scope.resolved
                 self.scopes.take(status, token)
                 return
         if token.detail.startswith("negated"):
@@ -284,6 +283,7 @@ class _Sentence:
                     break
                 if token.status in rule.over and not (rule.status == "negated" and is_new_since(self.norm, token)):
                     token.status, token.resolved = rule.status, rule.resolved
+                token.resolved |= rule.resolved and token.status == rule.status  # "h/o pneumonitis, resolved"
                 edge, found = token.start, True
             elif self._breaks(token, rule, found):
                 break

@@ -37,9 +37,9 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     clock, home = _Clock(norm), _is_sent_home(norm)
     repeated = _pattern("spurious").search(norm) is not None
     times = [clock.time(f) for f in findings]
-    ended = {organ_of(f.name) for f in findings if f.kind == "diagnosis" and f.when == "resolved"} - {""}
+    ended = {organ(f.name) for f in findings if f.kind == "diagnosis" and f.when == "resolved"} - {""}
     ended -= {
-        organ_of(f.name)
+        organ(f.name)
         for f, time in zip(findings, times, strict=True)
         if f.kind == "diagnosis" and f.status == "current" and time not in _EARLIER
     }
@@ -54,7 +54,7 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
                 newest[_key(f)] = len(norm) if time == "now" else max(newest.get(_key(f), -1), f.start)
     moved = []
     for f, time in zip(findings, times, strict=True):
-        over = (time in _EARLIER and organ_of(_key(f)) in ended) or (time != "now" and clock.closes(f))
+        over = (time in _EARLIER and organ(_key(f)) in ended) or (time != "now" and clock.closes(f))
         wrong = repeated and f.kind == "lab" and f.start < last.get(_key(f), -1)
         if f.status == "current" and (wrong or over or (time == "past" and f.kind in _ENDS and clock.ends(f))):
             moved.append(changed(f, status="historical", when="resolved"))
@@ -66,7 +66,7 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     return moved
 
 
-def organ_of(name: str) -> str:
+def organ(name: str) -> str:
     """The organ system of a finding, as far as the data say; else ""."""
     row = DIAGNOSES["rows"].get(name)
     return row["system"] if row else DIAGNOSES["graded"].get(name) or _data()["organs"].get(name, "")

@@ -16,6 +16,7 @@ _TWO_WORDS = re.compile(r"\s?(?:[\w/-]+ ){0,2}")
 _AGAIN = re.compile(
     r"\b(?:re-?challenge|resum|re-?start|continu|hold|held|since|on|cycle|dose|received|after|receiving)"
 )
+_RECHALLENGE = re.compile(r"[ -](?:re-?challenge|re-?treatment|maintenance|again)\b")  # it was given before
 _GIVEN = re.compile(r"\b(?:given|received|had|ago)\b")
 _NO_DRUG = re.compile(  # "the chemo ward", "chemo-free", "chemotherapy bloods"
     r"(?:chemo|chemotherapy)[- ](?:day |treatment |outpatient |infusion )?(?:unit|ward|suite|room|centre|center|clinic|nurses?|chairs?|bloods?|labs?|"
@@ -51,7 +52,8 @@ def drug_status(norm: str, tokens: list[Token], at: int) -> str:
         cues = token.cues
         if drug.kind == "drug" and _denies(norm, token, drug):
             return "negated"
-        if "never" in cues and _NEVER_GAP.fullmatch(norm, token.end, drug.start):
+        never = "never" in cues and not _RECHALLENGE.match(norm, drug.end)
+        if never and _NEVER_GAP.fullmatch(norm, token.end, drug.start):
             if drug.kind == "ici" and drug.names[0] != "checkpoint inhibitor" and norm[token.start : token.end] == "no":
                 continue  # "no nivolumab today" is a dose not given, not a patient never treated
             return "negated"
@@ -80,7 +82,7 @@ def drug_status(norm: str, tokens: list[Token], at: int) -> str:
         return "negated"  # "has not had prednisolone, dexamethasone or inhaled steroids"
     if drug.kind == "drug" and _LONG_AGO.match(norm, drug.end):
         return "historical"
-    if planned and not SECOND_DOSE.search(norm, max(0, drug.start - 40), drug.end + 50):
+    if planned and not _RECHALLENGE.match(norm, drug.end) and not SECOND_DOSE.search(norm, max(0, drug.start - 40), drug.end + 50):
         return "planned"
     if _PAST_BEFORE.search(norm, max(0, drug.start - 28), drug.start):
         return "historical"

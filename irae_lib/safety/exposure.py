@@ -129,7 +129,9 @@ def _mentions(findings: Sequence[Finding], norm: str) -> list[tuple[Finding, str
                 status = "planned"
             elif never and patterns.withheld.match(norm, f.end):
                 status = "negated"  # "pembrolizumab was not given with C1. Has never had immunotherapy."
-            elif patterns.never_before.search(clause) or patterns.never_after.match(norm, f.end):
+            elif (
+                patterns.never_before.search(clause) and not patterns.rechallenge.match(norm, f.end)
+            ) or patterns.never_after.match(norm, f.end):
                 status = "negated"
         found.append((f, status))
     return found
@@ -185,6 +187,7 @@ class _Patterns(NamedTuple):
     future: re.Pattern[str]
     added: re.Pattern[str]
     alone: re.Pattern[str]
+    rechallenge: re.Pattern[str]
 
 
 @functools.cache
@@ -206,6 +209,7 @@ def _patterns() -> _Patterns:
         ),
         added=re.compile(rf"\s+(?:{_any(data['added_after'])})\b"),
         alone=re.compile(rf"\s+(?:{_any(data['alone_after'])})\b"),
+        rechallenge=re.compile(rf"\s+(?:{_any(data['rechallenge'])})\b"),
     )
 
 

@@ -72,6 +72,7 @@ _OPTION = re.compile(r"\s*(?P<no>no|none|n|absent|never)\b|\s*(?P<yes>yes|y|pres
 _SIGN = re.compile(r"(?<![\w)])\(\s?(?:(?P<minus>[-−–])|(?P<plus>\+))\s?\)")
 _TIGHT = re.compile(r"(?:(?<=[ ,;:])|(?<=^)|(?<=\n))(?:(?P<minus>[-−])|\+)(?=[A-Za-z]{3})")
 _GRADE_0 = re.compile(r"\b(?:grade|gr\.?|g)[ :=]{0,2}0\b(?!\.?\d|/|-\d)", re.I)
+_ZERO = re.compile(r"(?<=[A-Za-z)])(?: ?[:=-] ?| |\t)(?:g(?:r|rade)? ?)?0(?:/(?:4|5|10))?(?=\s*(?:[|,;(\n\t]|\.(?!\d)|$))", re.I)
 _LONGEST_ITEM = 160  # characters
 _LETTER_FOLLOWS = re.compile(r" ?[A-Za-z]")
 _BEHIND_ITEM = re.compile(r"(?<=[A-Za-z):]) ?$")
@@ -92,6 +93,7 @@ def form_marks(text: str) -> list[Mark]:
     """Every span whose status is given by a form, in order of its start."""
     marks = list(_risks(text))
     marks += _letters(text)
+    marks += _zeros(text)
     if _HINT.search(text):
         for reader in (_brought_forward, _answers, _replies, _boxes, _signs, _tight_signs, _zero_grades):
             marks += reader(text)
@@ -225,6 +227,15 @@ def _letters(text: str) -> Iterator[Mark]:
                 start = _back(text, answer.start(), ",;.\n|:?")
                 yield Mark(start, answer.start(), "negated" if answer["no"] else "current")
                 yield Mark(answer.start(), answer.end(), "")
+
+
+def _zeros(text: str) -> Iterator[Mark]:
+    """ "Rash 0 | itch 0 | diarrhea 0 (1 BM/d)": only where a line has several items scored 0."""
+    for _, group in groupby(_ZERO.finditer(text), key=_LineCounter(text)):
+        zeros = list(group)
+        for zero in zeros if len(zeros) > 1 else ():
+            start = max(_back(text, zero.start(), ",;.\n|:\t()"), 0)
+            yield Mark(start, zero.start(), "negated")
 
 
 def _tight_signs(text: str) -> Iterator[Mark]:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..files import DATA
-from .course import organ_of
+from .course import organ
 from .phrasing import has_exact_value, says_when
 from .tokens import Token
 
@@ -37,7 +37,7 @@ def impose_leaflets(norm: str, tokens: Sequence[Token]) -> None:
             continue
         inside = [i for i, t in enumerate(tokens) if told.start() <= t.start < end and t.kind in _ITEMS]
         named = [i for i in inside if tokens[i].kind == "finding" and tokens[i].status in ("current", "hypothetical")]
-        organs = {organ_of(name) for i in named for name in tokens[i].names} - {""}
+        organs = {organ(name) for i in named for name in tokens[i].names} - {""}
         if len(organs) < enough:
             continue
         for i in inside:

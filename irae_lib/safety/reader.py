@@ -20,6 +20,7 @@ from .course import says_onset, staged
 from .labs import lab_findings
 from .layout import Layout, impose, mute_answers
 from .leaflets import impose_leaflets
+from .resolved import resolved
 from .stated_grades import grade_findings
 from .stools import stool_findings
 from .subjects import attribute, impose_subjects, subjects
@@ -39,7 +40,7 @@ _ANSWER = re.compile(
 _CHRONIC = ("diagnosis", "background", "symptom", "sign")
 _SEVERITY = {"severity_mild": "mild", "severity_moderate": "moderate", "severity_severe": "severe"}
 _STABLE = re.compile(
-    r"[^.;\n]{0,40}\b(?:unchanged (?:for|since)|for (?:\d+|many|several|two|three|four|five|ten|twenty|thirty) (?:years|yrs)|since childhood|"
+    r"[^.;\n]{0,40}\b(?:unchanged (?:for|since)|for (?:about |over |~)?(?:\d+|many|several|two|three|four|five|ten|twenty|thirty) ?(?:years|yrs)|since childhood|"
     r"dating back|for years|for decades|in (?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|childhood|youth)|"
     r"as a (?:child|teenager|student)|in childhood)\b|[\s,(]{1,3}(?:in )?(?:19|20)\d\d\b(?![./-])"
 )
@@ -62,7 +63,7 @@ def read(case: Case) -> tuple[Finding, ...]:
     found += _named(text, norm, tokens)
     found = _completed(_promoted(found))
     found.sort(key=lambda f: (f.start, f.end, f.name))
-    found = staged(norm, _resolved(norm, found))
+    found = staged(norm, resolved(norm, found))
     return tuple(found) if text == case.text else tuple(_in_original(case.text, view, f) for f in found)
 
 
@@ -245,55 +246,6 @@ def _promoted(found: list[Finding]) -> list[Finding]:
         if past and (found[past[-1]].when == "recent" or len(past) > 1):
             found[past[-1]] = changed(found[past[-1]], status="current")
     return found
-
-
-def _resolved(norm: str, found: list[Finding]) -> list[Finding]:
-    """An illness whose last mention says that it is over is past in its earlier mentions too.
-
-    So are its grades, what a bracket right behind a mention tells of it ("colitis in March (12 motions a day)"), and
-    values of the same sentence which a later one replaces ("ALT climbed to 540 with hepatitis ... now ALT 22").
-    """
-    last = {f.name: f for f in found if f.kind == "diagnosis"}
-    over = {name for name, f in last.items() if f.when == "resolved"}
-    if not over:
-        return found
-    mentions = [f for f in found if f.kind == "diagnosis" and f.name in over and f is not last[f.name]]
-    brackets = [span for f in mentions if (span := _bracket_behind(norm, f.end)) is not None]
-    sentences = [_sentence_around(norm, f.start, f.end) for f in mentions]
-    newest = {f.name: f.start for f in found}
-
-    def is_past(f: Finding) -> bool:
-        if f.name in over and f.kind in ("diagnosis", "grade"):
-            return True
-        if f.kind in _OF_EPISODE and _lies_in(f.start, brackets):
-            return True
-        return f.kind == "lab" and f.start < newest[f.name] and _lies_in(f.start, sentences)
-
-    return [changed(f, status="historical") if f.status == "current" and is_past(f) else f for f in found]
-
-
-_OF_EPISODE = frozenset(("count", "symptom", "sign", "lab", "vital", "care", "grade", "imaging"))
-_BRACKET = re.compile(r"[^.;()\n]{0,40}\((?P<told>[^()\n]{0,300})\)")
-_PRESENT = re.compile(r"\b(?:today|now|current(?:ly)?|this morning|ongoing|still|at present)\b")
-
-
-def _lies_in(offset: int, spans: list[tuple[int, int]]) -> bool:
-    at = bisect.bisect_right(spans, (offset, len(spans) and spans[-1][1]))
-    return any(start <= offset < end for start, end in spans[max(0, at - 3) : at])
-
-
-def _bracket_behind(norm: str, end: int) -> tuple[int, int] | None:
-    """The bracket behind a mention, unless it tells of the present."""
-    match = _BRACKET.match(norm, end)
-    return match.span("told") if match and not _PRESENT.search(match["told"]) else None
-
-
-def _sentence_around(norm: str, start: int, end: int) -> tuple[int, int]:
-    """The sentence of a mention, as far as 200 characters to each side."""
-    lowest, highest = max(0, start - 200), min(len(norm), end + 200)
-    first = max(norm.rfind(mark, lowest, start) for mark in (". ", ";", "\n"))
-    lasts = [at for mark in (". ", ";", "\n") if (at := norm.find(mark, end, highest)) >= 0]
-    return max(first, lowest), min(lasts, default=highest)
 
 
 def _completed(found: list[Finding]) -> list[Finding]:

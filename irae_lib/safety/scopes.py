@@ -19,9 +19,10 @@ _SEPARATOR = re.compile(r",|/|\b(?:and|or|nor)\b")
 class Scope:
     """An open cue: `edge` is where its reach is counted from, `taken` how many items it holds."""
 
-    __slots__ = ("rule", "edge", "taken", "comma")
+    __slots__ = ("rule", "edge", "taken", "comma", "resolved")
 
     def __init__(self, rule: Rule, cue: Token):
+        self.resolved = rule.resolved
         self.rule, self.edge, self.taken = rule, cue.end, 0
         self.comma = False  # a comma stands between the last item, or the cue, and here
 
@@ -60,9 +61,12 @@ class Scopes:
         """Open a scope; a longer one of the same status goes on instead."""
         scope = self.open.get(rule.status)
         if scope is not None and scope.rule.reach > rule.reach:
+            scope.resolved = scope.resolved or rule.resolved
             scope.edge = cue.end  # "medical problems including status post nephrectomy, gout"
         else:
             self.open[rule.status] = Scope(rule, cue)
+            if scope is not None and scope.resolved and scope.taken == 0:
+                self.open[rule.status].resolved = True  # "resolution of previous pneumonitis"
 
     def take(self, status: str, item: Token) -> None:
         """Count an item into the scope of a status."""
