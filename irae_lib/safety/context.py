@@ -1,8 +1,7 @@
 """Whose, when and whether: the status of every item a sentence names.
 
 One pass over its tokens. A cue opens a scope for the findings after it, or reaches back to those before it; marks,
-commas and values close scopes. Which cue does what is data (`cues.json`); nothing here knows any disease.
-"""
+commas and values close scopes. Which cue does what is data (`cues.json`), no disease is known here."""
 
 from __future__ import annotations
 
