@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
+from .lab_words import RECENT, flag_after, flag_before, flag_of, heading_date, previous_before
 from .lexicon import Analyte
 from .quantities import FOREIGN, TIME_UNITS, UNITS
 from .quantities import unit as to_unit
@@ -27,7 +28,6 @@ _DATED = re.compile(
     r"yesterday|(?:after|before|at|with) (?:the )?(?:\w{1,8} )?(?:dose|cycle|infusion|c\d)\b|"
     r"(?:on|in|by) (?:january|february|march|april|may|june|july|august|september|october|november|december)\b)"
 )
-_RECENT = ("yesterday", "last week", "last visit", "peak", "peaked at", "at its peak", "at the peak", "at its worst", "at worst")  # the newest value, unless a newer one is given
 _ONLY_BRACKETS = re.compile(r"\s*(?:\([^()\n]{0,60}\)\s*)?")
 _DAY_LABEL = re.compile(  # "d0 6   d1 9   d3 14", "Mon 88, Tue 140"
     r"[\s,;]*\b(?:(?:d|day|wk|week|w|c|cycle) ?\d{1,3}|(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?)[\s:=]*"
@@ -73,9 +73,9 @@ class Series:
         self.flag = ""
         self.dates: dict[int, Decimal] = {}
         self.end = 0
-        self.heading_date = _heading_date(tokens, at)
+        self.heading_date = heading_date(tokens, at)
         self._depth = 0
-        self._label = _previous_before(norm, tokens, at)
+        self._label = previous_before(norm, tokens, at)
         self._limit = False  # the next number is a limit
         self._arrow = False  # the next number replaces the last
         self._far = False  # a comma stands between the name and its first number
@@ -148,11 +148,7 @@ class Series:
                 return self.analyte.name == "bp"
             self.readings.append(Reading(t))
             return True
-        if t.sign == ">" and self.readings and not self._depth and _ONLY_BRACKETS.fullmatch(self.norm, self.readings[-1].token.end, t.start):
-            self._arrow = True  # "1960 > 1422 > 640"
-            t.sign = ""
-        elif self.readings and (t.end <= self._listed or _DAY_LABEL.fullmatch(self.norm, self.readings[-1].token.end, t.start)):
-            self._arrow = True
+        self._follow(t)
         if self._is_limit(t, j):
             self._set_limit(t)
             self.end = t.end
@@ -192,6 +188,14 @@ class Series:
         self._label, self._arrow = "", False
         return True
 
+    def _follow(self, t: Token) -> None:
+        """Does the number replace the last one: behind ">", behind the name of a day, or in a plain list?"""
+        if t.sign == ">" and self.readings and not self._depth and _ONLY_BRACKETS.fullmatch(self.norm, self.readings[-1].token.end, t.start):
+            self._arrow = True  # "1960 > 1422 > 640"
+            t.sign = ""
+        elif self.readings and (t.end <= self._listed or _DAY_LABEL.fullmatch(self.norm, self.readings[-1].token.end, t.start)):
+            self._arrow = True
+
     def _take_foreign(self, t: Token) -> bool:
         """A time ("two weeks ago") dates a value; a dose before any value ends the series."""
         if t.unit in TIME_UNITS:
@@ -217,7 +221,7 @@ class Series:
                 self._label = "baseline"
         elif "previous" in cues:
             if word != "ago":
-                self._label = "recent" if word in _RECENT else "previous"
+                self._label = "recent" if word in RECENT else "previous"
             elif self.readings:
                 self.readings[-1].when = self.readings[-1].when or "previous"
         if "now" in cues and self.readings:
@@ -229,7 +233,7 @@ class Series:
             else:
                 self._pinned = True
                 self._supersede(self.readings[:-1])
-        if (self.readings or self._depth) and not self.flag and t.start - self._edge < 14 and (flag := _flag_of(cues)):
+        if (self.readings or self._depth) and not self.flag and t.start - self._edge < 14 and (flag := flag_of(cues)):
             self.flag, self.end = flag, t.end
         if self._depth or "now" in cues or self._label:
             self._edge = max(self._edge, t.end)
@@ -273,53 +277,3 @@ class Series:
         if t.unit and t.unit == last.unit:
             return len(gap) < 40
         return bool(_LINK.search(gap) or _BARE_LINK.fullmatch(gap) or _DATED.match(self.norm, t.end, t.end + 26))
-
-
-def flag_before(norm: str, tokens: list[Token], i: int) -> str:
-    """high, low or normal, said right before the name: "raised troponin"."""
-    if not i or not tokens[i - 1].cues or tokens[i].start - tokens[i - 1].end >= 3:
-        return ""
-    word = norm[tokens[i - 1].start : tokens[i - 1].end]
-    return "" if word in ("h", "l", "n", "up") else _flag_of(tokens[i - 1].cues)
-
-
-def flag_after(tokens: list[Token], i: int) -> str:
-    """high, low or normal, said after a name that has no number: "TSH low"."""
-    for t in tokens[i + 1 : i + 4]:
-        if t.kind in ("end", "number", ",", "finding", "lab", "pair") or t.start - tokens[i].end > 22:
-            return ""
-        if word := _flag_of(t.cues):
-            return word
-    return ""
-
-
-def _flag_of(cues: tuple[str, ...]) -> str:
-    return next((name for name in ("normal", "high", "low") if f"flag_{name}" in cues), "") if cues else ""
-
-
-def _heading_date(tokens: list[Token], i: int) -> Decimal | None:
-    """The date that opens the sentence or line of a value: "2026-05-02: ALT 38"."""
-    name = tokens[i]
-    for t in reversed(tokens[max(0, i - 12) : i]):
-        if t.sentence != name.sentence or t.kind == "end":
-            return None
-        if t.kind == "date" and t.low is not None:
-            return t.low
-    return None
-
-
-_HEADING_AGO = re.compile(r" ago(?:\)?:|\))")
-
-
-def _previous_before(norm: str, tokens: list[Token], i: int) -> str:
-    """Is the value announced as an earlier one: "prior TSH 2.1", "Labs (3 weeks ago): ALT 38"?"""
-    name = tokens[i]
-    for t in reversed(tokens[max(0, i - 8) : i]):
-        if t.kind == "end" or "now" in t.cues:
-            return ""
-        if "previous" in t.cues and name.start - t.end < 12:
-            return "recent" if norm[t.start : t.end] in _RECENT else "previous"
-        if t.kind == "number" and t.unit in ("weeks", "months", "years") and norm.startswith(" ago", t.end):
-            # "Labs (3 weeks ago): ALT 38", not "started 3 weeks ago, ALT 600"
-            return "previous" if _HEADING_AGO.match(norm, t.end) else ""
-    return ""

@@ -12,7 +12,8 @@ from decimal import Decimal
 
 from ..schemas import Finding
 from .lab_records import Record, record_behind, token_of
-from .lab_series import Reading, Series, flag_after, flag_before
+from .lab_series import Reading, Series
+from .lab_words import flag_after, flag_before
 from .lexicon import ANALYTES, VITALS, Analyte
 from .tables import Tables
 from .tokens import Token, changed, make

@@ -1,0 +1,60 @@
+"""Words around a laboratory name: high, low or normal; its date; an earlier value announced."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from .tokens import Token
+
+RECENT = ("yesterday", "last week", "last visit", "peak", "peaked at", "at its peak", "at the peak", "at its worst", "at worst")  # the newest value, unless a newer one is given
+
+
+def flag_before(norm: str, tokens: list[Token], i: int) -> str:
+    """high, low or normal, said right before the name: "raised troponin"."""
+    if not i or not tokens[i - 1].cues or tokens[i].start - tokens[i - 1].end >= 3:
+        return ""
+    word = norm[tokens[i - 1].start : tokens[i - 1].end]
+    return "" if word in ("h", "l", "n", "up") else flag_of(tokens[i - 1].cues)
+
+
+def flag_after(tokens: list[Token], i: int) -> str:
+    """high, low or normal, said after a name that has no number: "TSH low"."""
+    for t in tokens[i + 1 : i + 4]:
+        if t.kind in ("end", "number", ",", "finding", "lab", "pair") or t.start - tokens[i].end > 22:
+            return ""
+        if word := flag_of(t.cues):
+            return word
+    return ""
+
+
+def flag_of(cues: tuple[str, ...]) -> str:
+    return next((name for name in ("normal", "high", "low") if f"flag_{name}" in cues), "") if cues else ""
+
+
+def heading_date(tokens: list[Token], i: int) -> Decimal | None:
+    """The date that opens the sentence or line of a value: "2026-05-02: ALT 38"."""
+    name = tokens[i]
+    for t in reversed(tokens[max(0, i - 12) : i]):
+        if t.sentence != name.sentence or t.kind == "end":
+            return None
+        if t.kind == "date" and t.low is not None:
+            return t.low
+    return None
+
+
+_HEADING_AGO = re.compile(r" ago(?:\)?:|\))")
+
+
+def previous_before(norm: str, tokens: list[Token], i: int) -> str:
+    """Is the value announced as an earlier one: "prior TSH 2.1", "Labs (3 weeks ago): ALT 38"?"""
+    name = tokens[i]
+    for t in reversed(tokens[max(0, i - 8) : i]):
+        if t.kind == "end" or "now" in t.cues:
+            return ""
+        if "previous" in t.cues and name.start - t.end < 12:
+            return "recent" if norm[t.start : t.end] in RECENT else "previous"
+        if t.kind == "number" and t.unit in ("weeks", "months", "years") and norm.startswith(" ago", t.end):
+            # "Labs (3 weeks ago): ALT 38", not "started 3 weeks ago, ALT 600"
+            return "previous" if _HEADING_AGO.match(norm, t.end) else ""
+    return ""
