@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -31,11 +32,15 @@ class _Data(NamedTuple):
 def impose_leaflets(norm: str, tokens: Sequence[Token]) -> None:
     """Give what stands in such a list the status hypothetical, from the words that announce it on."""
     data = _data()
+    if data.told.search(norm) is None:
+        return  # most notes
+    starts = [t.start for t in tokens]
     for start, end, enough in _regions(norm, data):
         told = data.told.search(norm, start, end)
         if told is None:
             continue
-        inside = [i for i, t in enumerate(tokens) if told.start() <= t.start < end and t.kind in _ITEMS]
+        first, last = bisect_left(starts, told.start()), bisect_left(starts, end)
+        inside = [i for i in range(first, last) if tokens[i].kind in _ITEMS]
         named = [i for i in inside if tokens[i].kind == "finding" and tokens[i].status in ("current", "hypothetical")]
         organs = {organ(name) for i in named for name in tokens[i].names} - {""}
         if len(organs) < enough:
