@@ -35,7 +35,8 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     back and said to be over is no part of the present episode.
     """
     clock, home = _Clock(norm), _is_sent_home(norm)
-    repeated = _pattern("spurious").search(norm) is not None
+    tests = [f.name for f in findings if f.kind == "lab"]
+    repeated = len(tests) > len(set(tests)) and _pattern("spurious").search(norm) is not None
     times = [clock.time(f) for f in findings]
     ended = {organ(f.name) for f in findings if f.kind == "diagnosis" and f.when == "resolved"} - {""}
     ended -= {
@@ -43,7 +44,7 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
         for f, time in zip(findings, times, strict=True)
         if f.kind == "diagnosis" and f.status == "current" and time not in _EARLIER
     }
-    if _pattern("back").search(norm):
+    if ended and clock.is_back:
         ended = set()
     newest: dict[str, int] = {}  # name -> the last place that says how it is now
     last: dict[str, int] = {}
@@ -99,9 +100,20 @@ class _Clock:
         self._starts = [start for start, _, _ in self._marks]
         self._breaks = [match.end() for match in _SENTENCE.finditer(norm)]
         self._gaps = [match.end() for match in re.finditer(r"\n[ \t]*\n", norm)]
-        self._closed = [match.start() for match in _pattern("closed").finditer(norm)]
-        self._over = [match.start() for match in _pattern("over").finditer(norm)]
-        self.is_back = _pattern("back").search(norm) is not None
+        self._past = [start for start, _, name in self._marks if name == "past"]
+
+    @functools.cached_property
+    def is_back(self) -> bool:
+        """Does the note say that a course was reopened?"""
+        return _pattern("back").search(self._norm) is not None
+
+    @functools.cached_property
+    def _closed(self) -> list[int]:
+        return [match.start() for match in _pattern("closed").finditer(self._norm)]
+
+    @functools.cached_property
+    def _over(self) -> list[int]:
+        return [match.start() for match in _pattern("over").finditer(self._norm)]
 
     def time(self, f: Finding) -> str:
         """The time of a finding: of its own clause, of words right behind it, or carried over from before."""
@@ -145,11 +157,12 @@ class _Clock:
         """Does the paragraph of the finding, which is dated months back, go on to say that the episode is over?"""
         k = bisect.bisect_right(self._gaps, f.start)
         first = self._gaps[k - 1] if k else 0
+        dated = bisect.bisect_left(self._past, f.start) - 1
+        if dated < 0 or self._past[dated] < first or f.kind not in _ENDS:
+            return False
         last = self._gaps[k] if k < len(self._gaps) else len(self._norm)
         at = bisect.bisect_left(self._closed, f.end)
-        if self.is_back or f.kind not in _ENDS or at == len(self._closed) or self._closed[at] >= last:
-            return False
-        return any(first <= start < f.start for start, _, name in self._marks if name == "past")
+        return at < len(self._closed) and self._closed[at] < last and not self.is_back
 
     def _sentence(self, at: int) -> tuple[int, int]:
         k = bisect.bisect_right(self._breaks, at)
