@@ -7,7 +7,7 @@ import re
 _VOWEL = "aeiou"
 _DOUBLING = re.compile(r"[^aeiou][aeiou][bdgmnprt]$")  # stop, stopping
 _SPELLINGS = (  # British to American
-    (re.compile(r"oe(?=[a-z]{2})"), "e"),
+    (re.compile(r"oe(?=a|[a-z]{2})"), "e"),
     (re.compile(r"ae(?=[a-z]{2})"), "e"),
     (re.compile(r"our\b|our(?=s\b|ed\b|ing\b|less\b)"), "or"),
     (re.compile(r"is(?=e\b|es\b|ed\b|ing\b|ation)"), "iz"),

@@ -1,7 +1,7 @@
 """The phrase bank: what 166 concepts are called by clinicians and patients, and what only sounds like them.
 
-`bank_1` was written by authors who did not know the reader and has been used in development since: these rates are a
-regression test, no estimate.
+Written by authors who did not know the reader. `bank_1` has been used in development; of `bank_2` and `bank_3` only the
+first reading was taken (`tests/cases/README.md`). All these rates are a regression test, no estimate.
 """
 
 import json
@@ -18,7 +18,15 @@ from irae_lib.safety.concept_table import concept_table
 from irae_lib.safety.text import View
 
 PHRASES = Path(__file__).parent.parent / "cases" / "phrases"
-BANK = [json.loads(line) for line in (PHRASES / "bank_1.jsonl").read_text(encoding="utf-8").splitlines()]
+BANKS = {
+    path.stem: [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for path in sorted(PHRASES.glob("bank_*.jsonl"))
+}
+KEPT = {  # bank: found as clinicians say it, as patients say it, near misses raised
+    "bank_1": (0.97, 0.92, 0.05),
+    "bank_2": (0.90, 0.81, 0.15),
+    "bank_3": (0.90, 0.82, 0.15),
+}
 TABLE = json.loads((DATA / "clinical" / "concepts.json").read_text(encoding="utf-8"))
 AS_WELL = {"hypoxia": "spo2", "fever": "temp", "widespread_rash": "bsa", "low_ef": "ef", "oxygen": "oxygen_word"}
 
@@ -29,17 +37,19 @@ def says(text: str, concept: str) -> bool:
     return any(f.name in names and f.status == "current" for f in findings)
 
 
-def test_the_bank_keeps_its_rates():
+@pytest.mark.parametrize("bank", BANKS)
+def test_a_bank_keeps_its_rates(bank):
     said: Counter[str] = Counter()
     total: Counter[str] = Counter()
-    for row in BANK:
+    for row in BANKS[bank]:
         for register in ("clinician", "patient", "near"):
             total[register] += len(row[register])
             said[register] += sum(says(text, row["concept"]) for text in row[register])
     rate = {register: said[register] / total[register] for register in total}
-    assert rate["clinician"] >= 0.97
-    assert rate["patient"] >= 0.72  # one in seven is said of "mum" or "dad", whom this one line makes no patient
-    assert rate["near"] <= 0.065
+    clinician, patient, near = KEPT[bank]
+    assert rate["clinician"] >= clinician
+    assert rate["patient"] >= patient
+    assert rate["near"] <= near
 
 
 @pytest.mark.parametrize(
@@ -104,6 +114,6 @@ def test_the_table_is_consistent():
         words = [entry.strip() for entry in entries.split(",")]
         assert all(words), name
         assert len(words) == len(set(words)), [word for word, n in Counter(words).items() if n > 1]
-    assert TABLE["concepts"].keys() >= {row["concept"] for row in BANK} - {"stool"}
+    assert TABLE["concepts"].keys() >= {row["concept"] for row in BANKS["bank_1"]} - {"stool"}
     for concept, row in TABLE["concepts"].items():
         assert len(row["ways"]) == len(set(row["ways"])), concept

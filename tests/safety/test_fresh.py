@@ -1,0 +1,69 @@
+"""Five sets of about a hundred notes by authors who knew neither the code nor its words: their rates must hold.
+
+`tests/cases/README.md` tells who wrote them and what the first reading of each was. They are development cases now, so
+these rates are a regression test and no estimate.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from irae_lib import Case, review
+from irae_lib.schemas import Severity, Urgency
+
+CASES = Path(__file__).parent.parent / "cases"
+KEPT = {  # set: reached grade, reached urgency, nothing raised, stays below its bound, organ found, no organ
+    "fresh_1": (0.98, 0.98, 0.96, 0.94, 0.98, 0.97),
+    "fresh_2": (0.98, 0.98, 0.98, 0.99, 0.98, 0.97),
+    "fresh_3": (0.96, 0.96, 0.88, 0.97, 0.96, 0.87),
+    "fresh_4": (0.94, 0.96, 0.72, 0.88, 0.98, 0.72),
+    "fresh_5": (0.91, 0.87, 0.68, 0.93, 0.91, 0.72),
+}
+NAMES = ("min_grade", "min_urgency", "no_floor", "maxima", "systems", "quiet")
+
+
+def rows(name):
+    return [json.loads(line) for line in (CASES / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def read(row):
+    return review(Case(text=row["text"]), exposed=row.get("exposed")).final
+
+
+def checks(label, final):
+    """(rate, whether it holds) for each expectation of a label; `devcases.README.md` describes them."""
+    if label.get("min_grade"):
+        yield "min_grade", final.overall_severity >= Severity.from_grade(label["min_grade"])
+    if label.get("min_urgency"):
+        yield "min_urgency", final.urgency >= Urgency(label["min_urgency"])
+    if label.get("systems"):
+        yield "systems", set(label["systems"]) <= {system.value for system in final.affected_systems}
+    if label.get("systems") == []:
+        yield "quiet", not final.affected_systems
+    if label.get("max_grade"):
+        yield "maxima", final.overall_severity <= Severity.from_grade(label["max_grade"])
+    for bound in label.get("must_not_flag") or []:
+        kind, _, level = bound.partition(">=")
+        if kind == "floor:grade":
+            yield ("maxima" if level else "no_floor"), final.overall_severity < Severity.from_grade(int(level or 1))
+        elif kind == "floor:urgency":
+            yield ("maxima" if level else "no_floor"), final.urgency < Urgency(level or "soon")
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_set_keeps_its_rates(name):
+    results = {rate: [] for rate in NAMES}
+    for row in rows(name):
+        for rate, holds in checks(row["expected"], read(row)):
+            results[rate].append(holds)
+    rates = {rate: sum(results[rate]) / len(results[rate]) for rate in NAMES}
+    low = {rate: rates[rate] for rate, bound in zip(NAMES, KEPT[name], strict=True) if rates[rate] < bound}
+    assert not low
+
+
+@pytest.mark.parametrize("row", rows("not_proof"), ids=lambda row: row["id"])
+def test_what_only_looks_like_proof_or_recovery_takes_no_floor_away(row):
+    final = read(row)
+    failed = [rate for rate, holds in checks(row["expected"], final) if not holds]
+    assert not failed
