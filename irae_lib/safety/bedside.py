@@ -10,13 +10,19 @@ from .lexicon import ANALYTES
 from .tokens import Token, changed, make
 
 _OXYGEN_NEAR = re.compile(r"\b(?:o2|oxygen|nc|nasal|mask|cannula|prongs|hfnc|high[- ]flow|home|concentrator)\b")
-_OXYGEN_BEFORE = re.compile(r"(?:\d ?%|mm ?hg|sat\w*|spo2|pao2|room air|requir\w*|need\w*|now) (?:on |with )?(?:the )?$|\bon $")
+_OXYGEN_BEFORE = re.compile(
+    r"(?:\d ?%|mm ?hg|sat\w*|spo2|pao2|room air|requir\w*|need\w*|now) (?:on |with )?(?:the )?$|\bon $"
+)
 _FLUID = re.compile(r"fluid|saline|urine|ascit|drain|para")
 _CHRONIC_OXYGEN = re.compile(r"(?<!no )(?<!not on )(?<!without )\bhome|usual|chronic|baseline|long[- ]term|unchanged")
-_NEW_OXYGEN = re.compile(r"\bnever\b|(?<!no )(?<!not )\bnew(?:ly)?\b|first time|\b(?:sent|discharged|went|came) (?:\w+ )?home\b")
+_NEW_OXYGEN = re.compile(
+    r"\bnever\b|(?<!no )(?<!not )\bnew(?:ly)?\b|first time|\b(?:sent|discharged|went|came) (?:\w+ )?home\b"
+)
 _POWER = re.compile(r"\b(?:power|strength|legs?|arms?|hips?|shoulders?|proximal|motor|mrc)\b")
 _VISION = re.compile(r"\bvision|acuity|\bva\b|\bbcva\b|\beye")
-_OXIMETER = re.compile(r"oximeter|finger (?:gadget|thing|clip|peg|probe|machine|monitor)|gadget|peg|clip|\bo2\b|oxygen|sats?\b")
+_OXIMETER = re.compile(
+    r"oximeter|finger (?:gadget|thing|clip|peg|probe|machine|monitor)|gadget|peg|clip|\bo2\b|oxygen|sats?\b"
+)
 _METER = re.compile(r"\bmeter|glucometer|sugar|diabet|finger-?stick|finger ?prick|\bbm\b|\bbg\b|glucose")
 _BM = re.compile(r"\bbms?(?:\s?[:=]|\s(?:of|is|was|now|today))?\s?$")
 _OFF_SCALE = re.compile(  # a meter that shows no number: beyond 600 mg/dL (33.3 mmol/L)
@@ -44,12 +50,25 @@ def loose_vitals(text: str, norm: str, tokens: list[Token], taken) -> list[Findi
             found.append(make(text, t, "vital", "visual_acuity", value=text[t.start : t.end], low=share, high=share))
         if t.kind == "pair" and t.high == 5 and t.low < 5 and _POWER.search(norm, max(0, t.start - 40), t.start):
             found.append(make(text, t, "sign", "weakness", value=text[t.start : t.end]))
-        if t.kind == "number" and t.detail == "+" and t.low <= 4 and _CELLS.search(norm, max(0, t.start - 30), t.end + 22):
-            found.append(make(text, t, "count", "anterior_chamber_cells", value=text[t.start : t.end], low=t.low, high=t.low))
+        if (
+            t.kind == "number"
+            and t.detail == "+"
+            and t.low <= 4
+            and _CELLS.search(norm, max(0, t.start - 30), t.end + 22)
+        ):
+            found.append(
+                make(text, t, "count", "anterior_chamber_cells", value=text[t.start : t.end], low=t.low, high=t.low)
+            )
         if t.kind == "number" and t.unit == "mmol/l" and t.low >= 11 and not taken(t.start):
             if _METER.search(norm, max(0, t.start - 110), t.start):
                 found.append(_glucose(text, t, t.low))
-        elif t.kind == "number" and not t.unit and 11 <= t.low < 40 and t.low % 1 and _BM.search(norm, max(0, t.start - 14), t.start):
+        elif (
+            t.kind == "number"
+            and not t.unit
+            and 11 <= t.low < 40
+            and t.low % 1
+            and _BM.search(norm, max(0, t.start - 14), t.start)
+        ):
             found.append(_glucose(text, t, t.low))  # "BM 18.2" is no bowel movement
         if t.kind != "number" or t.unit not in ("c", "f", "%", "l/min"):
             continue

@@ -43,7 +43,9 @@ class Way(NamedTuple):
 class Table(NamedTuple):
     words: dict[str, Begun]
     ways: tuple[Way, ...]  # in the order of the names of the classes they begin with
-    starts: dict[str, list[tuple[int, int]]]  # class to the place in `ways`, and the needs, of ways to try where it stands
+    starts: dict[
+        str, list[tuple[int, int]]
+    ]  # class to the place in `ways`, and the needs, of ways to try where it stands
     kinds: dict[str, str]
     absorbs: dict[str, frozenset[str]]
     ends: frozenset[str]
@@ -109,7 +111,9 @@ def concept_table() -> Table:
 
 def _masked(way: Way, begin: str, bits: dict[str, int]) -> Way:
     """The way where it begins with this class."""
-    masks = [functools.reduce(operator.or_, (bits[name] for name in part)) for part in (frozenset((begin,)), *way.parts[1:])]
+    masks = [
+        functools.reduce(operator.or_, (bits[name] for name in part)) for part in (frozenset((begin,)), *way.parts[1:])
+    ]
     single = [mask for mask in masks if mask.bit_count() == 1]
     needs = functools.reduce(operator.or_, single)
     return way._replace(needs=needs, choices=tuple(mask for mask in masks if mask.bit_count() > 1))
@@ -145,12 +149,7 @@ def _entries(entry: str) -> set[str]:
     if entry.startswith("="):
         return {entry[1:]}
     *lead, last = entry.split()
-    return {
-        " ".join((*start, end))
-        for form in forms(last)
-        for end in spellings(form)
-        for start in [tuple(lead)]
-    }
+    return {" ".join((*start, end)) for form in forms(last) for end in spellings(form) for start in [tuple(lead)]}
 
 
 def _way(concept: str, written: str, literals: set[str], classes: dict[str, Any]) -> Way:

@@ -22,7 +22,9 @@ _FILLERS = frozenset(  # words that do not count in a gap
     "a an the my his her their your our its this that is are was were be been being has have had got so very really too "
     "quite rather pretty just all way still also now again of bit even right i'm i've he's she's it's there's that's".split()
 )
-_NEGATORS = frozenset("not no never isn't aren't wasn't weren't doesn't don't didn't hardly barely longer from than".split())
+_NEGATORS = frozenset(
+    "not no never isn't aren't wasn't weren't doesn't don't didn't hardly barely longer from than".split()
+)
 _AFTER_NORMAL = frozenset(
     "and or now today again since on at for with throughout too though then both in size signal enhancement function "
     "appearance appearances calibre limits range tone".split()
@@ -324,7 +326,11 @@ def _known(token: Token, others: Sequence[Token]) -> bool:
     """Is the concept said already at an overlapping place, or is it part of a longer name ("radiation pneumonitis")?"""
     return any(
         (token.names[0] in t.names and t.first < token.end and token.first < t.end)
-        or (t.start <= token.first and token.end <= t.end and (t.detail in _ELSE or (t.start < token.first or token.end < t.end)))
+        or (
+            t.start <= token.first
+            and token.end <= t.end
+            and (t.detail in _ELSE or (t.start < token.first or token.end < t.end))
+        )
         for t in others
         if t.kind == "finding"
     )

@@ -157,7 +157,9 @@ class _Sentence:
     def _stands_alone(self, scope: Scope, i: int) -> bool:
         """A measured value is neither denied nor only looked for; nor is a symptom with a time only looked for."""
         if scope.rule.status == "negated":
-            return has_exact_value(self.norm, self.tokens, i) or (scope.comma and is_new_since(self.norm, self.tokens[i]))
+            return has_exact_value(self.norm, self.tokens, i) or (
+                scope.comma and is_new_since(self.norm, self.tokens[i])
+            )
         if scope.rule.only and self.tokens[i].detail not in scope.rule.only:
             return True  # a symptom that is evaluated is there
         if scope.rule.values == "dated":

@@ -95,7 +95,9 @@ class _Clock:
     def __init__(self, norm: str):
         self._norm = norm
         self._marks = sorted(
-            (match.start(), match.end(), name) for name in ("now", "then", "past") for match in _pattern(name).finditer(norm)
+            (match.start(), match.end(), name)
+            for name in ("now", "then", "past")
+            for match in _pattern(name).finditer(norm)
         )
         self._starts = [start for start, _, _ in self._marks]
         self._breaks = [match.end() for match in _SENTENCE.finditer(norm)]

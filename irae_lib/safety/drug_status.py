@@ -82,7 +82,11 @@ def drug_status(norm: str, tokens: list[Token], at: int) -> str:
         return "negated"  # "has not had prednisolone, dexamethasone or inhaled steroids"
     if drug.kind == "drug" and _LONG_AGO.match(norm, drug.end):
         return "historical"
-    if planned and not _RECHALLENGE.match(norm, drug.end) and not SECOND_DOSE.search(norm, max(0, drug.start - 40), drug.end + 50):
+    if (
+        planned
+        and not _RECHALLENGE.match(norm, drug.end)
+        and not SECOND_DOSE.search(norm, max(0, drug.start - 40), drug.end + 50)
+    ):
         return "planned"
     if _PAST_BEFORE.search(norm, max(0, drug.start - 28), drug.start):
         return "historical"

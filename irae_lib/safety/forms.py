@@ -72,7 +72,9 @@ _OPTION = re.compile(r"\s*(?P<no>no|none|n|absent|never)\b|\s*(?P<yes>yes|y|pres
 _SIGN = re.compile(r"(?<![\w)])\(\s?(?:(?P<minus>[-−–])|(?P<plus>\+))\s?\)")
 _TIGHT = re.compile(r"(?:(?<=[ ,;:])|(?<=^)|(?<=\n))(?:(?P<minus>[-−])|\+)(?=[A-Za-z]{3})")
 _GRADE_0 = re.compile(r"\b(?:grade|gr\.?|g)[ :=]{0,2}0\b(?!\.?\d|/|-\d)", re.I)
-_ZERO = re.compile(r"(?<=[A-Za-z)])(?: ?[:=-] ?| |\t)(?:g(?:r|rade)? ?)?0(?:/(?:4|5|10))?(?=\s*(?:[|,;(\n\t]|\.(?!\d)|$))", re.I)
+_ZERO = re.compile(
+    r"(?<=[A-Za-z)])(?: ?[:=-] ?| |\t)(?:g(?:r|rade)? ?)?0(?:/(?:4|5|10))?(?=\s*(?:[|,;(\n\t]|\.(?!\d)|$))", re.I
+)
 _LONGEST_ITEM = 160  # characters
 _LETTER_FOLLOWS = re.compile(r" ?[A-Za-z]")
 _BEHIND_ITEM = re.compile(r"(?<=[A-Za-z):]) ?$")

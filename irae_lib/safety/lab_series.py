@@ -35,7 +35,9 @@ _DAY_LABEL = re.compile(  # "d0 6   d1 9   d3 14", "Mon 88, Tue 140"
 _UNIT_HEADING = re.compile(  # "Creat umol/L: 78", "Plts (x10^9/L) 6"
     rf"\s?(?:[(\[] ?(?P<inside>{UNITS}) ?[)\]]\s?[:=-]?|,? ?(?P<unit>{UNITS})\s?[:=])"
 )
-_COUNTS_A_THING = re.compile(r"once\b|twice\b|[a-z]+ (?!and\b|on\b|to\b|today|now\b|in\b|at\b|from\b|with\b|but\b|after|before|this|yesterday|point\b)[a-z]")
+_COUNTS_A_THING = re.compile(
+    r"once\b|twice\b|[a-z]+ (?!and\b|on\b|to\b|today|now\b|in\b|at\b|from\b|with\b|but\b|after|before|this|yesterday|point\b)[a-z]"
+)
 _FIGURE = r"\d{1,5}(?:\.\d{1,3})?"
 _LIST = re.compile(  # "88, 210, 344 today": one analyte, day after day
     rf"(?:\s?[:=-])?\s?{_FIGURE}(?:, ?{_FIGURE}){{1,12}}(?=,? (?:today|now|this morning|currently)\b)|"
@@ -190,10 +192,17 @@ class Series:
 
     def _follow(self, t: Token) -> None:
         """Does the number replace the last one: behind ">", behind the name of a day, or in a plain list?"""
-        if t.sign == ">" and self.readings and not self._depth and _ONLY_BRACKETS.fullmatch(self.norm, self.readings[-1].token.end, t.start):
+        if (
+            t.sign == ">"
+            and self.readings
+            and not self._depth
+            and _ONLY_BRACKETS.fullmatch(self.norm, self.readings[-1].token.end, t.start)
+        ):
             self._arrow = True  # "1960 > 1422 > 640"
             t.sign = ""
-        elif self.readings and (t.end <= self._listed or _DAY_LABEL.fullmatch(self.norm, self.readings[-1].token.end, t.start)):
+        elif self.readings and (
+            t.end <= self._listed or _DAY_LABEL.fullmatch(self.norm, self.readings[-1].token.end, t.start)
+        ):
             self._arrow = True
 
     def _take_foreign(self, t: Token) -> bool:

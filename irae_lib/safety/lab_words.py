@@ -7,7 +7,17 @@ from decimal import Decimal
 
 from .tokens import Token
 
-RECENT = ("yesterday", "last week", "last visit", "peak", "peaked at", "at its peak", "at the peak", "at its worst", "at worst")  # the newest value, unless a newer one is given
+RECENT = (
+    "yesterday",
+    "last week",
+    "last visit",
+    "peak",
+    "peaked at",
+    "at its peak",
+    "at the peak",
+    "at its worst",
+    "at worst",
+)  # the newest value, unless a newer one is given
 
 
 def flag_before(norm: str, tokens: list[Token], i: int) -> str:

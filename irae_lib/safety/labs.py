@@ -69,19 +69,25 @@ def _in_one_unit(found: list[Finding]) -> list[Finding]:
     """
     stated = {f.name: f for f in found if f.kind == "lab" and f.high and f.unit in ANALYTES[f.name].units}
     units = {name: f.unit for name, f in stated.items()}
-    enzymes = {f.name: f.times_uln for f in found if f.name in ("alt", "ast") and f.status == "current"}  # the last ones
-    if "bilirubin" not in units and enzymes and all(times is not None and times < _NEARLY_NORMAL for times in enzymes.values()):
+    enzymes = {
+        f.name: f.times_uln for f in found if f.name in ("alt", "ast") and f.status == "current"
+    }  # the last ones
+    if (
+        "bilirubin" not in units
+        and enzymes
+        and all(times is not None and times < _NEARLY_NORMAL for times in enzymes.values())
+    ):
         units["bilirubin"] = "umol/l"
-    return [
-        _converted(f, units[f.name], stated.get(f.name)) if not f.unit and f.name in units else f for f in found
-    ]
+    return [_converted(f, units[f.name], stated.get(f.name)) if not f.unit and f.name in units else f for f in found]
 
 
 def _converted(f: Finding, unit: str, stated: Finding | None) -> Finding:
     """The finding with its bare number read in `unit`, unless it fits the stated value better as it is."""
     if stated is not None and f.high and Decimal("0.1") < f.high / stated.high < 10:
         return f
-    bare = f.kind == "lab" and f.high is not None and f.value.replace(".", "", 1).isdigit() and Decimal(f.value) == f.high
+    bare = (
+        f.kind == "lab" and f.high is not None and f.value.replace(".", "", 1).isdigit() and Decimal(f.value) == f.high
+    )
     if not bare or (f.name == "bilirubin" and (f.high < 3 or "." in f.value)):
         return f
     analyte = ANALYTES[f.name]
@@ -278,7 +284,9 @@ def standard(number: Decimal | None, unit: str, analyte: Analyte) -> Decimal | N
 
 
 _CELLS = frozenset(("anc", "platelets", "wbc", "lymphocytes"))
-_NONE_LEFT = re.compile(r"(?: count)?(?:\s?[:=]|\s(?:are|is|was|were|of|at|now|count))?\s(?P<zero>zero|nil)\b(?! [a-z]+ing)")
+_NONE_LEFT = re.compile(
+    r"(?: count)?(?:\s?[:=]|\s(?:are|is|was|were|of|at|now|count))?\s(?P<zero>zero|nil)\b(?! [a-z]+ing)"
+)
 
 _IT_IS = re.compile(r"[\s,]*(?:it is|it was|it had been|is|:|at)?\s*")
 _IT_WAS = re.compile(r"\bit (?:was|had been|has been|used to be)\s*$")

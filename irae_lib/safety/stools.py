@@ -75,8 +75,12 @@ _COUNT_ENDS = re.compile(  # what follows a count that needs no noun: "Wednesday
     r"\s*(?:times\b|x\b|trips\b|visits\b|goes\b|$|[.;,)(!\n]|(?:or|and) (?:counting|i|he|she|we|that|it|it's|all|then|today|yesterday|"
     r"not|so|more|two|three|some|most|still)\b|so far|already|by |before |since |at least|of them|loose|watery|runny|liquid)"
 )
-_OTHER_UNIT = re.compile(r"\s*(?:years?|days?|weeks?|wks?|months?|hours?|hrs?|minutes?|mins?|mg|ml|%|/10|am\b|pm\b|lbs?|kg|°|o'clock|:\d)")
-_OTHER_COUNT = re.compile(r"\b(?:grade|(?<!per )(?<!a )(?<!each )day|cycle|dose|(?<!this )(?<!last )(?<!past )week|g|c|#|no\.?|number|infusion|bed|age|aged|visit|max(?:imum)?(?: of)?|limit(?: of)?|(?:day|d|dose|cycle|week) ?\d{1,2} (?:of|/))[\s:]*$|[#/]\s?$")
+_OTHER_UNIT = re.compile(
+    r"\s*(?:years?|days?|weeks?|wks?|months?|hours?|hrs?|minutes?|mins?|mg|ml|%|/10|am\b|pm\b|lbs?|kg|°|o'clock|:\d)"
+)
+_OTHER_COUNT = re.compile(
+    r"\b(?:grade|(?<!per )(?<!a )(?<!each )day|cycle|dose|(?<!this )(?<!last )(?<!past )week|g|c|#|no\.?|number|infusion|bed|age|aged|visit|max(?:imum)?(?: of)?|limit(?: of)?|(?:day|d|dose|cycle|week) ?\d{1,2} (?:of|/))[\s:]*$|[#/]\s?$"
+)
 _EARLIER = re.compile(r"(?:was|were|had been|previously|initially|last week|at first)\s*$")
 _ONE = Decimal(1)
 
@@ -136,7 +140,12 @@ def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Tok
             kind = _kind_beside(norm, t)
         if not kind and (apart <= 2 or t.sentence - told <= 1) and _is_a_days_count(norm, t, apart == 0):
             before = items[bisect.bisect_left(places, t.start) - 1]
-            if before.sentence != t.sentence or before.start > t.start or not _STOOL.isdisjoint(before.names) or before is word:
+            if (
+                before.sentence != t.sentence
+                or before.start > t.start
+                or not _STOOL.isdisjoint(before.names)
+                or before is word
+            ):
                 kind = "count"
         if kind == "baseline":
             baseline = baseline if apart and baseline is not None else t
@@ -184,7 +193,9 @@ def _is_a_days_count(norm: str, t: Token, same: bool) -> bool:
     if not (_DAY_BEFORE.search(before) and _COUNT_ENDS.match(after)) and not _DAY_AFTER.match(after):
         return False
     lowest = max(0, t.start - 160)
-    sentence = norm[max(lowest, *(norm.rfind(mark, lowest, t.start) + 1 for mark in (". ", "\n", ";", "!", "?"))) : t.start]
+    sentence = norm[
+        max(lowest, *(norm.rfind(mark, lowest, t.start) + 1 for mark in (". ", "\n", ";", "!", "?"))) : t.start
+    ]
     return not _OTHER_THING.search(sentence) and (same or _ONLY_DAYS.fullmatch(sentence) is not None)
 
 

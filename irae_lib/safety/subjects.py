@@ -33,7 +33,9 @@ _ACTS = re.compile(
     r"with|on|off|in|vomiting|coughing)\b)"
 )
 _NAMES = re.compile(r"\b(?:is|was) (?:the|her|his|their|a) $")  # "Mr Ferris is the husband"
-_WORRY = re.compile(r",? (?:that |who |whom )?i(?:'m| am) (?:\w+ )?(?:worried|concerned|writing|calling|asking|ringing|messaging|fretting|anxious)\b")
+_WORRY = re.compile(
+    r",? (?:that |who |whom )?i(?:'m| am) (?:\w+ )?(?:worried|concerned|writing|calling|asking|ringing|messaging|fretting|anxious)\b"
+)
 _WHO = re.compile(r",? who\b")
 _TOPIC = re.compile(
     r"\bon behalf of (?:my |our )?$|\b(?:is|message|question|query|asking|writing|calling|ringing|email|call) (?:about|regarding|re|for|concerning) (?:my |her |his |the )?$"

@@ -25,7 +25,10 @@ _ROLES = tuple(
         ("previous", r"(?:prior|prev|previous|last|old|older|earlier|before)"),
         ("baseline", r"(?:baseline|b/?line|pre[- ]?(?:treatment|therapy|dose|c1|ici|immuno\w*|rx|tx))"),
         ("previous", rf"(?:[-~] ?)?\d{{1,2}} ?{_PERIOD}(?: (?:ago|back|earlier|before|prior))?$"),
-        ("range", r"(?:ref\.?|reference|normal|range|limits?|interval|expected|biological ref|[ul]ln|upper limit|lower limit|rr|nr)"),
+        (
+            "range",
+            r"(?:ref\.?|reference|normal|range|limits?|interval|expected|biological ref|[ul]ln|upper limit|lower limit|rr|nr)",
+        ),
         ("unit", r"(?:units?|uom)"),
         ("flag", r"(?:flags?|abn\w*|interp\w*|ind(?:icator)?|h/l|status|severity)"),
         (

@@ -133,7 +133,9 @@ def _words() -> dict[str, re.Pattern[str]]:
         "goes_on": re.compile(rf"[\s(\"'-]*{_any(data['goes_on'])}"),
         "returns": re.compile(_any(data["returns"])),
         "scenario": re.compile(rf"[\s*#>-]*{_any(data['scenario'])}"),
-        "scenario_word": re.compile(r"\b(?:scenario|teaching|training|vignette|exercise|simulation|quiz|cpd|handout|study)"),
+        "scenario_word": re.compile(
+            r"\b(?:scenario|teaching|training|vignette|exercise|simulation|quiz|cpd|handout|study)"
+        ),
         "invented": re.compile(_any(data["invented"])),
     }
 

@@ -21,7 +21,9 @@ _FIRST = re.compile(
     r"need| also| just| now| do| did| only)\b|\bme\b|\bmyself\b|\bmy own\b"
 )
 _OTHER = re.compile(r"\b(?:he|she|his|her|him|they|the patient|pt|patient)\b")
-_NAME_ACTS = re.compile(r"(?<![\w'])(?!I\b|My\b|The\b|It\b|We\b|You\b|This\b|That\b)[A-Z][a-z]+ (?:has|had|is|was|says|feels|himself|herself)\b")
+_NAME_ACTS = re.compile(
+    r"(?<![\w'])(?!I\b|My\b|The\b|It\b|We\b|You\b|This\b|That\b)[A-Z][a-z]+ (?:has|had|is|was|says|feels|himself|herself)\b"
+)
 _PERSON_STARTS = re.compile(
     r"[\s\"'(-]*(?:(?:anyway|but|and|so|as for|now|meanwhile|otherwise)[, ]+)*(?:he|she|his|her|they|the (?:patient|pt)|pt|patient|"
     r"my (?:husband|wife|mum|mom|dad|mother|father|partner|son|daughter|brother|sister))\b"

@@ -429,7 +429,11 @@ OVER_CALLS = [  # text, the highest grade and urgency that it supports
     ("TSH <0.01, free T4 41.2 pmol/L (12-22). She is roasting in the house with the windows open.", 2, "soon"),
     ("TSH <0.01, free T4 41.2 pmol/L (12-22). He sits boiling by the window in a t-shirt.", 2, "soon"),
     ("TSH 48, FT4 4.1 pmol/L (9-19). He dropped by this arvo about his blood pressure, looked puffy.", 2, "soon"),
-    ("TSH 48, FT4 4.1 pmol/L (9-19). Cut down his blood pressure tablets. Chest pain on the stairs in 2019.", 2, "soon"),
+    (
+        "TSH 48, FT4 4.1 pmol/L (9-19). Cut down his blood pressure tablets. Chest pain on the stairs in 2019.",
+        2,
+        "soon",
+    ),
     ("Arthritis. She cannot manage jars or peg out the washing, although she dresses herself.", 2, "soon"),
     ("Arthritis of both wrists. Can't do the washing up.", 2, "soon"),
     ("Both feet numb since August. Can't walk to the Co-op, son does the shop.", 2, "urgent"),
@@ -437,7 +441,11 @@ OVER_CALLS = [  # text, the highest grade and urgency that it supports
     ("Lipase 402 U/L (13-60). Zero belly pain. Pain or vomiting = ER.", 3, "soon"),
     ("Lipase 402 U/L (13-60), feels well. Abdominal pain or vomiting: call us.", 3, "soon"),
     ("ROS: neg fever, rash, cough, vision. Creatinine 2.6 mg/dL (0.7-1.2).", 2, "soon"),
-    ("CT: new consolidation in the right lung, \"suspicious for metastasis\". Confused about the dates of her visits? No.", 1, "soon"),
+    (
+        'CT: new consolidation in the right lung, "suspicious for metastasis". Confused about the dates of her visits? No.',
+        1,
+        "soon",
+    ),
     ("Abdomen tender all over. Older records are kept at another hospital.", 1, "routine"),
 ]
 

@@ -139,11 +139,26 @@ SERIES = [  # text, analyte, current value, earlier values
     ("ALT C1 22, C2 31, C3 388", "alt", "388", {"22", "31"}),
     ("Creat: Mon 88, Tue 140, Wed 301", "creatinine", "3.40", {"1", "1.58"}),
     ("ALT 22, 31, 388.", "alt", "388", {"22", "31"}),
-    ("Corrected calcium 9.2 mg/dL (8.5-10.5) at start, 8.1 after dose 13, now 6.5 mg/dL (8.5-10.2).", "calcium", "6.5", {"9.2", "8.1"}),
-    ("Analyte     Current   Prev (11 d)  Prev (5 wk)  Ref\nCREATININE  398  C    171  H       92           60-110 umol/L", "creatinine", "4.50", {"1.93", "1.04"}),
+    (
+        "Corrected calcium 9.2 mg/dL (8.5-10.5) at start, 8.1 after dose 13, now 6.5 mg/dL (8.5-10.2).",
+        "calcium",
+        "6.5",
+        {"9.2", "8.1"},
+    ),
+    (
+        "Analyte     Current   Prev (11 d)  Prev (5 wk)  Ref\nCREATININE  398  C    171  H       92           60-110 umol/L",
+        "creatinine",
+        "4.50",
+        {"1.93", "1.04"},
+    ),
     ("| Test | Today | 2 weeks ago | Pre-treatment | Range |\n| ALT | 410 | 55 | 21 | 0-40 |", "alt", "410", {"55"}),
     ("Test   Result  Previous  Units   Ref range\nALT    612 H   41   U/L   <50", "alt", "612", {"41"}),
-    ("LABS         today   3 wks   baseline   ref\nCreat mg/dL   2.6     1.1     0.9        0.7-1.2", "creatinine", "2.6", {"1.1"}),
+    (
+        "LABS         today   3 wks   baseline   ref\nCreat mg/dL   2.6     1.1     0.9        0.7-1.2",
+        "creatinine",
+        "2.6",
+        {"1.1"},
+    ),
 ]
 
 
@@ -167,7 +182,10 @@ STOOLS = [  # text, stools a day over baseline
     ("stool frequency increased by 7 per day", "7"),
     ("bowels opening seven times a day instead of once", "6"),
     ("Usually goes twice a day, always has. Since Sunday it's been 9, last 24 hrs 10 and counting, pure water.", "8"),
-    ("I am a once a day person. Saturday it was three times. Monday five. Wednesday seven and yesterday I counted because my daughter told me to: eight. It is all water.", "7"),
+    (
+        "I am a once a day person. Saturday it was three times. Monday five. Wednesday seven and yesterday I counted because my daughter told me to: eight. It is all water.",
+        "7",
+    ),
     ("Since bowel resection he goes 5 times daily; on Jemperli now 8 times daily, no blood.", "3"),
     ("Stools per day, usual: 1\nStools per day, this week: 4\nConsistency: soft", "3"),
     ("My bowels are normally once every morning. Yesterday it was eleven and I stopped counting.", "10"),
@@ -320,7 +338,11 @@ def test_ionised_calcium_is_no_total_calcium(text):
 
 
 PROBES = [
-    ("My neighbour Tom is diabetic so he came in with his own machine and tested her finger: sugar 28.6.", "glucose", "current"),
+    (
+        "My neighbour Tom is diabetic so he came in with his own machine and tested her finger: sugar 28.6.",
+        "glucose",
+        "current",
+    ),
     ("My brother is a medic, he checked my temp: 39.1 C.", "temp", "current"),
     ("My husband is diabetic, he checked his sugar: 18.6.", "glucose", "family"),
 ]

@@ -36,7 +36,7 @@ OTHERS = [  # the patient is well; what is bad belongs to somebody else
     "Caller is the son, asking for himself. He has double vision and slurred speech since this morning. Told to ring 999. The patient is his father, on atezolizumab, well, no concerns.",
     "On nivolumab, no toxicity. Under stress: his wife was admitted with a stroke, she cannot speak and her BP is 80/40.",
     "Well on ipilimumab. The lady next door had hepatitis, went yellow and died. I have no yellow eyes.",
-    "Caller: patient himself (74, NSCLC, Imfinzi). Pt states his granddaughter Kaylee, age 6, was flown to Children's with new type 1 diabetes. \"Sugar was 612, her acid was way off, pH 6.9, they got her on an insulin drip\". Pt well.",
+    'Caller: patient himself (74, NSCLC, Imfinzi). Pt states his granddaughter Kaylee, age 6, was flown to Children\'s with new type 1 diabetes. "Sugar was 612, her acid was way off, pH 6.9, they got her on an insulin drip". Pt well.',
 ]
 PATIENTS = [  # a relative writes, informs or is only mentioned; the patient is ill
     "my husband has had diarrhoea 8 times a day since Friday, he is on Keytruda",

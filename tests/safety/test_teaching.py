@@ -16,7 +16,7 @@ TOLD = [  # the patient is well, undecided or not yet treated
     "Discussed the potential toxicities of ipilimumab/nivolumab including but not limited to colitis, perforation, hepatitis, pneumonitis requiring ventilation, myocarditis, Guillain-Barre syndrome, adrenal crisis and death. He wishes to go ahead.",
     "First dose nivolumab tomorrow. Patient was informed of risks: type 1 diabetes with ketoacidosis, SJS/TEN, encephalitis.",
     "Nivolumab C2 given, no issues. Discharge instructions: Seek care if: temp over 38, more than 6 stools a day, confusion, seizure.",
-    "On pembrolizumab 3 mo, no complaints. AVS printed: \"Immunotherapy side effects can include diarrhea, colitis, shortness of breath, pneumonitis, chest pain, myocarditis. Call 555-1212.\"",
+    'On pembrolizumab 3 mo, no complaints. AVS printed: "Immunotherapy side effects can include diarrhea, colitis, shortness of breath, pneumonitis, chest pain, myocarditis. Call 555-1212."',
     "MDT teaching slide: Case 1. Man on ipi, 12 stools a day, perforation. Case 2: woman with CK 12000 and ptosis. All cases are fictional.",
     "Pre-assessment for durvalumab. Side effects explained - diarrhoea, rash, breathlessness, hypothyroidism, type 1 diabetes. Very rarely people end up in intensive care with heart inflammation. Starts Monday.",
     "You may notice a rash. You could get colitis, going 8 times a day, or your lungs may become inflamed. Atezolizumab starts on Friday.",

@@ -89,7 +89,9 @@ def central(chart: Chart):
     if low and chart.below("ft4") and not (highest and highest.high > 10):
         yield raise_to(2, URGENT, GLAND, low, "TSH and free T4 both low: pituitary failure until excluded")
         if shock := chart.hypotensive():
-            yield raise_to(3, EMERGENCY, GLAND, shock, "pituitary failure with hypotension: adrenal crisis until excluded")
+            yield raise_to(
+                3, EMERGENCY, GLAND, shock, "pituitary failure with hypotension: adrenal crisis until excluded"
+            )
         yield advise(low, _CORTISOL_FIRST)
 
 

@@ -68,7 +68,9 @@ def failing_lung(chart: Chart):
 def ventilation(chart: Chart):
     """High-flow oxygen, non-invasive ventilation or intubation."""
     if support := chart.any("intubated", "high_flow", "niv"):
-        nerve = chart.any(*_MUSCLE_NERVE, "myelitis", "demyelination", "seizure", "status_epilepticus", "coma", "encephalitis")
+        nerve = chart.any(
+            *_MUSCLE_NERVE, "myelitis", "demyelination", "seizure", "status_epilepticus", "coma", "encephalitis"
+        )
         system = System.NEUROLOGIC if nerve and not chart.any(*IMAGING, "pneumonitis") else LUNG
         yield raise_to(4, EMERGENCY, system, support, "ventilatory support: Grade 4")
 

@@ -71,7 +71,9 @@ def guillain_barre(chart: Chart):
     if sign := chart.any("guillain_barre"):
         yield raise_to(2, EMERGENCY, NERVE, sign, "Guillain-Barre picture: admit with ICU capability from Grade 2")
         if severe := chart.any(*_BREATHING, *_BULBAR, "immobile", "self_care"):
-            yield raise_to(3, EMERGENCY, NERVE, severe, "Guillain-Barre picture with breathing, swallowing or walking lost")
+            yield raise_to(
+                3, EMERGENCY, NERVE, severe, "Guillain-Barre picture with breathing, swallowing or walking lost"
+            )
 
 
 _BRAIN = ("confusion", "drowsiness", "aphasia", "hallucinations", "behaviour_change", "memory_loss")
@@ -98,7 +100,12 @@ def _metabolic(chart: Chart) -> bool:
     """Does a gland, a salt or sugar explain a clouded mind before encephalitis does?"""
     tsh, glucose = chart.highest("tsh"), chart.highest("glucose")
     slow = tsh and tsh.high > 10 or glucose and glucose.high > 400 or chart.below("sodium", Decimal(125))
-    return bool(slow or chart.any("adrenal_crisis", "adrenal_insufficiency", "dka", "hepatic_failure", "encephalopathy", "ttp", "hlh"))
+    return bool(
+        slow
+        or chart.any(
+            "adrenal_crisis", "adrenal_insufficiency", "dka", "hepatic_failure", "encephalopathy", "ttp", "hlh"
+        )
+    )
 
 
 @rule("F28", "status_epilepticus", "coma", source=f"{CTCAE}, Seizure and Encephalopathy")

@@ -22,7 +22,9 @@ _PASSING["dry_eyes"] += ("dry_mouth",)  # dry eyes and mouth together are a sicc
 _PASSING["dry_mouth"] += ("dry_eyes",)
 _JOINTS = ("arthralgia", "arthritis")
 _JOINT_DISEASE = re.compile(r"arthri|arthralg|synovit|arthrop|both|bilateral|joints|small")
-_JOINT = re.compile(r"\b(?:knee|ankle|wrist|elbow|shoulder|hip|toe|finger|thumb|hand|foot)(?!s)\b|\b(?:knees|ankles|wrists|elbows|shoulders|hips|fingers|hands)\b")
+_JOINT = re.compile(
+    r"\b(?:knee|ankle|wrist|elbow|shoulder|hip|toe|finger|thumb|hand|foot)(?!s)\b|\b(?:knees|ankles|wrists|elbows|shoulders|hips|fingers|hands)\b"
+)
 GRADED_SYSTEM = {name: row[0] for name, row in DIAGNOSES.items()} | {
     name: System(system) if system else None for name, system in _FILE["graded"].items()
 }
@@ -83,19 +85,30 @@ _INPATIENT = ("gastritis", "thyroid_storm", "new_diabetes", "hypophysitis", "adr
 
 
 @rule(
-    "X08", "immobile", "self_care", "hospitalized", "unable_oral", source=f"{CTCAE}: limiting self-care, hospitalization indicated"
+    "X08",
+    "immobile",
+    "self_care",
+    "hospitalized",
+    "unable_oral",
+    source=f"{CTCAE}: limiting self-care, hospitalization indicated",
 )
 def level_of_care(chart: Chart):
     """Self-care lost, or hospital care, for a named toxicity: Grade 3."""
     nerve, muscle = chart.any(*_NERVE), chart.any(*_MUSCLE)
     if (immobile := chart.any("immobile", "self_care")) and (nerve or muscle):
-        limb = not nerve and muscle.name == "weakness" and not chart.any("myalgia", "rhabdomyolysis", "myositis", "arthritis")
+        limb = (
+            not nerve
+            and muscle.name == "weakness"
+            and not chart.any("myalgia", "rhabdomyolysis", "myositis", "arthritis")
+        )
         system = System.NEUROLOGIC if nerve or limb else System.MUSCULOSKELETAL
         yield raise_to(3, URGENT, system, immobile, "self-care is lost: Grade 3")
     care, toxicity = chart.any("hospitalized", "unable_oral"), chart.any(*_INPATIENT)
     bowel = chart.any("colitis") or chart.any("diarrhea") if chart.any("hospitalized") else None
     if bowel and chart.any("hematochezia", "nocturnal_stool", "dehydration", "methylprednisolone", "infliximab"):
-        yield raise_to(3, URGENT, System.GASTROINTESTINAL, chart.any("hospitalized"), "in hospital with colitis: Grade 3")
+        yield raise_to(
+            3, URGENT, System.GASTROINTESTINAL, chart.any("hospitalized"), "in hospital with colitis: Grade 3"
+        )
     if care and toxicity and chart.severe("vomiting", "nausea", "headache", "fatigue", "anorexia"):
         reason = f"in hospital with {toxicity.name.replace('_', ' ')}: Grade 3"
         yield raise_to(3, URGENT, GRADED_SYSTEM.get(toxicity.name), care, reason)
