@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .cause_words import Mention, Place, Sentence, has_result, may_say, sentences, table
+from .cause_table import table
+from .cause_words import Mention, Place, Sentence, has_result, may_say, sentences
 from .chart import Chart
 from .reader import statements
 from .reviews import Withheld

@@ -7,22 +7,16 @@ tells whether it is current, denied, somebody else's, past or only possible.
 
 from __future__ import annotations
 
-import functools
-import json
-import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..files import DATA
-from .inflection import forms, spellings
+from .cause_table import WORD, Way, table
 from .tokens import Token
 
-_WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]]")
 _MARKS = frozenset(",()[]")
 _NUMBER = frozenset("#")
 _DENIAL = frozenset(("NOT",))
-_ROLES = ("results", "names", "agents")
 _NONE: tuple[list[int], list[Any]] = ([], [])
 _MOST = 60  # places of one class in a sentence that are tried
 _LONGEST = 6  # words of the longest phrase
@@ -97,31 +91,6 @@ class Sentence:
         return [m for m in self.mentions if m.cause == cause and m.role in roles]
 
 
-class Way(NamedTuple):
-    """One way to say something, as `causes.json` writes it."""
-
-    cause: str
-    role: str
-    parts: tuple[frozenset[str], ...]
-    ordered: bool
-    gap: int
-    without: frozenset[str]
-    above: float
-
-
-class Table(NamedTuple):
-    """The data file: words by their first word, ways by the classes of their first part, and its other sections."""
-
-    words: dict[str, list[tuple[int, dict[tuple[str, ...], frozenset[str]]]]]
-    ways: dict[str, list[Way]]
-    causes: dict[str, dict[str, Any]]
-    groups: dict[str, tuple[str, frozenset[str]]]
-    organs: dict[str, frozenset[str]]
-    general: frozenset[str]
-    explains: dict[tuple[str, str], tuple[str, ...]]  # organ system and finding to causes, in the order of the file
-    openers: dict[str, tuple[tuple[frozenset[str], ...], ...]]  # cause to the words of the parts of each result
-
-
 def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> list[Sentence]:
     """The sentences of a note with what they say of these causes; the tokens of mentions have no status yet."""
     ways = {name: wanted for name, rows in table().ways.items() if (wanted := [w for w in rows if w.cause in causes])}
@@ -135,9 +104,9 @@ def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> li
 
 def has_result(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> bool:
     """Has some sentence the words of a result of one of these causes? A quick test, which half of the notes fail."""
-    words = set(_WORD.findall(norm))
+    words = set(WORD.findall(norm))
     ways = {way for cause in causes for way in table().openers[cause] if _opens(way, words)}
-    said = (set(_WORD.findall(norm, first, last)) for first, last, _ in _spans(norm, tokens)) if ways else ()
+    said = (set(WORD.findall(norm, first, last)) for first, last, _ in _spans(norm, tokens)) if ways else ()
     return any(_opens(way, words) for words in said for way in ways)
 
 
@@ -169,7 +138,7 @@ def _places(norm: str, first: int, last: int) -> Iterator[Place]:
     """The words of a sentence that mean something here; the longest phrase wins."""
     words: list[str] = []
     spots: list[tuple[int, int, int]] = []
-    for at, match in enumerate(_WORD.finditer(norm, first, last)):
+    for at, match in enumerate(WORD.finditer(norm, first, last)):
         if match.group() not in _MARKS:
             words.append(match.group())
             spots.append((at, *match.span()))
@@ -229,101 +198,3 @@ def _cancelled(way: Way, chosen: list[Place], sentence: Sentence) -> bool:
     found = sentence.within(low - _LONGEST, high, *(way.without - _DENIAL))
     found += sentence.within(low - _LONGEST, high - _NEAR, *(way.without & _DENIAL))
     return any(p.last >= low and p not in chosen for p in found)
-
-
-# --- the table ----------------------------------------------------------------------------------------------
-
-
-@functools.cache
-def table() -> Table:
-    """`causes.json` ready for use."""
-    data = json.loads((DATA / "clinical" / "causes.json").read_text(encoding="utf-8"))
-    words: dict[tuple[str, ...], set[str]] = {}
-    for name, entries in data["words"].items():
-        for entry in entries.split(","):
-            for phrase in _spelled(entry.strip()):
-                words.setdefault(tuple(_WORD.findall(phrase)), set()).add(name)
-    ways: dict[str, list[Way]] = {}
-    said = [(cause, key[:-1], row[key]) for cause, row in data["causes"].items() for key in _ROLES]
-    said += [("note", role, written) for role, written in data["note"].items()]
-    for cause, role, written in said:
-        for way in (_way(cause, role, one, words, data["words"]) for one in written):
-            for name in way.parts[0]:
-                ways.setdefault(name, []).append(way)
-    groups = {name: (system, frozenset(findings)) for name, (system, findings) in data["groups"].items()}
-    organs = {word: frozenset(names) for word, names in data["organs"].items()}
-    explains: dict[tuple[str, str], dict[str, None]] = {}
-    for cause, row in data["causes"].items():
-        for system, findings in (groups[group] for group in row["explains"]):
-            for finding in findings:
-                explains.setdefault((system, finding), {})[cause] = None
-    return Table(
-        _by_first_word(words),
-        ways,
-        data["causes"],
-        groups,
-        organs,
-        frozenset(data["general"]),
-        {key: tuple(causes) for key, causes in explains.items()},
-        _openers(words, ways),
-    )
-
-
-def _by_first_word(words: dict[tuple[str, ...], set[str]]) -> dict[str, list[tuple[int, dict]]]:
-    """For each first word, its phrases by their number of words, longest first."""
-    found: dict[str, dict[int, dict[tuple[str, ...], frozenset[str]]]] = {}
-    for phrase, names in words.items():
-        found.setdefault(phrase[0], {}).setdefault(len(phrase), {})[phrase[1:]] = frozenset(names)
-    return {word: sorted(rows.items(), reverse=True) for word, rows in found.items()}
-
-
-def _openers(words: dict[tuple[str, ...], set[str]], ways: dict[str, list[Way]]) -> dict[str, Any]:
-    """For each cause, the first words of each part of each result: where one part has none, it is not in a text."""
-    by_class: dict[str, set[str]] = {}
-    for phrase, names in words.items():
-        for name in names:
-            by_class.setdefault(name, set()).add(phrase[0])
-    found: dict[str, set[Way]] = {}
-    for way in (way for rows in ways.values() for way in rows if way.role == "result"):
-        found.setdefault(way.cause, set()).add(way)
-
-    def opens(way: Way) -> tuple[frozenset[str], ...]:
-        parts = (part for part in way.parts if "#" not in part)
-        return tuple(frozenset(word for name in part for word in by_class.get(name, ())) for part in parts)
-
-    return {cause: tuple(map(opens, rows)) for cause, rows in found.items()}
-
-
-def _spelled(entry: str) -> set[str]:
-    """All forms and spellings of an entry; "=run" stands for itself alone."""
-    if entry.startswith("="):
-        return {entry[1:]}
-    *lead, last = entry.split()
-    return {" ".join((*lead_words, end)) for form in forms(last) for end in spellings(form) for lead_words in [lead]}
-
-
-def _way(cause: str, role: str, written: str, words: dict[tuple[str, ...], set[str]], classes: dict[str, str]) -> Way:
-    parts, without, gap, above = [], set(), 3, 0.0
-    for part in written.split():
-        if part[0] == "@":
-            gap = int(part[1:])
-        elif part[0] == "-":
-            without.add(_class(part[1:], words, classes))
-        elif part[0] == "#" and ">" in part:
-            above = float(part[2:])
-            parts.append(frozenset("#"))
-        elif part != ">":
-            parts.append(frozenset(_class(name, words, classes) for name in part.split("|")))
-    return Way(cause, role, tuple(parts), ">" in written.split(), gap, frozenset(without), above)
-
-
-def _class(name: str, words: dict[tuple[str, ...], set[str]], classes: dict[str, str]) -> str:
-    """The class a part stands for: a listed one, a number, or a word of its own."""
-    if name.isupper() or name == "#":
-        if name != "#" and name not in classes:
-            raise ValueError(f"causes.json: no class is called {name}")
-        return name
-    phrase = name.replace("_", " ")
-    for spelled in spellings(phrase):
-        words.setdefault(tuple(_WORD.findall(spelled)), set()).add(f"'{phrase}")
-    return f"'{phrase}"

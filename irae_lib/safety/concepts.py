@@ -8,11 +8,11 @@ returns finding tokens for the same pass that gives every other token its status
 from __future__ import annotations
 
 import functools
-import operator
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from .concept_match import Place, said
 from .concept_table import WORD, Table, Way, concept_table
 from .cues import RULES
 from .tokens import Token
@@ -34,22 +34,8 @@ _FOUND = frozenset(("finding", "lab", "vital"))
 _VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
 _NONE: frozenset[str] = frozenset()
 _FAR = 120  # characters around a concept in which other findings of it are looked for
-_BESIDE = 3  # words beside a concept in which an excluded word cancels it
-_MOST = 60  # occurrences of one class in a sentence that are tried
 
 _DENYING = frozenset(name for name, rule in RULES.items() if rule.status == "negated") | {"inability"}
-
-
-class _Place(NamedTuple):
-    """A word, phrase or earlier finding of a clause: its classes, its place among the words and in the text."""
-
-    classes: frozenset[str]
-    at: int
-    last: int
-    start: int
-    end: int
-    part: int = 0  # marks before it: two places of the same part have no mark between
-    number: bool = False
 
 
 class _Word(NamedTuple):
@@ -73,7 +59,7 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     absorbed: set[int] = set()
     for first, last, group in _sentences(tokens, len(norm)):
         for places in _clauses(table, norm, first, last, group, absorbed):
-            for way, chosen in _said(table, places):
+            for way, chosen in said(table, places):
                 token = _token(table, way, chosen)
                 edges = (bisect_left(group, at, key=_start) for at in (token.first - _FAR, token.end + _FAR))
                 near = group[slice(*edges)]
@@ -120,7 +106,7 @@ def _found(names: tuple[str, ...]) -> frozenset[str]:
 
 def _clauses(
     table: Table, norm: str, first: int, last: int, group: list[Token], void: set[int]
-) -> Iterator[list[_Place]]:
+) -> Iterator[list[Place]]:
     """The places of each clause of a sentence; a word like "but" begins a new one.
 
     Findings inside a phrase that means nothing here ("hay fever") are no places; `void` collects them.
@@ -130,7 +116,7 @@ def _clauses(
         if t.kind in _FOUND:
             findings.setdefault(t.start, []).append(t)
     words = _words(norm, first, last)
-    places: list[_Place] = []
+    places: list[Place] = []
     taken, edge = -1, first  # the last word, and the end, of a phrase that means nothing here
     begun, ends = table.words, table.ends
     for i, (word, at, marks, start, end) in enumerate(words):
@@ -144,16 +130,16 @@ def _clauses(
             if t.end <= edge and t.detail in _VOID:
                 void.add(id(t))
                 continue
-            places.append(_Place(_found(t.names), at, at + norm.count(" ", t.start, t.end), t.start, t.end))
+            places.append(Place(_found(t.names), at, at + norm.count(" ", t.start, t.end), t.start, t.end))
         if word in ends and i > taken:
             yield places
             places = []
         for length, names in classes.items():
             if length:
                 last_word = words[i + length]
-                places.append(_Place(names, at, last_word.at, start, last_word.end, marks, word[0].isdigit()))
+                places.append(Place(names, at, last_word.at, start, last_word.end, marks, word[0].isdigit()))
             elif names:
-                places.append(_Place(names, at, at, start, end, marks, word[0].isdigit()))
+                places.append(Place(names, at, at, start, end, marks, word[0].isdigit()))
     yield places
 
 
@@ -214,103 +200,7 @@ def _says_normal(words: list[_Word], first: int, last: int) -> bool:
     return after is None or after.marks > words[last].marks or after.text in _AFTER_NORMAL
 
 
-def _said(table: Table, places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
-    """The ways that the places of a clause say, each with the places it is made of."""
-    mask, tried = _tried({place.classes for place in places})
-    present: dict[str, list[_Place]] = {}
-    for number in sorted(tried):
-        way = table.ways[number]
-        for choice in way.choices:
-            if not choice & mask:
-                break
-        else:
-            present = present or _by_class(places)
-            yield from _matches(way, present, places)
-
-
-def _tried(held: set[frozenset[str]]) -> tuple[int, set[int]]:
-    """These classes as bits, and the ways, by their number, that they may say: most are passed over here."""
-    mask, starts = 0, []
-    for bits, ways in map(_bits, held):
-        mask |= bits
-        starts += ways
-    return mask, {number for number, needs in starts if needs & mask == needs}
-
-
-@functools.lru_cache(maxsize=20_000)
-def _bits(classes: frozenset[str]) -> tuple[int, tuple[tuple[int, int], ...]]:
-    """The classes as bits, and the ways to try where they stand."""
-    table = concept_table()
-    mask = functools.reduce(operator.or_, (table.bits.get(name, 0) for name in classes), 0)
-    return mask, tuple(start for name in classes for start in table.starts.get(name, ()))
-
-
-def _by_class(places: list[_Place]) -> dict[str, list[_Place]]:
-    present: dict[str, list[_Place]] = {}
-    for place in places:
-        for name in place.classes:
-            here = present.setdefault(name, [])
-            if len(here) < _MOST:
-                here.append(place)
-    return present
-
-
-def _matches(way: Way, present: dict[str, list[_Place]], places: list[_Place]) -> Iterator[tuple[Way, list[_Place]]]:
-    """The closest groups of places that say the way, none of which shares a word with the one before."""
-    options = [sorted({p for name in part for p in present.get(name, ())}, key=_order) for part in way.parts]
-    starts = [[p.at for p in row] for row in options]
-    found = [best for place in options[0] if (best := _grown(way, [place], options, starts)) is not None]
-    spans = sorted((max(p.last for p in best) - min(p.at for p in best), i) for i, best in enumerate(found))
-    chosen: list[tuple[int, int]] = []
-    for _, i in spans:
-        low, high = min(p.at for p in found[i]), max(p.last for p in found[i])
-        if any(low <= end and start <= high for start, end in chosen) or _cancelled(way, found[i], places, low, high):
-            continue
-        chosen.append((low, high))
-        yield way, found[i]
-
-
-def _order(place: _Place) -> tuple[int, int, int]:
-    return place.at, place.start, -place.end  # the longest first
-
-
-def _cancelled(way: Way, best: list[_Place], places: list[_Place], low: int, high: int) -> bool:
-    """Is a word near by that the way excludes, or one that says that all is well?"""
-    for i in range(bisect_left(places, low - _BESIDE, key=lambda p: p.at), len(places)):
-        p = places[i]
-        if p.at > high + _BESIDE:
-            return False
-        if p in best:
-            continue
-        if way.without & p.classes or ("NORMAL" in p.classes and low <= p.at and p.part == best[-1].part):
-            return True
-    return False
-
-
-def _grown(way: Way, chosen: list[_Place], options: list[list[_Place]], starts: list[list[int]]) -> list[_Place] | None:
-    """The chosen places completed by the nearest place of each further part; None where one is missing."""
-    if len(chosen) == len(options):
-        return chosen
-    row, at = options[len(chosen)], starts[len(chosen)]
-    low, high = min(p.at for p in chosen), max(p.last for p in chosen)
-    reach = way.gap + 1
-    if way.ordered:
-        low = chosen[-1].last + 1 + reach  # only what follows the last one
-        candidates = row[bisect_right(at, chosen[-1].last) : bisect_right(at, chosen[-1].last + reach)]
-    else:
-        candidates = row[bisect_left(at, low - reach - 4) : bisect_right(at, high + reach)]
-    for place in sorted(candidates, key=lambda p: abs(p.at - chosen[-1].at)):
-        if any(place.at <= p.last and p.at <= place.last for p in chosen):
-            continue  # one word cannot be two parts
-        if not way.ordered and place.last < low - reach:
-            continue
-        best = _grown(way, [*chosen, place], options, starts)
-        if best is not None:
-            return best
-    return None
-
-
-def _token(table: Table, way: Way, chosen: Sequence[_Place]) -> Token:
+def _token(table: Table, way: Way, chosen: Sequence[Place]) -> Token:
     """The finding, placed at its last word, so that a denial before or between the parts reaches it.
 
     A number stays free for the value that it belongs to.
@@ -336,7 +226,7 @@ def _known(token: Token, others: Sequence[Token]) -> bool:
     )
 
 
-def _has_value(token: Token, chosen: Sequence[_Place], group: Sequence[Token]) -> bool:
+def _has_value(token: Token, chosen: Sequence[Place], group: Sequence[Token]) -> bool:
     """Is it said of a test whose value follows ("platelets have dropped to 19")? Then the value speaks."""
     starts = {place.start for place in chosen}
     if not any(t.kind == "lab" and t.start in starts for t in group):
@@ -344,7 +234,7 @@ def _has_value(token: Token, chosen: Sequence[_Place], group: Sequence[Token]) -
     return any(t.kind == "number" and 0 <= t.start - token.end <= 8 for t in group)
 
 
-def _in(token: Token, chosen: Sequence[_Place]) -> bool:
+def _in(token: Token, chosen: Sequence[Place]) -> bool:
     return any(place.start < token.end and token.start < place.end for place in chosen)
 
 

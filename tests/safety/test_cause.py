@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from irae_lib import Case, review
-from irae_lib.safety.cause_words import table
+from irae_lib.safety.cause_table import table
 from irae_lib.safety.floors import NOTHING
 from irae_lib.schemas import Severity, System, Urgency
 
