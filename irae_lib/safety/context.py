@@ -5,10 +5,9 @@ commas and values close scopes. Which cue does what is data (`cues.json`), no di
 
 from __future__ import annotations
 
-import functools
 import re
 
-from .cues import RULES, Rule, reversal
+from .cues import RULES, Rule, reversal, rules_of
 from .drug_status import drug_status
 from .phrasing import (
     AGO,
@@ -59,13 +58,6 @@ def assign(norm: str, tokens: list[Token], section: str = "") -> None:
     for i, token in enumerate(tokens):
         if token.kind in _DRUGS:
             token.status = drug_status(norm, tokens, i)
-
-
-@functools.lru_cache(maxsize=1024)
-def _rules(cues: tuple[str, ...], without: str) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
-    """The rules of these cues that reach back and those that reach ahead, except those with the guard `without`."""
-    rules = [RULES[cue] for cue in cues if cue in RULES and (not without or RULES[cue].guard != without)]
-    return tuple(r for r in rules if r.direction == "before"), tuple(r for r in rules if r.direction == "after")
 
 
 class _Sentence:
@@ -185,7 +177,7 @@ class _Sentence:
             self.scopes.drop("negated")
             return
         leads = "leading negative" in cues and not LEADS.search(self.norm, max(0, token.start - 12), token.start)
-        behind, ahead = _rules(cues, "leading" if leads else "")
+        behind, ahead = rules_of(cues, "leading" if leads else "")
         if ahead and ahead[0].status == "negated":
             if LEADING_NO.search(self.norm, max(0, token.start - 12), token.start):
                 return

@@ -83,3 +83,10 @@ def reversal() -> re.Pattern[str]:
     longest_first = sorted(_TABLE["reversal"], key=len, reverse=True)
     words = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in longest_first)
     return re.compile(rf"\s+(?:[a-z]+\s+){{0,3}}?(?P<word>(?:{words}))(?![a-z])")
+
+
+@functools.lru_cache(maxsize=1024)
+def rules_of(cues: tuple[str, ...], without: str) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+    """The rules of these cues that reach back and those that reach ahead, except those with the guard `without`."""
+    rules = [RULES[cue] for cue in cues if cue in RULES and (not without or RULES[cue].guard != without)]
+    return tuple(r for r in rules if r.direction == "before"), tuple(r for r in rules if r.direction == "after")

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from ..files import DATA
 from ..schemas import Finding
 from .drug_status import SECOND_DOSE
+from .people import any_of
 from .quantities import WORD_VALUE
 from .text import normalise, readable
 
@@ -194,27 +195,23 @@ class _Patterns(NamedTuple):
 def _patterns() -> _Patterns:
     data = _data()
     prefix = "".join(f"(?<!{re.escape(part)})" for part in data["not_prefix"])
-    stems, words = _any(data["cancer_stems"]), _any(data["cancer_words"])
+    stems, words = any_of(data["cancer_stems"]), any_of(data["cancer_words"])
     return _Patterns(
         cancer=re.compile(rf"{prefix}(?:{stems})[^\W\d_]*|\b(?:{words})\b"),
-        not_before=re.compile(rf"\b(?:{_any(data['not_before'])})\b"),
-        not_after=re.compile(rf"[\s,:-]*(?:{_any(data['not_after'])})\b"),
-        never_before=re.compile(rf"\b(?:{_any(data['never_before'])})\s+$"),
-        never_after=re.compile(rf"\s+(?:{_any(data['never_after'])})\b(?!\s+(?:{_any(data['dose_only'])})\b)"),
-        planned=re.compile(rf"\b(?:{_any(data['planned_before'])})\s+$"),
-        withheld=re.compile(rf"\s+(?:{_any(data['withheld_after'])})\b"),
-        starts=re.compile(rf"\b(?:{_any(data['starts_before'])})\s+(?:(?:on|with|the|his|her|first)\s+){{0,2}}$"),
+        not_before=re.compile(rf"\b(?:{any_of(data['not_before'])})\b"),
+        not_after=re.compile(rf"[\s,:-]*(?:{any_of(data['not_after'])})\b"),
+        never_before=re.compile(rf"\b(?:{any_of(data['never_before'])})\s+$"),
+        never_after=re.compile(rf"\s+(?:{any_of(data['never_after'])})\b(?!\s+(?:{any_of(data['dose_only'])})\b)"),
+        planned=re.compile(rf"\b(?:{any_of(data['planned_before'])})\s+$"),
+        withheld=re.compile(rf"\s+(?:{any_of(data['withheld_after'])})\b"),
+        starts=re.compile(rf"\b(?:{any_of(data['starts_before'])})\s+(?:(?:on|with|the|his|her|first)\s+){{0,2}}$"),
         future=re.compile(
-            rf"(?:(?!\b(?:given|was|had|received|ago|last)\b)[^.,;\n]){{0,25}}?\b(?:{_any(data['future_after'])})\b"
+            rf"(?:(?!\b(?:given|was|had|received|ago|last)\b)[^.,;\n]){{0,25}}?\b(?:{any_of(data['future_after'])})\b"
         ),
-        added=re.compile(rf"\s+(?:{_any(data['added_after'])})\b"),
-        alone=re.compile(rf"\s+(?:{_any(data['alone_after'])})\b"),
-        rechallenge=re.compile(rf"\s+(?:{_any(data['rechallenge'])})\b"),
+        added=re.compile(rf"\s+(?:{any_of(data['added_after'])})\b"),
+        alone=re.compile(rf"\s+(?:{any_of(data['alone_after'])})\b"),
+        rechallenge=re.compile(rf"\s+(?:{any_of(data['rechallenge'])})\b"),
     )
-
-
-def _any(phrases: Sequence[str]) -> str:
-    return "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Words around a laboratory name: high, low or normal; its date; an earlier value announced."""
+"""Words around a laboratory name: high, low or normal; its date; an earlier value announced; a ratio of two."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ RECENT = (
     "at its worst",
     "at worst",
 )  # the newest value, unless a newer one is given
+_RATIO_BEFORE = re.compile(r"(?:protein|albumin|prot|alb|calcium)\s?[/:-]\s?$|\bto[- ]$|\bioni[sz]ed $")
+_RATIO_AFTER = re.compile(r"\s?(?:ratio|/\s?creat\w*)")
 
 
 def flag_before(norm: str, tokens: list[Token], i: int) -> str:
@@ -68,3 +70,14 @@ def previous_before(norm: str, tokens: list[Token], i: int) -> str:
             # "Labs (3 weeks ago): ALT 38", not "started 3 weeks ago, ALT 600"
             return "previous" if _HEADING_AGO.match(norm, t.end) else ""
     return ""
+
+
+def is_ratio(norm: str, token: Token) -> bool:
+    """Is the name part of a ratio of two ("protein/creatinine ratio 0.2")?"""
+    before = _RATIO_BEFORE.search(norm, max(0, token.start - 12), token.start)
+    return before is not None or _RATIO_AFTER.match(norm, token.end) is not None
+
+
+def repeats(norm: str, last: Token, token: Token) -> bool:
+    """Is it a second name of the last one, in brackets behind it?"""
+    return last.names == token.names and norm[last.end : token.start].strip() == "(" and norm.startswith(")", token.end)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from ..schemas import Finding
 from .lab_records import Record, record_behind, token_of
 from .lab_series import Reading, Series
-from .lab_words import flag_after, flag_before
+from .lab_words import flag_after, flag_before, is_ratio, repeats
 from .lexicon import ANALYTES, VITALS, Analyte
 from .tables import Tables
 from .tokens import Token, changed, make
@@ -43,9 +43,9 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
     last: Token | None = None
     for i, token in enumerate(tokens):
         if token.kind in ("lab", "vital"):
-            if _is_ratio(norm, token):
+            if is_ratio(norm, token):
                 continue
-            if last is not None and _repeats(norm, last, token):
+            if last is not None and repeats(norm, last, token):
                 continue  # "AST (SGOT)"
             if _shares_what_follows(norm, tokens, i):
                 together.append(token)
@@ -99,19 +99,6 @@ def _converted(f: Finding, unit: str, stated: Finding | None) -> Finding:
 
 
 _NEARLY_NORMAL = Decimal("1.5")  # times ULN
-_RATIO_BEFORE = re.compile(r"(?:protein|albumin|prot|alb|calcium)\s?[/:-]\s?$|\bto[- ]$|\bioni[sz]ed $")
-_RATIO_AFTER = re.compile(r"\s?(?:ratio|/\s?creat\w*)")
-
-
-def _is_ratio(norm: str, token: Token) -> bool:
-    """Is the name part of a ratio of two ("protein/creatinine ratio 0.2")?"""
-    before = _RATIO_BEFORE.search(norm, max(0, token.start - 12), token.start)
-    return before is not None or _RATIO_AFTER.match(norm, token.end) is not None
-
-
-def _repeats(norm: str, last: Token, token: Token) -> bool:
-    """Is it a second name of the last one, in brackets behind it?"""
-    return last.names == token.names and norm[last.end : token.start].strip() == "(" and norm.startswith(")", token.end)
 
 
 def _shares_what_follows(norm: str, tokens: list[Token], i: int) -> bool:

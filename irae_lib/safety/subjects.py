@@ -8,19 +8,16 @@ husband has had diarrhoea since Friday, he is on pembrolizumab" is about the pat
 
 from __future__ import annotations
 
-import functools
-import json
 import re
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..files import DATA
+from .people import people_words
 from .tokens import Token
 from .writers import relative_writes, retracted, writer_spans
 
 _SENTENCE = re.compile(r"(?:[^.!?;\n]|[.!?;](?=\S))+[.!?;]?|\n")
-_OWNER = r"(?:(?P<owner>my|our|your|his|her|their|the|a|an|another|[a-z]+'s?) (?:(?:late|older|elder|younger|elderly|little|own|ex|\d+[- ]year[- ]old) )?)?"
 _NAME = re.compile(
     r"(?:,? \(?[A-Z][a-z'-]+(?: [A-Z][a-z'-]+)?\)?,?)?"
     r"(?: \(?(?:aged? |who is )?\d{1,2}(?: ?y(?:o|rs?)?| (?:years|months) old)?\)?,?)?"
@@ -89,20 +86,10 @@ class _Story(NamedTuple):
     spans: list[tuple[int, int]]
 
 
-class _Words(NamedTuple):
-    relation: re.Pattern[str]
-    gender: dict[str, str]
-    informs: re.Pattern[str]
-    dead: re.Pattern[str]
-    treated: re.Pattern[str]
-    about_self: re.Pattern[str]
-    acquaintance: re.Pattern[str]
-
-
 def subjects(text: str, norm: str, tokens: Sequence[Token]) -> Subjects:
     """Who the spans of a note are about, where a person other than the patient could be meant."""
     others = writer_spans(text, norm) + retracted(norm)
-    if _words().relation.search(norm) is None and _words().acquaintance.search(norm) is None:
+    if people_words().relation.search(norm) is None and people_words().acquaintance.search(norm) is None:
         return Subjects(others, [])
     stories = list(_stories(text, norm))
     drugs = [t.start for t in tokens if t.kind == "ici"]
@@ -171,7 +158,7 @@ def _stories(text: str, norm: str) -> Iterator[_Story]:
 
 def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
     """The persons who act in a sentence, not those who only report of the patient."""
-    words = _words()
+    words = people_words()
     for match in words.relation.finditer(norm, start, end):
         named = _NAMES.search(norm, max(start, match.start() - 12), match.start("word"))
         after = _NAME.match(text, match.end()).end()
@@ -195,7 +182,7 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
 
 def _acquaintances(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
     """Somebody whom the writer knows by name or from next door: "Jeannie who sat across from me"."""
-    for match in _words().acquaintance.finditer(norm, start, end):
+    for match in people_words().acquaintance.finditer(norm, start, end):
         name = match["name"]
         if name is None or text[match.start("name")].isupper():
             yield _Story(name or "acquaintance", "n", "another", [(match.end() - 1, end)])
@@ -203,7 +190,7 @@ def _acquaintances(text: str, norm: str, start: int, end: int) -> Iterator[_Stor
 
 def _goes_on(norm: str, start: int, end: int, story: _Story, gender: str) -> bool:
     """Does a sentence with a pronoun go on about the person? Only where the pronoun cannot mean the patient."""
-    if _words().about_self.search(norm, start, end):
+    if people_words().about_self.search(norm, start, end):
         return True
     pronoun = _PRONOUN.match(norm, start, end)
     if pronoun is None:
@@ -240,7 +227,7 @@ def _patient_gender(norm: str) -> str:
 
 def _patient(norm: str, stories: list[_Story], drugs: list[int]) -> str:
     """The relative who is the patient; "" where the writer, or the one whom the note is about, is."""
-    words = _words()
+    words = people_words()
     writes = _WRITER.search(norm) is not None or relative_writes(norm)
     speaks = writes or _CALLED.search(norm) or _caller(norm) or not (_THIRD.search(norm) or _GENDER.search(norm))
     if _treated_self(norm, drugs) or not speaks:
@@ -270,7 +257,7 @@ def _falls_in(places: list[int], start: int, end: int) -> bool:
 
 def _caller(norm: str) -> bool:
     """Does a relative speak for the patient: "wife calling: husband on pembrolizumab"?"""
-    words = _words()
+    words = people_words()
     return any(
         words.informs.search(norm, match.end(), match.end() + 26) for match in words.relation.finditer(norm, 0, 4000)
     )
@@ -278,7 +265,7 @@ def _caller(norm: str) -> bool:
 
 def _treated_self(norm: str, drugs: list[int]) -> bool:
     """Does the writer say that she or he is under treatment, or never was?"""
-    words = _words()
+    words = people_words()
     for match in _SELF.finditer(norm):
         if match.group() == "my" and words.relation.match(norm, match.start()):
             continue
@@ -287,22 +274,3 @@ def _treated_self(norm: str, drugs: list[int]) -> bool:
         if words.treated.search(norm, match.end(), end) or _falls_in(drugs, match.end(), end):
             return True
     return False
-
-
-@functools.cache
-def _words() -> _Words:
-    data: dict[str, Any] = json.loads((DATA / "clinical" / "subjects.json").read_text(encoding="utf-8"))
-    gender = {word: kind for kind, listed in data["relations"].items() for word in listed}
-    return _Words(
-        relation=re.compile(rf"\b{_OWNER}(?P<word>{_any(list(gender))})\b(?!'s (?:{_any(list(gender))})\b)"),
-        gender=gender,
-        informs=re.compile(rf"\b(?:{_any(data['informs'])})\b"),
-        dead=re.compile(rf"\b(?:{_any(data['dead'])})\b"),
-        treated=re.compile(rf"\b(?:{_any(data['treated'])})\b"),
-        about_self=re.compile(rf"\b(?:{_any(data['about_self'])})\b"),
-        acquaintance=re.compile(rf"\b(?:{'|'.join(data['acquaintance'])})\b"),
-    )
-
-
-def _any(phrases: Sequence[str]) -> str:
-    return "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))

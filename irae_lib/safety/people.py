@@ -1,0 +1,49 @@
+"""The words for people: relatives, acquaintances, who informs, who is dead or under treatment (`subjects.json`)."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from ..files import DATA
+
+_OWNER = (
+    r"(?:(?P<owner>my|our|your|his|her|their|the|a|an|another|[a-z]+'s?) "
+    r"(?:(?:late|older|elder|younger|elderly|little|own|ex|\d+[- ]year[- ]old) )?)?"
+)
+
+
+class PeopleWords(NamedTuple):
+    """Patterns of the words for people; `gender` gives "f", "m" or "" for each relation."""
+
+    relation: re.Pattern[str]
+    gender: dict[str, str]
+    informs: re.Pattern[str]
+    dead: re.Pattern[str]
+    treated: re.Pattern[str]
+    about_self: re.Pattern[str]
+    acquaintance: re.Pattern[str]
+
+
+@functools.cache
+def people_words() -> PeopleWords:
+    """`subjects.json` ready for use."""
+    data: dict[str, Any] = json.loads((DATA / "clinical" / "subjects.json").read_text(encoding="utf-8"))
+    gender = {word: kind for kind, listed in data["relations"].items() for word in listed}
+    return PeopleWords(
+        relation=re.compile(rf"\b{_OWNER}(?P<word>{any_of(gender)})\b(?!'s (?:{any_of(gender)})\b)"),
+        gender=gender,
+        informs=re.compile(rf"\b(?:{any_of(data['informs'])})\b"),
+        dead=re.compile(rf"\b(?:{any_of(data['dead'])})\b"),
+        treated=re.compile(rf"\b(?:{any_of(data['treated'])})\b"),
+        about_self=re.compile(rf"\b(?:{any_of(data['about_self'])})\b"),
+        acquaintance=re.compile(rf"\b(?:{'|'.join(data['acquaintance'])})\b"),
+    )
+
+
+def any_of(phrases: Iterable[str]) -> str:
+    """These phrases as a pattern, the longest first."""
+    return "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
