@@ -17,7 +17,7 @@ _OWNER = (
 
 
 class PeopleWords(NamedTuple):
-    """Patterns of the words for people; `gender` gives "f", "m" or "" for each relation."""
+    """Patterns of the words for people; `gender` gives "f", "m" or "n" (either) for each relation."""
 
     relation: re.Pattern[str]
     gender: dict[str, str]
