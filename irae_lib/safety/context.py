@@ -1,7 +1,9 @@
 """Whose, when and whether: the status of every item a sentence names.
 
 One pass over its tokens. A cue opens a scope for the findings after it, or reaches back to those before it; marks,
-commas and values close scopes. Which cue does what is data (`cues.json`), no disease is known here."""
+commas and values close scopes. Where scopes overlap, family comes before negated, hypothetical and historical. Which
+cue does what is data (`cues.json`); nothing here knows any disease.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,7 @@ from .phrasing import (
     LEADING_NO,
     LEADS,
     LIST_GAP,
+    PRESENT,
     has_count,
     has_exact_value,
     has_value,
@@ -46,7 +49,7 @@ _TICKS = frozenset(("unticked", "positive"))
 _JOINED = re.compile(r"\b(?:and|or|nor)\b|[/&]")
 _DIRECTLY = re.compile(r"\s+(?:in|of|to)\s+(?:(?:the|his|her|their|any|this|a)\s+)?$")
 _OPENING = re.compile(r"(?:^|[.;:\n])\s*$")
-_PRESENT = re.compile(r"\b(?:known|background|today|now|current(?:ly)?|this morning|ongoing|still|at present)\b")
+_PRESENT = re.compile(rf"\b(?:known|background|{PRESENT})\b")
 _WINDOW = 14  # tokens that a cue looks back over
 
 

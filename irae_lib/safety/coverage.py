@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from ..files import DATA
 from ..schemas import Finding
 from .concept_table import vocabulary
-from .lexicon import ANALYTES, VITALS, meanings
+from .lexicon import ANALYTES, VITALS, common_english, meanings
 from .reviews import Coverage
 from .rules.base import RULES
 from .text import normalise, readable
@@ -169,17 +169,15 @@ def _graded_tests() -> frozenset[str]:
 @functools.cache
 def _lists() -> _Lists:
     data = json.loads((DATA / "clinical" / "coverage.json").read_text(encoding="utf-8"))
-    shipped = json.loads((DATA / "clinical" / "common_english.json").read_text(encoding="utf-8"))
-    common = frozenset(word for row in shipped["words"] for word in row.split())
     clinical = {word for phrase in meanings() for word in _WORD.findall(phrase)}
     clinical.update(word for row in data["ordinary"].values() for word in row.split())
     clinical |= vocabulary()
     foreign = {word for row in data["foreign"].values() for word in row.split()}
     return _Lists(
-        common=common,
+        common=common_english(),
         clinical=frozenset(clinical),
         english=frozenset(data["english"].split()),
-        foreign=frozenset(foreign) - common,
+        foreign=frozenset(foreign) - common_english(),
         thresholds={name: float(value) for name, value in data["thresholds"].items()},
         well=re.compile("|".join(map(re.escape, data["well"]))),
         blank=_blank_pattern(data["blanks"]),

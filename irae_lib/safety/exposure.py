@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ..files import DATA
 from ..schemas import Finding
 from .drug_status import SECOND_DOSE
-from .people import any_of
+from .phrasing import any_of
 from .quantities import WORD_VALUE
 from .text import normalise, readable
 

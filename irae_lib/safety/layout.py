@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from .context import ITEMS
 from .forms import Mark, form_marks
 from .phrasing import is_definite
-from .tokens import Token
+from .tokens import Token, within
 
 # What a heading says of the text below it, first match first. "" ends the section before.
 _SECTIONS = (
@@ -195,7 +195,7 @@ def mute_answers(tokens: list[Token], marks: list[Mark]) -> None:
     """Take the cues from the answer words of a form, so that "Fever: no, rash: yes" denies no rash."""
     for mark in marks:
         if not mark.status:
-            for token in _inside(tokens, mark):
+            for _, token in within(tokens, mark.start, mark.end):
                 if token.kind == "cue":
                     token.cues = ()
 
@@ -203,17 +203,15 @@ def mute_answers(tokens: list[Token], marks: list[Mark]) -> None:
 def impose(norm: str, tokens: list[Token], layout: Layout) -> None:
     """Give tokens the status that section and form demand; words inside a sentence have been heard before."""
     for section, first, last in layout.spans():
-        for token in _inside(tokens, Mark(first, last, section)):
+        for at, token in within(tokens, first, last):
             if section == "copied" and token.kind in ITEMS and token.status == "current":
                 token.status = "historical"
             elif section == "hypothetical" and token.status == "current":
-                happened = token.kind == "finding" and is_definite(
-                    norm, tokens, bisect.bisect_left(tokens, token.start, key=_start_of)
-                )
+                happened = token.kind == "finding" and is_definite(norm, tokens, at)
                 if not happened and not is_measured(norm, token):
                     token.status = "hypothetical"
     for mark in layout.marks:
-        for token in _inside(tokens, mark):
+        for _, token in within(tokens, mark.start, mark.end):
             if mark.status == "historical" and token.kind in ITEMS and token.status == "current":
                 token.status = "historical"
             if mark.status == "limit" and token.kind in NUMBERED and not is_measured(norm, token):
@@ -237,17 +235,6 @@ def is_measured(norm: str, token: Token) -> bool:
         return False
     start = number.start if number else digit.start()
     return not (number and number.sign) and _BOUND.search(norm, max(0, start - 30), start) is None
-
-
-def _inside(tokens: list[Token], mark: Mark) -> Iterator[Token]:
-    at = bisect.bisect_left(tokens, mark.start, key=_start_of)
-    while at < len(tokens) and tokens[at].start < mark.end:
-        yield tokens[at]
-        at += 1
-
-
-def _start_of(token: Token) -> int:
-    return token.start
 
 
 _DIGIT = re.compile(r"\d")

@@ -8,14 +8,13 @@ from __future__ import annotations
 import functools
 import json
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ..files import DATA
 from .course import organ
-from .phrasing import has_exact_value, says_when
-from .tokens import Token
+from .phrasing import has_exact_value, says_when, whole
+from .tokens import Token, within
 
 _ITEMS = frozenset(("finding", "lab", "vital", "number"))
 _LINE = re.compile(r"[^\n]+")
@@ -34,13 +33,11 @@ def impose_leaflets(norm: str, tokens: Sequence[Token]) -> None:
     data = _data()
     if data.told.search(norm) is None:
         return  # most notes
-    starts = [t.start for t in tokens]
     for start, end, enough in _regions(norm, data):
         told = data.told.search(norm, start, end)
         if told is None:
             continue
-        first, last = bisect_left(starts, told.start()), bisect_left(starts, end)
-        inside = [i for i in range(first, last) if tokens[i].kind in _ITEMS]
+        inside = [i for i, token in within(tokens, told.start(), end) if token.kind in _ITEMS]
         named = [i for i in inside if tokens[i].kind == "finding" and tokens[i].status in ("current", "hypothetical")]
         organs = {organ(name) for i in named for name in tokens[i].names} - {""}
         if len(organs) < enough:
@@ -72,5 +69,4 @@ def _regions(norm: str, data: _Data) -> Iterator[tuple[int, int, int]]:
 @functools.cache
 def _data() -> _Data:
     data = json.loads((DATA / "clinical" / "leaflets.json").read_text(encoding="utf-8"))
-    told = re.compile(rf"(?<![a-z0-9])(?:{'|'.join(data['told'])})(?![a-z0-9])")
-    return _Data(data["organs"], data["organs_in_one_sentence"], told)
+    return _Data(data["organs"], data["organs_in_one_sentence"], re.compile(whole(data["told"])))

@@ -94,6 +94,13 @@ def plain(phrase: str) -> str:
 
 
 @functools.cache
+def common_english() -> frozenset[str]:
+    """The words of common English (`common_english.json`)."""
+    shipped = json.loads((DATA / "clinical" / "common_english.json").read_text(encoding="utf-8"))
+    return frozenset(word for row in shipped["words"] for word in row.split())
+
+
+@functools.cache
 def meanings() -> dict[str, tuple[Meaning, ...]]:
     """Phrase (lower case, single spaces) to everything it may mean."""
     table: dict[str, list[Meaning]] = {}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..files import DATA
+from .phrasing import any_of
 
 _OWNER = (
     r"(?:(?P<owner>my|our|your|his|her|their|the|a|an|another|[a-z]+'s?) "
@@ -42,8 +42,3 @@ def people_words() -> PeopleWords:
         about_self=re.compile(rf"\b(?:{any_of(data['about_self'])})\b"),
         acquaintance=re.compile(rf"\b(?:{'|'.join(data['acquaintance'])})\b"),
     )
-
-
-def any_of(phrases: Iterable[str]) -> str:
-    """These phrases as a pattern, the longest first."""
-    return "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Iterable
 
 from .quantities import TIME_UNITS
 from .tokens import Token
 
+SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S))+[.!?]?|\n")  # and every line break by itself
+PRESENT = r"today|now|current(?:ly)?|this morning|ongoing|still|at present"
 LIST_GAP = re.compile(
     r"[\s,/()-]*(?:\b(?:and|or|nor|is|are|was|were|has|have|been|all|both|the|of|his|her|any|in|for|also|currently|"
     r"signs?|symptoms?|on|exam|antibod(?:y|ies)|toxin|pcr|titers?|serology|screen|tests?|markers?|values?|levels?|"
@@ -70,6 +73,16 @@ _POSITIVE = re.compile(
     r"\s*(?:\[?\(?(?:patient|pt|caller)\)?\]?[: ]\s*)?(?:y\b|yes|yeah|yep|correct|i do|i have|positive|no,? but)"
 )
 _INTERROGATIVE = re.compile(r"\s*(?:any|do|does|did|have|has|are|is|was|were|had|can|could|how about|what about)\b")
+
+
+def any_of(phrases: Iterable[str]) -> str:
+    """These phrases as a pattern, the longest first."""
+    return "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
+
+
+def whole(patterns: Iterable[str]) -> str:
+    """Any of these patterns, where no letter or digit stands before or behind."""
+    return rf"(?<![a-z0-9])(?:{'|'.join(patterns)})(?![a-z0-9])"
 
 
 def has_value(tokens: list[Token], i: int) -> bool:

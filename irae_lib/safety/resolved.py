@@ -7,14 +7,21 @@ import re
 
 from ..schemas import Finding
 from .course import organ
+from .phrasing import PRESENT
 from .tokens import changed
+
+_NAMED = ("diagnosis", "symptom", "sign")
+_OF_EPISODE = frozenset(("count", "symptom", "sign", "lab", "vital", "care", "grade", "imaging"))
+_BRACKET = re.compile(r"[^.;()\n]{0,40}\((?P<told>[^()\n]{0,300})\)")
+_PRESENT = re.compile(rf"\b(?:{PRESENT})\b")
 
 
 def resolved(norm: str, found: list[Finding]) -> list[Finding]:
     """An illness whose last mention says that it is over is past in its earlier mentions too.
 
-    So are earlier values of the same organ where the newest is normal, its grades, what a bracket right behind a mention tells of it ("colitis in March (12 motions a day)"), and
-    values of the same sentence which a later one replaces ("ALT climbed to 540 with hepatitis ... now ALT 22").
+    So are earlier values of the same organ where the newest is normal, its grades, what a bracket right behind a
+    mention tells of it ("colitis in March (12 motions a day)"), and values of the same sentence which a later one
+    replaces ("ALT climbed to 540 with hepatitis ... now ALT 22").
     """
     last = {f.name: f for f in found if f.kind in _NAMED and f.status != "hypothetical"}
     over = {name for name, f in last.items() if f.when == "resolved"}
@@ -43,12 +50,6 @@ def resolved(norm: str, found: list[Finding]) -> list[Finding]:
 def _is_normal(f: Finding) -> bool:
     """Is a value within its limits, as far as they are known?"""
     return f.flag == "normal" or (f.times_uln is not None and f.times_uln <= 1 and f.flag not in ("high", "low"))
-
-
-_NAMED = ("diagnosis", "symptom", "sign")
-_OF_EPISODE = frozenset(("count", "symptom", "sign", "lab", "vital", "care", "grade", "imaging"))
-_BRACKET = re.compile(r"[^.;()\n]{0,40}\((?P<told>[^()\n]{0,300})\)")
-_PRESENT = re.compile(r"\b(?:today|now|current(?:ly)?|this morning|ongoing|still|at present)\b")
 
 
 def _lies_in(offset: int, spans: list[tuple[int, int]]) -> bool:

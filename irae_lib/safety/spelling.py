@@ -13,7 +13,7 @@ import re
 from ..files import DATA
 from .concept_table import concept_table, vocabulary, written_words
 from .inflection import spellings
-from .lexicon import meanings
+from .lexicon import common_english, meanings
 
 _SHORTEST = 6  # letters; shorter words have too many neighbours
 WORD = re.compile(rf"(?<![\w'./-])[A-Za-z]{{{_SHORTEST},24}}(?![\w'/@]|-\w)")
@@ -101,8 +101,5 @@ def _vocabulary() -> frozenset[str]:
 @functools.cache
 def _known() -> frozenset[str]:
     """The words that stand as they are: everything that is read, common English and the near words."""
-    words: set[str] = set()
-    for name in ("common_english", "near_words"):
-        data = json.loads((DATA / "clinical" / f"{name}.json").read_text(encoding="utf-8"))
-        words.update(word for row in data["words"] for word in row.split())
-    return _vocabulary() | vocabulary() | words
+    near = json.loads((DATA / "clinical" / "near_words.json").read_text(encoding="utf-8"))
+    return _vocabulary() | vocabulary() | common_english() | {word for row in near["words"] for word in row.split()}

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from .people import people_words
-from .tokens import Token
+from .tokens import Token, within
 from .writers import relative_writes, retracted, writer_spans
 
 _SENTENCE = re.compile(r"(?:[^.!?;\n]|[.!?;](?=\S))+[.!?;]?|\n")
@@ -100,24 +100,20 @@ def subjects(text: str, norm: str, tokens: Sequence[Token]) -> Subjects:
 
 def attribute(tokens: Sequence[Token], told: Subjects) -> None:
     """Before the words of a sentence are heard: a relative who is the patient is no relative."""
-    for token in _inside(tokens, told.patient):
+    for token in _told(tokens, told.patient):
         if "family" in token.cues:
             token.cues = tuple(cue for cue in token.cues if cue != "family")
 
 
 def impose_subjects(tokens: Sequence[Token], told: Subjects) -> None:
     """After it: everything told of somebody else is not the patient's."""
-    for token in _inside(tokens, told.others):
+    for token in _told(tokens, told.others):
         if token.kind in ("finding", "lab", "vital", "ici", "drug", "number"):
             token.status = "family"
 
 
-def _inside(tokens: Sequence[Token], spans: list[tuple[int, int]]) -> Iterator[Token]:
-    for start, end in spans:
-        at = bisect_left(tokens, start, key=lambda token: token.start)
-        while at < len(tokens) and tokens[at].start < end:
-            yield tokens[at]
-            at += 1
+def _told(tokens: Sequence[Token], spans: list[tuple[int, int]]) -> Iterator[Token]:
+    return (token for start, end in spans for _, token in within(tokens, start, end))
 
 
 # --- the stories ----------------------------------------------------------------------------------------------

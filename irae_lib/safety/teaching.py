@@ -11,16 +11,14 @@ from __future__ import annotations
 import functools
 import json
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..files import DATA
 from .layout import NUMBERED, is_measured
-from .phrasing import is_definite
-from .tokens import Token
+from .phrasing import SENTENCE, is_definite, whole
+from .tokens import Token, within
 
-_SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=[^\s]))+[.!?]?|\n")
 _BULLET = re.compile(r"\s*(?:[-*•·▪◦‣–—]|o\s|\d{1,2}[.)]\s|[a-h][.)]\s|\[[ x_]?\])")
 _HEADING = re.compile(r"\s*[a-z][^:\n]{0,40}:")
 _OPENS_A_LIST = re.compile(r"[:\-–]\s*$|:\s*\[ ?\]\s*$")
@@ -54,12 +52,9 @@ def teaching(norm: str) -> list[Span]:
 def impose_teaching(norm: str, tokens: Sequence[Token], spans: Sequence[Span]) -> None:
     """Make what stands in the spans hypothetical, unless it happened at a stated time or was measured."""
     for start, end, nobody in spans:
-        at = bisect_left(tokens, start, key=lambda token: token.start)
-        while at < len(tokens) and tokens[at].start < end:
-            token = tokens[at]
+        for at, token in within(tokens, start, end):
             if token.status == "current" and (nobody or _only_told(norm, tokens, at)):
                 token.status = "hypothetical"
-            at += 1
 
 
 def _only_told(norm: str, tokens: Sequence[Token], at: int) -> bool:
@@ -75,7 +70,7 @@ def _spans(norm: str) -> Iterator[Span]:
     """Sentence by sentence: the part behind an opener, the sentences that go on with it, and the list below it."""
     words = _words()
     before, listing, lines = False, False, 0
-    for match in _SENTENCE.finditer(norm):
+    for match in SENTENCE.finditer(norm):
         start, end = match.span()
         if norm[start] == "\n":
             before = False
@@ -126,19 +121,15 @@ def _stop(norm: str, start: int, end: int, lists: bool = True) -> int:
 @functools.cache
 def _words() -> dict[str, re.Pattern[str]]:
     data: dict[str, Any] = json.loads((DATA / "clinical" / "teaching.json").read_text(encoding="utf-8"))
-    openers = rf"(?P<possible>{_any(data['possible'])})|(?P<heard>{_any(data['heard_of'])})|{_any([*data['told'], *data['instruct']])}"
+    openers = rf"(?P<possible>{whole(data['possible'])})|(?P<heard>{whole(data['heard_of'])})|{whole([*data['told'], *data['instruct']])}"
     return {
         "openers": re.compile(openers),
-        "any": re.compile(rf"{openers}|{_any(data['scenario'])}"),
-        "goes_on": re.compile(rf"[\s(\"'-]*{_any(data['goes_on'])}"),
-        "returns": re.compile(_any(data["returns"])),
-        "scenario": re.compile(rf"[\s*#>-]*{_any(data['scenario'])}"),
+        "any": re.compile(rf"{openers}|{whole(data['scenario'])}"),
+        "goes_on": re.compile(rf"[\s(\"'-]*{whole(data['goes_on'])}"),
+        "returns": re.compile(whole(data["returns"])),
+        "scenario": re.compile(rf"[\s*#>-]*{whole(data['scenario'])}"),
         "scenario_word": re.compile(
             r"\b(?:scenario|teaching|training|vignette|exercise|simulation|quiz|cpd|handout|study)"
         ),
-        "invented": re.compile(_any(data["invented"])),
+        "invented": re.compile(whole(data["invented"])),
     }
-
-
-def _any(patterns: Sequence[str]) -> str:
-    return rf"(?<![a-z0-9])(?:{'|'.join(patterns)})(?![a-z0-9])"

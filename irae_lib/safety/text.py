@@ -1,8 +1,8 @@
 """The view of a note that the reader works on, with a map back to the note as it was given.
 
 `View.of` decodes HTML and typed escapes, drops invisible characters, joins hard-wrapped lines and writes numbers in one
-way: "fifty five percent" is "55 percent", "1'250" is "1250", and typing slips are corrected. `View.span` gives the place in the original text of
-anything found in the view.
+way: "fifty five percent" is "55 percent", "1'250" is "1250", and typing slips are corrected. `View.span` gives the
+place in the original text of anything found in the view.
 """
 
 from __future__ import annotations

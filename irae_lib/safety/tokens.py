@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from ..schemas import Finding
@@ -66,6 +68,14 @@ class Token:
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.names or self.low} {self.unit} {self.status}>"
+
+
+def within(tokens: Sequence[Token], start: int, end: int) -> Iterator[tuple[int, Token]]:
+    """The tokens that begin in a span of the note, each with its place in `tokens`."""
+    at = bisect_left(tokens, start, key=lambda token: token.start)
+    while at < len(tokens) and tokens[at].start < end:
+        yield at, tokens[at]
+        at += 1
 
 
 @functools.cache

@@ -14,8 +14,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..files import DATA
+from .phrasing import SENTENCE, whole
 
-_SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S))+[.!?]?|\n")
 _FIRST = re.compile(
     r"\bi(?:'ve|'m|'d| have| am| had| was| got| get| keep| can't| cannot| can| feel| felt| went| go| started| woke| "
     r"need| also| just| now| do| did| only)\b|\bme\b|\bmyself\b|\bmy own\b"
@@ -83,7 +83,7 @@ def _line_start(norm: str, at: int) -> int:
 def _own(text: str, norm: str, declared: int) -> Iterator[tuple[int, int]]:
     """Clauses of the first person; behind `declared` also sentences without a subject of their own."""
     goes_on = False
-    for match in _SENTENCE.finditer(norm):
+    for match in SENTENCE.finditer(norm):
         start, end = match.span()
         if norm[start] == "\n":
             continue
@@ -130,4 +130,4 @@ def _words() -> _Words:
 
 
 def _any(patterns: Sequence[str]) -> re.Pattern[str]:
-    return re.compile(rf"(?<![a-z0-9'])(?:{'|'.join(patterns)})(?![a-z0-9])")
+    return re.compile(rf"(?<!'){whole(patterns)}")

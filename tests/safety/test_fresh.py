@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 import pytest
+from run_devcases import is_flagged
 
 from irae_lib import Case, review
 from irae_lib.schemas import Severity, Urgency
@@ -28,11 +29,12 @@ def rows(name):
 
 
 def read(row):
-    return review(Case(text=row["text"]), exposed=row.get("exposed")).final
+    return review(Case(text=row["text"]), exposed=row.get("exposed"))
 
 
-def checks(label, final):
-    """(rate, whether it holds) for each expectation of a label; `devcases.README.md` describes them."""
+def checks(label, result):
+    """(rate, whether it holds) for each expectation of a label on the answer as a whole."""
+    final = result.final
     if label.get("min_grade"):
         yield "min_grade", final.overall_severity >= Severity.from_grade(label["min_grade"])
     if label.get("min_urgency"):
@@ -43,12 +45,9 @@ def checks(label, final):
         yield "quiet", not final.affected_systems
     if label.get("max_grade"):
         yield "maxima", final.overall_severity <= Severity.from_grade(label["max_grade"])
-    for bound in label.get("must_not_flag") or []:
-        kind, _, level = bound.partition(">=")
-        if kind == "floor:grade":
-            yield ("maxima" if level else "no_floor"), final.overall_severity < Severity.from_grade(int(level or 1))
-        elif kind == "floor:urgency":
-            yield ("maxima" if level else "no_floor"), final.urgency < Urgency(level or "soon")
+    for item in label.get("must_not_flag") or []:
+        if item.startswith("floor:"):
+            yield "maxima" if ">=" in item else "no_floor", not is_flagged(item, result)
 
 
 @pytest.mark.parametrize("name", KEPT)
@@ -64,6 +63,5 @@ def test_a_set_keeps_its_rates(name):
 
 @pytest.mark.parametrize("row", rows("not_proof"), ids=lambda row: row["id"])
 def test_what_only_looks_like_proof_or_recovery_takes_no_floor_away(row):
-    final = read(row)
-    failed = [rate for rate, holds in checks(row["expected"], final) if not holds]
+    failed = [rate for rate, holds in checks(row["expected"], read(row)) if not holds]
     assert not failed
