@@ -62,6 +62,9 @@ def test_a_bank_keeps_its_rates(bank):
         ("Breathing fine at rest.", "dyspnea_at_rest", False),
         ("I can't hear on my left side since last week.", "hearing_loss", True),  # no denial
         ("Tablets come in blister packs.", "blistering", False),  # a word that means something else
+        ("Noticed bubbles in the urine.", "blistering", False),
+        ("Bubbles on top when he pees, like soap.", "blistering", False),
+        ("Red skin bubbling on both forearms.", "blistering", True),
         ("Whooping cough in the village school.", "cough", False),
         ("Obtunded on arrival.", "drowsiness", True),  # one word, two concepts
         ("Obtunded on arrival.", "coma", True),

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import pytest
 
-from irae_lib import Case, read
+from irae_lib import Case, read, review
 from irae_lib.cases import validated_cases
 from irae_lib.errors import LeakError, SchemaError
 from irae_lib.schemas import Likelihood, Severity, System, Urgency, differing
@@ -183,6 +183,13 @@ def test_a_label_below_the_rules_stops_the_build():
     wrong = [c.model_copy(update={"expected": _routine(c.expected)}) for c in TEST if c.kind == "irae"]
     with pytest.raises(SchemaError, match="ask for more than the label in"):
         check_cases(wrong)
+
+
+def test_one_note_above_its_label_does_not_stop_a_small_split():
+    cases = [c for c in TEST if c.kind == "irae" and review(c.case).corrections][:10]
+    cases[0] = cases[0].model_copy(update={"expected": _routine(cases[0].expected)})
+    assert len(rule_agreement(cases).above) == 1
+    assert check_cases(cases)["rules_at_most_the_label"] == 0.9
 
 
 def _routine(label):
