@@ -1,4 +1,4 @@
-"""Environment of all tests and of the kernels they start: offline, quiet, two threads, no home directory."""
+"""Environment of all tests and of the kernels they start: offline, quiet, no home directory. Long files go first."""
 
 import os
 import sys
@@ -21,3 +21,15 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 for name in ("HF_TOKEN", "IRAE_PROFILE", "IRAE_RUNS"):
     os.environ.pop(name, None)
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "support"), str(ROOT / "tests" / "tools")]
+
+# Files that take longest, minutes each: with `-n 2` every file runs in one worker, and a long one must not start last.
+LONGEST = ("notebooks/test_saved_outputs.py", "notebooks/test_headless.py", "training/", "publishing/test_hub.py", "model/")
+
+
+def pytest_collection_modifyitems(items):
+    """Files in order of their length, tests of a file in their own order."""
+
+    def place(item):
+        return next((n for n, name in enumerate(LONGEST) if f"tests/{name}" in item.path.as_posix()), len(LONGEST))
+
+    items.sort(key=place)

@@ -1,10 +1,8 @@
-"""The notebooks: well formed, runnable headless with other parameters, and with outputs that are still true.
+"""papermill runs the notebooks with other parameters from a clean kernel, and the files they write are checked.
 
-Seconds per notebook are printed by the runner. nbval re-runs every notebook at its defaults (the rehearsal);
-papermill runs them as `smoke`, a few cases and one epoch, and the files they write are checked.
+The main job runs as `smoke`: a few cases and one epoch. Seconds per notebook are printed by the runner.
 """
 
-import base64
 import json
 import os
 import re
@@ -16,93 +14,19 @@ from pathlib import Path
 import nbformat
 import papermill
 import pytest
-from finished_training import finish_training
-from refresh_outputs import steady
+from notebook_files import MAIN_JOB, NOTEBOOKS, code_cells, load, printed
 from stub_server import StubServer, tuned
 
 from irae_lib import Assessment, Case, review
 from irae_lib.cases import read_cases, validated_cases
-from irae_lib.files import DATA, ROOT, file_sha256
+from irae_lib.files import ROOT, file_sha256
 from irae_lib.reviewing.verdicts import save_verdict, verdict, verdict_file
 from irae_lib.schemas import FIELDS, Urgency
 from irae_lib.training.rows import read_training_file
 from irae_lib.workspace.address import repository
 from irae_lib.workspace.profiles import REHEARSAL_BASE
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-MAIN_JOB = ("01_build_data", "02_fine_tune", "03_validate", "04_push_adapter")
 pytestmark = pytest.mark.slow
-
-
-def load(path: Path) -> nbformat.NotebookNode:
-    return nbformat.read(path, as_version=4)
-
-
-def code_cells(path: Path) -> list[nbformat.NotebookNode]:
-    return [cell for cell in load(path).cells if cell.cell_type == "code"]
-
-
-def tagged(path: Path, tag: str) -> list[nbformat.NotebookNode]:
-    return [cell for cell in code_cells(path) if tag in cell.metadata.get("tags", [])]
-
-
-# --- form -----------------------------------------------------------------------------------------------
-
-
-def test_all_notebooks_are_there():
-    assert {path.stem for path in NOTEBOOKS} >= {
-        "00_rehearsal_base",
-        *MAIN_JOB,
-        "05_review_cases",
-        "06_screen_at_scale",
-    }
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_is_well_formed(path):
-    notebook, text = load(path), path.read_text(encoding="utf-8")
-    nbformat.validate(notebook)
-    assert re.fullmatch(r"\d\d(_[a-z]+)+", path.stem)
-    assert len(tagged(path, "parameters")) == 1
-    assert f"/blob/main/notebooks/{path.name}" in notebook.cells[0].source, "the badge must open this very file"
-    assert "widgets" not in notebook.metadata
-    assert "intrinsic+json" not in text
-    assert not re.search(r"hf_[A-Za-z0-9]{30,}", text), "a token-like string"
-    assert not re.search(r"(?<![\w.])/(?:root|home|work|tmp|farm|Users)/[\w./-]+", text), "a path of somebody's machine"
-    assert len(text) < 200_000
-    for number, cell in enumerate(code_cells(path)):
-        assert cell.execution_count is not None, f"code cell {number} has no count: nbval would compare nothing"
-        assert cell.source.count("\n") <= 25, f"code cell {number} is longer than 25 lines"
-        if "nbval-ignore-output" in cell.metadata.get("tags", []):
-            said = "".join(out.get("text", "") for out in cell.outputs)
-            assert steady(said) == said, f"code cell {number} holds what changes from run to run; refresh_outputs.py"
-        assert not [out for out in cell.outputs if out.output_type == "error" or out.get("name") == "stderr"], (
-            f"code cell {number}"
-        )
-
-
-def test_setup_cell_is_the_same_everywhere():
-    setups = {next(cell.source for cell in code_cells(path) if "repository =" in cell.source) for path in NOTEBOOKS}
-    assert len(setups) == 1
-
-
-def test_the_picture_of_the_readme_is_the_one_of_05():
-    (cell,) = [cell for cell in code_cells(ROOT / "notebooks" / "05_review_cases.ipynb") if cell.id == "note-figure"]
-    picture = ROOT / "data" / "pictures" / "annotated_note.png"
-    assert base64.b64decode(cell.outputs[0].data["image/png"]) == picture.read_bytes()
-    assert picture.relative_to(ROOT).as_posix() in (ROOT / "README.md").read_text()
-
-
-def test_parameters_are_literals_of_plain_types():
-    for path in NOTEBOOKS:
-        for name, parameter in papermill.inspect_notebook(str(path)).items():
-            assert isinstance(eval(parameter["default"], {"__builtins__": {}}), str | int | float | bool), (
-                path.stem,
-                name,
-            )
-
-
-# --- papermill: from a clean kernel, with other parameters ----------------------------------------------
 
 
 def execute(path: Path, out: Path, parameters: dict) -> str:
@@ -116,12 +40,6 @@ def execute(path: Path, out: Path, parameters: dict) -> str:
         parameters=parameters,
     )
     return printed(out)
-
-
-def printed(path: Path) -> str:
-    """All text that the code cells of a notebook show."""
-    outputs = [output for cell in code_cells(path) for output in cell.outputs]
-    return "\n".join(output.get("text", "") or output.get("data", {}).get("text/plain", "") for output in outputs)
 
 
 def run_job(runs: Path, *arguments: str) -> subprocess.CompletedProcess:
@@ -361,46 +279,3 @@ def test_a_lone_notebook_without_an_address_says_what_to_do(tmp_path):
     )
     assert done.returncode
     assert "open this notebook from a clone of the project, or set repository above" in done.stderr
-
-
-# --- nbval: what a reader sees is still true ------------------------------------------------------------
-
-
-def reproduce(runs: Path, *numbers: str) -> None:
-    """Run notebooks at their defaults in one folder of runs, and compare every saved output."""
-    paths = [path for path in NOTEBOOKS if path.name[:2] in numbers]
-    options = [
-        "--nbval",
-        "--nbval-current-env",
-        "--nbval-cell-timeout=1500",
-        "-p",
-        "no:cacheprovider",
-        "-o",
-        "addopts=",
-    ]
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "-o", "addopts=", "-q", "--color=no", *map(str, paths)],
-        cwd=ROOT,
-        text=True,
-        capture_output=True,
-        timeout=3000,
-        env=os.environ | {"IRAE_RUNS": str(runs)},
-    )
-    assert done.returncode == 0, done.stdout[-6000:]
-    compared = sum(cell.execution_count is not None for path in paths for cell in code_cells(path))
-    assert f"{compared} passed" in done.stdout, done.stdout[-2000:]
-
-
-def test_saved_outputs_are_reproduced_with_the_shipped_training(tmp_path):
-    reproduce(tmp_path, "00", "01")
-    (run,) = tmp_path.iterdir()
-    finish_training(run)
-    reproduce(tmp_path, "02", "03", "04", "05", "06")
-    trained, shipped = run / "adapters" / "full", DATA / "rehearsal_adapter"
-    weights = "adapter_model.safetensors"
-    assert file_sha256(trained / weights) == file_sha256(shipped / weights), "02 must have resumed, not trained"
-
-
-@pytest.mark.full
-def test_saved_outputs_are_reproduced_in_full(tmp_path):
-    reproduce(tmp_path, *(path.name[:2] for path in NOTEBOOKS))
