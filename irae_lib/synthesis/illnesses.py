@@ -1,7 +1,8 @@
 """What synthetic notes are made of: loads `data/synthesis/*.json`, which a clinician can read and extend.
 
 One file per organ group holds illnesses (one CTCAE v5.0 term at one grade, with its label), ideas (what a note
-can state, in three pools of phrasings) and contrasts (minimal pairs); `common.json` holds what every note needs.
+can state, in three pools of phrasings) and contrasts (minimal pairs); `common.json` holds what every note needs,
+`other_causes.json` and `lay.json` what long notes say of proven and open other causes, and in a patient's words.
 `(a|b)` in a phrasing offers alternatives, `{n}` is the graded number, `{m}` a small free one; "! " before a rival cause
 marks it as urgent in itself, so that it never explains a routine illness. No note that
 fine-tuning sees contains a line of the calibration or the test pool. (The rehearsal base has read all three, with
@@ -93,13 +94,17 @@ CONTRASTS = TypeAdapter(tuple[Contrast, ...]).validate_python(
 )
 IDEAS: dict[str, Idea] = {
     name: Idea(**row)
-    for ideas in (COMMON["exposure"], COMMON["ideas"], *(group["ideas"] for group in _GROUPS))
+    for ideas in (COMMON["exposure"], COMMON["ideas"], *(group.get("ideas", {}) for group in _GROUPS))
     for name, row in ideas.items()
 }
+# What patients and relatives say for an idea, by pool; ideas that only a clinician can state have none.
+LAY: dict[str, dict[str, tuple[str, ...]]] = TypeAdapter(dict[str, dict[str, tuple[str, ...]]]).validate_python(
+    {name: words for group in _GROUPS for name, words in group.get("lay", {}).items()}
+)
 LAB_NAMES: dict[str, tuple[str, ...]] = {}
 LAB_UNITS: dict[str, tuple[str, ...]] = {}
 for _group in (*_GROUPS, COMMON):
-    for _lab, _names in _group["lab_names"].items():
+    for _lab, _names in _group.get("lab_names", {}).items():
         LAB_NAMES[_lab] = tuple(dict.fromkeys((*LAB_NAMES.get(_lab, ()), *_names)))
     for _lab, _units in _group.get("lab_units", {}).items():
         LAB_UNITS[_lab] = tuple(dict.fromkeys((*LAB_UNITS.get(_lab, ()), *_units)))

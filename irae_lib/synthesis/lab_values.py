@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from ..files import DATA
@@ -27,10 +28,10 @@ def draw(rng: random.Random, pool: str, low: float, high: float, step: float = 1
     return first + by * rng.choice(places)
 
 
-def lab_text(rng: random.Random, pool: str, fact: Fact, *, plain: bool) -> str:
+def lab_text(rng: random.Random, pool: str, fact: Fact, *, plain: bool, row: str = "") -> str:
     """A laboratory value as a note writes it: name, value, unit, perhaps flag, reference range or baseline.
 
-    `plain` keeps to the commonest unit and leaves reference ranges out.
+    `plain` keeps to the commonest unit and leaves reference ranges out; `row` is the layout of a table's rows.
     """
     entry = _LABS[fact.lab]
     units = LAB_UNITS.get(fact.lab) or (entry["unit"],)
@@ -50,16 +51,19 @@ def lab_text(rng: random.Random, pool: str, fact: Fact, *, plain: bool) -> str:
     if base is not None:
         line = rng.choice(COMMON["baseline_lines"][pool])
         return line.format(name=name, value=value, unit=unit, base=base).replace("  ", " ").strip()
-    if fact.per == "uln" and not plain and rng.random() < 0.12:
+    if fact.per == "uln" and not plain and not row and rng.random() < 0.12:
         times = (_back(Decimal(value), factor) / limit).quantize(Decimal("0.1"))
         if Decimal(str(fact.low)) <= times <= Decimal(str(fact.high)):
             return rng.choice(COMMON["multiple_lines"][pool]).format(name=name, times=times)
+    flag, reference = _flag(_back(Decimal(value), factor), entry), _reference(entry, factor)
+    if row:
+        text = row.format(name=name, value=value, unit=unit, flag=flag, ref=reference)
+        return re.sub(r" *(?:\((?:ref |normal )?\)|\[\])| +(?=[ ;,]|$)|^ +", "", text)
     has_reference = not plain and ("uln" in entry or "lln" in entry)
     lines = [line for line in COMMON["lab_lines"][pool] if has_reference or "{ref}" not in line]
-    flag = _flag(_back(Decimal(value), factor), entry)
     if not flag:
         lines = [line for line in lines if "{flag}" not in line] or lines
-    text = rng.choice(lines).format(name=name, value=value, unit=unit, flag=flag, ref=_reference(entry, factor))
+    text = rng.choice(lines).format(name=name, value=value, unit=unit, flag=flag, ref=reference)
     return " ".join(text.replace("()", "").split())
 
 
@@ -106,4 +110,4 @@ def _flag(value: Decimal, entry: dict) -> str:
 
 def _reference(entry: dict, factor) -> str:
     low, high = (str(_rounded(factor(Decimal(entry[key])))) if key in entry else "" for key in ("lln", "uln"))
-    return f"{low}-{high}" if low and high else f"<{high}" if high else f">{low}"
+    return f"{low}-{high}" if low and high else f"<{high}" if high else f">{low}" if low else ""

@@ -14,14 +14,17 @@ from collections.abc import Iterator, Mapping
 
 from ..cases import LabelledCase
 from ..schemas import Assessment, Likelihood, Severity, Urgency
+from .background import BACKGROUND, left_out
 from .illnesses import COMMON, ICIS, ILLNESSES, KINDS, Fact, Illness
-from .note_styles import Draft, Part, say, write_note
+from .long_notes import choose_form, normal_values, write_long_note
+from .note_styles import Draft, Form, Part, say, write_note
 
 Side = tuple[str, Illness, str, Draft]  # kind, illness, work-up, and what the note states
 SEXES = ("man", "woman", "male", "female")
 # What a note on an irAE documents about other causes, and what causality that makes (clinical fact base 4.1).
 WORKUPS = {"excluded": Likelihood.HIGHLY_LIKELY, "pending": Likelihood.POSSIBLE, "confounder": Likelihood.POSSIBLE}
 _WELL = ("well", "resolved")
+_ALSO = {"man": "male", "woman": "female"}
 
 
 def make_cases(
@@ -42,7 +45,7 @@ def make_cases(
     Args:
         pool: "train", "calibration" or "test"; no two share a sentence frame or a graded laboratory value.
         prefix: start of the case ids ("test-0001").
-        detail: "full" notes of all styles, or "short" ones (fewer distractors) for the rehearsal base.
+        detail: "full" notes of nine kinds, or "short" ones for the rehearsal base.
         deal: another number deals illnesses and kinds in another order.
         shares: of the kinds, where they are not to be those of the pool.
     """
@@ -53,7 +56,7 @@ def make_cases(
     for number, hand in enumerate(hands, start=1):
         for _ in range(50):
             side = (*hand, make_draft(rng, pool, *hand, detail))
-            case = write_case(rng, pool, side, f"{prefix}-{number:04d}", detail)
+            case = write_case(rng, pool, side, f"{prefix}-{number:04d}")
             if case.case.text not in seen:
                 break
         seen.add(case.case.text)
@@ -90,11 +93,12 @@ def _shuffled_forever(rng: random.Random, items) -> Iterator:
 
 
 def write_case(
-    rng: random.Random, pool: str, side: Side, case_id: str, detail: str, *, slips: bool = True, pair: str = ""
+    rng: random.Random, pool: str, side: Side, case_id: str, *, slips: bool = True, pair: str = ""
 ) -> LabelledCase:
     """The note of a draft with its label; `topic` is the illness at its grade, or "well" and "resolved"."""
     kind, illness, workup, draft = side
-    case, quotes = write_note(rng, pool, draft, case_id, detail=detail, slips=slips)
+    write = write_long_note if draft.form else write_note
+    case, quotes = write(rng, pool, draft, case_id, slips=slips)
     expected = label(kind, illness, workup, quotes, exposed=draft.drug.role)
     topic = kind if kind in _WELL else f"{illness.term}, Grade {illness.grade}"
     return LabelledCase(case=case, expected=expected, kind=kind, family=pool, topic=topic, pair=pair)
@@ -104,31 +108,73 @@ def make_draft(
     rng: random.Random, pool: str, kind: str, illness: Illness, workup: str, detail: str, *, lean: bool = False
 ) -> Draft:
     """What the note of one case states. `lean` leaves out the facts that only go along."""
-    plain = detail == "short"
-    if kind in _WELL:
-        parts = [say(rng, pool, Fact("feels_well"), is_key=True)]
+    form = choose_form(rng, pool, (*illness.key, *illness.also)) if detail == "full" else None
+    how = {"plain": form is None, "form": form}
+    over = bool(form) and kind == "resolved" and rng.random() < 0.5  # the whole episode is told, and its end
+    if kind in _WELL and not over:
+        parts = [say(rng, pool, Fact("feels_well"), is_key=True, form=form)]
         if kind == "resolved":
             past = rng.choice(("past", "past", "family"))
             parts.append(say(rng, pool, Fact(f"{illness.cause}_{past}"), is_key=True))
         parts += [say(rng, pool, fact) for fact in (Fact(f"{illness.cause}_no"), Fact("stable", 2, 9))]
     else:
-        parts = [say(rng, pool, fact, is_key=True, role="key", plain=plain) for fact in illness.key]
+        parts = [say(rng, pool, fact, is_key=True, role="key", **how) for fact in illness.key]
         also = () if lean else illness.also
-        parts += [say(rng, pool, fact, plain=plain) for fact in also if rng.random() < 0.85]
+        parts += [say(rng, pool, fact, **how) for fact in also if rng.random() < 0.85]
         if kind == "mimic":
-            parts.append(state_rival(rng, pool, illness))
-        elif workup:
-            parts.append(say(rng, pool, Fact(f"{illness.cause}_{workup}"), role="cause"))
+            parts.append(state_rival(rng, pool, illness, form))
+        elif workup and not over:
+            parts.append(say(rng, pool, Fact(_about_cause(illness, workup, form)), role="cause"))
     age = rng.randint(34, 86)
-    parts += distractors(rng, pool, illness, kind, age, plain)
+    if form:
+        draft = long_draft(rng, pool, kind, illness, form, age, parts)
+        has_course = over or (kind == "irae" and illness.grade >= 2 and not lean and rng.random() < 0.35)
+        return draft._replace(course=state_course(rng, pool, over=over)) if has_course else draft
+    parts += distractors(rng, pool, illness, kind, age)
     cancer = rng.choice(COMMON["cancers"][pool])
     return Draft(age, rng.choice(SEXES), cancer, state_exposure(rng, pool, kind), tuple(parts))
 
 
-def state_rival(rng: random.Random, pool: str, illness: Illness) -> Part:
-    """The sentence on another cause that explains the picture, and that is no more urgent than the picture."""
-    fact = Fact(illness.rival or f"{illness.cause}_rival")
+def long_draft(
+    rng: random.Random, pool: str, kind: str, illness: Illness, form: Form, age: int, parts: list[Part]
+) -> Draft:
+    """A long note's draft: a patient whose cancer and sex fit, normal values, an onset where an ICI was given."""
+    cancer = rng.choice(BACKGROUND[pool].cancers)
+    sex = rng.choice([sex for sex in SEXES if not cancer.sex or sex in (cancer.sex, _ALSO[cancer.sex])])
+    values = normal_values(rng, pool, form, illness)
+    treated = kind not in ("never", "planned", "undocumented")
+    onset = rng.choice(BACKGROUND[pool].onset).format(n=rng.randint(2, 9)) if kind in ("irae", "mimic") else ""
+    quiet = frozenset() if kind == "well" else left_out(illness.systems)
+    drug = state_exposure(rng, pool, kind)
+    return Draft(
+        age, sex, cancer.name, drug, (*parts, *values), form, onset, quiet=quiet, calm=kind in _WELL, treated=treated
+    )
+
+
+def state_course(rng: random.Random, pool: str, *, over: bool) -> Part:
+    """Treatment begun, at times with a first effect: no label changes (contract *Time*). Or the end of the episode."""
+    mine, n = BACKGROUND[pool], rng.randint(2, 6)
+    if over:
+        return Part("notes", rng.choice(mine.settled).format(n=n), is_key=True, role="course")
+    said = [rng.choice(mine.treated)] + ([rng.choice(mine.improving)] if rng.random() < 0.4 else [])
+    return Part("notes", " ".join(said).format(n=n), role="course")
+
+
+def state_rival(rng: random.Random, pool: str, illness: Illness, form: Form | None = None) -> Part:
+    """The sentence on another cause that explains the picture, and that is no more urgent than the picture.
+
+    In a long note it is proven: a result, and the finding put down to it (contract *Cause*).
+    """
+    rival = illness.rival or f"{illness.cause}_rival"
+    fact = Fact(rival.replace("_rival", "_proven") if form else rival)
     return say(rng, pool, fact, is_key=True, role="cause", grave=illness.urgency >= Urgency.URGENT)
+
+
+def _about_cause(illness: Illness, workup: str, form: Form | None) -> str:
+    """The idea on other causes: in a long note a rival is considered, pending, coexisting or refuted."""
+    if form and workup == "confounder":
+        return (illness.rival or f"{illness.cause}_rival").replace("_rival", "_open")
+    return f"{illness.cause}_{workup}"
 
 
 def state_exposure(rng: random.Random, pool: str, kind: str) -> Part:
@@ -169,18 +215,17 @@ def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...], *, 
     )
 
 
-def distractors(rng: random.Random, pool: str, illness: Illness, kind: str, age: int, plain: bool) -> list[Part]:
-    """True things that change nothing: home drugs, normal values of other organs, history, calm vital signs."""
-    most = 1 if plain else 4
-    home = rng.sample(COMMON["home_drugs"][pool], rng.randint(0, min(most + 1, 3)))
+def distractors(rng: random.Random, pool: str, illness: Illness, kind: str, age: int) -> list[Part]:
+    """True things of a short note that change nothing: a home drug, a normal value, history, calm vital signs."""
+    home = rng.sample(COMMON["home_drugs"][pool], rng.randint(0, 2))
     taken = {fact.lab for fact in (*illness.key, *illness.also)}
     # A normal value that would argue with the illness is left out.
     argue = {lab for lab, organs in COMMON["normal_unless"].items() if set(organs) & set(illness.systems)}
     normal = [row for row in COMMON["normal_labs"] if row["lab"] not in taken | argue]
-    labs = rng.sample(normal, rng.randint(0, most)) if rng.random() < 0.7 else []
+    labs = rng.sample(normal, rng.randint(0, 1)) if rng.random() < 0.7 else []
     parts = [Part("medications", drug) for drug in home]
-    parts += [say(rng, pool, Fact(**row), plain=plain) for row in labs]
-    if rng.random() < (0.35 if plain else 0.7):
+    parts += [say(rng, pool, Fact(**row), plain=True) for row in labs]
+    if rng.random() < 0.35:
         parts.append(say(rng, pool, Fact("history"), age=age)._replace(section="history"))
     if kind in _WELL and rng.random() < 0.5:
         parts.append(Part("vitals", rng.choice(COMMON["vitals"][pool]).format(d=rng.randint(0, 9))))

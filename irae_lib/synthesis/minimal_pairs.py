@@ -13,7 +13,8 @@ from functools import partial
 
 from ..cases import LabelledCase
 from .illnesses import COMMON, CONTRASTS, ICIS, ILLNESSES, Contrast, Fact, Illness
-from .make_cases import SEXES, Side, distractors, make_draft, state_exposure, state_rival, write_case
+from .long_notes import choose_form
+from .make_cases import SEXES, Side, distractors, long_draft, make_draft, state_exposure, state_rival, write_case
 from .note_styles import Draft, Part, say
 
 
@@ -42,7 +43,7 @@ def make_contrasts(
         state = rng.getrandbits(64)
         pair = f"{prefix}-{number:03d}"
         cases += [
-            write_case(random.Random(state), pool, side, pair + letter, detail, slips=False, pair=f"{pair}: {name}")
+            write_case(random.Random(state), pool, side, pair + letter, slips=False, pair=f"{pair}: {name}")
             for letter, side in zip("ab", sides, strict=True)
         ]
     return cases
@@ -60,20 +61,25 @@ def fits(change: str, illness: Illness) -> bool:
 
 
 def _border(rng: random.Random, pool: str, contrast: Contrast, workup: str, detail: str) -> tuple[Side, Side]:
-    plain = detail == "short"
-    shared = tuple(say(rng, pool, fact, plain=plain) for fact in contrast.shared)
-    line, state = rng.randrange(1000), rng.getrandbits(64)
-    cause = say(rng, pool, Fact(f"{contrast.cause}_{workup}"))
-    age = rng.randint(34, 86)
     a, b = contrast.sides
     both = a._replace(key=(*a.key, *b.key), also=contrast.shared)
-    extra = distractors(rng, pool, both, "irae", age, plain)
-    who = (age, rng.choice(SEXES), rng.choice(COMMON["cancers"][pool]), state_exposure(rng, pool, "irae"))
+    form = choose_form(rng, pool, (*both.key, *both.also)) if detail == "full" else None
+    how = {"plain": form is None, "form": form}
+    shared = tuple(say(rng, pool, fact, **how) for fact in contrast.shared)
+    line, state = rng.randrange(1000), rng.getrandbits(64)
+    cause = say(rng, pool, Fact(f"{contrast.cause}_{workup}"), role="cause" if form else "")
+    age = rng.randint(34, 86)
+    if form:
+        draft = long_draft(rng, pool, "irae", both, form, age, [*shared, cause])
+    else:
+        extra = distractors(rng, pool, both, "irae", age)
+        who = (age, rng.choice(SEXES), rng.choice(COMMON["cancers"][pool]), state_exposure(rng, pool, "irae"))
+        draft = Draft(*who, (*shared, cause, *extra))
 
     def side(illness: Illness) -> Side:
         # The same generator state on both sides: the same name, unit and template, another value.
-        key = say(random.Random(state), pool, illness.key[0], is_key=True, plain=plain, line=line)
-        return "irae", illness, workup, Draft(*who, (key, *shared, cause, *extra))
+        key = say(random.Random(state), pool, illness.key[0], is_key=True, line=line, **how)
+        return "irae", illness, workup, draft._replace(parts=(key, *draft.parts))
 
     return side(a), side(b)
 
@@ -97,7 +103,7 @@ def _timing(rng: random.Random, pool: str, illness: Illness, detail: str) -> tup
 
 def _cause(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
     draft = make_draft(rng, pool, "irae", illness, "excluded", detail)
-    other = _swap(draft, "cause", state_rival(rng, pool, illness))
+    other = _swap(draft, "cause", state_rival(rng, pool, illness, draft.form))
     return ("irae", illness, "excluded", draft), ("mimic", illness, "", other)
 
 

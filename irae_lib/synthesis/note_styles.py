@@ -1,4 +1,4 @@
-"""How a note is put on paper: sections, narrative, telegram or form, with the slips of a busy hand.
+"""How facts are said, and how a short note is put on paper: sections or narrative, with the slips of a busy hand.
 
 A `Draft` says what a note states; `write_note` turns it into a `Case` and finds the evidence quotes in its text.
 The same draft with the same generator state gives the same note, which is what minimal pairs are made of.
@@ -10,14 +10,11 @@ import random
 import re
 from typing import NamedTuple
 
-from ..schemas import Case
-from .illnesses import COMMON, IDEAS, Fact
+from ..schemas import Case, System
+from .illnesses import COMMON, IDEAS, LAY, Fact
 from .lab_values import draw, lab_text
 
-STYLES = {
-    "full": (("sections", 7), ("narrative", 6), ("telegram", 4), ("form", 3)),
-    "short": (("sections", 15), ("narrative", 5)),
-}
+_STYLES, _WEIGHTS = ("sections", "narrative"), (15, 5)
 GRAVE = "! "
 _CHOICE = re.compile(r"\(([^()|]*(?:\|[^()|]*)+)\)")
 # Never in a word that turns a sentence round: a slip must not change what is said.
@@ -37,14 +34,42 @@ class Part(NamedTuple):
     role: str = ""
 
 
+class Form(NamedTuple):
+    """What a long note is: its kind, its template, and how its laboratory values stand.
+
+    `row` is the layout of one value, `head` a line above the values, `join` what stands between two of them.
+    """
+
+    kind: str
+    template: str
+    head: str
+    row: str
+    join: str
+
+    @property
+    def lay(self) -> bool:
+        """Whether the patient or a relative is speaking."""
+        return self.kind in ("portal", "phone")
+
+
 class Draft(NamedTuple):
-    """What a note states, before anyone decided how it looks. `drug` comes first, the rest in any order."""
+    """What a note states, before anyone decided how it looks. `drug` comes first, the rest in any order.
+
+    A long note has a `form`, perhaps an `onset` and a `course` of its problem, and says nothing else about the organ
+    systems `quiet`; `calm` says that vital signs are normal, `treated` that an ICI was given.
+    """
 
     age: int
     sex: str
     cancer: str
     drug: Part
     parts: tuple[Part, ...]
+    form: Form | None = None
+    onset: str = ""
+    course: Part | None = None
+    quiet: frozenset[System] = frozenset()
+    calm: bool = False
+    treated: bool = True
 
 
 def say(
@@ -59,18 +84,21 @@ def say(
     line: int = -1,
     grave: bool = True,
     age: int = 60,
+    form: Form | None = None,
 ) -> Part:
     """One fact in words.
 
     Args:
+        form: of the long note it stands in: the layout of its table, the patient's own words in a message.
         line: picks the phrasing by its place in the pool, for pairs that must read alike.
         grave: whether causes that are urgent in themselves may be named.
         age: of the patient; years lie in adult life.
     """
     if fact.lab:
-        return Part("labs", lab_text(rng, pool, fact, plain=plain), is_key, role)
+        return Part("labs", lab_text(rng, pool, fact, plain=plain, row=form.row if form else ""), is_key, role)
     idea = IDEAS[fact.idea]
-    lines = [one for one in getattr(idea, pool) if grave or not one.startswith(GRAVE)]
+    own_words = LAY.get(fact.idea, {}).get(pool, ()) if form and form.lay else ()
+    lines = [one for one in own_words or getattr(idea, pool) if grave or not one.startswith(GRAVE)]
     frame = (rng.choice(lines) if line < 0 else lines[line % len(lines)]).removeprefix(GRAVE)
     text = _chosen(rng, frame).format(
         n=draw(rng, pool, fact.low, fact.high, fact.step),
@@ -87,32 +115,39 @@ def _chosen(rng: random.Random, frame: str) -> str:
 
 
 def write_note(
-    rng: random.Random, pool: str, draft: Draft, case_id: str, *, detail: str, slips: bool = True
+    rng: random.Random, pool: str, draft: Draft, case_id: str, *, slips: bool = True
 ) -> tuple[Case, tuple[str, ...]]:
-    """The case, and the quotes (exact substrings of its text) that carry the label. `slips` allows a typing error."""
-    names, weights = zip(*STYLES[detail], strict=True)
-    style = rng.choices(names, weights)[0]
+    """A short note, and the quotes (exact substrings of its text) that carry the label. `slips`: typing errors."""
+    style = rng.choices(_STYLES, _WEIGHTS)[0]
     parts = list(draft.parts)
     rng.shuffle(parts)
-    if slips and rng.random() < (0.2 if detail == "full" else 0.05):
-        parts = _with_slip(rng, parts)
+    if slips and rng.random() < 0.05:
+        parts = with_slip(rng, parts)
     sections = {name: [p.text for p in (draft.drug, *parts) if p.section == name] for name in ("medications", *_STATED)}
     if style == "sections":
         case = _sectioned(rng, draft, sections, case_id)
     else:
-        lay_out = {"narrative": _narrative, "telegram": _telegram, "form": _form}[style]
-        case = Case(id=case_id, text=lay_out(rng, pool, draft, sections))
-    # In the order in which a reader decides: was there an ICI, what is wrong, what else could explain it.
+        case = Case(id=case_id, text=_narrative(rng, pool, draft, sections))
+    return case, quotes(draft, case.text)
+
+
+def quotes(draft: Draft, text: str) -> tuple[str, ...]:
+    """The decisive statements as they stand in the text: was there an ICI, what is wrong, its course, its cause."""
     grade = [p for p in draft.parts if p.is_key and p.role != "cause"][:2]
-    quoted = [draft.drug, *grade, *(p for p in draft.parts if p.role == "cause")]
-    return case, tuple(p.text if p.text in case.text else _capital(p.text) for p in quoted)
+    stated = [
+        draft.drug,
+        *grade,
+        *filter(None, [draft.course and draft.course.is_key and draft.course]),
+        *(p for p in draft.parts if p.role == "cause"),
+    ]
+    return tuple(p.text if p.text in text else capital(p.text) for p in stated)
 
 
 def _sectioned(rng: random.Random, draft: Draft, sections: dict[str, list[str]], case_id: str) -> Case:
     rows = {name: tuple(sections[name]) for name in _ROWS if sections[name]}
-    prose = {"symptoms": _sentences(rng, sections["symptoms"])}
+    prose = {"symptoms": sentences(rng, sections["symptoms"])}
     # A past illness never shares a sentence with a present one.
-    halves = [_sentences(rng, sections["notes"]), _sentences(rng, sections["history"])]
+    halves = [sentences(rng, sections["notes"]), sentences(rng, sections["history"])]
     prose["notes"] = " ".join(filter(None, halves if rng.random() < 0.7 else halves[::-1]))
     return Case(id=case_id, age=draft.age, cancer_type=draft.cancer, **rows, **prose)
 
@@ -129,35 +164,18 @@ def _intro(rng: random.Random, pool: str, section: str) -> str:
 
 def _narrative(rng: random.Random, pool: str, draft: Draft, sections: dict[str, list[str]]) -> str:
     drug, *home = sections["medications"]
-    opening = _capital(_opener(rng, pool, draft)) + rng.choice((", ", ". "))
-    opening += (drug if opening.endswith(", ") else _capital(drug)) + "."
+    opening = capital(_opener(rng, pool, draft)) + rng.choice((", ", ". "))
+    opening += (drug if opening.endswith(", ") else capital(drug)) + "."
     blocks = [opening]
     for name in filter(sections.get, _STATED):
         intro = _intro(rng, pool, name) if name != "history" else ""
         if name in ("labs", "vitals"):
-            blocks.append(_capital(intro + ", ".join(sections[name])) + ".")
+            blocks.append(capital(intro + ", ".join(sections[name])) + ".")
         else:
-            blocks.append(intro + _sentences(rng, sections[name]))
+            blocks.append(intro + sentences(rng, sections[name]))
     if home:
         blocks.append("Home: " + ", ".join(home) + ".")
     return " ".join(blocks)
-
-
-def _telegram(rng: random.Random, pool: str, draft: Draft, sections: dict[str, list[str]]) -> str:
-    drug, *home = sections["medications"]
-    lines = [f"{_opener(rng, pool, draft)}, {drug}"]
-    lines += [
-        _intro(rng, pool, name) + ", ".join(sections[name]) for name in ("symptoms", "vitals", "labs") if sections[name]
-    ]
-    lines += sections["notes"] + sections["history"] + (["home " + ", ".join(home)] if home else [])
-    return ". ".join(lines) + "."
-
-
-def _form(rng: random.Random, pool: str, draft: Draft, sections: dict[str, list[str]]) -> str:
-    lines = ["PATIENT", _opener(rng, pool, draft), "TREATMENT", *[f"- {text}" for text in sections["medications"]]]
-    for name in filter(sections.get, _STATED):
-        lines += [name.upper(), *[f"- {text}" for text in sections[name]]]
-    return "\n".join(lines)
 
 
 def _joined(rng: random.Random, texts: list[str]) -> list[str]:
@@ -171,15 +189,15 @@ def _joined(rng: random.Random, texts: list[str]) -> list[str]:
     return out
 
 
-def _sentences(rng: random.Random, texts: list[str]) -> str:
-    return " ".join(_capital(text) + "." for text in _joined(rng, texts))
+def sentences(rng: random.Random, texts: list[str]) -> str:
+    return " ".join(capital(text) + "." for text in _joined(rng, texts))
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
     return text[0].upper() + text[1:]
 
 
-def _with_slip(rng: random.Random, parts: list[Part]) -> list[Part]:
+def with_slip(rng: random.Random, parts: list[Part]) -> list[Part]:
     """The parts with two letters swapped in one long word of one part that does not carry the label."""
     places = [
         (i, m)

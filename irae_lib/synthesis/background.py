@@ -1,0 +1,150 @@
+"""What stands around the problem of a long note: the rest of the patient, true of someone stable.
+
+`data/synthesis/background/<pool>.json` holds one pool each, written by people who saw neither the other pools nor the
+reader. A text never contradicts the problem: everything about its organ systems, and about those that share their
+signs (`shares_signs` in common.json), is left out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from pydantic import TypeAdapter
+
+from ..schemas import System
+from .illnesses import COMMON, FOLDER, POOLS
+from .note_styles import Draft
+
+
+class Cancer(NamedTuple):
+    """A cancer with its own history in a few wordings; `sex` where only one has it."""
+
+    name: str
+    history: tuple[str, ...]
+    sex: str = ""
+
+
+class Comorbidity(NamedTuple):
+    """A chronic or past illness, its drugs, and the organ systems whose illness it could explain."""
+
+    says: tuple[str, ...]
+    drugs: tuple[str, ...] = ()
+    avoid: tuple[System, ...] = ()
+
+
+class Normal(NamedTuple):
+    """One organ system without a finding: `asked` in a review of systems, `seen` in an examination."""
+
+    asked: tuple[str, ...]
+    seen: tuple[str, ...]
+
+
+class Scan(NamedTuple):
+    """A restaging result, and the organ systems whose illness it would show."""
+
+    text: str
+    avoid: tuple[System, ...] = ()
+
+
+class Background(NamedTuple):
+    """One pool. Single texts but for `templates` and `closing`, which are kept by kind of note."""
+
+    cancers: tuple[Cancer, ...]
+    comorbidities: tuple[Comorbidity, ...]
+    negatives: dict[System, Normal]
+    constitutional: tuple[str, ...]
+    interval: tuple[str, ...]
+    social: tuple[str, ...]
+    family: tuple[str, ...]
+    allergies: tuple[str, ...]
+    vitals: tuple[str, ...]
+    onset: tuple[str, ...]
+    earlier_irae: dict[System, tuple[str, ...]]
+    imaging: tuple[Scan, ...]
+    treated: tuple[str, ...]
+    improving: tuple[str, ...]
+    settled: tuple[str, ...]
+    education: tuple[str, ...]
+    plan: tuple[str, ...]
+    closing: dict[str, tuple[str, ...]]
+    templates: dict[str, tuple[str, ...]]
+
+
+BACKGROUND: dict[str, Background] = {
+    pool: TypeAdapter(Background).validate_json((FOLDER / "background" / f"{pool}.json").read_text(encoding="utf-8"))
+    for pool in POOLS
+}
+# From a telegram to a clinic note: how many comorbidities, organ systems asked about, plan lines.
+SIZES: dict[str, int] = COMMON["note_sizes"]
+_SHARES_SIGNS = {System(name): frozenset(map(System, also)) for name, also in COMMON["shares_signs"].items()}
+
+
+def left_out(systems: Iterable[System]) -> frozenset[System]:
+    """The organ systems about which the background says nothing: those of the problem and those sharing signs."""
+    systems = frozenset(systems)
+    return systems.union(*(_SHARES_SIGNS[one] for one in systems))
+
+
+def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
+    """The text of every slot of a template that is not about the problem; kinds of note differ in how much they say."""
+    mine, kind, quiet = BACKGROUND[pool], draft.form.kind, draft.quiet
+    size = SIZES[kind]
+    others = [one for one in mine.comorbidities if not quiet & set(one.avoid)]
+    ill = some(rng, others, size, size + 3)
+    organs = [one for one in mine.negatives if one not in quiet]
+    rng.shuffle(organs)
+    scans = [one.text for one in mine.imaging if not quiet & set(one.avoid)]
+    (history,) = [one.history for one in mine.cancers if one.name == draft.cancer]
+    past = [_dated(rng, rng.choice(one.says)) for one in ill]
+    if draft.treated and rng.random() < 0.12 * size:
+        past.append(_dated(rng, rng.choice([text for organ in organs for text in mine.earlier_irae.get(organ, ())])))
+    asked = [text for organ in organs for text in some(rng, mine.negatives[organ].asked, 1, size)][: 4 * size]
+    slots = {
+        "cancer_history": _dated(rng, rng.choice(history)),
+        "past": listed(rng, past),
+        "medications": listed(rng, [drug for one in ill for drug in one.drugs]),
+        "negatives": listed(rng, asked + (some(rng, mine.constitutional, 1, 2) if draft.calm else [])),
+        "exam": listed(rng, [rng.choice(mine.negatives[organ].seen) for organ in organs[: 2 + size]]),
+        "vitals": _vitals(rng, rng.choice(mine.vitals)) if draft.calm else "",
+        "imaging": rng.choice(scans) if scans else "",
+        "plan": listed(rng, some(rng, mine.plan, size, size + 2)),
+        "education": rng.choice(mine.education) if draft.treated else "",
+        "closing": rng.choice(mine.closing[kind]),
+        **{name: rng.choice(getattr(mine, name)) for name in ("interval", "social", "family", "allergies")},
+    }
+    return slots
+
+
+def some(rng: random.Random, texts: Sequence[str], low: int, high: int) -> list[str]:
+    """`low` to `high` of the texts, as far as there are so many."""
+    return rng.sample(list(texts), min(len(texts), rng.randint(low, high)))
+
+
+def listed(rng: random.Random, texts: Sequence[str]) -> str:
+    """Texts as a list with bullets, by semicolons, or as sentences; one text stands alone."""
+    bare = [text.strip().rstrip(".") for text in texts]
+    how = rng.random()
+    if len(bare) > 2 and how < 0.25:
+        return "\n" + "\n".join(f"- {text}" for text in bare)
+    if how < 0.55:
+        return "; ".join(bare)
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in bare)
+
+
+def _dated(rng: random.Random, text: str) -> str:
+    """A text with one year, wherever it names one."""
+    return text.replace("{year}", str(rng.randint(2014, 2022)))
+
+
+def _vitals(rng: random.Random, line: str) -> str:
+    return line.format(
+        sys=rng.randint(112, 138),
+        dia=rng.randint(66, 84),
+        hr=rng.randint(62, 86),
+        temp=f"36.{rng.randint(3, 9)}",
+        spo2=rng.randint(96, 99),
+        rr=rng.randint(13, 17),
+        weight=rng.randint(56, 94),
+    )

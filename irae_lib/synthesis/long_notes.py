@@ -1,0 +1,101 @@
+"""Long notes of nine kinds: a template, the statements of the problem, and the rest of the patient around them."""
+
+from __future__ import annotations
+
+import random
+import re
+
+from ..schemas import Case
+from .background import BACKGROUND, surround
+from .illnesses import COMMON, Fact, Illness
+from .note_styles import Draft, Form, Part, capital, quotes, say, sentences, with_slip
+
+KINDS_OF_NOTE: dict[str, int] = COMMON["note_shares"]
+_SECTIONS = ("symptoms", "vitals", "labs", "notes")
+_SLOT = re.compile(r"\{(\w+)\}")
+_LABS_UNLESS = COMMON["normal_unless"] | COMMON["table_unless"]
+_LABS = [Fact(**row) for row in COMMON["normal_labs"] + COMMON["table_labs"]]
+
+
+def choose_form(rng: random.Random, pool: str, facts: tuple[Fact, ...]) -> Form:
+    """A kind of note, a template and a layout of its laboratory values; where there are any, a template with them."""
+    has_labs = any(fact.lab for fact in facts)
+    while True:
+        kind = rng.choices(list(KINDS_OF_NOTE), list(KINDS_OF_NOTE.values()))[0]
+        fitting = [one for one in BACKGROUND[pool].templates[kind] if "{labs}" in one or not has_labs]
+        if fitting:
+            template, layout = rng.choice(fitting), rng.choice(COMMON["table_layouts"][pool])
+            return Form(kind, template, layout["head"], layout["line"], layout["join"])
+
+
+def normal_values(rng: random.Random, pool: str, form: Form, illness: Illness) -> list[Part]:
+    """Normal rows of the table, none that would argue with the illness."""
+    taken = {fact.lab for fact in (*illness.key, *illness.also)}
+    free = [one for one in _LABS if one.lab not in taken and not {*_LABS_UNLESS[one.lab]} & {*illness.systems}]
+    rows = COMMON["table_rows"][form.kind]
+    chosen = rng.sample(free, min(len(free), rng.randint(rows * 2 // 3, rows))) if "{labs}" in form.template else []
+    return [say(rng, pool, fact, form=form) for fact in chosen]
+
+
+def write_long_note(
+    rng: random.Random, pool: str, draft: Draft, case_id: str, *, slips: bool = True
+) -> tuple[Case, tuple[str, ...]]:
+    """The case, and the quotes (exact substrings of its text) that carry the label."""
+    parts = list(draft.parts)
+    rng.shuffle(parts)
+    if slips and rng.random() < 0.2:
+        parts = with_slip(rng, parts)
+    slots = surround(rng, pool, draft)
+    slots |= _stated(rng, draft, parts)
+    history = sentences(rng, [p.text for p in parts if p.section == "history"])
+    slots["past"] = " ".join(filter(None, [history, slots["past"]]))
+    for slot in ("vitals", "onset", "course", "cause", "past"):  # a template without the slot says it with the problem
+        if f"{{{slot}}}" not in draft.form.template and (slot != "past" or history):
+            said = history if slot == "past" else slots[slot] if slot != "vitals" or not draft.calm else ""
+            slots["problem"] = " ".join(filter(None, [slots["problem"], said]))
+    text = _fill(draft.form.template, slots)
+    return Case(id=case_id, text=text), quotes(draft, text)
+
+
+def _stated(rng: random.Random, draft: Draft, parts: list[Part]) -> dict[str, str]:
+    """The slots about the problem: who, drug, problem, values, signs, cause, course."""
+    by_section = {name: [p.text for p in parts if p.section == name and p.role != "cause"] for name in _SECTIONS}
+    table = draft.form.join.join(by_section["labs"])
+    stated = {
+        "who": f"{draft.age}-year-old {draft.sex} with {draft.cancer}",
+        "drug": draft.drug.text,
+        "onset": draft.onset,
+        "problem": sentences(rng, by_section["symptoms"] + by_section["notes"]),
+        "labs": f"{draft.form.head}\n{table}" if draft.form.head and table else table,
+        "cause": sentences(rng, [p.text for p in parts if p.role == "cause"]),
+        "course": capital(draft.course.text.rstrip(".")) + "." if draft.course else "",
+    }
+    signs = ", ".join(by_section["vitals"])
+    return stated | ({"vitals": capital(signs) + "."} if signs else {})
+
+
+def _fill(template: str, slots: dict[str, str]) -> str:
+    """The template with its slots. A line of empty slots goes, and a heading with nothing else below it."""
+    kept: list[str] = []
+    lines = template.split("\n")
+    for line, below in zip(lines, [*lines[1:], ""], strict=True):
+        names = _SLOT.findall(line)
+        if names and not any(slots[name] for name in names):
+            if kept and _is_heading(kept[-1]) and (not below.strip() or _is_heading(below)):
+                kept.pop()
+            continue
+        kept.append(_SLOT.sub(lambda match: _placed(match.string, match, slots[match[1]]), line))
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r" +(?=\n|$)", "", "\n".join(kept))).strip()
+
+
+def _placed(line: str, match: re.Match, text: str) -> str:
+    """A slot's text with a capital at the start of a sentence, and without a second full stop."""
+    before, after = line[: match.start()].rstrip(), line[match.end() :]
+    if not before or before[-1] in ".!?:-":
+        text = text and capital(text)
+    return text.rstrip(".") if after.startswith((".", ",", ";")) else text
+
+
+def _is_heading(line: str) -> bool:
+    """A short line without a slot that is no sentence."""
+    return 0 < len(line.split()) <= 5 and "{" not in line and line.rstrip()[-1] not in ".,!?"
