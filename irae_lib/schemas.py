@@ -145,7 +145,8 @@ def _joined(case: Case) -> str:
     return "\n".join(lines)
 
 
-Line = Annotated[str, Field(min_length=1, max_length=200)]
+MAX_QUOTE = 200  # characters
+Line = Annotated[str, Field(min_length=1, max_length=MAX_QUOTE)]
 
 
 class Causality(Record):

@@ -78,6 +78,7 @@ BACKGROUND: dict[str, Background] = {
 }
 # From a telegram to a clinic note: how many comorbidities, organ systems asked about, plan lines.
 SIZES: dict[str, int] = COMMON["note_sizes"]
+_OFTEN = ("interval", "social", "family", "allergies")
 _SHARES_SIGNS = {System(name): frozenset(map(System, also)) for name, also in COMMON["shares_signs"].items()}
 
 
@@ -108,11 +109,11 @@ def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
         "negatives": listed(rng, asked + (some(rng, mine.constitutional, 1, 2) if draft.calm else [])),
         "exam": listed(rng, [rng.choice(mine.negatives[organ].seen) for organ in organs[: 2 + size]]),
         "vitals": _vitals(rng, rng.choice(mine.vitals)) if draft.calm else "",
-        "imaging": rng.choice(scans) if scans else "",
+        "imaging": rng.choice(scans) if scans and rng.random() < 0.75 else "",
         "plan": listed(rng, some(rng, mine.plan, size, size + 2)),
-        "education": rng.choice(mine.education) if draft.treated else "",
+        "education": rng.choice(mine.education) if draft.treated and rng.random() < 0.75 else "",
         "closing": rng.choice(mine.closing[kind]),
-        **{name: rng.choice(getattr(mine, name)) for name in ("interval", "social", "family", "allergies")},
+        **{name: rng.choice(getattr(mine, name)) if rng.random() < 0.75 else "" for name in _OFTEN},
     }
     return slots
 
@@ -123,14 +124,19 @@ def some(rng: random.Random, texts: Sequence[str], low: int, high: int) -> list[
 
 
 def listed(rng: random.Random, texts: Sequence[str]) -> str:
-    """Texts as a list with bullets, by semicolons, or as sentences; one text stands alone."""
+    """Texts as notes list them: one to three in a sentence, with bullets, by semicolons or as sentences."""
     bare = [text.strip().rstrip(".") for text in texts]
+    groups = []
+    while bare:
+        size = rng.choice((1, 2, 2, 3))
+        groups.append(", ".join(bare[:size]))
+        bare = bare[size:]
     how = rng.random()
-    if len(bare) > 2 and how < 0.25:
-        return "\n" + "\n".join(f"- {text}" for text in bare)
+    if len(groups) > 2 and how < 0.25:
+        return "\n" + "\n".join(f"- {text}" for text in groups)
     if how < 0.55:
-        return "; ".join(bare)
-    return " ".join(f"{text[0].upper()}{text[1:]}." for text in bare)
+        return "; ".join(groups)
+    return " ".join(f"{text[0].upper()}{text[1:]}." for text in groups)
 
 
 def _dated(rng: random.Random, text: str) -> str:

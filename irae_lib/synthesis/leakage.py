@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from ..cases import LabelledCase
 from ..errors import LeakError
+from .background import BACKGROUND
 from .illnesses import COMMON, ICIS, POOLS
 
 _DRUGS = sorted(
@@ -21,6 +22,9 @@ _DRUGS = sorted(
     reverse=True,
 )
 _DRUG = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, _DRUGS)) + r")(?!\w)")
+# Who a long note is about is no wording of a family: everybody writes it so, whatever the cancer.
+_CANCERS = sorted({one.name.lower() for pool in POOLS for one in BACKGROUND[pool].cancers}, key=len, reverse=True)
+_WHO = re.compile(r"\d+-year-old \w+ with (?:" + "|".join(map(re.escape, _CANCERS)) + ")")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _SPLIT = re.compile(r"[.;](?:\s|$)|\n")
 _HEADING = re.compile(r"^(?:medications|labs|vitals|symptoms|notes):\s*")
@@ -36,13 +40,15 @@ _GRAM = 7
 
 def sentence_frames(text: str) -> set[str]:
     """The masked sentences of a note, without headings, laboratory rows and rows of fewer than four words."""
-    rows = (sentence.strip().removeprefix("- ") for sentence in _SPLIT.split(text.lower()))
+    rows = (sentence.strip().removeprefix("- ") for sentence in _SPLIT.split(_WHO.sub("<who>", text.lower())))
     bare = (_CONTEXT.sub("", _HEADING.sub("", row)) for row in rows)
     return set(filter(_is_wording, (_NUMBER.sub("<n>", _DRUG.sub("<drug>", row)) for row in bare)))
 
 
 def _is_wording(frame: str) -> bool:
     """Whether a masked sentence says something in words; "alt <n> u/l, ast <n> u/l, na <n>" is a laboratory row."""
+    if "\t" in frame or "|" in frame:
+        return False
     words = sum(word not in _UNITS for word in _WORD.findall(frame))
     return words >= _MIN_WORDS and words > 1.5 * frame.count("<n>")
 

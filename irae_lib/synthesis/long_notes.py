@@ -7,7 +7,7 @@ import re
 
 from ..schemas import Case
 from .background import BACKGROUND, surround
-from .illnesses import COMMON, Fact, Illness
+from .illnesses import COMMON, IDEAS, Fact, Illness
 from .note_styles import Draft, Form, Part, capital, quotes, say, sentences, with_slip
 
 KINDS_OF_NOTE: dict[str, int] = COMMON["note_shares"]
@@ -19,12 +19,11 @@ _LABS = [Fact(**row) for row in COMMON["normal_labs"] + COMMON["table_labs"]]
 
 def choose_form(rng: random.Random, pool: str, facts: tuple[Fact, ...]) -> Form:
     """A kind of note, a template and a layout of its laboratory values; where there are any, a template with them."""
-    has_labs = any(fact.lab for fact in facts)
+    has_labs = any(fact.lab or IDEAS[fact.idea].section == "labs" for fact in facts)
     while True:
         kind = rng.choices(list(KINDS_OF_NOTE), list(KINDS_OF_NOTE.values()))[0]
-        fitting = [one for one in BACKGROUND[pool].templates[kind] if "{labs}" in one or not has_labs]
-        if fitting:
-            template, layout = rng.choice(fitting), rng.choice(COMMON["table_layouts"][pool])
+        template, layout = rng.choice(BACKGROUND[pool].templates[kind]), rng.choice(COMMON["table_layouts"][pool])
+        if "{labs}" in template or not has_labs:
             return Form(kind, template, layout["head"], layout["line"], layout["join"])
 
 

@@ -143,7 +143,8 @@ def long_draft(
     sex = rng.choice([sex for sex in SEXES if not cancer.sex or sex in (cancer.sex, _ALSO[cancer.sex])])
     values = normal_values(rng, pool, form, illness)
     treated = kind not in ("never", "planned", "undocumented")
-    onset = rng.choice(BACKGROUND[pool].onset).format(n=rng.randint(2, 9)) if kind in ("irae", "mimic") else ""
+    tells_onset = kind in ("irae", "mimic") and rng.random() < 0.8
+    onset = rng.choice(BACKGROUND[pool].onset).format(n=rng.randint(2, 9)) if tells_onset else ""
     quiet = frozenset() if kind == "well" else left_out(illness.systems)
     drug = state_exposure(rng, pool, kind)
     return Draft(

@@ -10,7 +10,7 @@ import random
 import re
 from typing import NamedTuple
 
-from ..schemas import Case, System
+from ..schemas import MAX_QUOTE, Case, System
 from .illnesses import COMMON, IDEAS, LAY, Fact
 from .lab_values import draw, lab_text
 
@@ -140,7 +140,12 @@ def quotes(draft: Draft, text: str) -> tuple[str, ...]:
         *filter(None, [draft.course and draft.course.is_key and draft.course]),
         *(p for p in draft.parts if p.role == "cause"),
     ]
-    return tuple(p.text if p.text in text else capital(p.text) for p in stated)
+    return tuple(_quotable(p.text if p.text in text else capital(p.text)) for p in stated)
+
+
+def _quotable(text: str) -> str:
+    """The text as far as a quote may go, in whole words."""
+    return text if len(text) <= MAX_QUOTE else text[: MAX_QUOTE + 1].rsplit(" ", 1)[0]
 
 
 def _sectioned(rng: random.Random, draft: Draft, sections: dict[str, list[str]], case_id: str) -> Case:

@@ -3,6 +3,7 @@
 import itertools
 import random
 import re
+import statistics
 from collections import Counter
 from decimal import Decimal
 
@@ -13,9 +14,10 @@ from irae_lib.cases import validated_cases
 from irae_lib.errors import LeakError, SchemaError
 from irae_lib.schemas import Likelihood, Severity, System, Urgency, differing
 from irae_lib.synthesis.checks import balance, check_balance, check_cases, check_urgency, check_variety, rule_agreement
-from irae_lib.synthesis.illnesses import COMMON, CONTRASTS, IDEAS, ILLNESSES, POOLS, Fact
+from irae_lib.synthesis.illnesses import COMMON, CONTRASTS, IDEAS, ILLNESSES, LAY, POOLS, Fact
 from irae_lib.synthesis.lab_values import lab_text
 from irae_lib.synthesis.leakage import _grams, check_leaks, frame_shares, sentence_frames, text_statistics
+from irae_lib.synthesis.long_notes import choose_form
 from irae_lib.synthesis.make_cases import make_cases
 from irae_lib.synthesis.minimal_pairs import make_contrasts, pairs
 from irae_lib.synthesis.note_styles import _CHOICE, GRAVE
@@ -62,13 +64,28 @@ def test_at_least_40_percent_of_the_test_are_negatives_of_every_kind():
         assert kinds.keys() == {"irae", "mimic", "never", "planned", "well", "resolved", "undocumented"}
 
 
-def test_notes_come_in_all_styles_and_both_systems_of_units():
+def test_long_notes_are_as_long_as_real_ones():
+    words = sorted(len(c.case.text.split()) for cases in SPLITS["full"].values() for c in cases)
+    assert statistics.median(words) >= 180
+    assert sum(n > 300 for n in words) / len(words) >= 0.25
+    assert 40 <= words[0]
+    assert words[-1] <= 750
+
+
+def test_long_notes_come_in_nine_kinds_each_in_every_pool():
+    rng = random.Random(1)
+    for pool in POOLS:
+        kinds = Counter(choose_form(rng, pool, rng.choice(ILLNESSES).key).kind for _ in range(2000))
+        assert len(kinds) == 9
+        assert min(kinds.values()) / 2000 >= 0.05
+
+
+def test_long_notes_use_both_systems_of_units_and_tables():
     text = "\n".join(c.case.text for c in TRAIN)
-    assert "\nTREATMENT\n- " in text
-    assert "\nMedications: " in text
     assert " umol/L" in text
     assert " mg/dL" in text
-    assert sum("\n" not in c.case.text for c in TRAIN) / len(TRAIN) > 0.3
+    assert "\nTest | Result | Units | Reference | Flag\n" in text
+    assert not re.search(r"\{\w*\}", text), "a slot was left open"
 
 
 # --- labels ---------------------------------------------------------------------------------------------
@@ -274,6 +291,11 @@ def test_no_wording_of_one_pool_occurs_in_another():
                         frames.setdefault(frame, {})[pool] = name
                     for gram in _grams(mine):
                         grams.setdefault(gram, {})[pool] = name
+    for name, words in LAY.items():
+        for pool, lines in words.items():
+            for line in lines:
+                for frame in sentence_frames(line.format(n=5, m=3)):
+                    frames.setdefault(frame, {})[pool] = f"lay {name}"
     assert not {frame: where for frame, where in frames.items() if len(where) > 1}
     assert not {gram: where for gram, where in grams.items() if len(where) > 1}
 
@@ -286,7 +308,8 @@ def test_every_idea_has_paraphrases_in_every_pool_and_form():
         for line in (*idea.train, *idea.calibration, *idea.test):
             line = line.removeprefix(GRAVE)
             assert line.isascii(), (name, line)
-            assert not re.search(r"[;\n]|\.$", line), (name, line)
+            for_short_notes = not name.endswith(("_proven", "_open"))
+            assert not re.search(r"[;\n]|\.$" if for_short_notes else r"\n|\.$", line), (name, line)
 
 
 @pytest.mark.parametrize("leak", ["note", "sentence", "words", "numbers"])
