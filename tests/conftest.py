@@ -25,7 +25,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "support"), str(ROOT / "tests" / "tools")]
 
 # Files that take longest, minutes each: with `-n 2` every file runs in one worker, and a long one must not start last.
-LONGEST = ("notebooks/test_saved_outputs.py", "notebooks/test_headless.py", "training/", "publishing/test_hub.py", "model/")
+LONGEST = ("notebooks/test_saved", "notebooks/test_headless", "training/", "publishing/test_hub", "model/")
 
 
 def pytest_collection_modifyitems(items):
