@@ -20,10 +20,12 @@ os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), os.environ.g
 # A token of the person who runs the tests must not reach them; nor must a profile or a run folder.
 for name in ("HF_TOKEN", "IRAE_PROFILE", "IRAE_RUNS"):
     os.environ.pop(name, None)
+if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "support"), str(ROOT / "tests" / "tools")]
 
 # Files that take longest, minutes each: with `-n 2` every file runs in one worker, and a long one must not start last.
-LONGEST = ("notebooks/test_saved_outputs.py", "notebooks/test_headless.py", "training/", "publishing/test_hub.py", "model/")
+LONGEST = ("notebooks/test_saved", "notebooks/test_headless", "training/", "publishing/test_hub", "model/")
 
 
 def pytest_collection_modifyitems(items):

@@ -42,6 +42,10 @@ def execute(path: Path, out: Path, parameters: dict) -> str:
     return printed(out)
 
 
+# The main job in a minute or two: few cases, two epochs, a few changed notes.
+SMALL = ("-p", "seed", "11", "-p", "train_cases", "16", "-p", "epochs", "2", "-p", "probes", "3")
+
+
 def run_job(runs: Path, *arguments: str) -> subprocess.CompletedProcess:
     """The main job as a user starts it, in its own process; output is kept for the message."""
     return subprocess.run(
@@ -57,7 +61,7 @@ def run_job(runs: Path, *arguments: str) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
     runs = tmp_path_factory.mktemp("smoke")
-    done = run_job(runs, "-p", "seed", "11", "-p", "train_cases", "16", "-p", "epochs", "2")
+    done = run_job(runs, *SMALL)
     assert done.returncode == 0, done.stderr[-3000:]
     (folder,) = runs.iterdir()
     return folder, done.stdout
@@ -147,8 +151,9 @@ def test_04_publishes_into_a_folder_that_peft_loads(job):
     PeftModel.from_pretrained(load_base(choose_profile("rehearsal")), folder)
 
 
+@pytest.mark.full
 def test_same_parameters_give_the_same_report(job, tmp_path):
-    again = run_job(tmp_path, "-p", "seed", "11", "-p", "train_cases", "16", "-p", "epochs", "2")
+    again = run_job(tmp_path, *SMALL)
     assert again.returncode == 0, again.stderr[-3000:]
     (folder,) = tmp_path.iterdir()
     assert json.loads((folder / "report.json").read_text()) == json.loads((job[0] / "report.json").read_text())
@@ -156,7 +161,7 @@ def test_same_parameters_give_the_same_report(job, tmp_path):
 
 def test_one_notebook_alone_goes_on_with_the_newest_run(job):
     before = (job[0] / "report.json").read_text()
-    done = run_job(job[0].parent, "--only", "03")
+    done = run_job(job[0].parent, "--only", "03", "-p", "probes", "3")
     assert done.returncode == 0, done.stderr[-3000:]
     assert (job[0] / "report.json").read_text() == before
 
