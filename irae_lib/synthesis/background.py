@@ -101,13 +101,13 @@ def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
     past = [_dated(rng, rng.choice(one.says)) for one in ill]
     if draft.treated and rng.random() < 0.12 * size:
         past.append(_dated(rng, rng.choice([text for organ in organs for text in mine.earlier_irae.get(organ, ())])))
-    asked = [text for organ in organs for text in some(rng, mine.negatives[organ].asked, 1, size)][: 4 * size]
+    asked = [text for organ in organs for text in some(rng, mine.negatives[organ].asked, 1, size)][: 2 * size]
     slots = {
         "cancer_history": _dated(rng, rng.choice(history)),
         "past": listed(rng, past),
         "medications": listed(rng, [drug for one in ill for drug in one.drugs]),
         "negatives": listed(rng, asked + (some(rng, mine.constitutional, 1, 2) if draft.calm else [])),
-        "exam": listed(rng, [rng.choice(mine.negatives[organ].seen) for organ in organs[: 2 + size]]),
+        "exam": listed(rng, [rng.choice(mine.negatives[organ].seen) for organ in organs[: 1 + size]]),
         "vitals": _vitals(rng, rng.choice(mine.vitals)) if draft.calm else "",
         "imaging": rng.choice(scans) if scans and rng.random() < 0.75 else "",
         "plan": listed(rng, some(rng, mine.plan, size, size + 2)),

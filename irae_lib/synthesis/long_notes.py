@@ -11,6 +11,7 @@ from .illnesses import COMMON, IDEAS, Fact, Illness
 from .note_styles import Draft, Form, Part, capital, quotes, say, sentences, with_slip
 
 KINDS_OF_NOTE: dict[str, int] = COMMON["note_shares"]
+SHORTEST = 40  # words; below it a note has room for what else was asked and planned
 _SECTIONS = ("symptoms", "vitals", "labs", "notes")
 _SLOT = re.compile(r"\{(\w+)\}")
 _LABS_UNLESS = COMMON["normal_unless"] | COMMON["table_unless"]
@@ -53,6 +54,8 @@ def write_long_note(
             said = history if slot == "past" else slots[slot] if slot != "vitals" or not draft.calm else ""
             slots["problem"] = " ".join(filter(None, [slots["problem"], said]))
     text = _fill(draft.form.template, slots)
+    if len(text.split()) < SHORTEST:
+        text += f"\n{slots['negatives'].strip()}\n{slots['plan'].strip()}"
     return Case(id=case_id, text=text), quotes(draft, text)
 
 
