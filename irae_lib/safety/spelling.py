@@ -76,7 +76,7 @@ def _is_one_edit(word: str, other: str) -> bool:
 
 def _sense(word: str) -> object:
     """What a word means: its classes and its findings; a word that only stands in phrases means itself."""
-    begun = concept_table().words.get(word)
+    begun = concept_table().ways.words.get(word)
     names = (begun.alone if begun else frozenset()) | {meaning[:2] for meaning in meanings().get(word, ())}
     return names or word
 

@@ -1,4 +1,4 @@
-"""The ways of the concept table that the words of a clause say.
+"""The ways that the words of a clause say.
 
 A clause is a list of places: words and phrases with their classes. A way is said where places of each of its parts
 stand close enough together and nothing near by cancels it.
@@ -7,15 +7,28 @@ stand close enough together and nothing near by cancels it.
 from __future__ import annotations
 
 import functools
-import operator
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
-from .concept_table import Table, Way, concept_table
+from .ways import WORD, Way, Ways
 
-_BESIDE = 3  # words beside a concept in which an excluded word cancels it
+_BESIDE = 3  # words beside a way in which an excluded word cancels it
 _MOST = 60  # occurrences of one class in a sentence that are tried
+_MARKS = frozenset(",()[]|")
+
+
+class Word(NamedTuple):
+    """A word of a sentence: the words and the marks that stand before it, fillers not counted, and its offsets."""
+
+    text: str
+    at: int
+    marks: int
+    start: int
+    end: int
+
+
+_word = functools.partial(tuple.__new__, Word)  # half the cost of the constructor, for every word of a sentence
 
 
 class Place(NamedTuple):
@@ -30,35 +43,55 @@ class Place(NamedTuple):
     number: bool = False
 
 
-def said(table: Table, places: list[Place]) -> Iterator[tuple[Way, list[Place]]]:
-    """The ways that the places of a clause say, each with the places it is made of."""
-    mask, tried = _tried({place.classes for place in places})
-    present: dict[str, list[Place]] = {}
-    for number in sorted(tried):
-        way = table.ways[number]
-        for choice in way.choices:
-            if not choice & mask:
-                break
+def words_of(norm: str, first: int, last: int, fillers: Collection[str] = ()) -> list[Word]:
+    """The words of a sentence; a mark counts as a word, a filler does not."""
+    words, at, marks = [], 0, 0
+    for match in WORD.finditer(norm, first, last):
+        text = match.group()
+        if text in _MARKS:
+            marks += 1
         else:
-            present = present or _by_class(places)
-            yield from _matches(way, present, places)
+            words.append(_word((text, at, marks, *match.span())))
+        at += text not in fillers
+    return words
 
 
-def _tried(held: set[frozenset[str]]) -> tuple[int, set[int]]:
-    """These classes as bits, and the ways, by their number, that they may say: most are passed over here."""
-    mask, starts = 0, []
-    for bits, ways in map(_bits, held):
-        mask |= bits
-        starts += ways
-    return mask, {number for number, needs in starts if needs & mask == needs}
+def classes_of(ways: Ways, words: list[Word], i: int) -> dict[int, frozenset[str]]:
+    """The classes of what begins at word `i`, by how many words follow it."""
+    alone, further = ways.begun(words[i].text)
+    classes = {0: alone} if alone else {}
+    if further and i + 1 < len(words):
+        for rest, names in further.get(words[i + 1].text, ()):
+            if _follows(words, i, rest):
+                classes[len(rest)] = names
+    return classes
 
 
-@functools.lru_cache(maxsize=20_000)
-def _bits(classes: frozenset[str]) -> tuple[int, tuple[tuple[int, int], ...]]:
-    """The classes as bits, and the ways to try where they stand."""
-    table = concept_table()
-    mask = functools.reduce(operator.or_, (table.bits.get(name, 0) for name in classes), 0)
-    return mask, tuple(start for name in classes for start in table.starts.get(name, ()))
+def place_of(words: list[Word], i: int, length: int, classes: frozenset[str]) -> Place:
+    """The place of word `i` and those that follow it."""
+    text, at, marks, start, end = words[i]
+    if not length:
+        return Place(classes, at, at, start, end, marks, text[0].isdigit())
+    last = words[i + length]
+    return Place(classes, at, last.at, start, last.end, marks, text[0].isdigit())
+
+
+def _follows(words: list[Word], i: int, rest: tuple[str, ...]) -> bool:
+    """Do the words of a phrase, of which the first is known to, follow word `i` without a mark between?"""
+    last = i + len(rest)
+    if last >= len(words) or words[last].marks != words[i].marks:
+        return False
+    return len(rest) == 1 or [word.text for word in words[i + 1 : last + 1]] == list(rest)
+
+
+def said(ways: Ways, places: list[Place]) -> Iterator[tuple[Way, list[Place]]]:
+    """The ways that the places of a clause say, each with the places it is made of."""
+    numbers = ways.candidates(set().union(*{place.classes for place in places}))
+    if not numbers:
+        return
+    present = _by_class(places)
+    for way in dict.fromkeys(ways.opened[number][1] for number in numbers):
+        yield from _matches(way, present, places)
 
 
 def _by_class(places: list[Place]) -> dict[str, list[Place]]:
