@@ -16,9 +16,9 @@ from typing import NamedTuple
 from .cause_table import table
 from .cause_words import Mention, Place, Sentence, has_result, may_say, sentences
 from .chart import Chart
-from .reader import statements
 from .reviews import Withheld
 from .rules.base import Floor
+from .scanned import Scan, scanned
 from .text import View
 from .tokens import Token
 
@@ -45,8 +45,8 @@ def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Flo
     causes = [cause for cause in _candidates(floors, text[: _LONGEST + 1]) if not _contradicted(cause, chart)]
     if not causes or len(text) > _LONGEST:
         return list(floors), ()
-    view = View.of(text)
-    proofs = _proofs(view.text, causes)
+    scan = scanned(text)
+    proofs = _proofs(scan, causes)
     if not proofs:
         return list(floors), ()
     reasons = [_explained(floor, proofs) for floor in floors]
@@ -55,7 +55,7 @@ def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Flo
         first = next(filter(None, reasons))  # signs of the whole patient follow the organs
         pairs = [(f, r or (first if f.finding and f.finding.name in table().general else None)) for f, r in pairs]
     kept = [f._replace(grade=0, system=None) if r else f for f, r in pairs]
-    records = [_record(text, view, f, r) for f, r in pairs if r and (f.grade or f.system)]
+    records = [_record(text, scan.view, f, r) for f, r in pairs if r and (f.grade or f.system)]
     return kept, tuple(dict.fromkeys(records))
 
 
@@ -104,19 +104,12 @@ def _candidates(floors: Sequence[Floor], text: str) -> list[str]:
 # --- the note -------------------------------------------------------------------------------------------
 
 
-def _proofs(text: str, causes: Sequence[str]) -> list[Proof]:
+def _proofs(scan: Scan, causes: Sequence[str]) -> list[Proof]:
     """Those of the causes that a note proves."""
-    found: list[Sentence] = []
-
-    def further(norm: str, tokens: list[Token]) -> list[Token]:
-        if not has_result(norm, tokens, causes):
-            return []  # nothing is proven, and no status asked for
-        found.extend(sentences(norm, tokens, {*causes, "note"}))
-        added = [m.token for sentence in found for m in sentence.mentions]
-        return sorted([*tokens, *added], key=lambda t: (t.start, t.end))
-
-    _, tokens = statements(text, further)
-    note = _Note(found, tokens)
+    if not has_result(scan.norm, scan.tokens, causes):
+        return []  # nothing is proven, and no status asked for
+    found = sentences(scan.norm, scan.tokens, {*causes, "note"})
+    note = _Note(found, scan.heard([m.token for sentence in found for m in sentence.mentions]))
     return [proof for cause in causes if (proof := note.proof(cause))]
 
 

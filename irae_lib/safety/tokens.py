@@ -60,12 +60,6 @@ class Token:
         self.kind, self.start, self.end, self.names, self.detail = kind, start, end, names, detail
         self.first = start  # where what is quoted begins: before `start` where a concept is said in several words
 
-    def copy(self) -> Token:
-        """A token of its own with the same values."""
-        token = Token.__new__(Token)
-        token.__dict__.update(self.__dict__)
-        return token
-
     def __repr__(self) -> str:
         return f"<{self.kind} {self.names or self.low} {self.unit} {self.status}>"
 
