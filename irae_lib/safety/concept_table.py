@@ -21,6 +21,7 @@ class Table(NamedTuple):
     ends: frozenset[str]
 
 
+@functools.cache
 def vocabulary() -> frozenset[str]:
     """Every word that stands in a class."""
     return frozenset(

@@ -11,6 +11,7 @@ import functools
 import itertools
 import json
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -74,6 +75,7 @@ DRUGS: dict[str, Any] = _file("drugs.json")
 CYTOTOXIC = frozenset(DRUGS["cytotoxic"])
 DRUG_CLASSES = tuple(name for name in DRUGS if name not in ("source", "checkpoint_inhibitors", "cytotoxic"))
 
+_GAP = re.compile(r"[\n-][ \n-]*| [ \n-]+")  # not one space by itself
 _ALTERNATIVES = re.compile(r"\(([^()]*\|[^()]*)\)")
 
 
@@ -90,7 +92,7 @@ def expand(phrase: str) -> list[str]:
 
 def plain(phrase: str) -> str:
     """The phrase with one space for each run of spaces, line breaks and hyphens."""
-    return re.sub(r"[ \n-]+", " ", phrase)
+    return _GAP.sub(" ", phrase) if _GAP.search(phrase) else phrase
 
 
 @functools.cache
@@ -137,20 +139,33 @@ def meanings() -> dict[str, tuple[Meaning, ...]]:
 
 
 @functools.cache
-def phrase_patterns() -> tuple[dict[str, re.Pattern[str]], str]:
-    """How to find phrases: by their first word, and one expression for those that start with no letter.
+def openers() -> dict[str, list[str]]:
+    """What follows the first word of each phrase, by that word; "" holds the phrases that start with no letter.
 
-    A word that opens no phrase costs one look-up. Spaces also match a hyphen or a line break.
+    A word that opens no phrase costs one look-up.
     """
-    by_word: dict[str, dict] = {}
-    others: dict[str, dict] = {}
+    rests: dict[str, list[str]] = {}
     for phrase in meanings():
         word = _WORD.match(phrase)
-        node = by_word.setdefault(word.group(), {}) if word else others
-        for character in phrase[word.end() if word else 0 :]:
+        rests.setdefault(word.group() if word else "", []).append(phrase[word.end() :] if word else phrase)
+    return rests
+
+
+@functools.cache
+def opened(word: str) -> re.Pattern[str]:
+    """What follows an opener as one expression; spaces match a hyphen or a line break. Few openers occur in a note."""
+    return re.compile(f"{any_phrase(openers()[word])}(?![a-z0-9])")
+
+
+def any_phrase(phrases: Iterable[str]) -> str:
+    """These phrases as a regular expression that takes the longest."""
+    tree: dict[str, dict] = {}
+    for phrase in phrases:
+        node = tree
+        for character in phrase:
             node = node.setdefault(character, {})
         node[""] = {}
-    return {word: re.compile(f"{_branch(tree)}(?![a-z0-9])") for word, tree in by_word.items()}, _branch(others)
+    return _branch(tree)
 
 
 _WORD = re.compile(r"[a-z]+")
