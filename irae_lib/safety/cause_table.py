@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from ..files import DATA
+from ..files import DATA, built_once
 from .inflection import forms, spellings
 
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]]")
@@ -39,7 +39,7 @@ class Table(NamedTuple):
     openers: dict[str, tuple[tuple[frozenset[str], ...], ...]]  # cause to the words of the parts of each result
 
 
-@functools.cache
+@built_once
 def table() -> Table:
     """`causes.json` ready for use."""
     data = json.loads((DATA / "clinical" / "causes.json").read_text(encoding="utf-8"))

@@ -7,7 +7,7 @@ import json
 import re
 from typing import Any, NamedTuple
 
-from ..files import DATA
+from ..files import DATA, built_once
 from .inflection import spellings
 from .ways import Ways
 
@@ -21,16 +21,14 @@ class Table(NamedTuple):
     ends: frozenset[str]
 
 
-@functools.cache
+@built_once
 def vocabulary() -> frozenset[str]:
     """Every word that stands in a class."""
-    return frozenset(
-        word
-        for first, begun in concept_table().ways.words.items()
-        for rest in ((), *(rest for rows in begun.further.values() for rest, _ in rows))
-        for word in (first, *rest)
-        if word.isalpha()
-    )
+    words = set(concept_table().ways.words)
+    for begun in concept_table().ways.words.values():
+        for rows in begun.further.values():
+            words.update(*(rest for rest, _ in rows))
+    return frozenset(filter(str.isalpha, words))
 
 
 def written_words() -> frozenset[str]:
@@ -41,7 +39,7 @@ def written_words() -> frozenset[str]:
     return frozenset(spelled for word in set(re.findall(r"[a-z]+", text)) for spelled in spellings(word))
 
 
-@functools.cache
+@built_once
 def concept_table() -> Table:
     """`concepts.json` ready for use."""
     data = _data()

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..files import DATA
+from ..files import DATA, built_once
 from ..schemas import Finding
 from .concept_table import vocabulary
 from .lexicon import ANALYTES, VITALS, common_english, meanings
@@ -167,7 +167,7 @@ def _graded_tests() -> frozenset[str]:
     return frozenset(name for rule in RULES.values() for name in rule.triggers) & ANALYTES.keys() - VITALS
 
 
-@functools.cache
+@built_once
 def _lists() -> _Lists:
     data = json.loads((DATA / "clinical" / "coverage.json").read_text(encoding="utf-8"))
     clinical = {word for phrase in meanings() for word in _WORD.findall(phrase)}

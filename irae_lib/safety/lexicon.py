@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from ..files import DATA
+from ..files import DATA, built_once
 from .cues import cue_phrases
 
 
@@ -95,14 +95,14 @@ def plain(phrase: str) -> str:
     return _GAP.sub(" ", phrase) if _GAP.search(phrase) else phrase
 
 
-@functools.cache
+@built_once
 def common_english() -> frozenset[str]:
     """The words of common English (`common_english.json`)."""
     shipped = json.loads((DATA / "clinical" / "common_english.json").read_text(encoding="utf-8"))
     return frozenset(word for row in shipped["words"] for word in row.split())
 
 
-@functools.cache
+@built_once
 def meanings() -> dict[str, tuple[Meaning, ...]]:
     """Phrase (lower case, single spaces) to everything it may mean."""
     table: dict[str, list[Meaning]] = {}
@@ -138,7 +138,7 @@ def meanings() -> dict[str, tuple[Meaning, ...]]:
     return {phrase: tuple(found) for phrase, found in table.items()}
 
 
-@functools.cache
+@built_once
 def openers() -> dict[str, list[str]]:
     """What follows the first word of each phrase, by that word; "" holds the phrases that start with no letter.
 

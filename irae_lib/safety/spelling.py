@@ -10,7 +10,7 @@ import functools
 import json
 import re
 
-from ..files import DATA
+from ..files import DATA, built_once
 from .concept_table import concept_table, vocabulary, written_words
 from .inflection import spellings
 from .lexicon import common_english, meanings
@@ -81,7 +81,7 @@ def _sense(word: str) -> object:
     return names or word
 
 
-@functools.cache
+@built_once
 def _index() -> dict[str, list[str]]:
     """Each word that can be meant, by itself and by its deletions."""
     index: dict[str, list[str]] = {}
@@ -98,7 +98,7 @@ def _vocabulary() -> frozenset[str]:
     return written_words() | {word for phrase in meanings() for word in re.findall(r"[a-z]+", phrase)}
 
 
-@functools.cache
+@built_once
 def _known() -> frozenset[str]:
     """The words that stand as they are: everything that is read, common English and the near words."""
     near = json.loads((DATA / "clinical" / "near_words.json").read_text(encoding="utf-8"))

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from ..files import built_once
 from ..schemas import Finding
 from .lexicon import Meaning, any_phrase, meanings, opened, openers, plain
 from .quantities import MONTH, MONTHS, NUMBER, UNITS, WORD_NUMBER, WORD_VALUE, concentration, decimal, ordinal
@@ -188,7 +189,7 @@ def _number(match: re.Match[str]) -> Token:
     return token
 
 
-@functools.cache
+@built_once
 def _resolved() -> dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]]:
     """Phrase to kind, names, detail and cues, for the phrases whose meaning does not hang on capitals."""
     return {

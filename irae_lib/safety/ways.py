@@ -129,8 +129,8 @@ def _by_first_word(entries: Iterable[tuple[str, str]]) -> dict[str, Begun]:
     """The classes of all phrases of these entries, by their first words."""
     classes: dict[tuple[str, ...], set[str]] = {}
     for entry, name in entries:
-        for spelled in _spelled(entry):
-            classes.setdefault(tuple(WORD.findall(spelled)), set()).add(name)
+        for phrase in _spelled(entry):
+            classes.setdefault(phrase, set()).add(name)
     begun: dict[str, Begun] = {}
     for (first, *rest), names in classes.items():
         alone, further = begun.get(first) or Begun(_NONE, {})
@@ -140,12 +140,13 @@ def _by_first_word(entries: Iterable[tuple[str, str]]) -> dict[str, Begun]:
     return begun
 
 
-def _spelled(entry: str) -> set[str]:
-    """All spellings and forms of an entry; "=run" stands for itself alone."""
+def _spelled(entry: str) -> list[tuple[str, ...]]:
+    """The words of an entry in all its forms and spellings; "=run" stands for itself alone."""
     if entry.startswith("="):
-        return {entry[1:]}
-    *lead, last = entry.split()
-    return {" ".join((*lead, end)) for form in forms(last) for end in spellings(form)}
+        return [tuple(WORD.findall(entry))]
+    lead, _, last = entry.rpartition(" ")
+    before, ends = WORD.findall(lead), {end for form in forms(last) for end in spellings(form)}
+    return [(*before, *((end,) if end.isalpha() else WORD.findall(end))) for end in ends]
 
 
 def _way(name: str, role: str, written: str, literals: set[str]) -> Way:
