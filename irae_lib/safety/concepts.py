@@ -43,10 +43,13 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     used: list[tuple[int, int]] = []
     absorbed: set[int] = set()
     for first, last, group in _sentences(tokens, len(norm)):
-        if not _may_say(table.ways, norm, first, last, group):
-            continue
-        for places in _clauses(table, norm, first, last, group, absorbed):
-            for way, chosen in said(table.ways, places):
+        held = _held(table.ways, norm, first, last, group)
+        numbers = table.ways.candidates(held)
+        if not numbers and "NOTHING" not in held:
+            continue  # most sentences: their places are never built
+        wanted = table.ways.relevant(numbers) | {"NORMAL"}
+        for places in _clauses(table, norm, first, last, group, absorbed, wanted):
+            for way, chosen in said(table.ways, numbers, places):
                 token = _token(table, way, chosen)
                 edges = (bisect_left(group, at, key=_start) for at in (token.first - _FAR, token.end + _FAR))
                 near = group[slice(*edges)]
@@ -85,13 +88,13 @@ def _sentences(tokens: list[Token], length: int) -> Iterator[tuple[int, int, lis
     yield first, length, group
 
 
-def _may_say(ways: Ways, norm: str, first: int, last: int, group: list[Token]) -> bool:
-    """May a sentence say some way, or a phrase without meaning? Most may not, and their places are never built."""
+def _held(ways: Ways, norm: str, first: int, last: int, group: list[Token]) -> set[str]:
+    """The classes that a sentence may hold."""
     held = ways.held(WORD.findall(norm, first, last))
     for t in group:
         if t.kind in _FOUND:
             held |= _found(t.names)
-    return "NOTHING" in held or bool(ways.candidates(held))
+    return held
 
 
 @functools.lru_cache(maxsize=2_000)
@@ -101,9 +104,9 @@ def _found(names: tuple[str, ...]) -> frozenset[str]:
 
 
 def _clauses(
-    table: Table, norm: str, first: int, last: int, group: list[Token], void: set[int]
+    table: Table, norm: str, first: int, last: int, group: list[Token], void: set[int], wanted: set[str]
 ) -> Iterator[list[Place]]:
-    """The places of each clause of a sentence; a word like "but" begins a new one.
+    """The places of each clause of a sentence that have a wanted class; a word like "but" begins a new clause.
 
     Findings inside a phrase that means nothing here ("hay fever") are no places; `void` collects them.
     """
@@ -124,11 +127,12 @@ def _clauses(
             if t.end <= edge and t.detail in _VOID:
                 void.add(id(t))
                 continue
-            places.append(Place(_found(t.names), at, at + norm.count(" ", t.start, t.end), t.start, t.end))
+            if not wanted.isdisjoint(_found(t.names)):
+                places.append(Place(_found(t.names), at, at + norm.count(" ", t.start, t.end), t.start, t.end))
         if word in ends and i > taken:
             yield places
             places = []
-        places += [place_of(words, i, length, names) for length, names in classes.items() if names or length]
+        places += [place_of(words, i, length, names) for length, names in classes.items() if not wanted.isdisjoint(names)]
     yield places
 
 

@@ -84,14 +84,23 @@ def _follows(words: list[Word], i: int, rest: tuple[str, ...]) -> bool:
     return len(rest) == 1 or [word.text for word in words[i + 1 : last + 1]] == list(rest)
 
 
-def said(ways: Ways, places: list[Place]) -> Iterator[tuple[Way, list[Place]]]:
-    """The ways that the places of a clause say, each with the places it is made of."""
-    numbers = ways.candidates(set().union(*{place.classes for place in places}))
-    if not numbers:
+def said(ways: Ways, numbers: list[int], places: list[Place]) -> Iterator[tuple[Way, list[Place]]]:
+    """Those of the ways, by their places in `Ways.opened`, that a clause says, each with the places it is made of."""
+    if not places:
         return
     present = _by_class(places)
-    for way in dict.fromkeys(ways.opened[number][1] for number in numbers):
-        yield from _matches(way, present, places)
+    tried: set[int] = set()
+    for begin, way in map(ways.opened.__getitem__, numbers):
+        if begin in present and id(way) not in tried and _has_parts(way, present):
+            tried.add(id(way))
+            yield from _matches(way, present, places)
+
+
+def _has_parts(way: Way, present: dict[str, list[Place]]) -> bool:
+    for part in way.parts:
+        if part.isdisjoint(present):
+            return False
+    return True
 
 
 def _by_class(places: list[Place]) -> dict[str, list[Place]]:

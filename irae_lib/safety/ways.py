@@ -107,6 +107,12 @@ class Ways:
         return sorted(found)
 
 
+    def relevant(self, numbers: Iterable[int]) -> set[str]:
+        """The classes that decide whether these ways are said."""
+        ways = [self.opened[number][1] for number in numbers]
+        return set().union(*(names for way in ways for names in (*way.parts, way.without)))
+
+
 def _index(
     opened: Sequence[tuple[str, Way]], numbers: Collection[str]
 ) -> dict[str, list[tuple[int, list[frozenset[str]]]]]:
