@@ -15,7 +15,7 @@ from .concept_table import Table, concept_table
 from .cues import RULES
 from .matching import Place, Word, classes_of, place_of, said, words_of
 from .tokens import Token
-from .ways import WORD, Way, Ways
+from .ways import UNKNOWN, WORD, Way, Ways
 
 _FILLERS = frozenset(  # words that do not count in a gap
     "a an the my his her their your our its this that is are was were be been being has have had got so very really too "
@@ -117,8 +117,10 @@ def _clauses(
     words = words_of(norm, first, last, _FILLERS)
     places: list[Place] = []
     taken, edge = -1, first  # the last word, and the end, of a phrase that means nothing here
-    ends = table.ends
+    begun, ends = table.ways.begun, table.ends
     for i, (word, at, _, start, _) in enumerate(words):
+        if begun(word) is UNKNOWN and start not in findings and word not in ends:
+            continue  # most words
         classes = _classes(table.ways, words, i) if i > taken else {}
         if classes and "NOTHING" in classes[longest := max(classes)]:
             taken, edge = i + longest, words[i + longest].end  # what else it is called still holds ("blood sugar")

@@ -30,6 +30,9 @@ class Begun(NamedTuple):
     further: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]]
 
 
+UNKNOWN = Begun(_NONE, {})
+
+
 class Way(NamedTuple):
     """One way to say a thing, in a role: `parts` are alternatives of class names, in order where `ordered`."""
 
@@ -76,7 +79,7 @@ class Ways:
 
     def _begun(self, word: str) -> Begun:
         """What a word of a note begins."""
-        known = self.words.get(word) or self.words.get(word.removesuffix("'s")) or Begun(_NONE, {})
+        known = self.words.get(word) or self.words.get(word.removesuffix("'s")) or UNKNOWN
         if not word[0].isdigit():
             return known
         number = float(word)
