@@ -134,7 +134,9 @@ def _clauses(
         if word in ends and i > taken:
             yield places
             places = []
-        places += [place_of(words, i, length, names) for length, names in classes.items() if not wanted.isdisjoint(names)]
+        places += [
+            place_of(words, i, length, names) for length, names in classes.items() if not wanted.isdisjoint(names)
+        ]
     yield places
 
 

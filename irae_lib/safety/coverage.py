@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from ..files import DATA, built_once
 from ..schemas import Finding
+from .alternatives import any_of
 from .concept_table import vocabulary
 from .lexicon import ANALYTES, VITALS, common_english, meanings
-from .phrasing import any_of
 from .reviews import Coverage
 from .rules.base import RULES
 from .text import normalise, readable
@@ -180,7 +180,7 @@ def _lists() -> _Lists:
         english=frozenset(data["english"].split()),
         foreign=frozenset(foreign) - common_english(),
         thresholds={name: float(value) for name, value in data["thresholds"].items()},
-        well=re.compile("|".join(map(re.escape, data["well"]))),
+        well=re.compile(any_of(data["well"])),
         blank=_blank_pattern(data["blanks"]),
         tests=_tests(),
     )

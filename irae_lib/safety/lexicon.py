@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from ..files import DATA, built_once
+from .alternatives import any_of
 from .cues import cue_phrases
 
 
@@ -159,34 +160,7 @@ def opened(word: str) -> re.Pattern[str]:
 
 def any_phrase(phrases: Iterable[str]) -> str:
     """These phrases as a regular expression that takes the longest."""
-    tree: dict[str, dict] = {}
-    for phrase in phrases:
-        node = tree
-        for character in phrase:
-            node = node.setdefault(character, {})
-        node[""] = {}
-    return _branch(tree)
+    return any_of(phrases).replace(r"\ ", r"[ \n-]{1,4}")
 
 
 _WORD = re.compile(r"[a-z]+")
-
-
-def _branch(node: dict[str, dict]) -> str:
-    """A prefix tree as a regular expression that takes the longest phrase."""
-    ends = "" in node
-    options = []
-    for character, child in node.items():
-        if character:
-            head = _literal(character)
-            while len(child) == 1 and "" not in child:  # chains need no group
-                character, child = next(iter(child.items()))
-                head += _literal(character)
-            options.append(head + ("" if set(child) == {""} else _branch(child)))
-    if not options:
-        return ""
-    body = options[0] if len(options) == 1 and not ends else f"(?:{'|'.join(options)})"
-    return body + "?" if ends else body
-
-
-def _literal(character: str) -> str:
-    return r"[ \n-]{1,4}" if character == " " else re.escape(character)

@@ -109,7 +109,6 @@ class Ways:
                     found.add(place)
         return sorted(found)
 
-
     def relevant(self, numbers: Iterable[int]) -> set[str]:
         """The classes that decide whether these ways are said."""
         ways = [self.opened[number][1] for number in numbers]
