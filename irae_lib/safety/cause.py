@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .cause_table import table
-from .cause_words import Mention, Place, Sentence, has_result, may_say, sentences
+from .cause_words import Mention, Sentence, has_result, sentences
 from .chart import Chart
+from .matching import Place
 from .reviews import Withheld
 from .rules.base import Floor
 from .scanned import Scan, scanned
@@ -42,7 +43,7 @@ class Proof(NamedTuple):
 
 def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Floor], tuple[Withheld, ...]]:
     """The floors without grade and organ system where another cause is proven, and a record of each."""
-    causes = [cause for cause in _candidates(floors, text[: _LONGEST + 1]) if not _contradicted(cause, chart)]
+    causes = [cause for cause in _candidates(floors) if not _contradicted(cause, chart)]
     if not causes or len(text) > _LONGEST:
         return list(floors), ()
     scan = scanned(text)
@@ -89,16 +90,11 @@ def _contradicted(cause: str, chart: Chart) -> bool:
     return False
 
 
-def _candidates(floors: Sequence[Floor], text: str) -> list[str]:
-    """Causes that explain the finding of a floor and of which some result has its words in the text."""
-    explains = table().explains
-    wanted = {
-        cause for f in floors if f.finding and f.system for cause in explains.get((f.system.value, f.finding.name), ())
-    }
-    if not wanted:
-        return []
-    words = set(re.findall(r"[a-z]+", text.lower()))
-    return [cause for cause in table().causes if cause in wanted and may_say(cause, words)]
+def _candidates(floors: Sequence[Floor]) -> list[str]:
+    """Causes that explain the finding of a floor."""
+    pairs = {(f.system.value, f.finding.name) for f in floors if f.finding and f.system}
+    wanted = {cause for pair in pairs for cause in table().explains.get(pair, ())}
+    return [cause for cause in table().causes if cause in wanted]
 
 
 # --- the note -------------------------------------------------------------------------------------------

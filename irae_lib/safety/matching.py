@@ -15,6 +15,7 @@ from .ways import WORD, Way, Ways
 
 _BESIDE = 3  # words beside a way in which an excluded word cancels it
 _MOST = 60  # occurrences of one class in a sentence that are tried
+_DENIAL = frozenset(("NOT",))
 _MARKS = frozenset(",()[]|")
 
 
@@ -84,8 +85,9 @@ def _follows(words: list[Word], i: int, rest: tuple[str, ...]) -> bool:
     return len(rest) == 1 or [word.text for word in words[i + 1 : last + 1]] == list(rest)
 
 
-def said(ways: Ways, numbers: list[int], places: list[Place]) -> Iterator[tuple[Way, list[Place]]]:
-    """Those of the ways, by their places in `Ways.opened`, that a clause says, each with the places it is made of."""
+def said(ways: Ways, numbers: list[int], places: list[Place]) -> Iterator[tuple[Way, list[list[Place]]]]:
+    """Those of the ways, by their places in `Ways.opened`, that a clause says, each with the groups of places it is
+    made of, one for each place that can begin it."""
     if not places:
         return
     present = _by_class(places)
@@ -93,7 +95,19 @@ def said(ways: Ways, numbers: list[int], places: list[Place]) -> Iterator[tuple[
     for begin, way in map(ways.opened.__getitem__, numbers):
         if begin in present and id(way) not in tried and _has_parts(way, present):
             tried.add(id(way))
-            yield from _matches(way, present, places)
+            if groups := _groups(way, present, places):
+                yield way, groups
+
+
+def closest(groups: list[list[Place]]) -> list[list[Place]]:
+    """The closest groups, none of which shares a word with one that is closer."""
+    spans = [(min(p.at for p in group), max(p.last for p in group)) for group in groups]
+    chosen: list[int] = []
+    for i in sorted(range(len(groups)), key=lambda i: spans[i][1] - spans[i][0]):
+        low, high = spans[i]
+        if not any(low <= spans[k][1] and spans[k][0] <= high for k in chosen):
+            chosen.append(i)
+    return [groups[i] for i in chosen]
 
 
 def _has_parts(way: Way, present: dict[str, list[Place]]) -> bool:
@@ -113,34 +127,29 @@ def _by_class(places: list[Place]) -> dict[str, list[Place]]:
     return present
 
 
-def _matches(way: Way, present: dict[str, list[Place]], places: list[Place]) -> Iterator[tuple[Way, list[Place]]]:
-    """The closest groups of places that say the way, none of which shares a word with the one before."""
+def _groups(way: Way, present: dict[str, list[Place]], places: list[Place]) -> list[list[Place]]:
     options = [sorted({p for name in part for p in present.get(name, ())}, key=_order) for part in way.parts]
     starts = [[p.at for p in row] for row in options]
-    found = [best for place in options[0] if (best := _grown(way, [place], options, starts)) is not None]
-    spans = sorted((max(p.last for p in best) - min(p.at for p in best), i) for i, best in enumerate(found))
-    chosen: list[tuple[int, int]] = []
-    for _, i in spans:
-        low, high = min(p.at for p in found[i]), max(p.last for p in found[i])
-        if any(low <= end and start <= high for start, end in chosen) or _cancelled(way, found[i], places, low, high):
-            continue
-        chosen.append((low, high))
-        yield way, found[i]
+    grown = (_grown(way, [place], options, starts) for place in options[0])
+    return [group for group in grown if group is not None and not _cancelled(way, group, places)]
 
 
 def _order(place: Place) -> tuple[int, int, int]:
     return place.at, place.start, -place.end  # the longest first
 
 
-def _cancelled(way: Way, best: list[Place], places: list[Place], low: int, high: int) -> bool:
-    """Is a word near by that the way excludes, or one that says that all is well?"""
+def _cancelled(way: Way, group: list[Place], places: list[Place]) -> bool:
+    """Is a word near by that the way excludes, or one that says that all is well? A "no" behind denies what follows."""
+    low, high = min(p.at for p in group), max(p.last for p in group)
     for i in range(bisect_left(places, low - _BESIDE, key=lambda p: p.at), len(places)):
         p = places[i]
         if p.at > high + _BESIDE:
             return False
-        if p in best:
+        if p in group:
             continue
-        if way.without & p.classes or ("NORMAL" in p.classes and low <= p.at and p.part == best[-1].part):
+        if "NORMAL" in p.classes and low <= p.at and p.part == group[-1].part:
+            return True
+        if (way.without if p.at <= high else way.without - _DENIAL) & p.classes:
             return True
     return False
 
@@ -152,12 +161,15 @@ def _grown(way: Way, chosen: list[Place], options: list[list[Place]], starts: li
     row, at = options[len(chosen)], starts[len(chosen)]
     low, high = min(p.at for p in chosen), max(p.last for p in chosen)
     reach = way.gap + 1
+
+    def distance(p: Place) -> int:  # a concept counts from the last place, a cause from the edges of its places
+        return max(p.at - high, low - p.last, 0) if way.role else abs(p.at - chosen[-1].at)
+
     if way.ordered:
-        low = chosen[-1].last + 1 + reach  # only what follows the last one
         candidates = row[bisect_right(at, chosen[-1].last) : bisect_right(at, chosen[-1].last + reach)]
     else:
         candidates = row[bisect_left(at, low - reach - 4) : bisect_right(at, high + reach)]
-    for place in sorted(candidates, key=lambda p: abs(p.at - chosen[-1].at)):
+    for place in sorted(candidates, key=distance):
         if any(place.at <= p.last and p.at <= place.last for p in chosen):
             continue  # one word cannot be two parts
         if not way.ordered and place.last < low - reach:
