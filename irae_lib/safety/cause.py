@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .cause_table import table
-from .cause_words import Mention, Place, Sentence, has_result, may_say, sentences
+from .cause_words import Mention, Sentence, has_result, sentences
 from .chart import Chart
-from .reader import statements
+from .matching import Place
 from .reviews import Withheld
 from .rules.base import Floor
+from .scanned import Scan, scanned
 from .text import View
 from .tokens import Token
 
@@ -42,11 +43,11 @@ class Proof(NamedTuple):
 
 def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Floor], tuple[Withheld, ...]]:
     """The floors without grade and organ system where another cause is proven, and a record of each."""
-    causes = [cause for cause in _candidates(floors, text[: _LONGEST + 1]) if not _contradicted(cause, chart)]
+    causes = [cause for cause in _candidates(floors) if not _contradicted(cause, chart)]
     if not causes or len(text) > _LONGEST:
         return list(floors), ()
-    view = View.of(text)
-    proofs = _proofs(view.text, causes)
+    scan = scanned(text)
+    proofs = _proofs(scan, causes)
     if not proofs:
         return list(floors), ()
     reasons = [_explained(floor, proofs) for floor in floors]
@@ -55,7 +56,7 @@ def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Flo
         first = next(filter(None, reasons))  # signs of the whole patient follow the organs
         pairs = [(f, r or (first if f.finding and f.finding.name in table().general else None)) for f, r in pairs]
     kept = [f._replace(grade=0, system=None) if r else f for f, r in pairs]
-    records = [_record(text, view, f, r) for f, r in pairs if r and (f.grade or f.system)]
+    records = [_record(text, scan.view, f, r) for f, r in pairs if r and (f.grade or f.system)]
     return kept, tuple(dict.fromkeys(records))
 
 
@@ -89,34 +90,22 @@ def _contradicted(cause: str, chart: Chart) -> bool:
     return False
 
 
-def _candidates(floors: Sequence[Floor], text: str) -> list[str]:
-    """Causes that explain the finding of a floor and of which some result has its words in the text."""
-    explains = table().explains
-    wanted = {
-        cause for f in floors if f.finding and f.system for cause in explains.get((f.system.value, f.finding.name), ())
-    }
-    if not wanted:
-        return []
-    words = set(re.findall(r"[a-z]+", text.lower()))
-    return [cause for cause in table().causes if cause in wanted and may_say(cause, words)]
+def _candidates(floors: Sequence[Floor]) -> list[str]:
+    """Causes that explain the finding of a floor."""
+    pairs = {(f.system.value, f.finding.name) for f in floors if f.finding and f.system}
+    wanted = {cause for pair in pairs for cause in table().explains.get(pair, ())}
+    return [cause for cause in table().causes if cause in wanted]
 
 
 # --- the note -------------------------------------------------------------------------------------------
 
 
-def _proofs(text: str, causes: Sequence[str]) -> list[Proof]:
+def _proofs(scan: Scan, causes: Sequence[str]) -> list[Proof]:
     """Those of the causes that a note proves."""
-    found: list[Sentence] = []
-
-    def further(norm: str, tokens: list[Token]) -> list[Token]:
-        if not has_result(norm, tokens, causes):
-            return []  # nothing is proven, and no status asked for
-        found.extend(sentences(norm, tokens, {*causes, "note"}))
-        added = [m.token for sentence in found for m in sentence.mentions]
-        return sorted([*tokens, *added], key=lambda t: (t.start, t.end))
-
-    _, tokens = statements(text, further)
-    note = _Note(found, tokens)
+    if not has_result(scan.norm, scan.tokens, causes):
+        return []  # nothing is proven, and no status asked for
+    found = sentences(scan.norm, scan.tokens, {*causes, "note"})
+    note = _Note(found, scan.heard([m.token for sentence in found for m in sentence.mentions]))
     return [proof for cause in causes if (proof := note.proof(cause))]
 
 

@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from ..files import DATA
 from ..schemas import Finding
+from .alternatives import any_of
 from .drug_status import SECOND_DOSE
-from .phrasing import any_of
 from .quantities import WORD_VALUE
 from .text import normalise, readable
 

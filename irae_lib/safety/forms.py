@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, zip_longest
 from typing import NamedTuple
 
@@ -16,12 +16,15 @@ _RISKS = re.compile(
     r"\b(?:(?:can|may|could|might) (?:include|be|cause)|(?P<listed>includ(?:e|ing)|such as|like)))\b[^.;\n]*",
     re.I,
 )
+_SOURCES = "booklet leaflet sheet handout pamphlet internet google website online forum facebook card".split()
 _READ = re.compile(  # what a leaflet or a web page says, and the patient repeats
-    r"\b(?:booklet|leaflet|sheet|handout|pamphlet|internet|google\w*|website|online|forum|facebook|card)\b[^\n]{0,120}?"
+    rf"\b(?:{'|'.join(_SOURCES)})(?:(?<=google)\w*)?\b[^\n]{{0,120}}?"
     r"\b(?:it|they|which|that|and) (?P<says>says?|said|lists?|listed|mentions?|mentioned|talks? about|warns?|saw|read)\b[^.;\n]*",
     re.I,
 )
-_LIMITS = re.compile(r"\b(?:transfuse|replete|replace|notify|page)\b[^.;\n]{0,20}?\bfor\b[^.;\n]{0,160}", re.I)
+_ORDERS = ("transfuse", "replete", "replace", "notify", "page")
+_LIMITS = re.compile(rf"\b(?:{'|'.join(_ORDERS)})\b[^.;\n]{{0,20}}?\bfor\b[^.;\n]{{0,160}}", re.I)
+_HARMS = ("risk", "effect", "adverse", "complications", "toxicities")  # a word of each way that `_RISKS` begins
 _TELLER = re.compile(r"\b(?:so|but|and|now) I\b|\bI(?: have|'ve|'m| am) (?:had|been|having|calling|now)\b", re.I)
 _TOLD = re.compile(
     r"\b(?:discuss\w*|counsel\w*|explain\w*|review\w*|educat\w*|warn\w*|aware|inform\w*|advis\w*)\b", re.I
@@ -70,7 +73,7 @@ _NO_DENIAL = re.compile(
 _BOX = re.compile(r"\[(?P<empty>[ _]{0,3})\]|\[(?P<tick>[xX*✓])\]|(?<![A-Za-z])\((?P<round>[xX ])\)(?=\s?[A-Za-z])")
 _OPTION = re.compile(r"\s*(?P<no>no|none|n|absent|never)\b|\s*(?P<yes>yes|y|present)\b", re.I)
 _SIGN = re.compile(r"(?<![\w)])\(\s?(?:(?P<minus>[-−–])|(?P<plus>\+))\s?\)")
-_TIGHT = re.compile(r"(?:(?<=[ ,;:])|(?<=^)|(?<=\n))(?:(?P<minus>[-−])|\+)(?=[A-Za-z]{3})")
+_TIGHT = re.compile(r"[-−+](?<![^ ,;:\n].)(?=[A-Za-z]{3})")
 _GRADE_0 = re.compile(r"\b(?:grade|gr\.?|g)[ :=]{0,2}0\b(?!\.?\d|/|-\d)", re.I)
 _ZERO = re.compile(
     r"(?<=[A-Za-z)])(?: ?[:=-] ?| |\t)(?:g(?:r|rade)? ?)?0(?:/(?:4|5|10))?(?=\s*(?:[|,;(\n\t]|\.(?!\d)|$))", re.I
@@ -104,13 +107,18 @@ def form_marks(text: str) -> list[Mark]:
 
 def _risks(text: str) -> Iterator[Mark]:
     """What a patient was told could happen: "risks include seizure". Side effects that are listed may be real ones."""
-    for match in _RISKS.finditer(text):
+    lower = text.lower()  # most notes have none of these words
+
+    def found(pattern: re.Pattern[str], words: Sequence[str]) -> Iterable[re.Match[str]]:
+        return pattern.finditer(text) if any(word in lower for word in words) else ()
+
+    for match in found(_RISKS, _HARMS):
         before = text[_back(text, match.start(), ".;\n") : match.start()]
         if not match["listed"] or _TOLD.search(before):
             yield Mark(match.start(), match.end(), "hypothetical")
-    for match in _LIMITS.finditer(text):
+    for match in found(_LIMITS, _ORDERS):
         yield Mark(match.start(), match.end(), "limit")
-    for match in _READ.finditer(text):
+    for match in found(_READ, _SOURCES):
         teller = _TELLER.search(text, match.end("says"), match.end())
         yield Mark(match.start(), teller.start() if teller else match.end(), "hypothetical")
 
@@ -246,7 +254,7 @@ def _tight_signs(text: str) -> Iterator[Mark]:
         signs = list(group)
         for sign in signs if len(signs) > 1 else ():
             end = _until(text, sign.end(), sign.end() + _LONGEST_ITEM, _LIST_STOP)
-            yield Mark(sign.end(), end, "negated" if sign["minus"] else "current")
+            yield Mark(sign.end(), end, "current" if sign.group() == "+" else "negated")
 
 
 def _zero_grades(text: str) -> Iterator[Mark]:

@@ -75,11 +75,6 @@ _POSITIVE = re.compile(
 _INTERROGATIVE = re.compile(r"\s*(?:any|do|does|did|have|has|are|is|was|were|had|can|could|how about|what about)\b")
 
 
-def any_of(phrases: Iterable[str]) -> str:
-    """These phrases as a pattern, the longest first."""
-    return "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
-
-
 def whole(patterns: Iterable[str]) -> str:
     """Any of these patterns, where no letter or digit stands before or behind."""
     return rf"(?<![a-z0-9])(?:{'|'.join(patterns)})(?![a-z0-9])"

@@ -89,7 +89,7 @@ class _Story(NamedTuple):
 def subjects(text: str, norm: str, tokens: Sequence[Token]) -> Subjects:
     """Who the spans of a note are about, where a person other than the patient could be meant."""
     others = writer_spans(text, norm) + retracted(norm)
-    if people_words().relation.search(norm) is None and people_words().acquaintance.search(norm) is None:
+    if people_words().someone.search(norm) is None and people_words().acquaintance.search(norm) is None:
         return Subjects(others, [])
     stories = list(_stories(text, norm))
     drugs = [t.start for t in tokens if t.kind == "ici"]
