@@ -88,7 +88,7 @@ _HINT = re.compile(r"[:=|\t?]|\s[-–—]\s|[\[(]|[ ,;:\n][-+−][A-Za-z]|(?i:\b
 
 
 _FORWARD = re.compile(r"\[(?:brought|carried|copied|pulled|imported|pasted)\b[^\]\n]{0,600}\]", re.I)
-_LETTER = re.compile(r"(?<=[A-Za-z)]) (?:(?P<no>N|no|nil|none)|(?P<yes>Y|yes))(?=\s*(?:[,;.|\n]|$))")
+_LETTER = re.compile(r"(?<=[A-Za-z)]) (?:(?P<no>N|no|nil|none)|(?P<yes>Y|yes))(?=\s*(?:[,;.|\n]|$)|(?<=[NY])(?:\s{2,}|\s[A-Za-z /-]{3,40}?\s[NY]\b))")
 
 
 def form_marks(text: str) -> list[Mark]:
@@ -225,8 +225,10 @@ def _letters(text: str) -> Iterator[Mark]:
     for _, group in groupby(_LETTER.finditer(text), key=_LineCounter(text)):
         answers = list(group)
         if len(answers) > 1 and any(answer["no"] for answer in answers):
+            last = 0
             for answer in answers:
-                start = _back(text, answer.start(), ",;.\n|:?")
+                start = max(last, _back(text, answer.start(), ",;.\n|:?"))
+                last = answer.end()
                 yield Mark(start, answer.start(), "negated" if answer["no"] else "current")
                 yield Mark(answer.start(), answer.end(), "")
 

@@ -86,6 +86,7 @@ _KNOWN = (
     r"Warning signs|(?:Past|Previous|Prior) (?:immune[- ]related |immune |ICI |treatment )?(?:toxicit(?:y|ies)|irAEs?)|Safety[ -]net(?:ting)?(?: advice)?|Risks|Counsell?ing"
 )
 _INSIDE = re.compile(rf"(?<=[.;!?] )(?:{_NEUTRAL}|{_KNOWN})(?: \([^()\n]{{1,60}}\))?:", re.I)
+_VISIT = re.compile(r"\b(?:today|this (?:visit|morning|afternoon)|since last (?:visit|seen))\b", re.I)
 _UPDATE = re.compile(r"(?:interval|today|current|now|update|since)\b", re.I)  # what is newer than copied text
 _SENTENCE_END = re.compile(r"[.!?]\s")
 _HEADING = re.compile(r"[\s\-*•·#\d.)]*([A-Za-z][^:\n]{0,90}?)\s*:")
@@ -130,6 +131,7 @@ class Layout:
                 section, bullets = block, bullets if block else ""
             self._begin(start, section)
             updated = updated or _UPDATE.match(name) is not None
+            updated = updated or (section != "copied" and _VISIT.search(line) is not None)
             for match in _INSIDE.finditer(line):
                 value = _value(match.group().rstrip(":")) or ""
                 updated = updated or _UPDATE.match(match.group()) is not None
