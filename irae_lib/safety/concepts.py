@@ -15,6 +15,7 @@ from typing import NamedTuple
 from .concept_match import Place, said
 from .concept_table import WORD, Table, Way, concept_table
 from .cues import RULES
+from .senses import sensed
 from .tokens import Token
 
 _MARKS = frozenset(",()[]|")  # a mark counts as a word
@@ -117,6 +118,7 @@ def _clauses(
             findings.setdefault(t.start, []).append(t)
     words = _words(norm, first, last)
     places: list[Place] = []
+    opens = 0  # the first word of the clause
     taken, edge = -1, first  # the last word, and the end, of a phrase that means nothing here
     begun, ends = table.words, table.ends
     for i, (word, at, marks, start, end) in enumerate(words):
@@ -132,15 +134,27 @@ def _clauses(
                 continue
             places.append(Place(_found(t.names), at, at + norm.count(" ", t.start, t.end), t.start, t.end))
         if word in ends and i > taken:
-            yield places
-            places = []
+            yield _meant(places, opens, findings, void)
+            places, opens = [], at + 1
         for length, names in classes.items():
             if length:
                 last_word = words[i + length]
                 places.append(Place(names, at, last_word.at, start, last_word.end, marks, word[0].isdigit()))
             elif names:
                 places.append(Place(names, at, at, start, end, marks, word[0].isdigit()))
-    yield places
+    yield _meant(places, opens, findings, void)
+
+
+def _meant(places: list[Place], opens: int, findings: dict[int, list[Token]], void: set[int]) -> list[Place]:
+    """The places with the meaning that their neighbours leave them; `void` collects findings that are left with none."""
+    meant = sensed(places, opens)
+    if meant is not places:
+        for before, after in zip(places, meant, strict=True):
+            if after is not before and before.start in findings:
+                for t in findings[before.start]:
+                    if t.detail in _VOID and _found(t.names) <= before.classes and not _found(t.names) <= after.classes:
+                        void.add(id(t))
+    return meant
 
 
 def _classes(table: Table, words: list[_Word], i: int) -> dict[int, frozenset[str]]:

@@ -26,6 +26,7 @@ _RATE = re.compile(  # "hepatitis ~5 %", "myocarditis in fewer than 1 in 100": h
     r"(?! ?(?:of (?:the |his |her )?(?:lungs?|body|bsa|surface|parenchyma|skin|liver)|on|ra\b|room|air|bsa|body|sat|predicted))"
 )
 _HIGHEST_RATE = 50
+_IN_PERCENT = frozenset(("sjs", "ten", "aplastic_anemia"))  # of the skin, of the marrow
 _TOLD_BEHIND = re.compile(  # "colitis, pneumonitis and the rare heart one explained"
     r"\b(?:(?:was|were|all|have been|been|and|also|again|fully|briefly) ){0,3}"
     r"(?:explained|outlined|described|mentioned|covered|recapped|quoted|warned (?:of|about)|(?:gone|talked|run|went) (?:through|over|thru)|discussed as|spelled out|listed)"
@@ -64,7 +65,7 @@ def impose_leaflets(norm: str, tokens: Sequence[Token]) -> None:
 def _impose_rates(norm: str, tokens: Sequence[Token]) -> None:
     """An illness with how often it happens is a risk: nobody has a hepatitis of five percent."""
     for token in tokens:
-        if token.kind == "finding" and token.detail == "diagnosis" and token.status == "current":
+        if token.kind == "finding" and token.detail == "diagnosis" and token.status == "current" and _IN_PERCENT.isdisjoint(token.names):
             rate = _RATE.match(norm, token.end, token.end + 60)
             if rate is not None and float(rate["rate"]) <= _HIGHEST_RATE:
                 token.status = "hypothetical"

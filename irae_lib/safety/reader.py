@@ -108,7 +108,7 @@ def _statuses(text: str, norm: str, tokens: list[Token], layout: Layout) -> None
             first = i + 1
     impose(norm, tokens, layout)
     impose_teaching(norm, tokens, teaching(norm))
-    impose_subjects(tokens, told)
+    impose_subjects(norm, tokens, told)
     impose_leaflets(norm, tokens)
 
 

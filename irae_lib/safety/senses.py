@@ -1,0 +1,64 @@
+"""Words of two meanings: what a word of a clause means hangs on the words beside it.
+
+`concepts.json` lists, for each word class with a second meaning, the classes that show that meaning ("a scratched
+bumper", "a coronary plaque"), and the things of a household or an office that are never ill ("the truck wheezes").
+`sensed` takes the clinical meaning from such words before any concept is looked for. A guard serves every phrase of its
+class, in any order.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+
+from ..files import DATA
+from .concept_match import Place
+
+_BESIDE = 4  # words between a word and what shows its other meaning
+_THING = "THING"
+_FIRST = 2  # words before a thing that is the subject of its clause: "the old truck"
+
+
+def sensed(places: list[Place], first: int) -> list[Place]:
+    """The places of a clause, which begins at word `first`, without the classes that a guard takes from them."""
+    shown = [place for place in places if _shows(place.classes)]
+    if not shown:
+        return places  # most clauses
+    return [_alone(place, shown, first) for place in places]
+
+
+def _alone(place: Place, shown: list[Place], first: int) -> Place:
+    lost: frozenset[str] = frozenset()
+    guards = _guards_of(place.classes)
+    for other in shown:
+        if other is place or other.start == place.start:
+            continue
+        gap = place.at - other.last if other.at < place.at else other.at - place.last
+        if guards and gap <= _BESIDE:
+            lost |= {name for name, classes in guards if classes & other.classes}
+        if _THING in other.classes and _THING not in place.classes and gap == 1 and other.part == place.part:
+            if other.at > place.at or other.at - first <= _FIRST:
+                lost = place.classes
+    return place._replace(classes=place.classes - lost) if lost else place
+
+
+@functools.cache
+def _guards() -> dict[str, frozenset[str]]:
+    data = json.loads((DATA / "clinical" / "concepts.json").read_text(encoding="utf-8"))
+    return {name: frozenset(row.split()) for names, row in data["guards"].items() for name in names.split()}
+
+
+@functools.cache
+def _showing() -> frozenset[str]:
+    return frozenset((_THING,)).union(*_guards().values())
+
+
+@functools.lru_cache(maxsize=20_000)
+def _shows(classes: frozenset[str]) -> bool:
+    return not _showing().isdisjoint(classes)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _guards_of(classes: frozenset[str]) -> tuple[tuple[str, frozenset[str]], ...]:
+    guards = _guards()
+    return tuple((name, guards[name]) for name in sorted(classes) if name in guards)
