@@ -54,13 +54,15 @@ class Table(NamedTuple):
 
 
 def vocabulary() -> frozenset[str]:
-    """Every word that stands in a class."""
+    """Every word that stands in a class, except those that only show another meaning of a word."""
+    guards = json.loads((DATA / "clinical" / "concepts.json").read_text(encoding="utf-8"))["guards"]
+    showing = {"THING", *(name for row in guards.values() for name in row.split())}
     return frozenset(
         word
         for first, begun in concept_table().words.items()
-        for rest in ((), *(rest for rows in begun.further.values() for rest, _ in rows))
+        for rest, names in (((), begun.alone), *(row for rows in begun.further.values() for row in rows))
         for word in (first, *rest)
-        if word.isalpha()
+        if word.isalpha() and names - showing
     )
 
 

@@ -36,9 +36,11 @@ def _alone(place: Place, shown: list[Place], first: int) -> Place:
         gap = place.at - other.last if other.at < place.at else other.at - place.last
         if guards and gap <= _BESIDE:
             lost |= {name for name, classes in guards if classes & other.classes}
-        if _THING in other.classes and _THING not in place.classes and gap == 1 and other.part == place.part:
-            if other.at > place.at or other.at - first <= _FIRST:
-                lost = place.classes
+        if _THING not in other.classes or _THING in place.classes or gap != 1 or other.part != place.part:
+            continue
+        follows = other.start == place.end + 1  # "an unsteady table"; not "cannot lift the table"
+        if follows or (other.at < place.at and other.at - first <= _FIRST):
+            lost = place.classes
     return place._replace(classes=place.classes - lost) if lost else place
 
 
