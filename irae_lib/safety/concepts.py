@@ -70,7 +70,9 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
                 added.append(token)
                 used += [(place.start, place.end) for place in chosen]
                 lost = table.absorbs[way.concept]
-                absorbed.update(id(t) for t in near if t.kind == "finding" and lost & set(t.names) and _in(t, chosen))
+                if lost:
+                    within = (t for t in (*near, *added[-12:]) if t.kind == "finding" and not lost.isdisjoint(t.names))
+                    absorbed.update(id(t) for t in within if _in(t, chosen))
     if not added and not absorbed:
         return tokens
     used.sort()
@@ -78,6 +80,7 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     for token in kept:
         if token.kind == "cue" and _covered(token, used):  # the "no" of "no strength" denies nothing
             token.cues = tuple(cue for cue in token.cues if cue not in _DENYING)
+    added = [t for t in added if id(t) not in absorbed]
     return sorted(added + kept, key=lambda t: t.start)  # before a laboratory name there, whose number follows it
 
 

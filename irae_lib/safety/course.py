@@ -183,7 +183,7 @@ class _Clock:
         dated = bisect.bisect_left(self._past, f.start) - 1
         if dated >= 0 and self._past[dated] >= first:
             return _lies_between(self._closed, f.end, last)
-        return _lies_between(self._untreated, f.end, min(last, self._stays_away))
+        return self._stays_away > f.end and _lies_between(self._untreated, f.end, last)
 
     def _sentence(self, at: int) -> tuple[int, int]:
         k = bisect.bisect_right(self._breaks, at)

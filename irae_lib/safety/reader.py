@@ -20,7 +20,7 @@ from .course import says_onset, staged
 from .labs import lab_findings
 from .layout import Layout, impose, mute_answers
 from .leaflets import impose_leaflets
-from .resolved import resolved
+from .resolved import known, resolved
 from .stated_grades import grade_findings
 from .stools import stool_findings
 from .subjects import attribute, impose_subjects, subjects
@@ -41,8 +41,16 @@ _CHRONIC = ("diagnosis", "background", "symptom", "sign")
 _SEVERITY = {"severity_mild": "mild", "severity_moderate": "moderate", "severity_severe": "severe"}
 _STABLE = re.compile(
     r"[^.;\n]{0,40}\b(?:unchanged (?:for|since)|for (?:about |over |~)?(?:\d+|many|several|two|three|four|five|ten|twenty|thirty) ?(?:years|yrs)|since childhood|"
+    r"since (?:(?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|youth|school days)|school|university|college|adolescence|puberty|birth|age \d|the (?:army|war))|"
     r"dating back|for years|for decades|in (?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|childhood|youth)|"
     r"as a (?:child|teenager|student)|in childhood)\b|[\s,(]{1,3}(?:in )?(?:19|20)\d\d\b(?![./-])"
+)
+
+
+_STEADY = re.compile(  # behind a value: it has been so for years, which "stable" alone does not say
+    r"[^.;\n\d]{0,25}?(?:for (?:the (?:last|past) )?(?:\d+|many|several|two|three|four|five|six|seven|eight|ten|twenty) ?(?:years|yrs)|for years|since (?:19|20)\d\d|"
+    r"(?:at |at (?:his|her) |(?:his|her) (?:usual |known )?|usual |known )baseline\b(?! (?:was|of|is|\d))|\bckd\b)|"
+    r" ?\((?:has (?:been|run|sat) |always |usually )?\d+(?:\.\d+)? ?(?:to|-) ?\d+(?:\.\d+)? for (?:\d+|many|several|two|three|four|five|ten|the last \w+) ?years"
 )
 
 
@@ -61,9 +69,9 @@ def read(case: Case) -> tuple[Finding, ...]:
     found += stool_findings(text, norm, tokens)
     found += grade_findings(text, norm, tokens)
     found += _named(text, norm, tokens)
-    found = _completed(_promoted(found))
+    found = _completed(_promoted([_steady(norm, f) for f in found]))
     found.sort(key=lambda f: (f.start, f.end, f.name))
-    found = staged(norm, resolved(norm, found))
+    found = staged(norm, known(norm, resolved(norm, found)))
     return tuple(found) if text == case.text else tuple(_in_original(case.text, view, f) for f in found)
 
 
@@ -246,6 +254,13 @@ def _promoted(found: list[Finding]) -> list[Finding]:
         if past and (found[past[-1]].when == "recent" or len(past) > 1):
             found[past[-1]] = changed(found[past[-1]], status="current")
     return found
+
+
+def _steady(norm: str, f: Finding) -> Finding:
+    """A value that has been the same for years is the patient's baseline."""
+    if f.kind == "lab" and f.status == "current" and f.value and _STEADY.match(norm, f.end):
+        return changed(f, status="historical", when="baseline")
+    return f
 
 
 def _completed(found: list[Finding]) -> list[Finding]:

@@ -109,7 +109,7 @@ def test_the_table_is_consistent():
     concept_table()  # raises where a way uses an unknown class
     ways = " ".join(way for row in TABLE["concepts"].values() for way in row["ways"])
     used = set(re.findall(r"\b[A-Z][A-Z]+\b", ways)) | {"NOTHING", "NORMAL"}
-    guarded = {name for names in TABLE["guards"] for name in names.split() if name[0] != "<"}
+    guarded = {name for names in TABLE["guards"] for name in names.split() if name[0] not in "<'"}
     guarding = {name for names in TABLE["guards"].values() for name in names.split()}
     assert guarded <= used
     assert TABLE["words"].keys() | TABLE["numbers"].keys() == used | guarding | {"THING"}
