@@ -154,6 +154,8 @@ class _Note:
         standing = table().causes[m.cause].get("standing") and m.token.status == "historical"
         if not (m.current or standing) or _of_another(s, m) or _hedged(s, m, 4):
             return False
+        if table().causes[m.cause].get("standing"):
+            return True
         return not s.near(m.at, 8, 8 + m.last - m.at, "EARLIER") and not self._dated_otherwise(i)
 
     def _dated_otherwise(self, i: int) -> bool:

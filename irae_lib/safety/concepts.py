@@ -33,6 +33,7 @@ _AFTER_NORMAL = frozenset(
 _ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _FOUND = frozenset(("finding", "lab", "vital"))
 _VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
+_MEANT = _VOID | {"imaging"}  # findings whose meaning hangs on their neighbours
 _NONE: frozenset[str] = frozenset()
 _FAR = 120  # characters around a concept in which other findings of it are looked for
 
@@ -155,7 +156,7 @@ def _meant(places: list[Place], opens: int, findings: dict[int, list[Token]], vo
         for before, after in zip(places, meant, strict=True):
             if after is not before and before.start in findings:
                 for t in findings[before.start]:
-                    if t.detail in _VOID and _found(t.names) <= before.classes and not _found(t.names) <= after.classes:
+                    if t.detail in _MEANT and _found(t.names) <= before.classes and not _found(t.names) <= after.classes:
                         void.add(id(t))
     return meant
 

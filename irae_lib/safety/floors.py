@@ -128,7 +128,7 @@ def _generic_floor(labels: Assessment, fired: Fired, contact: Exposure) -> Floor
     reason = f"Grade {grade} is at least {by_grade.value}"
     if labels.overall_severity == Severity.GRADE_3:
         supports = [f for f in floors if f.grade >= 3]
-        if supports and all(f.rule == "F44" and f.urgency == Urgency.SOON for f in supports):
+        if supports and all(f.rule in ("F44", "X06") and f.urgency == Urgency.SOON for f in supports):
             by_grade, reason = Urgency.SOON, "Grade 3 rests on an asymptomatic laboratory value alone (F44): soon"
     rule = "grade-floor"
     organ = next((s for s in labels.affected_systems if s in URGENT_SYSTEMS), None)

@@ -41,14 +41,14 @@ _CHRONIC = ("diagnosis", "background", "symptom", "sign")
 _SEVERITY = {"severity_mild": "mild", "severity_moderate": "moderate", "severity_severe": "severe"}
 _STABLE = re.compile(
     r"[^.;\n]{0,40}\b(?:unchanged (?:for|since)|for (?:about |over |~)?(?:\d+|many|several|two|three|four|five|ten|twenty|thirty) ?(?:years|yrs)|since childhood|"
-    r"since (?:(?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|youth|school days)|school|university|college|adolescence|puberty|birth|age \d|the (?:army|war))|"
+    r"since (?:(?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|youth|school days)|(?:(?:a|an|the|his|her|my) [a-z' -]{3,30}? (?:of|in) )?(?:19\d\d|200\d|201[0-4])|school|university|college|adolescence|puberty|birth|age \d|the (?:army|war))|"
     r"dating back|for years|for decades|in (?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|childhood|youth)|"
     r"as a (?:child|teenager|student)|in childhood)\b|[\s,(]{1,3}(?:in )?(?:19|20)\d\d\b(?![./-])"
 )
 
 
 _STEADY = re.compile(  # behind a value: it has been so for years, which "stable" alone does not say
-    r"[^.;\n\d]{0,25}?(?:for (?:the (?:last|past) )?(?:\d+|many|several|two|three|four|five|six|seven|eight|ten|twenty) ?(?:years|yrs)|for years|since (?:19|20)\d\d|"
+    r"[^.;\n\d]{0,40}?(?:for (?:the (?:last|past) )?(?:\d+|many|several|two|three|four|five|six|seven|eight|ten|twenty) ?(?:years|yrs)|for years|for decades|all (?:his|her) life|lifelong|gilbert|since (?:19|20)\d\d|"
     r"(?:at |at (?:his|her) |(?:his|her) (?:usual |known )?|usual |known )baseline\b(?! (?:was|of|is|\d))|\bckd\b)|"
     r" ?\((?:has (?:been|run|sat) |always |usually )?\d+(?:\.\d+)? ?(?:to|-) ?\d+(?:\.\d+)? for (?:\d+|many|several|two|three|four|five|ten|the last \w+) ?years"
 )

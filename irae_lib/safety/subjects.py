@@ -64,6 +64,7 @@ _HE_OR_SHE = {"f": re.compile(r"\bhe\b"), "m": re.compile(r"\bshe\b")}
 _PRONOUNS = {"f": re.compile(r"\b(?:she|her|hers)\b"), "m": re.compile(r"\b(?:he|him|his)\b")}
 _PRONOUN_OF = {"he": "m", "his": "m", "she": "f", "her": "f"}
 _CARE = ("self_care",)
+_NO_OWNER = (None, "he's", "she's", "it's", "that's")
 _OWN = ("my", "our", "")  # a relative of the writer; "his wife" is one of the patient
 _IN_THE_PAST = re.compile(
     r"[^.;,]{0,30}?(?<!has )(?<!have )(?<!'s )(?<!'ve )\b(?:had|was)\b"
@@ -162,7 +163,7 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
     """The persons who act in a sentence, not those who only report of the patient."""
     words = people_words()
     for match in words.relation.finditer(norm, start, end):
-        if match["word"] in words.animals and not match["owner"]:
+        if match["word"] in words.animals and match["owner"] in _NO_OWNER:
             continue  # "dog tired", "seeing cats"
         named = _NAMES.search(norm, max(start, match.start() - 12), match.start("word"))
         after = _NAME.match(text, match.end()).end()

@@ -7,6 +7,7 @@ import re
 from ...schemas import Finding, System, Urgency
 from ..chart import Chart
 from ..lexicon import DIAGNOSES as _FILE
+from .gut_liver import is_asymptomatic
 from .base import CTCAE, POLICY, ROUTINE, SOON, URGENCY_BY_GRADE, URGENT, advise, raise_to, rule
 
 DIAGNOSES = {
@@ -43,7 +44,8 @@ def stated(chart: Chart):
         if mention.name in GRADED_SYSTEM:
             grade, system = int(mention.value), GRADED_SYSTEM[mention.name]
             reason = f"the note states Grade {grade}"
-            yield raise_to(grade, URGENCY_BY_GRADE[grade], system, mention, reason, scale="as stated")
+            urgency = SOON if grade == 3 and is_asymptomatic(chart, mention.name) else URGENCY_BY_GRADE[grade]
+            yield raise_to(grade, urgency, system, mention, reason, scale="as stated")
 
 
 @rule("X07", *DIAGNOSES, source=f"{CTCAE}; {POLICY} (diagnoses.json)", basis="CTCAE, ASCO, policy")
