@@ -30,6 +30,7 @@ from .phrasing import (
     is_new_since,
     is_now,
     is_past_year,
+    is_year,
     numbers_a_list,
     question_status,
     says_when,
@@ -45,6 +46,7 @@ _ORDER = ("family", "negated", "hypothetical", "historical")
 _SECTIONS = frozenset(("historical", "family", "hypothetical", "negated", "planned"))
 _DENIALS = frozenset(("denial", "denied list", "short denial", "inability"))
 _PASSED = frozenset(("denial", "denied list", "short denial", "flag_high", "flag_low"))
+_DATES = frozenset(("year", "opening year"))
 _TICKS = frozenset(("unticked", "positive"))
 _JOINED = re.compile(r"\b(?:and|or|nor)\b|[/&]")
 _DIRECTLY = re.compile(r"\s+(?:in|of|to)\s+(?:(?:the|his|her|their|any|this|a)\s+)?$")
@@ -295,6 +297,10 @@ class _Sentence:
 
     @staticmethod
     def _breaks(token: Token, rule: Rule, found: bool) -> bool:
-        if token.kind == "end" or token.kind in _DRUGS or (token.kind == "number" and rule.gap != "clause"):
+        dated = rule.name in _DATES and token.kind == "drug"  # "vomiting after chemotherapy in 2020"
+        if token.kind == "end" or (token.kind in _DRUGS and not dated):
             return True
-        return bool(found and token.cues and DEGREES.isdisjoint(token.cues) and _PASSED.isdisjoint(token.cues))
+        if token.kind == "number" and rule.gap != "clause" and not is_year(token):
+            return True
+        passed = _PASSED | {"past"} if rule.name in _DATES else _PASSED
+        return bool(found and token.cues and DEGREES.isdisjoint(token.cues) and passed.isdisjoint(token.cues))

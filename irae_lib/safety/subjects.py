@@ -27,7 +27,7 @@ _ACTS = re.compile(
     r"\)?,?(?:\s?:|'s\b|\sthat(?:'s| is| has)\b|\st \d|\s(?:(?:also|both|recently|just|now|who|still|actually|has|have|had)\s)*(?:has|had|have|having|is|was|were|are|been|"
     r"being|got|gets|goes|gone|went|keeps|kept|developed|started|starts|begins|began|came|comes|down|suffers|suffered|"
     r"takes|took|caught|ended|needed|needs|died|passed|can't|cannot|could|couldn't|both|also|who|unwell|sick|ill|poorly|"
-    r"with|on|off|in|vomiting|vomited|vomits|coughing|coughs|wheezes|threw|drinks)\b)"
+    r"with|on|off|in|vomiting|vomited|vomits|coughing|coughs|wheezes|threw|drinks|drank|newly|diagnosed|admitted)\b)"
 )
 _ANIMAL_ACTS = re.compile(r"\s[a-z]+(?:s|ed)\b|\sdown\b")
 _NAMES = re.compile(r"\b(?:is|was) (?:the|her|his|their|a) $")  # "Mr Ferris is the husband"
@@ -173,7 +173,7 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
             and named is None
             and _WORRY.match(norm, after) is None
             and (
-                not (_ANIMAL_ACTS if match["word"] in words.animals else _ACTS).match(norm, after)
+                not (_ACTS.match(norm, after) or (match["word"] in words.animals and _ANIMAL_ACTS.match(norm, after)))
                 or (
                     not _WHO.match(norm, after) and _PASSIVE.search(norm, max(start, match.start() - 20), match.start())
                 )
