@@ -52,7 +52,7 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     for f, time in zip(findings, times, strict=True):
         if f.status in ("current", "negated"):
             last[_key(f)] = f.start
-            if time not in _EARLIER:
+            if time not in _EARLIER and not clock.is_partial(f):
                 newest[_key(f)] = len(norm) if time == "now" else max(newest.get(_key(f), -1), f.start)
     moved = []
     for f, time in zip(findings, times, strict=True):
@@ -153,6 +153,13 @@ class _Clock:
         paragraph = self._gaps[gap] if gap >= 0 else 0
         line = self._norm.rfind("\n", 0, f.start) + 1  # a month or year dates its own line only
         return name if start >= (line if name == "past" else paragraph) else ""
+
+    def is_partial(self, f: Finding) -> bool:
+        """Is it a count of a day that is not over: "already six today"?"""
+        if f.kind != "count":
+            return False
+        first, last = self._sentence(f.start)
+        return _pattern("partial").search(self._norm, max(first, f.start - 40), min(last, f.end + 25)) is not None
 
     def ends(self, f: Finding) -> bool:
         """Is it said in the clause of the finding, or in the three that follow, that it is over, and not back?"""
