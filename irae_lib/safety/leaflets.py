@@ -37,6 +37,8 @@ _TOLD_BEHIND = re.compile(  # "colitis, pneumonitis and the rare heart one expla
 class _Data(NamedTuple):
     organs: int
     organs_in_one_sentence: int
+    organs_of_a_sheet: int
+    sheet: re.Pattern[str]
     told: re.Pattern[str]
 
 
@@ -54,6 +56,8 @@ def impose_leaflets(norm: str, tokens: Sequence[Token]) -> None:
         inside = [i for i, token in within(tokens, told.start(), end) if token.kind in _ITEMS]
         named = [i for i in inside if tokens[i].kind == "finding" and tokens[i].status in ("current", "hypothetical")]
         organs = {organ(name) for i in named for name in tokens[i].names} - {""}
+        if data.sheet.match(norm, told.start()):  # what is printed
+            enough = data.organs_of_a_sheet
         if len(organs) < enough:
             continue
         for i in inside:
@@ -107,4 +111,10 @@ def _regions(norm: str, data: _Data) -> Iterator[tuple[int, int, int]]:
 @functools.cache
 def _data() -> _Data:
     data = json.loads((DATA / "clinical" / "leaflets.json").read_text(encoding="utf-8"))
-    return _Data(data["organs"], data["organs_in_one_sentence"], re.compile(whole(data["told"])))
+    return _Data(
+        data["organs"],
+        data["organs_in_one_sentence"],
+        data["organs_of_a_sheet"],
+        re.compile(whole(data["sheet"])),
+        re.compile(whole(data["told"])),
+    )

@@ -16,6 +16,9 @@ _LASTING = frozenset(  # illnesses that patients bring along
 _NAMED = ("diagnosis", "symptom", "sign")
 _OF_EPISODE = frozenset(("count", "symptom", "sign", "lab", "vital", "care", "grade", "imaging"))
 _BRACKET = re.compile(r"[^.;()\n]{0,40}\((?P<told>[^()\n]{0,300})\)")
+_OVER_IN_BRACKET = re.compile(
+    r" ?(?:(?:g|gr|grade) ?[1-4] ?)?\((?:[^()\n]{0,40}[ ,;/-])?(?<!not )(?<!never )(?:resolved|recovered|settled fully|cleared)\b[^()\n]{0,40}\)"
+)
 _PRESENT = re.compile(rf"\b(?:{PRESENT})\b")
 
 
@@ -26,6 +29,7 @@ def resolved(norm: str, found: list[Finding]) -> list[Finding]:
     mention tells of it ("colitis in March (12 motions a day)"), and values of the same sentence which a later one
     replaces ("ALT climbed to 540 with hepatitis ... now ALT 22").
     """
+    found = [_closed_by_bracket(norm, f) for f in found]
     last = {f.name: f for f in found if f.kind in _NAMED and f.status != "hypothetical"}
     over = {name for name, f in last.items() if f.when == "resolved"}
     if not over:
@@ -48,6 +52,14 @@ def resolved(norm: str, found: list[Finding]) -> list[Finding]:
         return replaced or _lies_in(f.start, sentences)
 
     return [changed(f, status="historical") if f.status == "current" and is_past(f) else f for f in found]
+
+
+def _closed_by_bracket(norm: str, f: Finding) -> Finding:
+    """ "Rash G1 (C2, resolved)": what the bracket behind an illness or its grade says is over."""
+    if f.status != "current" or f.kind not in (*_NAMED, "grade"):
+        return f
+    bracket = _OVER_IN_BRACKET.match(norm, f.end, f.end + 90)
+    return changed(f, status="historical", when="resolved") if bracket and not _PRESENT.search(bracket.group()) else f
 
 
 def known(norm: str, found: list[Finding]) -> list[Finding]:
