@@ -22,7 +22,7 @@ from .rules.base import Floor
 from .text import View
 from .tokens import Token
 
-_MOST = 60  # places of one class in a sentence that are compared
+_MOST = 60  # places of one class that are compared
 _LONGEST = 100_000  # characters; a longer text is a file of many notes, in which a result belongs to no one episode
 _REACH = 2  # sentences over which "this explains it" points back
 _MONTH = re.compile(
@@ -175,8 +175,6 @@ class _Note:
             return False
         return any(s.of("WELL") for s in here) and any(s.of("ALONE") for s in here)
 
-    # --- attribution
-
     def _attributed(self, cause: str) -> bool:
         """Does the note itself say that this is the cause, or that all settles under the treatment of it?"""
         groups = frozenset(table().causes[cause]["explains"])
@@ -188,7 +186,7 @@ class _Note:
             later = self.sentences[i + 1 : i + 1 + _REACH]
             if mentions and any(_points_back(sentence, groups) for sentence in later):
                 return True
-            if any(m.role != "name" for m in mentions) and any(map(_settles, (s, *later))):
+            if any(m.role != "name" and any(map(_settles, (s, *later))) for m in mentions):
                 return True
         return False
 

@@ -156,7 +156,11 @@ def _meant(places: list[Place], opens: int, findings: dict[int, list[Token]], vo
         for before, after in zip(places, meant, strict=True):
             if after is not before and before.start in findings:
                 for t in findings[before.start]:
-                    if t.detail in _MEANT and _found(t.names) <= before.classes and not _found(t.names) <= after.classes:
+                    if (
+                        t.detail in _MEANT
+                        and _found(t.names) <= before.classes
+                        and not _found(t.names) <= after.classes
+                    ):
                         void.add(id(t))
     return meant
 

@@ -30,7 +30,6 @@ from .phrasing import (
     is_new_since,
     is_now,
     is_past_year,
-    is_year,
     numbers_a_list,
     question_status,
     says_when,
@@ -38,15 +37,13 @@ from .phrasing import (
     start_of_date,
 )
 from .quantities import TIME_UNITS
-from .scopes import DEGREES, FAR, ITEMS, Scope, Scopes
+from .scopes import FAR, ITEMS, Scope, Scopes, breaks
 from .tokens import Token
 
 _DRUGS = frozenset(("ici", "drug"))
 _ORDER = ("family", "negated", "hypothetical", "historical")
 _SECTIONS = frozenset(("historical", "family", "hypothetical", "negated", "planned"))
 _DENIALS = frozenset(("denial", "denied list", "short denial", "inability"))
-_PASSED = frozenset(("denial", "denied list", "short denial", "flag_high", "flag_low"))
-_DATES = frozenset(("year", "opening year"))
 _TICKS = frozenset(("unticked", "positive"))
 _JOINED = re.compile(r"\b(?:and|or|nor)\b|[/&]")
 _DIRECTLY = re.compile(r"\s+(?:in|of|to)\s+(?:(?:the|his|her|their|any|this|a)\s+)?$")
@@ -283,7 +280,7 @@ class _Sentence:
                     token.status, token.resolved = rule.status, rule.resolved
                 token.resolved |= rule.resolved and token.status == rule.status  # "h/o pneumonitis, resolved"
                 edge, found = token.start, True
-            elif self._breaks(token, rule, found):
+            elif breaks(token, rule, found):
                 break
 
     def _in_list(self, token: Token, edge: int, rule: Rule) -> bool:
@@ -294,13 +291,3 @@ class _Sentence:
             return False
         near = rule.gap == "near" and gap <= rule.near
         return rule.gap == "clause" or near or LIST_GAP.fullmatch(self.norm, token.end, edge) is not None
-
-    @staticmethod
-    def _breaks(token: Token, rule: Rule, found: bool) -> bool:
-        dated = rule.name in _DATES and token.kind == "drug"  # "vomiting after chemotherapy in 2020"
-        if token.kind == "end" or (token.kind in _DRUGS and not dated):
-            return True
-        if token.kind == "number" and rule.gap != "clause" and not is_year(token):
-            return True
-        passed = _PASSED | {"past"} if rule.name in _DATES else _PASSED
-        return bool(found and token.cues and DEGREES.isdisjoint(token.cues) and passed.isdisjoint(token.cues))

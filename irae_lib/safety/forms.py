@@ -93,7 +93,9 @@ _HINT = re.compile(r"[:=|\t?]|\s[-–—]\s|[\[(]|[ ,;:\n][-+−][A-Za-z]|(?i:\b
 
 
 _FORWARD = re.compile(r"\[(?:brought|carried|copied|pulled|imported|pasted)\b[^\]\n]{0,600}\]", re.I)
-_LETTER = re.compile(r"(?<=[A-Za-z)]) (?:(?P<no>N|no|nil|none)|(?P<yes>Y|yes))(?=\s*(?:[,;.|\n]|$)|(?<=[NY])(?:\s{2,}|\s[A-Za-z /-]{3,40}?\s[NY]\b))")
+_LETTER = re.compile(
+    r"(?<=[A-Za-z)]) (?:(?P<no>N|no|nil|none)|(?P<yes>Y|yes))(?=\s*(?:[,;.|\n]|$)|(?<=[NY])(?:\s{2,}|\s[A-Za-z /-]{3,40}?\s[NY]\b))"
+)
 
 
 def form_marks(text: str) -> list[Mark]:

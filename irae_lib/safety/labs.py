@@ -13,7 +13,7 @@ from decimal import Decimal
 from ..schemas import Finding
 from .lab_records import Record, record_behind, token_of
 from .lab_series import Reading, Series
-from .lab_words import flag_after, flag_before, is_ratio, repeats
+from .lab_words import flag_after, flag_before, is_in_si, is_ratio, repeats
 from .lexicon import ANALYTES, VITALS, Analyte
 from .tables import Tables
 from .tokens import Token, changed, make
@@ -79,15 +79,9 @@ def _in_one_unit(found: list[Finding]) -> list[Finding]:
     values = [f for f in values if f.status == "current"] or values
     enzymes = {f.name: f.times_uln for f in values}  # the last ones
     normal = enzymes and all(times is not None and times < _NEARLY_NORMAL for times in enzymes.values())
-    if "bilirubin" not in units and (normal or any(map(_is_in_si, found))):
+    if "bilirubin" not in units and (normal or any(is_in_si(f.name, f.value, f.unit) for f in found)):
         units["bilirubin"] = "umol/l"
     return [_converted(f, units[f.name], stated.get(f.name)) if not f.unit and f.name in units else f for f in found]
-
-
-def _is_in_si(f: Finding) -> bool:
-    """Is it a creatinine or hemoglobin without a unit that is too large for mg/dL or g/dL?"""
-    least = _LEAST_IN_SI.get(f.name)
-    return least is not None and not f.unit and f.value.isdigit() and int(f.value) >= least
 
 
 def _converted(f: Finding, unit: str, stated: Finding | None) -> Finding:
@@ -107,7 +101,6 @@ def _converted(f: Finding, unit: str, stated: Finding | None) -> Finding:
     return changed(f, low=low, high=high, times_uln=high / limit if limit and f.times_uln is not None else f.times_uln)
 
 
-_LEAST_IN_SI = {"creatinine": 25, "hemoglobin": 50}
 _NEARLY_NORMAL = Decimal("1.5")  # times ULN
 
 

@@ -69,7 +69,12 @@ def impose_leaflets(norm: str, tokens: Sequence[Token]) -> None:
 def _impose_rates(norm: str, tokens: Sequence[Token]) -> None:
     """An illness with how often it happens is a risk: nobody has a hepatitis of five percent."""
     for token in tokens:
-        if token.kind == "finding" and token.detail == "diagnosis" and token.status == "current" and _IN_PERCENT.isdisjoint(token.names):
+        if (
+            token.kind == "finding"
+            and token.detail == "diagnosis"
+            and token.status == "current"
+            and _IN_PERCENT.isdisjoint(token.names)
+        ):
             rate = _RATE.match(norm, token.end, token.end + 60)
             if rate is not None and float(rate["rate"]) <= _HIGHEST_RATE:
                 token.status = "hypothetical"

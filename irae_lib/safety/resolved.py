@@ -11,7 +11,18 @@ from .phrasing import PRESENT
 from .tokens import changed
 
 _LASTING = frozenset(  # illnesses that patients bring along
-    ("hypothyroidism", "arthritis", "neuropathy", "psoriasis", "vitiligo", "heart_failure", "low_ef", "gastritis", "dry_eyes", "dry_mouth")
+    (
+        "hypothyroidism",
+        "arthritis",
+        "neuropathy",
+        "psoriasis",
+        "vitiligo",
+        "heart_failure",
+        "low_ef",
+        "gastritis",
+        "dry_eyes",
+        "dry_mouth",
+    )
 )
 _NAMED = ("diagnosis", "symptom", "sign")
 _OF_EPISODE = frozenset(("count", "symptom", "sign", "lab", "vital", "care", "grade", "imaging"))

@@ -19,6 +19,7 @@ from .writers import relative_writes, retracted, writer_spans
 
 _SENTENCE = re.compile(r"(?:[^.!?;\n]|[.!?;](?=\S))+[.!?;]?|\n")
 _NAME = re.compile(
+    r"(?: of (?:the )?(?:patient|pt))?"
     r"(?:,? \(?[A-Z][a-z'-]+(?: [A-Z][a-z'-]+)?\)?,?)?"
     r"(?: \(?(?:aged? |who is )?\d{1,2}(?: ?y(?:o|rs?)?| (?:years|months) old)?\)?,?)?"
     r"(?:,? \((?:not |nb |who is )[^()\n]{1,40}\))?"  # "wife (not our patient)"
@@ -113,10 +114,10 @@ def impose_subjects(norm: str, tokens: Sequence[Token], told: Subjects) -> None:
     for token in _told(tokens, told.others):
         if token.kind in ("finding", "lab", "vital", "ici", "drug", "number"):
             token.status = "family"
-    for token in tokens:
-        if token.names == _CARE and token.status == "family":
-            if people_words().relation.search(norm, token.first, token.end):  # "his wife is combing his hair"
-                token.status = "current"
+    for token in tokens:  # "his wife is combing his hair"
+        cared = token.names == _CARE and token.status == "family"
+        if cared and people_words().relation.search(norm, token.first, token.end):
+            token.status = "current"
 
 
 def _told(tokens: Sequence[Token], spans: list[tuple[int, int]]) -> Iterator[Token]:
@@ -182,7 +183,8 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
         ):
             continue
         owner = "" if topic is not None else match["owner"] or ""  # "calling about her husband"
-        yield _Story(match["word"], words.gender[match["word"]], owner, [(match.start(), end)])
+        first = after if norm.startswith(" of ", match.end()) else match.start()  # "the mother of the patient died"
+        yield _Story(match["word"], words.gender[match["word"]], owner, [(first, end)])
 
 
 def _acquaintances(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:

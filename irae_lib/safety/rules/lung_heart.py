@@ -165,7 +165,11 @@ def ef_below_50(chart: Chart):
 def ef_below_40(chart: Chart):
     """Ejection fraction below 40 % or 20 points below baseline."""
     ef, drop = ef_drop(chart)
-    if ef and (drop >= 20 or (ef.low < 40 and (ef.baseline is None or drop >= 10))) and not (drop < 10 and _is_known(chart)):
+    if (
+        ef
+        and (drop >= 20 or (ef.low < 40 and (ef.baseline is None or drop >= 10)))
+        and not (drop < 10 and _is_known(chart))
+    ):
         urgency = EMERGENCY if suspected_myocarditis(chart) else URGENT
         yield raise_to(3, urgency, HEART, ef, "ejection fraction below 40 % or 20 points down: Grade 3")
 

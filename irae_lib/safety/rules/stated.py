@@ -7,8 +7,8 @@ import re
 from ...schemas import Finding, System, Urgency
 from ..chart import Chart
 from ..lexicon import DIAGNOSES as _FILE
-from .gut_liver import is_asymptomatic
 from .base import CTCAE, POLICY, ROUTINE, SOON, URGENCY_BY_GRADE, URGENT, advise, raise_to, rule
+from .gut_liver import is_asymptomatic
 
 DIAGNOSES = {
     name: (System(row["system"]), row["grade"], Urgency(row["urgency"]), row["scale"])
@@ -22,7 +22,15 @@ _PASSING = {  # symptoms that raise nothing when only named, with the others of 
 _PASSING["dry_eyes"] += ("dry_mouth",)  # dry eyes and mouth together are a sicca syndrome
 _PASSING["dry_mouth"] += ("dry_eyes",)
 _JOINTS = ("arthralgia", "arthritis")
-_NERVE_SPREADS = ("guillain_barre", "immobile", "facial_weakness", "dysphagia", "myasthenia", "myelitis", "sphincter_disturbance")
+_NERVE_SPREADS = (
+    "guillain_barre",
+    "immobile",
+    "facial_weakness",
+    "dysphagia",
+    "myasthenia",
+    "myelitis",
+    "sphincter_disturbance",
+)
 _NERVE_NAMED = re.compile(r"immun|poly|neuropath")
 _WIDE = re.compile(
     r"both|bilateral|all over|everywhere|generali|small|poly|symmetr|joints|hands|wrists|knees|ankles|shoulders|hips|thighs|"
@@ -79,7 +87,10 @@ def _is_mechanical(chart: Chart, name: str, mentions: list[Finding]) -> bool:
     joint beside an injury is that of the injury, unless both sides or many joints are.
     """
     if name == "neuropathy":
-        plain = all(f.kind == "symptom" and f.severity in ("", "mild") and not _NERVE_NAMED.search(f.quote.lower()) for f in mentions)
+        plain = all(
+            f.kind == "symptom" and f.severity in ("", "mild") and not _NERVE_NAMED.search(f.quote.lower())
+            for f in mentions
+        )
         return plain and _has(chart, "nerve_compression") and not chart.any(*_NERVE_SPREADS)
     if name not in (*_JOINTS, "myalgia") or not _has(chart, "injury", "osteoarthritis", "nerve_compression"):
         return False
