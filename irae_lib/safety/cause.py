@@ -23,7 +23,7 @@ from .scanned import Scan, scanned
 from .text import View
 from .tokens import Token
 
-_MOST = 60  # places of one class in a sentence that are compared
+_MOST = 60  # places of one class that are compared
 _LONGEST = 100_000  # characters; a longer text is a file of many notes, in which a result belongs to no one episode
 _REACH = 2  # sentences over which "this explains it" points back
 _MONTH = re.compile(
@@ -31,6 +31,7 @@ _MONTH = re.compile(
     r"(jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?:uary|ruary|ch|il|e|y|ust|tember|ober|ember)?\b"
 )
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_IS_THE = re.compile(r"\b(?:was|were|is|are)(?: all| just| only| simply| purely)? (?:the|his|her|their) $")
 
 
 class Proof(NamedTuple):
@@ -142,6 +143,8 @@ class _Note:
         standing = table().causes[m.cause].get("standing") and m.token.status == "historical"
         if not (m.current or standing) or _of_another(s, m) or _hedged(s, m, 4):
             return False
+        if table().causes[m.cause].get("standing"):
+            return True
         return not s.near(m.at, 8, 8 + m.last - m.at, "EARLIER") and not self._dated_otherwise(i)
 
     def _dated_otherwise(self, i: int) -> bool:
@@ -161,17 +164,18 @@ class _Note:
             return False
         return any(s.of("WELL") for s in here) and any(s.of("ALONE") for s in here)
 
-    # --- attribution
-
     def _attributed(self, cause: str) -> bool:
-        """Does the note itself say that this is the cause?"""
+        """Does the note itself say that this is the cause, or that all settles under the treatment of it?"""
         groups = frozenset(table().causes[cause]["explains"])
         for i, s in enumerate(self.sentences):
             mentions = [m for m in s.said(cause, "result", "name", "agent") if m.stated and not _of_another(s, m)]
             for m in mentions:
                 if not _hedged(s, m, 10) and (_names_it(s, m) or _rejects(s, groups)):
                     return True
-            if mentions and any(_points_back(later, groups) for later in self.sentences[i + 1 : i + 1 + _REACH]):
+            later = self.sentences[i + 1 : i + 1 + _REACH]
+            if mentions and any(_points_back(sentence, groups) for sentence in later):
+                return True
+            if any(m.role != "name" and any(map(_settles, (s, *later))) for m in mentions):
                 return True
         return False
 
@@ -195,7 +199,7 @@ class _Note:
 
     def _begun(self, s: Sentence, place: Place, allowed: Sequence[str]) -> bool:
         """Is immunosuppression given in this episode?"""
-        if s.near(place.at, 5, place.last - place.at + 4, "NOTGIVEN"):
+        if s.near(place.at, 5, place.last - place.at + 4, "NOTGIVEN") or s.near(place.at, 9, 0, "MEANT"):
             return False
         if s.text[place.start - s.start : place.end - s.start] in allowed:
             return False
@@ -226,7 +230,7 @@ def _names_it(s: Sentence, m: Mention) -> bool:
     if explains or s.near(m.at, 8, 0, "DUETO") or (m.role == "name" and s.of("DUETO")):
         return True
     if m.role != "name":
-        return False
+        return m.role == "agent" and _IS_THE.search(s.text, 0, max(0, m.start - s.start)) is not None
     before = s.text[max(0, m.start - s.start - 3) : m.start - s.start]
     return m.at <= 2 or "=" in before or s.near(m.at, 8, -1, "ASSERT") or s.near(m.at, 2, -1, "LINK")
 
@@ -265,6 +269,14 @@ def _points_back(s: Sentence, groups: frozenset[str]) -> bool:
         return True
     explains = s.of("EXPLAIN", "DUETO")
     return bool(explains and s.of("POINT")) and not s.of("HEDGE", "UNSURE", "PENDING", "NOT")
+
+
+def _settles(s: Sentence) -> bool:
+    """ "Settling on vancomycin", "colchicine and much better": better under a treatment that suppresses nothing."""
+    if s.of("NOBETTER", "HEDGE", "UNSURE", "PENDING", "IMMUNOSUPPRESSION") or s.asks:
+        return False
+    well = [place.at for place in s.of("WELL")[:_MOST] if not s.near(place.at, 2, -1, "NOT")]
+    return any(s.near(at, 7, 7, "TREAT") for at in well)
 
 
 def _no_better(s: Sentence, agents: frozenset[str]) -> bool:

@@ -23,12 +23,15 @@ class Table(NamedTuple):
 
 @built_once
 def vocabulary() -> frozenset[str]:
-    """Every word that stands in a class."""
-    words = set(concept_table().ways.words)
-    for begun in concept_table().ways.words.values():
-        for rows in begun.further.values():
-            words.update(*(rest for rest, _ in rows))
-    return frozenset(filter(str.isalpha, words))
+    """Every word that stands in a class, except those that only show another meaning of a word."""
+    showing = {"THING", *(name for row in _data()["guards"].values() for name in row.split())}
+    return frozenset(
+        word
+        for first, begun in concept_table().ways.words.items()
+        for rest, names in (((), begun.alone), *(row for rows in begun.further.values() for row in rows))
+        for word in (first, *rest)
+        if word.isalpha() and names - showing
+    )
 
 
 def written_words() -> frozenset[str]:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from .concept_table import Table, concept_table
 from .cues import RULES
 from .matching import Place, Word, classes_of, closest, place_of, said, words_of
+from .senses import guarded, has_senses, sensed, showing
 from .tokens import Token
 from .ways import UNKNOWN, WORD, Way, Ways
 
@@ -31,6 +32,7 @@ _AFTER_NORMAL = frozenset(
 _ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _FOUND = frozenset(("finding", "lab", "vital"))
 _VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
+_MEANT = _VOID | {"imaging"}  # findings whose meaning hangs on their neighbours
 _FAR = 120  # characters around a concept in which other findings of it are looked for
 
 _DENYING = frozenset(name for name, rule in RULES.items() if rule.status == "negated") | {"inability"}
@@ -45,9 +47,9 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     for first, last, group in _sentences(tokens, len(norm)):
         held = _held(table.ways, norm, first, last, group)
         numbers = table.ways.candidates(held)
-        if not numbers and "NOTHING" not in held:
+        if not numbers and "NOTHING" not in held and not has_senses(held):
             continue  # most sentences: their places are never built
-        wanted = table.ways.relevant(numbers) | {"NORMAL"}
+        wanted = table.ways.relevant(numbers) | {"NORMAL"} | showing()
         for places in _clauses(table, norm, first, last, group, absorbed, wanted):
             for way, groups in said(table.ways, numbers, places):
                 for chosen in closest(groups):
@@ -59,10 +61,9 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
                     token.sentence = group[0].sentence if group else 0
                     added.append(token)
                     used += [(place.start, place.end) for place in chosen]
-                    lost = table.absorbs[way.name]
-                    absorbed.update(
-                        id(t) for t in near if t.kind == "finding" and lost & set(t.names) and _in(t, chosen)
-                    )
+                    if lost := table.absorbs[way.name]:
+                        within = (t for t in (*near, *added[-12:]) if t.kind == "finding" and lost & set(t.names))
+                        absorbed.update(id(t) for t in within if _in(t, chosen))
     if not added and not absorbed:
         return tokens
     used.sort()
@@ -70,6 +71,7 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     for token in kept:
         if token.kind == "cue" and _covered(token, used):  # the "no" of "no strength" denies nothing
             token.cues = tuple(cue for cue in token.cues if cue not in _DENYING)
+    added = [t for t in added if id(t) not in absorbed]
     return sorted(added + kept, key=lambda t: t.start)  # before a laboratory name there, whose number follows it
 
 
@@ -119,6 +121,7 @@ def _clauses(
             findings.setdefault(t.start, []).append(t)
     words = words_of(norm, first, last, _FILLERS)
     places: list[Place] = []
+    opens = 0  # the first word of the clause
     taken, edge = -1, first  # the last word, and the end, of a phrase that means nothing here
     begun, ends = table.ways.begun, table.ends
     for i, (word, at, _, start, _) in enumerate(words):
@@ -132,15 +135,31 @@ def _clauses(
             if t.end <= edge and t.detail in _VOID:
                 void.add(id(t))
                 continue
-            if not wanted.isdisjoint(_found(t.names)):
+            if not wanted.isdisjoint(_found(t.names)) or guarded(_found(t.names)):
                 places.append(Place(_found(t.names), at, at + norm.count(" ", t.start, t.end), t.start, t.end))
         if word in ends and i > taken:
-            yield places
-            places = []
+            yield _meant(places, opens, findings, void)
+            places, opens = [], at + 1
         places += [
             place_of(words, i, length, names) for length, names in classes.items() if not wanted.isdisjoint(names)
         ]
-    yield places
+    yield _meant(places, opens, findings, void)
+
+
+def _meant(places: list[Place], opens: int, findings: dict[int, list[Token]], void: set[int]) -> list[Place]:
+    """The places with the meaning that their neighbours leave them; `void` collects findings that are left with none."""
+    meant = sensed(places, opens)
+    if meant is not places:
+        for before, after in zip(places, meant, strict=True):
+            if after is not before and before.start in findings:
+                for t in findings[before.start]:
+                    if (
+                        t.detail in _MEANT
+                        and _found(t.names) <= before.classes
+                        and not _found(t.names) <= after.classes
+                    ):
+                        void.add(id(t))
+    return meant
 
 
 def _classes(ways: Ways, words: list[Word], i: int) -> dict[int, frozenset[str]]:

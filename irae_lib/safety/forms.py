@@ -25,6 +25,12 @@ _READ = re.compile(  # what a leaflet or a web page says, and the patient repeat
 _ORDERS = ("transfuse", "replete", "replace", "notify", "page")
 _LIMITS = re.compile(rf"\b(?:{'|'.join(_ORDERS)})\b[^.;\n]{{0,20}}?\bfor\b[^.;\n]{{0,160}}", re.I)
 _HARMS = ("risk", "effect", "adverse", "complications", "toxicities")  # a word of each way that `_RISKS` begins
+_COMPARISONS = ("<", ">", "≥", "≤")
+_ACTION_BEHIND = re.compile(  # "ALT >5x ULN: stop", "glucose >28 -> A&E", "stools <4 over baseline?"
+    r"[^.;:?\n]{0,40}[<>≥≤]=? ?\d[\d.,]*[^.;:?\n\d<>]{0,24}?(?:\?|(?: ?(?:->|=>|→|:|=) ?|, )"
+    r"(?:stop|hold|withhold|call|ring|phone|admit|delay|discontinue|a&e|ed\b|er\b|999|911|come|tell|contact|skip|give steroids|same[- ]day|urgent review|seek))",
+    re.I,
+)
 _TELLER = re.compile(r"\b(?:so|but|and|now) I\b|\bI(?: have|'ve|'m| am) (?:had|been|having|calling|now)\b", re.I)
 _TOLD = re.compile(
     r"\b(?:discuss\w*|counsel\w*|explain\w*|review\w*|educat\w*|warn\w*|aware|inform\w*|advis\w*)\b", re.I
@@ -91,7 +97,9 @@ _HINT = re.compile(r"[:=|\t?]|\s[-–—]\s|[\[(]|[ ,;:\n][-+−][A-Za-z]|(?i:\b
 
 
 _FORWARD = re.compile(r"\[(?:brought|carried|copied|pulled|imported|pasted)\b[^\]\n]{0,600}\]", re.I)
-_LETTER = re.compile(r"(?<=[A-Za-z)]) (?:(?P<no>N|no|nil|none)|(?P<yes>Y|yes))(?=\s*(?:[,;.|\n]|$))")
+_LETTER = re.compile(
+    r"(?<=[A-Za-z)]) (?:(?P<no>N|no|nil|none)|(?P<yes>Y|yes))(?=\s*(?:[,;.|\n]|$)|(?<=[NY])(?:\s{2,}|\s[A-Za-z /-]{3,40}?\s[NY]\b))"
+)
 
 
 def form_marks(text: str) -> list[Mark]:
@@ -116,6 +124,8 @@ def _risks(text: str) -> Iterator[Mark]:
         before = text[_back(text, match.start(), ".;\n") : match.start()]
         if not match["listed"] or _TOLD.search(before):
             yield Mark(match.start(), match.end(), "hypothetical")
+    for match in found(_ACTION_BEHIND, _COMPARISONS):
+        yield Mark(match.start(), match.end(), "limit")
     for match in found(_LIMITS, _ORDERS):
         yield Mark(match.start(), match.end(), "limit")
     for match in found(_READ, _SOURCES):
@@ -233,8 +243,10 @@ def _letters(text: str) -> Iterator[Mark]:
     for _, group in groupby(_LETTER.finditer(text), key=_LineCounter(text)):
         answers = list(group)
         if len(answers) > 1 and any(answer["no"] for answer in answers):
+            last = 0
             for answer in answers:
-                start = _back(text, answer.start(), ",;.\n|:?")
+                start = max(last, _back(text, answer.start(), ",;.\n|:?"))
+                last = answer.end()
                 yield Mark(start, answer.start(), "negated" if answer["no"] else "current")
                 yield Mark(answer.start(), answer.end(), "")
 

@@ -22,6 +22,7 @@ class PeopleWords(NamedTuple):
     someone: re.Pattern[str]  # a relation without its owner
     relation: re.Pattern[str]
     gender: dict[str, str]
+    animals: frozenset[str]
     informs: re.Pattern[str]
     dead: re.Pattern[str]
     treated: re.Pattern[str]
@@ -38,6 +39,7 @@ def people_words() -> PeopleWords:
         someone=re.compile(rf"\b(?:{any_of(gender)})\b"),
         relation=re.compile(rf"\b{_OWNER}(?P<word>{any_of(gender)})\b(?!'s (?:{any_of(gender)})\b)"),
         gender=gender,
+        animals=frozenset(data["animals"]),
         informs=re.compile(rf"\b(?:{any_of(data['informs'])})\b"),
         dead=re.compile(rf"\b(?:{any_of(data['dead'])})\b"),
         treated=re.compile(rf"\b(?:{any_of(data['treated'])})\b"),

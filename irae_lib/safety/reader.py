@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .bedside import loose_vitals
 from .course import says_onset, staged
 from .labs import lab_findings
-from .resolved import resolved
+from .resolved import known, resolved
 from .scanned import scanned
 from .stated_grades import grade_findings
 from .stools import stool_findings
@@ -29,8 +29,16 @@ _CHRONIC = ("diagnosis", "background", "symptom", "sign")
 _SEVERITY = {"severity_mild": "mild", "severity_moderate": "moderate", "severity_severe": "severe"}
 _STABLE = re.compile(
     r"[^.;\n]{0,40}\b(?:unchanged (?:for|since)|for (?:about |over |~)?(?:\d+|many|several|two|three|four|five|ten|twenty|thirty) ?(?:years|yrs)|since childhood|"
+    r"since (?:(?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|youth|school days)|(?:(?:a|an|the|his|her|my) [a-z' -]{3,30}? (?:of|in) )?(?:19\d\d|200\d|201[0-4])|school|university|college|adolescence|puberty|birth|age \d|the (?:army|war))|"
     r"dating back|for years|for decades|in (?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|childhood|youth)|"
     r"as a (?:child|teenager|student)|in childhood)\b|[\s,(]{1,3}(?:in )?(?:19|20)\d\d\b(?![./-])"
+)
+
+
+_STEADY = re.compile(  # behind a value: it has been so for years, which "stable" alone does not say
+    r"[^.;\n\d]{0,40}?(?:for (?:the (?:last|past) )?(?:\d+|many|several|two|three|four|five|six|seven|eight|ten|twenty) ?(?:years|yrs)|for years|for decades|all (?:his|her) life|lifelong|gilbert|since (?:19|20)\d\d|"
+    r"(?:at |at (?:his|her) |(?:his|her) (?:usual |known )?|usual |known )baseline\b(?! (?:was|of|is|\d))|\bckd\b)|"
+    r" ?\((?:has (?:been|run|sat) |always |usually )?\d+(?:\.\d+)? ?(?:to|-) ?\d+(?:\.\d+)? for (?:\d+|many|several|two|three|four|five|ten|the last \w+) ?years"
 )
 
 
@@ -49,9 +57,9 @@ def read(case: Case) -> tuple[Finding, ...]:
     found += stool_findings(text, norm, tokens)
     found += grade_findings(text, norm, tokens)
     found += _named(text, norm, tokens)
-    found = _completed(_promoted(found))
+    found = _completed(_promoted([_steady(norm, f) for f in found]))
     found.sort(key=lambda f: (f.start, f.end, f.name))
-    found = staged(norm, resolved(norm, found))
+    found = staged(norm, known(norm, resolved(norm, found)))
     return tuple(found) if text == case.text else tuple(_in_original(case.text, view, f) for f in found)
 
 
@@ -195,6 +203,13 @@ def _promoted(found: list[Finding]) -> list[Finding]:
         if past and (found[past[-1]].when == "recent" or len(past) > 1):
             found[past[-1]] = changed(found[past[-1]], status="current")
     return found
+
+
+def _steady(norm: str, f: Finding) -> Finding:
+    """A value that has been the same for years is the patient's baseline."""
+    if f.kind == "lab" and f.status == "current" and f.value and _STEADY.match(norm, f.end):
+        return changed(f, status="historical", when="baseline")
+    return f
 
 
 def _completed(found: list[Finding]) -> list[Finding]:

@@ -65,7 +65,7 @@ class Scan:
                 first = i + 1
         impose(norm, tokens, layout)
         impose_teaching(norm, tokens, self._teaching)
-        impose_subjects(tokens, self._told)
+        impose_subjects(norm, tokens, self._told)
         impose_leaflets(norm, tokens)
 
 
