@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import gc
 import hashlib
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TextIO
@@ -17,6 +19,25 @@ from .errors import RunError, SchemaError
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = ROOT / "data"
+
+
+def built_once(build: Callable[[], Any]) -> Callable[[], Any]:
+    """Cache what a function builds from data files.
+
+    Large tables stay, and the garbage collector would visit them again and again while they grow: it pauses.
+    """
+
+    @functools.cache
+    def built() -> Any:
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            return build()
+        finally:
+            if collects:
+                gc.enable()
+
+    return functools.wraps(build)(built)
 
 
 def portable_name(path: Path | str) -> str:

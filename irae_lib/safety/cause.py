@@ -14,15 +14,16 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .cause_table import table
-from .cause_words import Mention, Place, Sentence, has_result, may_say, sentences
+from .cause_words import Mention, Sentence, has_result, sentences
 from .chart import Chart
-from .reader import statements
+from .matching import Place
 from .reviews import Withheld
 from .rules.base import Floor
+from .scanned import Scan, scanned
 from .text import View
 from .tokens import Token
 
-_MOST = 60  # places of one class in a sentence that are compared
+_MOST = 60  # places of one class that are compared
 _LONGEST = 100_000  # characters; a longer text is a file of many notes, in which a result belongs to no one episode
 _REACH = 2  # sentences over which "this explains it" points back
 _MONTH = re.compile(
@@ -30,6 +31,7 @@ _MONTH = re.compile(
     r"(jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?:uary|ruary|ch|il|e|y|ust|tember|ober|ember)?\b"
 )
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_IS_THE = re.compile(r"\b(?:was|were|is|are)(?: all| just| only| simply| purely)? (?:the|his|her|their) $")
 
 
 class Proof(NamedTuple):
@@ -42,11 +44,11 @@ class Proof(NamedTuple):
 
 def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Floor], tuple[Withheld, ...]]:
     """The floors without grade and organ system where another cause is proven, and a record of each."""
-    causes = [cause for cause in _candidates(floors, text[: _LONGEST + 1]) if not _contradicted(cause, chart)]
+    causes = [cause for cause in _candidates(floors) if not _contradicted(cause, chart)]
     if not causes or len(text) > _LONGEST:
         return list(floors), ()
-    view = View.of(text)
-    proofs = _proofs(view.text, causes)
+    scan = scanned(text)
+    proofs = _proofs(scan, causes)
     if not proofs:
         return list(floors), ()
     reasons = [_explained(floor, proofs) for floor in floors]
@@ -55,7 +57,7 @@ def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Flo
         first = next(filter(None, reasons))  # signs of the whole patient follow the organs
         pairs = [(f, r or (first if f.finding and f.finding.name in table().general else None)) for f, r in pairs]
     kept = [f._replace(grade=0, system=None) if r else f for f, r in pairs]
-    records = [_record(text, view, f, r) for f, r in pairs if r and (f.grade or f.system)]
+    records = [_record(text, scan.view, f, r) for f, r in pairs if r and (f.grade or f.system)]
     return kept, tuple(dict.fromkeys(records))
 
 
@@ -89,34 +91,22 @@ def _contradicted(cause: str, chart: Chart) -> bool:
     return False
 
 
-def _candidates(floors: Sequence[Floor], text: str) -> list[str]:
-    """Causes that explain the finding of a floor and of which some result has its words in the text."""
-    explains = table().explains
-    wanted = {
-        cause for f in floors if f.finding and f.system for cause in explains.get((f.system.value, f.finding.name), ())
-    }
-    if not wanted:
-        return []
-    words = set(re.findall(r"[a-z]+", text.lower()))
-    return [cause for cause in table().causes if cause in wanted and may_say(cause, words)]
+def _candidates(floors: Sequence[Floor]) -> list[str]:
+    """Causes that explain the finding of a floor."""
+    pairs = {(f.system.value, f.finding.name) for f in floors if f.finding and f.system}
+    wanted = {cause for pair in pairs for cause in table().explains.get(pair, ())}
+    return [cause for cause in table().causes if cause in wanted]
 
 
 # --- the note -------------------------------------------------------------------------------------------
 
 
-def _proofs(text: str, causes: Sequence[str]) -> list[Proof]:
+def _proofs(scan: Scan, causes: Sequence[str]) -> list[Proof]:
     """Those of the causes that a note proves."""
-    found: list[Sentence] = []
-
-    def further(norm: str, tokens: list[Token]) -> list[Token]:
-        if not has_result(norm, tokens, causes):
-            return []  # nothing is proven, and no status asked for
-        found.extend(sentences(norm, tokens, {*causes, "note"}))
-        added = [m.token for sentence in found for m in sentence.mentions]
-        return sorted([*tokens, *added], key=lambda t: (t.start, t.end))
-
-    _, tokens = statements(text, further)
-    note = _Note(found, tokens)
+    if not has_result(scan.norm, scan.tokens, causes):
+        return []  # nothing is proven, and no status asked for
+    found = sentences(scan.norm, scan.tokens, {*causes, "note"})
+    note = _Note(found, scan.heard([m.token for sentence in found for m in sentence.mentions]))
     return [proof for cause in causes if (proof := note.proof(cause))]
 
 
@@ -153,6 +143,8 @@ class _Note:
         standing = table().causes[m.cause].get("standing") and m.token.status == "historical"
         if not (m.current or standing) or _of_another(s, m) or _hedged(s, m, 4):
             return False
+        if table().causes[m.cause].get("standing"):
+            return True
         return not s.near(m.at, 8, 8 + m.last - m.at, "EARLIER") and not self._dated_otherwise(i)
 
     def _dated_otherwise(self, i: int) -> bool:
@@ -172,17 +164,18 @@ class _Note:
             return False
         return any(s.of("WELL") for s in here) and any(s.of("ALONE") for s in here)
 
-    # --- attribution
-
     def _attributed(self, cause: str) -> bool:
-        """Does the note itself say that this is the cause?"""
+        """Does the note itself say that this is the cause, or that all settles under the treatment of it?"""
         groups = frozenset(table().causes[cause]["explains"])
         for i, s in enumerate(self.sentences):
             mentions = [m for m in s.said(cause, "result", "name", "agent") if m.stated and not _of_another(s, m)]
             for m in mentions:
                 if not _hedged(s, m, 10) and (_names_it(s, m) or _rejects(s, groups)):
                     return True
-            if mentions and any(_points_back(later, groups) for later in self.sentences[i + 1 : i + 1 + _REACH]):
+            later = self.sentences[i + 1 : i + 1 + _REACH]
+            if mentions and any(_points_back(sentence, groups) for sentence in later):
+                return True
+            if any(m.role != "name" and any(map(_settles, (s, *later))) for m in mentions):
                 return True
         return False
 
@@ -206,7 +199,7 @@ class _Note:
 
     def _begun(self, s: Sentence, place: Place, allowed: Sequence[str]) -> bool:
         """Is immunosuppression given in this episode?"""
-        if s.near(place.at, 5, place.last - place.at + 4, "NOTGIVEN"):
+        if s.near(place.at, 5, place.last - place.at + 4, "NOTGIVEN") or s.near(place.at, 9, 0, "MEANT"):
             return False
         if s.text[place.start - s.start : place.end - s.start] in allowed:
             return False
@@ -237,7 +230,7 @@ def _names_it(s: Sentence, m: Mention) -> bool:
     if explains or s.near(m.at, 8, 0, "DUETO") or (m.role == "name" and s.of("DUETO")):
         return True
     if m.role != "name":
-        return False
+        return m.role == "agent" and _IS_THE.search(s.text, 0, max(0, m.start - s.start)) is not None
     before = s.text[max(0, m.start - s.start - 3) : m.start - s.start]
     return m.at <= 2 or "=" in before or s.near(m.at, 8, -1, "ASSERT") or s.near(m.at, 2, -1, "LINK")
 
@@ -276,6 +269,14 @@ def _points_back(s: Sentence, groups: frozenset[str]) -> bool:
         return True
     explains = s.of("EXPLAIN", "DUETO")
     return bool(explains and s.of("POINT")) and not s.of("HEDGE", "UNSURE", "PENDING", "NOT")
+
+
+def _settles(s: Sentence) -> bool:
+    """ "Settling on vancomycin", "colchicine and much better": better under a treatment that suppresses nothing."""
+    if s.of("NOBETTER", "HEDGE", "UNSURE", "PENDING", "IMMUNOSUPPRESSION") or s.asks:
+        return False
+    well = [place.at for place in s.of("WELL")[:_MOST] if not s.near(place.at, 2, -1, "NOT")]
+    return any(s.near(at, 7, 7, "TREAT") for at in well)
 
 
 def _no_better(s: Sentence, agents: frozenset[str]) -> bool:

@@ -11,27 +11,12 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from .cause_table import WORD, Way, table
+from .cause_table import table
+from .matching import Place, Word, classes_of, place_of, said, words_of
 from .tokens import Token
+from .ways import WORD
 
-_MARKS = frozenset(",()[]")
-_NUMBER = frozenset("#")
-_DENIAL = frozenset(("NOT",))
 _NONE: tuple[list[int], list[Any]] = ([], [])
-_MOST = 60  # places of one class in a sentence that are tried
-_LONGEST = 6  # words of the longest phrase
-_NEAR = 3  # words around a mention in which an excluded class cancels it
-
-
-class Place(NamedTuple):
-    """A word or phrase of a sentence: its classes, its number and the number of its last word, its offsets."""
-
-    classes: frozenset[str]
-    at: int
-    last: int
-    start: int
-    end: int
-    number: float | None = None
 
 
 class Mention(NamedTuple):
@@ -93,33 +78,28 @@ class Sentence:
 
 def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> list[Sentence]:
     """The sentences of a note with what they say of these causes; the tokens of mentions have no status yet."""
-    ways = {name: wanted for name, rows in table().ways.items() if (wanted := [w for w in rows if w.cause in causes])}
     found = []
     for first, last, number in _spans(norm, tokens):
-        sentence = Sentence(norm, first, last, list(_places(norm, first, last)))
-        sentence.mentions = list(_mentions(sentence, ways, number))
+        words = words_of(norm, first, last)
+        places = list(_places(words))
+        sentence = Sentence(norm, first, last, places)
+        sentence.mentions = list(_mentions(places, _ways([word.text for word in words], causes), number))
         found.append(sentence)
     return found
 
 
 def has_result(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> bool:
-    """Has some sentence the words of a result of one of these causes? A quick test, which half of the notes fail."""
-    words = set(WORD.findall(norm))
-    ways = {way for cause in causes for way in table().openers[cause] if _opens(way, words)}
-    said = (set(WORD.findall(norm, first, last)) for first, last, _ in _spans(norm, tokens)) if ways else ()
-    return any(_opens(way, words) for words in said for way in ways)
+    """Has some sentence the words of a result of one of these causes? A quick test, which most notes fail."""
+    if not _ways(WORD.findall(norm), causes, "result"):
+        return False
+    return any(_ways(WORD.findall(norm, first, last), causes, "result") for first, last, _ in _spans(norm, tokens))
 
 
-def may_say(cause: str, words: Collection[str]) -> bool:
-    """Are there words that begin each part of some result of this cause?"""
-    return any(_opens(way, words) for way in table().openers[cause])
-
-
-def _opens(way: tuple[frozenset[str], ...], words: Collection[str]) -> bool:
-    for part in way:
-        if part.isdisjoint(words):
-            return False
-    return True
+def _ways(words: Sequence[str], causes: Collection[str], role: str = "") -> list[int]:
+    """The ways that these words may say of these causes, by their places in the table."""
+    ways = table().ways
+    named = ((number, ways.opened[number][1]) for number in ways.candidates(ways.held(words)))
+    return [number for number, way in named if way.name in causes and role in ("", way.role)]
 
 
 def _spans(norm: str, tokens: Sequence[Token]) -> Iterator[tuple[int, int, int]]:
@@ -134,67 +114,21 @@ def _spans(norm: str, tokens: Sequence[Token]) -> Iterator[tuple[int, int, int]]
         first = token.end if token is not None else last
 
 
-def _places(norm: str, first: int, last: int) -> Iterator[Place]:
+def _places(words: list[Word]) -> Iterator[Place]:
     """The words of a sentence that mean something here; the longest phrase wins."""
-    words: list[str] = []
-    spots: list[tuple[int, int, int]] = []
-    for at, match in enumerate(WORD.finditer(norm, first, last)):
-        if match.group() not in _MARKS:
-            words.append(match.group())
-            spots.append((at, *match.span()))
-    known, taken = table().words, -1
-    for i, word in enumerate(words):
-        if i <= taken:
-            continue
-        at, start, end = spots[i]
-        if word[0].isdigit():
-            yield Place(_NUMBER, at, at, start, end, float(word))
-        for length, phrases in known.get(word, ()):
-            classes = phrases.get(tuple(words[i + 1 : i + length]))
-            if classes is not None:
-                taken = i + length - 1
-                yield Place(classes, at, spots[taken][0], start, spots[taken][2])
-                break
+    ways, taken = table().ways, -1
+    for i in range(len(words)):
+        if i > taken and (classes := classes_of(ways, words, i)):
+            longest = max(classes)
+            taken = i + longest
+            yield place_of(words, i, longest, classes[longest])
 
 
-def _mentions(sentence: Sentence, ways: dict[str, list[Way]], number: int) -> Iterator[Mention]:
-    for name in sorted(sentence.index.keys() & ways.keys()):  # in one order, whatever the hash seed
-        for way in ways[name]:
-            if any(part.isdisjoint(sentence.index) for part in way.parts):
-                continue
-            for place in sentence.of(name)[:_MOST]:
-                chosen = _completed(way, place, sentence)
-                if chosen is None or _cancelled(way, chosen, sentence):
-                    continue
-                end = max(chosen, key=lambda p: p.end)
-                token = Token("finding", end.start, end.end, (f"{way.cause} {way.role}",), "test")
-                token.sentence = number
-                low, high = min(p.at for p in chosen), max(p.last for p in chosen)
-                yield Mention(way.cause, way.role, low, high, min(p.start for p in chosen), token)
-
-
-def _completed(way: Way, place: Place, sentence: Sentence) -> list[Place] | None:
-    """The place with the nearest places of the further parts; None where one is missing."""
-    chosen = [place]
-    for part in way.parts[1:]:
-        low, high, reach = min(p.at for p in chosen), max(p.last for p in chosen), way.gap + 1
-        first = high + 1 if way.ordered else low - reach - _LONGEST
-        near = [
-            p
-            for p in sentence.within(first, high + reach, *part)
-            if p.last >= low - reach
-            and all(p.at > c.last or p.last < c.at for c in chosen)
-            and (p.number is None or p.number > way.above)
-        ]
-        if not near:
-            return None
-        chosen.append(min(near, key=lambda p: (max(p.at - high, low - p.last, 0), p.start)))
-    return chosen
-
-
-def _cancelled(way: Way, chosen: list[Place], sentence: Sentence) -> bool:
-    """Does a class that the way excludes stand in it or close to it? A "no" behind it denies what comes next."""
-    low, high = min(p.at for p in chosen) - _NEAR, max(p.last for p in chosen) + _NEAR
-    found = sentence.within(low - _LONGEST, high, *(way.without - _DENIAL))
-    found += sentence.within(low - _LONGEST, high - _NEAR, *(way.without & _DENIAL))
-    return any(p.last >= low and p not in chosen for p in found)
+def _mentions(places: list[Place], numbers: list[int], sentence: int) -> Iterator[Mention]:
+    for way, groups in said(table().ways, numbers, places):
+        for group in groups:
+            end = max(group, key=lambda p: p.end)
+            token = Token("finding", end.start, end.end, (f"{way.name} {way.role}",), "test")
+            token.sentence = sentence
+            low, high = min(p.at for p in group), max(p.last for p in group)
+            yield Mention(way.name, way.role, low, high, min(p.start for p in group), token)

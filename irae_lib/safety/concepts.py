@@ -10,14 +10,14 @@ from __future__ import annotations
 import functools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
-from .concept_match import Place, said
-from .concept_table import WORD, Table, Way, concept_table
+from .concept_table import Table, concept_table
 from .cues import RULES
+from .matching import Place, Word, classes_of, closest, place_of, said, words_of
+from .senses import guarded, has_senses, sensed, showing
 from .tokens import Token
+from .ways import UNKNOWN, WORD, Way, Ways
 
-_MARKS = frozenset(",()[]|")  # a mark counts as a word
 _FILLERS = frozenset(  # words that do not count in a gap
     "a an the my his her their your our its this that is are was were be been being has have had got so very really too "
     "quite rather pretty just all way still also now again of bit even right i'm i've he's she's it's there's that's".split()
@@ -32,23 +32,10 @@ _AFTER_NORMAL = frozenset(
 _ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _FOUND = frozenset(("finding", "lab", "vital"))
 _VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
-_NONE: frozenset[str] = frozenset()
+_MEANT = _VOID | {"imaging"}  # findings whose meaning hangs on their neighbours
 _FAR = 120  # characters around a concept in which other findings of it are looked for
 
 _DENYING = frozenset(name for name, rule in RULES.items() if rule.status == "negated") | {"inability"}
-
-
-class _Word(NamedTuple):
-    """A word of a sentence: the words and the marks that stand before it, fillers not counted, and its offsets."""
-
-    text: str
-    at: int
-    marks: int
-    start: int
-    end: int
-
-
-_word = functools.partial(tuple.__new__, _Word)  # half the cost of the constructor, for every word of a note
 
 
 def composed(norm: str, tokens: list[Token]) -> list[Token]:
@@ -58,18 +45,25 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     used: list[tuple[int, int]] = []
     absorbed: set[int] = set()
     for first, last, group in _sentences(tokens, len(norm)):
-        for places in _clauses(table, norm, first, last, group, absorbed):
-            for way, chosen in said(table, places):
-                token = _token(table, way, chosen)
-                edges = (bisect_left(group, at, key=_start) for at in (token.first - _FAR, token.end + _FAR))
-                near = group[slice(*edges)]
-                if _known(token, near) or _known(token, added[-12:]) or _has_value(token, chosen, near):
-                    continue
-                token.sentence = group[0].sentence if group else 0
-                added.append(token)
-                used += [(place.start, place.end) for place in chosen]
-                lost = table.absorbs[way.concept]
-                absorbed.update(id(t) for t in near if t.kind == "finding" and lost & set(t.names) and _in(t, chosen))
+        held = _held(table.ways, norm, first, last, group)
+        numbers = table.ways.candidates(held)
+        if not numbers and "NOTHING" not in held and not has_senses(held):
+            continue  # most sentences: their places are never built
+        wanted = table.ways.relevant(numbers) | {"NORMAL"} | showing()
+        for places in _clauses(table, norm, first, last, group, absorbed, wanted):
+            for way, groups in said(table.ways, numbers, places):
+                for chosen in closest(groups):
+                    token = _token(table, way, chosen)
+                    edges = (bisect_left(group, at, key=_start) for at in (token.first - _FAR, token.end + _FAR))
+                    near = group[slice(*edges)]
+                    if _known(token, near) or _known(token, added[-12:]) or _has_value(token, chosen, near):
+                        continue
+                    token.sentence = group[0].sentence if group else 0
+                    added.append(token)
+                    used += [(place.start, place.end) for place in chosen]
+                    if lost := table.absorbs[way.name]:
+                        within = (t for t in (*near, *added[-12:]) if t.kind == "finding" and lost & set(t.names))
+                        absorbed.update(id(t) for t in within if _in(t, chosen))
     if not added and not absorbed:
         return tokens
     used.sort()
@@ -77,6 +71,7 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
     for token in kept:
         if token.kind == "cue" and _covered(token, used):  # the "no" of "no strength" denies nothing
             token.cues = tuple(cue for cue in token.cues if cue not in _DENYING)
+    added = [t for t in added if id(t) not in absorbed]
     return sorted(added + kept, key=lambda t: t.start)  # before a laboratory name there, whose number follows it
 
 
@@ -98,6 +93,15 @@ def _sentences(tokens: list[Token], length: int) -> Iterator[tuple[int, int, lis
     yield first, length, group
 
 
+def _held(ways: Ways, norm: str, first: int, last: int, group: list[Token]) -> set[str]:
+    """The classes that a sentence may hold."""
+    held = ways.held(WORD.findall(norm, first, last))
+    for t in group:
+        if t.kind in _FOUND:
+            held |= _found(t.names)
+    return held
+
+
 @functools.lru_cache(maxsize=2_000)
 def _found(names: tuple[str, ...]) -> frozenset[str]:
     """The classes of a finding that has been read before."""
@@ -105,9 +109,9 @@ def _found(names: tuple[str, ...]) -> frozenset[str]:
 
 
 def _clauses(
-    table: Table, norm: str, first: int, last: int, group: list[Token], void: set[int]
+    table: Table, norm: str, first: int, last: int, group: list[Token], void: set[int], wanted: set[str]
 ) -> Iterator[list[Place]]:
-    """The places of each clause of a sentence; a word like "but" begins a new one.
+    """The places of each clause of a sentence that have a wanted class; a word like "but" begins a new clause.
 
     Findings inside a phrase that means nothing here ("hay fever") are no places; `void` collects them.
     """
@@ -115,14 +119,15 @@ def _clauses(
     for t in group:
         if t.kind in _FOUND:
             findings.setdefault(t.start, []).append(t)
-    words = _words(norm, first, last)
+    words = words_of(norm, first, last, _FILLERS)
     places: list[Place] = []
+    opens = 0  # the first word of the clause
     taken, edge = -1, first  # the last word, and the end, of a phrase that means nothing here
-    begun, ends = table.words, table.ends
-    for i, (word, at, marks, start, end) in enumerate(words):
-        if word not in begun and word.isalpha() and start not in findings and word not in ends:
-            continue  # most words of a note
-        classes = _classes(table, words, i) if i > taken else {}
+    begun, ends = table.ways.begun, table.ends
+    for i, (word, at, _, start, _) in enumerate(words):
+        if begun(word) is UNKNOWN and start not in findings and word not in ends:
+            continue  # most words
+        classes = _classes(table.ways, words, i) if i > taken else {}
         if classes and "NOTHING" in classes[longest := max(classes)]:
             taken, edge = i + longest, words[i + longest].end  # what else it is called still holds ("blood sugar")
             classes = {longest: classes[longest] - {"NOTHING"}}
@@ -130,69 +135,42 @@ def _clauses(
             if t.end <= edge and t.detail in _VOID:
                 void.add(id(t))
                 continue
-            places.append(Place(_found(t.names), at, at + norm.count(" ", t.start, t.end), t.start, t.end))
+            if not wanted.isdisjoint(_found(t.names)) or guarded(_found(t.names)):
+                places.append(Place(_found(t.names), at, at + norm.count(" ", t.start, t.end), t.start, t.end))
         if word in ends and i > taken:
-            yield places
-            places = []
-        for length, names in classes.items():
-            if length:
-                last_word = words[i + length]
-                places.append(Place(names, at, last_word.at, start, last_word.end, marks, word[0].isdigit()))
-            elif names:
-                places.append(Place(names, at, at, start, end, marks, word[0].isdigit()))
-    yield places
+            yield _meant(places, opens, findings, void)
+            places, opens = [], at + 1
+        places += [
+            place_of(words, i, length, names) for length, names in classes.items() if not wanted.isdisjoint(names)
+        ]
+    yield _meant(places, opens, findings, void)
 
 
-def _classes(table: Table, words: list[_Word], i: int) -> dict[int, frozenset[str]]:
-    """The classes of what begins at word `i`, by how many words follow it."""
-    word = words[i].text
-    begun = table.words.get(word) or table.words.get(word.removesuffix("'s"))
-    classes = {}
-    if begun is not None:
-        if begun.alone:
-            classes[0] = begun.alone
-        if begun.further and i + 1 < len(words):
-            for rest, names in begun.further.get(words[i + 1].text, ()):
-                if _follows(words, i, rest):
-                    classes[len(rest)] = names
-    if word[0].isdigit() and (names := _number(word)):
-        classes[0] = classes.get(0, _NONE) | names
+def _meant(places: list[Place], opens: int, findings: dict[int, list[Token]], void: set[int]) -> list[Place]:
+    """The places with the meaning that their neighbours leave them; `void` collects findings that are left with none."""
+    meant = sensed(places, opens)
+    if meant is not places:
+        for before, after in zip(places, meant, strict=True):
+            if after is not before and before.start in findings:
+                for t in findings[before.start]:
+                    if (
+                        t.detail in _MEANT
+                        and _found(t.names) <= before.classes
+                        and not _found(t.names) <= after.classes
+                    ):
+                        void.add(id(t))
+    return meant
+
+
+def _classes(ways: Ways, words: list[Word], i: int) -> dict[int, frozenset[str]]:
+    """The classes of what begins at word `i`; "fine" is no class where it does not say that all is well."""
+    classes = classes_of(ways, words, i)
     if classes and "NORMAL" in classes[longest := max(classes)] and not _says_normal(words, i, i + longest):
         classes[longest] = classes[longest] - {"NORMAL"}
     return classes
 
 
-@functools.lru_cache(maxsize=2_000)
-def _number(written: str) -> frozenset[str]:
-    """The classes of a number."""
-    number = float(written)
-    return frozenset(
-        name for name, spans in concept_table().numbers if any(low <= number <= high for low, high in spans)
-    )
-
-
-def _words(norm: str, first: int, last: int) -> list[_Word]:
-    """The words of a sentence."""
-    words, at, marks = [], 0, 0
-    for match in WORD.finditer(norm, first, last):
-        text = match.group()
-        if text in _MARKS:
-            marks += 1
-        else:
-            words.append(_word((text, at, marks, *match.span())))
-        at += text not in _FILLERS
-    return words
-
-
-def _follows(words: list[_Word], i: int, rest: tuple[str, ...]) -> bool:
-    """Do the words of a phrase, of which the first is known to, follow word `i` without a mark between?"""
-    last = i + len(rest)
-    if last >= len(words) or words[last].marks != words[i].marks:
-        return False
-    return len(rest) == 1 or [word.text for word in words[i + 1 : last + 1]] == list(rest)
-
-
-def _says_normal(words: list[_Word], first: int, last: int) -> bool:
+def _says_normal(words: list[Word], first: int, last: int) -> bool:
     """Is "fine", "normal" said of what stands before it: at the end of its part, and not denied?"""
     if any(word.text in _NEGATORS for word in words[max(0, first - 2) : first]):
         return False
@@ -207,7 +185,7 @@ def _token(table: Table, way: Way, chosen: Sequence[Place]) -> Token:
     """
     said = [place for place in chosen if not place.number] or chosen
     last = max(said, key=lambda p: p.end)
-    token = Token("finding", last.start, last.end, (way.concept,), table.kinds[way.concept])
+    token = Token("finding", last.start, last.end, (way.name,), table.kinds[way.name])
     token.first = min(p.start for p in chosen)
     return token
 

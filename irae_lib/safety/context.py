@@ -37,14 +37,13 @@ from .phrasing import (
     start_of_date,
 )
 from .quantities import TIME_UNITS
-from .scopes import DEGREES, FAR, ITEMS, Scope, Scopes
+from .scopes import FAR, ITEMS, Scope, Scopes, breaks
 from .tokens import Token
 
 _DRUGS = frozenset(("ici", "drug"))
 _ORDER = ("family", "negated", "hypothetical", "historical")
 _SECTIONS = frozenset(("historical", "family", "hypothetical", "negated", "planned"))
 _DENIALS = frozenset(("denial", "denied list", "short denial", "inability"))
-_PASSED = frozenset(("denial", "denied list", "short denial", "flag_high", "flag_low"))
 _TICKS = frozenset(("unticked", "positive"))
 _JOINED = re.compile(r"\b(?:and|or|nor)\b|[/&]")
 _DIRECTLY = re.compile(r"\s+(?:in|of|to)\s+(?:(?:the|his|her|their|any|this|a)\s+)?$")
@@ -281,7 +280,7 @@ class _Sentence:
                     token.status, token.resolved = rule.status, rule.resolved
                 token.resolved |= rule.resolved and token.status == rule.status  # "h/o pneumonitis, resolved"
                 edge, found = token.start, True
-            elif self._breaks(token, rule, found):
+            elif breaks(token, rule, found):
                 break
 
     def _in_list(self, token: Token, edge: int, rule: Rule) -> bool:
@@ -292,9 +291,3 @@ class _Sentence:
             return False
         near = rule.gap == "near" and gap <= rule.near
         return rule.gap == "clause" or near or LIST_GAP.fullmatch(self.norm, token.end, edge) is not None
-
-    @staticmethod
-    def _breaks(token: Token, rule: Rule, found: bool) -> bool:
-        if token.kind == "end" or token.kind in _DRUGS or (token.kind == "number" and rule.gap != "clause"):
-            return True
-        return bool(found and token.cues and DEGREES.isdisjoint(token.cues) and _PASSED.isdisjoint(token.cues))

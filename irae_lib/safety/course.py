@@ -24,6 +24,7 @@ _STATES = _MEASURED | {"symptom", "sign", "care", "imaging", "test", "diagnosis"
 _EARLIER = ("then", "past")
 _ENDS = _STATES | {"grade"}
 _SENTENCE = re.compile(r"[.;!?](?=\s)|\n")
+_DATES = re.compile(r"(?: [a-z]+){0,2} (?:seen|noted|found|present|described|reported|shown|visible|of|from) ")
 _NEAR = 40  # characters between a finding and a time that stands behind it
 
 
@@ -51,13 +52,14 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     for f, time in zip(findings, times, strict=True):
         if f.status in ("current", "negated"):
             last[_key(f)] = f.start
-            if time not in _EARLIER:
+            if time not in _EARLIER and not clock.is_partial(f):
                 newest[_key(f)] = len(norm) if time == "now" else max(newest.get(_key(f), -1), f.start)
     moved = []
     for f, time in zip(findings, times, strict=True):
         over = (time in _EARLIER and organ(_key(f)) in ended) or (time != "now" and clock.closes(f))
         wrong = repeated and f.kind == "lab" and f.start < last.get(_key(f), -1)
-        if f.status == "current" and (wrong or over or (time == "past" and f.kind in _ENDS and clock.ends(f))):
+        over = over or (time == "past" and f.kind in _ENDS and clock.ends(f))
+        if (f.status == "current" and (wrong or over)) or (over and f.when in EARLIER and f.status == "historical"):
             moved.append(changed(f, status="historical", when="resolved"))
             continue
         passes = f.status == "current" and f.kind in _STATES and f.name not in _data()["events"]
@@ -94,10 +96,12 @@ class _Clock:
 
     def __init__(self, norm: str):
         self._norm = norm
-        self._marks = sorted(
-            (match.start(), match.end(), name)
-            for name in ("now", "then", "past")
-            for match in _pattern(name).finditer(norm)
+        self._marks = _without_dates_of_today(
+            sorted(
+                (match.start(), match.end(), name)
+                for name in ("now", "then", "past")
+                for match in _pattern(name).finditer(norm)
+            )
         )
         self._starts = [start for start, _, _ in self._marks]
         self._breaks = [match.end() for match in _SENTENCE.finditer(norm)]
@@ -114,6 +118,15 @@ class _Clock:
         return [match.start() for match in _pattern("closed").finditer(self._norm)]
 
     @functools.cached_property
+    def _stays_away(self) -> int:
+        """The last place where the note says that nothing came back after the treatment; -1 where it does not."""
+        return max((match.start() for match in _pattern("stays away").finditer(self._norm)), default=-1)
+
+    @functools.cached_property
+    def _untreated(self) -> list[int]:
+        return [match.start() for match in _pattern("untreated").finditer(self._norm)]
+
+    @functools.cached_property
     def _over(self) -> list[int]:
         return [match.start() for match in _pattern("over").finditer(self._norm)]
 
@@ -126,9 +139,11 @@ class _Clock:
         if just_behind < len(self._marks) and self._marks[just_behind][0] - f.end <= 2:
             return self._marks[just_behind][2]  # "nausea today"
         at = bisect.bisect_right(self._starts, f.start) - 1
+        behind = self._marks[at + 1] if at + 1 < len(self._marks) else None
+        if behind is not None and behind[2] == "past" and _DATES.fullmatch(self._norm, f.end, behind[0]):
+            return "past"  # "CT last week: the change seen in January 2024 has gone"
         if at >= 0 and self._marks[at][0] >= first:
             return self._marks[at][2]
-        behind = self._marks[at + 1] if at + 1 < len(self._marks) else None
         if behind is not None and behind[0] < min(last, f.end + _NEAR):
             return behind[2]
         if at < 0:
@@ -138,6 +153,13 @@ class _Clock:
         paragraph = self._gaps[gap] if gap >= 0 else 0
         line = self._norm.rfind("\n", 0, f.start) + 1  # a month or year dates its own line only
         return name if start >= (line if name == "past" else paragraph) else ""
+
+    def is_partial(self, f: Finding) -> bool:
+        """Is it a count of a day that is not over: "already six today"?"""
+        if f.kind != "count":
+            return False
+        first, last = self._sentence(f.start)
+        return _pattern("partial").search(self._norm, max(first, f.start - 40), min(last, f.end + 25)) is not None
 
     def ends(self, f: Finding) -> bool:
         """Is it said in the clause of the finding, or in the three that follow, that it is over, and not back?"""
@@ -156,19 +178,37 @@ class _Clock:
         return self._marks[at : at + 6]
 
     def closes(self, f: Finding) -> bool:
-        """Does the paragraph of the finding, which is dated months back, go on to say that the episode is over?"""
+        """Does the paragraph of the finding, which is dated months back, go on to say that the episode is over?
+
+        A story needs no date where it goes on to the end of the treatment, and to say that nothing came back.
+        """
+        if f.kind not in _ENDS or self.is_back:
+            return False
         k = bisect.bisect_right(self._gaps, f.start)
         first = self._gaps[k - 1] if k else 0
-        dated = bisect.bisect_left(self._past, f.start) - 1
-        if dated < 0 or self._past[dated] < first or f.kind not in _ENDS:
-            return False
         last = self._gaps[k] if k < len(self._gaps) else len(self._norm)
-        at = bisect.bisect_left(self._closed, f.end)
-        return at < len(self._closed) and self._closed[at] < last and not self.is_back
+        dated = bisect.bisect_left(self._past, f.start) - 1
+        if dated >= 0 and self._past[dated] >= first:
+            return _lies_between(self._closed, f.end, last)
+        return self._stays_away > f.end and _lies_between(self._untreated, f.end, last)
 
     def _sentence(self, at: int) -> tuple[int, int]:
         k = bisect.bisect_right(self._breaks, at)
         return self._breaks[k - 1] if k else 0, self._breaks[k] if k < len(self._breaks) else len(self._norm)
+
+
+def _without_dates_of_today(marks: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    """The marks without the date of the visit: "Today (Oct 2025)" is no time in the past."""
+    return [
+        mark
+        for before, mark in zip([(0, -9, ""), *marks], marks, strict=False)
+        if not (mark[2] == "past" and before[2] == "now" and 0 <= mark[0] - before[1] <= 3)
+    ]
+
+
+def _lies_between(places: list[int], first: int, last: int) -> bool:
+    at = bisect.bisect_left(places, first)
+    return at < len(places) and places[at] < last
 
 
 def _is_sent_home(norm: str) -> bool:

@@ -14,8 +14,9 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..files import DATA
+from ..files import DATA, built_once
 from ..schemas import Finding
+from .alternatives import any_of
 from .concept_table import vocabulary
 from .lexicon import ANALYTES, VITALS, common_english, meanings
 from .reviews import Coverage
@@ -44,7 +45,7 @@ class _Lists(NamedTuple):
     thresholds: dict[str, float]
     well: re.Pattern[str]
     blank: re.Pattern[str]
-    tests: dict[str, re.Pattern[str]]
+    tests: dict[str, list[str]]
 
 
 class _Words(NamedTuple):
@@ -154,7 +155,7 @@ def _not_graded(lists: _Lists, words: _Words, text: str, norm: str, findings: Se
         while place >= 0:
             at = bisect.bisect_right(starts, place)
             here = values[max(0, at - 12) : at]  # a row of results may hold as many values
-            match = lists.tests[name].match(norm, place)
+            match = _test_pattern(name).match(norm, place)
             if match and not any(place < f.end and match[1] in f.value for f in here):
                 yield text[match.start() : match.end()]
             place = norm.find(name, place + len(name))
@@ -166,7 +167,7 @@ def _graded_tests() -> frozenset[str]:
     return frozenset(name for rule in RULES.values() for name in rule.triggers) & ANALYTES.keys() - VITALS
 
 
-@functools.cache
+@built_once
 def _lists() -> _Lists:
     data = json.loads((DATA / "clinical" / "coverage.json").read_text(encoding="utf-8"))
     clinical = {word for phrase in meanings() for word in _WORD.findall(phrase)}
@@ -179,9 +180,9 @@ def _lists() -> _Lists:
         english=frozenset(data["english"].split()),
         foreign=frozenset(foreign) - common_english(),
         thresholds={name: float(value) for name, value in data["thresholds"].items()},
-        well=re.compile("|".join(map(re.escape, data["well"]))),
+        well=re.compile(any_of(data["well"])),
         blank=_blank_pattern(data["blanks"]),
-        tests=_test_patterns(),
+        tests=_tests(),
     )
 
 
@@ -192,17 +193,21 @@ def _blank_pattern(data: dict[str, Any]) -> re.Pattern[str]:
     return re.compile(rf"(?P<row>{row})|(?P<box>{box})|(?P<fill>{fill})|[:=?][ \t]*(?=\n|$|[;|])")
 
 
-def _test_patterns() -> dict[str, re.Pattern[str]]:
-    """By the first word of its name, a graded test with a number behind it that is not a dose, share or date."""
+def _tests() -> dict[str, list[str]]:
+    """By the first word of its name, the names of a graded test."""
     graded, names = _graded_tests(), {}
     for phrase, found in meanings().items():
         word = _WORD.match(phrase)
         if word and any(meaning.kind == "lab" and not graded.isdisjoint(meaning.names) for meaning in found):
-            names.setdefault(word[0], []).append(re.escape(phrase).replace(r"\ ", "[ -]"))
+            names.setdefault(word[0], []).append(phrase)
+    return names
+
+
+@functools.cache
+def _test_pattern(name: str) -> re.Pattern[str]:
+    """A graded test whose name begins so, with a number behind it that is not a dose, share or date."""
     other = r"%|mg\b|mcg|tab|(?:day|week|month|year|hour)s?\b|am\b|pm\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
     link = r"(?: ?(?:=|:|\bis\b|\bwas\b|\bof\b))?"
     value = rf"{link} ?[<>]?(\d+)[\d.,]*+(?! ?(?:{other}))"
-    return {
-        word: re.compile(rf"(?<![\w-])(?:{'|'.join(sorted(spelled, key=len, reverse=True))}){value}")
-        for word, spelled in names.items()
-    }
+    spelled = any_of(_lists().tests[name]).replace(r"\ ", "[ -]")
+    return re.compile(rf"(?<![\w-])(?:{spelled}){value}")

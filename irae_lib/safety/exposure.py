@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from ..files import DATA
 from ..schemas import Finding
+from .alternatives import any_of
 from .drug_status import SECOND_DOSE
-from .phrasing import any_of
 from .quantities import WORD_VALUE
 from .text import normalise, readable
 
@@ -201,7 +201,9 @@ def _patterns() -> _Patterns:
         not_before=re.compile(rf"\b(?:{any_of(data['not_before'])})\b"),
         not_after=re.compile(rf"[\s,:-]*(?:{any_of(data['not_after'])})\b"),
         never_before=re.compile(rf"\b(?:{any_of(data['never_before'])})\s+$"),
-        never_after=re.compile(rf"\s+(?:{any_of(data['never_after'])})\b(?!\s+(?:{any_of(data['dose_only'])})\b)"),
+        never_after=re.compile(
+            rf"[\s:,(-]+(?:(?:{any_of(data['never_after'])})\b(?!\s+(?:{any_of(data['dose_only'])})\b)|never had(?=\s*[.,;)\n]))"
+        ),
         planned=re.compile(rf"\b(?:{any_of(data['planned_before'])})\s+$"),
         withheld=re.compile(rf"\s+(?:{any_of(data['withheld_after'])})\b"),
         starts=re.compile(rf"\b(?:{any_of(data['starts_before'])})\s+(?:(?:on|with|the|his|her|first)\s+){{0,2}}$"),

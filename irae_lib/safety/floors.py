@@ -78,8 +78,9 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
 
 
 def _dangerous(floor: Floor) -> bool:
-    """Is it urgent whatever the cause? A Grade 1 finding (numbness) is urgent only as a sign of an irAE."""
-    return floor.urgency >= Urgency.URGENT and floor.grade != 1
+    """Is it urgent whatever the cause? Numbness (Grade 1), a severe pain of limbs and help with washing are so only as signs of an irAE."""
+    only_as_irae = floor.grade == 1 or (floor.rule in ("X07", "X08") and floor.system is System.MUSCULOSKELETAL)
+    return floor.urgency >= Urgency.URGENT and not only_as_irae
 
 
 def _raise(labels: Assessment, fired: Fired, contact: Exposure, corrections: list[Correction]) -> Assessment:
@@ -127,7 +128,7 @@ def _generic_floor(labels: Assessment, fired: Fired, contact: Exposure) -> Floor
     reason = f"Grade {grade} is at least {by_grade.value}"
     if labels.overall_severity == Severity.GRADE_3:
         supports = [f for f in floors if f.grade >= 3]
-        if supports and all(f.rule == "F44" and f.urgency == Urgency.SOON for f in supports):
+        if supports and all(f.rule in ("F44", "X06") and f.urgency == Urgency.SOON for f in supports):
             by_grade, reason = Urgency.SOON, "Grade 3 rests on an asymptomatic laboratory value alone (F44): soon"
     rule = "grade-floor"
     organ = next((s for s in labels.affected_systems if s in URGENT_SYSTEMS), None)

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, zip_longest
 from typing import NamedTuple
 
@@ -16,12 +16,21 @@ _RISKS = re.compile(
     r"\b(?:(?:can|may|could|might) (?:include|be|cause)|(?P<listed>includ(?:e|ing)|such as|like)))\b[^.;\n]*",
     re.I,
 )
+_SOURCES = "booklet leaflet sheet handout pamphlet internet google website online forum facebook card".split()
 _READ = re.compile(  # what a leaflet or a web page says, and the patient repeats
-    r"\b(?:booklet|leaflet|sheet|handout|pamphlet|internet|google\w*|website|online|forum|facebook|card)\b[^\n]{0,120}?"
+    rf"\b(?:{'|'.join(_SOURCES)})(?:(?<=google)\w*)?\b[^\n]{{0,120}}?"
     r"\b(?:it|they|which|that|and) (?P<says>says?|said|lists?|listed|mentions?|mentioned|talks? about|warns?|saw|read)\b[^.;\n]*",
     re.I,
 )
-_LIMITS = re.compile(r"\b(?:transfuse|replete|replace|notify|page)\b[^.;\n]{0,20}?\bfor\b[^.;\n]{0,160}", re.I)
+_ORDERS = ("transfuse", "replete", "replace", "notify", "page")
+_LIMITS = re.compile(rf"\b(?:{'|'.join(_ORDERS)})\b[^.;\n]{{0,20}}?\bfor\b[^.;\n]{{0,160}}", re.I)
+_HARMS = ("risk", "effect", "adverse", "complications", "toxicities")  # a word of each way that `_RISKS` begins
+_COMPARISONS = ("<", ">", "≥", "≤")
+_ACTION_BEHIND = re.compile(  # "ALT >5x ULN: stop", "glucose >28 -> A&E", "stools <4 over baseline?"
+    r"[^.;:?\n]{0,40}[<>≥≤]=? ?\d[\d.,]*[^.;:?\n\d<>]{0,24}?(?:\?|(?: ?(?:->|=>|→|:|=) ?|, )"
+    r"(?:stop|hold|withhold|call|ring|phone|admit|delay|discontinue|a&e|ed\b|er\b|999|911|come|tell|contact|skip|give steroids|same[- ]day|urgent review|seek))",
+    re.I,
+)
 _TELLER = re.compile(r"\b(?:so|but|and|now) I\b|\bI(?: have|'ve|'m| am) (?:had|been|having|calling|now)\b", re.I)
 _TOLD = re.compile(
     r"\b(?:discuss\w*|counsel\w*|explain\w*|review\w*|educat\w*|warn\w*|aware|inform\w*|advis\w*)\b", re.I
@@ -70,7 +79,7 @@ _NO_DENIAL = re.compile(
 _BOX = re.compile(r"\[(?P<empty>[ _]{0,3})\]|\[(?P<tick>[xX*✓])\]|(?<![A-Za-z])\((?P<round>[xX ])\)(?=\s?[A-Za-z])")
 _OPTION = re.compile(r"\s*(?P<no>no|none|n|absent|never)\b|\s*(?P<yes>yes|y|present)\b", re.I)
 _SIGN = re.compile(r"(?<![\w)])\(\s?(?:(?P<minus>[-−–])|(?P<plus>\+))\s?\)")
-_TIGHT = re.compile(r"(?:(?<=[ ,;:])|(?<=^)|(?<=\n))(?:(?P<minus>[-−])|\+)(?=[A-Za-z]{3})")
+_TIGHT = re.compile(r"[-−+](?<![^ ,;:\n].)(?=[A-Za-z]{3})")
 _GRADE_0 = re.compile(r"\b(?:grade|gr\.?|g)[ :=]{0,2}0\b(?!\.?\d|/|-\d)", re.I)
 _ZERO = re.compile(
     r"(?<=[A-Za-z)])(?: ?[:=-] ?| |\t)(?:g(?:r|rade)? ?)?0(?:/(?:4|5|10))?(?=\s*(?:[|,;(\n\t]|\.(?!\d)|$))", re.I
@@ -88,7 +97,9 @@ _HINT = re.compile(r"[:=|\t?]|\s[-–—]\s|[\[(]|[ ,;:\n][-+−][A-Za-z]|(?i:\b
 
 
 _FORWARD = re.compile(r"\[(?:brought|carried|copied|pulled|imported|pasted)\b[^\]\n]{0,600}\]", re.I)
-_LETTER = re.compile(r"(?<=[A-Za-z)]) (?:(?P<no>N|no|nil|none)|(?P<yes>Y|yes))(?=\s*(?:[,;.|\n]|$))")
+_LETTER = re.compile(
+    r"(?<=[A-Za-z)]) (?:(?P<no>N|no|nil|none)|(?P<yes>Y|yes))(?=\s*(?:[,;.|\n]|$)|(?<=[NY])(?:\s{2,}|\s[A-Za-z /-]{3,40}?\s[NY]\b))"
+)
 
 
 def form_marks(text: str) -> list[Mark]:
@@ -104,13 +115,20 @@ def form_marks(text: str) -> list[Mark]:
 
 def _risks(text: str) -> Iterator[Mark]:
     """What a patient was told could happen: "risks include seizure". Side effects that are listed may be real ones."""
-    for match in _RISKS.finditer(text):
+    lower = text.lower()  # most notes have none of these words
+
+    def found(pattern: re.Pattern[str], words: Sequence[str]) -> Iterable[re.Match[str]]:
+        return pattern.finditer(text) if any(word in lower for word in words) else ()
+
+    for match in found(_RISKS, _HARMS):
         before = text[_back(text, match.start(), ".;\n") : match.start()]
         if not match["listed"] or _TOLD.search(before):
             yield Mark(match.start(), match.end(), "hypothetical")
-    for match in _LIMITS.finditer(text):
+    for match in found(_ACTION_BEHIND, _COMPARISONS):
         yield Mark(match.start(), match.end(), "limit")
-    for match in _READ.finditer(text):
+    for match in found(_LIMITS, _ORDERS):
+        yield Mark(match.start(), match.end(), "limit")
+    for match in found(_READ, _SOURCES):
         teller = _TELLER.search(text, match.end("says"), match.end())
         yield Mark(match.start(), teller.start() if teller else match.end(), "hypothetical")
 
@@ -225,8 +243,10 @@ def _letters(text: str) -> Iterator[Mark]:
     for _, group in groupby(_LETTER.finditer(text), key=_LineCounter(text)):
         answers = list(group)
         if len(answers) > 1 and any(answer["no"] for answer in answers):
+            last = 0
             for answer in answers:
-                start = _back(text, answer.start(), ",;.\n|:?")
+                start = max(last, _back(text, answer.start(), ",;.\n|:?"))
+                last = answer.end()
                 yield Mark(start, answer.start(), "negated" if answer["no"] else "current")
                 yield Mark(answer.start(), answer.end(), "")
 
@@ -246,7 +266,7 @@ def _tight_signs(text: str) -> Iterator[Mark]:
         signs = list(group)
         for sign in signs if len(signs) > 1 else ():
             end = _until(text, sign.end(), sign.end() + _LONGEST_ITEM, _LIST_STOP)
-            yield Mark(sign.end(), end, "negated" if sign["minus"] else "current")
+            yield Mark(sign.end(), end, "current" if sign.group() == "+" else "negated")
 
 
 def _zero_grades(text: str) -> Iterator[Mark]:

@@ -16,6 +16,8 @@ _SPELLINGS = (  # British to American
     (re.compile(r"tre\b"), "ter"),
 )
 
+_VARIES = re.compile(r"oe|ae|our|is|yse|ll|tre")  # what each of these spellings holds
+
 
 def forms(word: str) -> set[str]:
     """The word with its plural and verb endings; a form that does not exist does no harm.
@@ -45,6 +47,8 @@ def spellings(word: str) -> set[str]:
     ['diarrhea', 'diarrhoea']
     """
     found = {word}
+    if _VARIES.search(word) is None:
+        return found  # most words
     for pattern, other in _SPELLINGS:
         found |= {pattern.sub(other, known) for known in found}
     return found

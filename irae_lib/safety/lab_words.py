@@ -20,6 +20,7 @@ RECENT = (
 )  # the newest value, unless a newer one is given
 _RATIO_BEFORE = re.compile(r"(?:protein|albumin|prot|alb|calcium)\s?[/:-]\s?$|\bto[- ]$|\bioni[sz]ed $")
 _RATIO_AFTER = re.compile(r"\s?(?:ratio|/\s?creat\w*)")
+_LEAST_IN_SI = {"creatinine": 25, "hemoglobin": 50}
 
 
 def flag_before(norm: str, tokens: list[Token], i: int) -> str:
@@ -81,3 +82,9 @@ def is_ratio(norm: str, token: Token) -> bool:
 def repeats(norm: str, last: Token, token: Token) -> bool:
     """Is it a second name of the last one, in brackets behind it?"""
     return last.names == token.names and norm[last.end : token.start].strip() == "(" and norm.startswith(")", token.end)
+
+
+def is_in_si(name: str, value: str, unit: str) -> bool:
+    """Is it a creatinine or hemoglobin without a unit that is too large for mg/dL or g/dL?"""
+    least = _LEAST_IN_SI.get(name)
+    return least is not None and not unit and value.isdigit() and int(value) >= least

@@ -13,7 +13,7 @@ from decimal import Decimal
 from ..schemas import Finding
 from .lab_records import Record, record_behind, token_of
 from .lab_series import Reading, Series
-from .lab_words import flag_after, flag_before, is_ratio, repeats
+from .lab_words import flag_after, flag_before, is_in_si, is_ratio, repeats
 from .lexicon import ANALYTES, VITALS, Analyte
 from .tables import Tables
 from .tokens import Token, changed, make
@@ -35,6 +35,11 @@ _PLAUSIBLE = {  # outside, the number is something else ("T 4", "pH 35", "sat 2"
 }
 
 
+_NO_TEST = re.compile(  # "BP tablet Telma 40"
+    r" (?:tablets?|tabs?|pills?|medicines?|medications?|meds|drugs?|capsules?|cuff|supplements?|infusion)\b"
+)
+
+
 def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
     """Every lab and vital sign with a number or a flag, in the order of the note."""
     found: list[Finding] = []
@@ -43,7 +48,7 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
     last: Token | None = None
     for i, token in enumerate(tokens):
         if token.kind in ("lab", "vital"):
-            if is_ratio(norm, token):
+            if is_ratio(norm, token) or _NO_TEST.match(norm, token.end):
                 continue
             if last is not None and repeats(norm, last, token):
                 continue  # "AST (SGOT)"
@@ -65,18 +70,16 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
 def _in_one_unit(found: list[Finding]) -> list[Finding]:
     """Bare numbers take the unit that the note gives for the same analyte.
 
-    A whole bilirubin of 3 to 21 without any unit, beside (nearly) normal transaminases, is one in umol/L.
+    A whole bilirubin of 3 to 21 without any unit, beside (nearly) normal transaminases, or in a report whose creatinine
+    or hemoglobin can only be in SI units, is one in umol/L.
     """
     stated = {f.name: f for f in found if f.kind == "lab" and f.high and f.unit in ANALYTES[f.name].units}
     units = {name: f.unit for name, f in stated.items()}
-    enzymes = {
-        f.name: f.times_uln for f in found if f.name in ("alt", "ast") and f.status == "current"
-    }  # the last ones
-    if (
-        "bilirubin" not in units
-        and enzymes
-        and all(times is not None and times < _NEARLY_NORMAL for times in enzymes.values())
-    ):
+    values = [f for f in found if f.name in ("alt", "ast")]
+    values = [f for f in values if f.status == "current"] or values
+    enzymes = {f.name: f.times_uln for f in values}  # the last ones
+    normal = enzymes and all(times is not None and times < _NEARLY_NORMAL for times in enzymes.values())
+    if "bilirubin" not in units and (normal or any(is_in_si(f.name, f.value, f.unit) for f in found)):
         units["bilirubin"] = "umol/l"
     return [_converted(f, units[f.name], stated.get(f.name)) if not f.unit and f.name in units else f for f in found]
 

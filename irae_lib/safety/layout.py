@@ -86,6 +86,8 @@ _KNOWN = (
     r"Warning signs|(?:Past|Previous|Prior) (?:immune[- ]related |immune |ICI |treatment )?(?:toxicit(?:y|ies)|irAEs?)|Safety[ -]net(?:ting)?(?: advice)?|Risks|Counsell?ing"
 )
 _INSIDE = re.compile(rf"(?<=[.;!?] )(?:{_NEUTRAL}|{_KNOWN})(?: \([^()\n]{{1,60}}\))?:", re.I)
+_VISIT = re.compile(r"\b(?:today|this (?:visit|morning|afternoon)|since last (?:visit|seen))\b", re.I)
+_NEWER = re.compile(r"(?<=[.;!?] )(?:today|now|currently|at present|this visit)\b", re.I)
 _UPDATE = re.compile(r"(?:interval|today|current|now|update|since)\b", re.I)  # what is newer than copied text
 _SENTENCE_END = re.compile(r"[.!?]\s")
 _HEADING = re.compile(r"[\s\-*•·#\d.)]*([A-Za-z][^:\n]{0,90}?)\s*:")
@@ -115,6 +117,7 @@ class Layout:
         block = ""  # what a heading on a line of its own says of the lines below
         bullets = ""  # what a heading with text behind it says of the bullets below
         start, updated, alone = 0, False, False
+        opened = False  # the line before is a heading of its own
         for line in text.split("\n"):
             name, rest = _heading(line)
             bullet = _BULLET.match(line) is not None
@@ -125,11 +128,17 @@ class Layout:
                 section = value or ""
                 block, bullets, alone = "" if rest else section, section, not rest
             elif not line.strip():
-                block, section, bullets = "", "", bullets if alone else ""
+                if not opened:  # a heading may stand apart from its text
+                    block, section, bullets = "", "", bullets if alone else ""
             else:
                 section, bullets = block, bullets if block else ""
+            opened = (bool(name) and not rest) or (opened and not line.strip())
             self._begin(start, section)
             updated = updated or _UPDATE.match(name) is not None
+            updated = updated or (section != "copied" and _VISIT.search(line) is not None)
+            if section == "copied" and (newer := _NEWER.search(line)):  # "Copied: ALT 890. Today LFTs normal."
+                self._begin(start + newer.start(), "")
+                updated = True
             for match in _INSIDE.finditer(line):
                 value = _value(match.group().rstrip(":")) or ""
                 updated = updated or _UPDATE.match(match.group()) is not None

@@ -19,17 +19,33 @@ from .tokens import Token, within
 _ITEMS = frozenset(("finding", "lab", "vital", "number"))
 _LINE = re.compile(r"[^\n]+")
 _BULLET = re.compile(r"\s*(?:[-*•·>]|\[.?\]|\d{1,2}[.)]|scenario\b)")
-_SENTENCE = re.compile(r"[.!?](?=\s)|\n")
+_SENTENCE = re.compile(r"(?<!incl)(?<!e\.g)(?<!i\.e)(?<! eg)(?<!approx)[.!?](?=\s)|\n")
+_RATE = re.compile(  # "hepatitis ~5 %", "myocarditis in fewer than 1 in 100": how often an illness happens
+    r"[\s:(]{1,3}(?:(?:risk|rate|in|of|is|about|around|approx\w*|roughly|up to|at|fewer than|less than|under|some|only) ?|[~<>=]{1,2} ?){0,3}"
+    r"(?:\d+(?:\.\d+)? ?(?:-|to) ?)?(?P<rate>\d+(?:\.\d+)?) ?(?:%|percent\b|in (?:a )?\d{2,6}\b|out of \d+)"
+    r"(?! ?(?:of (?:the |his |her )?(?:lungs?|body|bsa|surface|parenchyma|skin|liver)|on|ra\b|room|air|bsa|body|sat|predicted))"
+)
+_HIGHEST_RATE = 50
+_IN_PERCENT = frozenset(("sjs", "ten", "aplastic_anemia"))  # of the skin, of the marrow
+_TOLD_BEHIND = re.compile(  # "colitis, pneumonitis and the rare heart one explained"
+    r"\b(?:(?:was|were|all|have been|been|and|also|again|fully|briefly) ){0,3}"
+    r"(?:explained|outlined|described|mentioned|covered|recapped|quoted|warned (?:of|about)|(?:gone|talked|run|went) (?:through|over|thru)|discussed as|spelled out|listed)"
+    r"(?! by| in terms| on the basis)\b"
+)
 
 
 class _Data(NamedTuple):
     organs: int
     organs_in_one_sentence: int
+    organs_of_a_sheet: int
+    sheet: re.Pattern[str]
     told: re.Pattern[str]
 
 
 def impose_leaflets(norm: str, tokens: Sequence[Token]) -> None:
     """Give what stands in such a list the status hypothetical, from the words that announce it on."""
+    _impose_rates(norm, tokens)
+    _impose_told_behind(norm, tokens)
     data = _data()
     if data.told.search(norm) is None:
         return  # most notes
@@ -40,12 +56,43 @@ def impose_leaflets(norm: str, tokens: Sequence[Token]) -> None:
         inside = [i for i, token in within(tokens, told.start(), end) if token.kind in _ITEMS]
         named = [i for i in inside if tokens[i].kind == "finding" and tokens[i].status in ("current", "hypothetical")]
         organs = {organ(name) for i in named for name in tokens[i].names} - {""}
+        if data.sheet.match(norm, told.start()):  # what is printed
+            enough = data.organs_of_a_sheet
         if len(organs) < enough:
             continue
         for i in inside:
             definite = has_exact_value(norm, tokens, i) if tokens[i].kind != "finding" else says_when(norm, tokens, i)
             if tokens[i].status == "current" and not definite:
                 tokens[i].status = "hypothetical"
+
+
+def _impose_rates(norm: str, tokens: Sequence[Token]) -> None:
+    """An illness with how often it happens is a risk: nobody has a hepatitis of five percent."""
+    for token in tokens:
+        if (
+            token.kind == "finding"
+            and token.detail == "diagnosis"
+            and token.status == "current"
+            and _IN_PERCENT.isdisjoint(token.names)
+        ):
+            rate = _RATE.match(norm, token.end, token.end + 60)
+            if rate is not None and float(rate["rate"]) <= _HIGHEST_RATE:
+                token.status = "hypothetical"
+
+
+def _impose_told_behind(norm: str, tokens: Sequence[Token]) -> None:
+    """A list of illnesses of several organs that ends in "explained" is what the patient was told."""
+    for told in _TOLD_BEHIND.finditer(norm):
+        lowest = max(0, told.start() - 200)
+        start = max((m.end() for m in _SENTENCE.finditer(norm, lowest, told.start())), default=lowest)
+        named = [
+            token
+            for _, token in within(tokens, start, told.start())
+            if token.kind == "finding" and token.detail == "diagnosis" and token.status == "current"
+        ]
+        if len({organ(name) for token in named for name in token.names} - {""}) > 1:
+            for token in named:
+                token.status = "hypothetical"
 
 
 def _regions(norm: str, data: _Data) -> Iterator[tuple[int, int, int]]:
@@ -69,4 +116,10 @@ def _regions(norm: str, data: _Data) -> Iterator[tuple[int, int, int]]:
 @functools.cache
 def _data() -> _Data:
     data = json.loads((DATA / "clinical" / "leaflets.json").read_text(encoding="utf-8"))
-    return _Data(data["organs"], data["organs_in_one_sentence"], re.compile(whole(data["told"])))
+    return _Data(
+        data["organs"],
+        data["organs_in_one_sentence"],
+        data["organs_of_a_sheet"],
+        re.compile(whole(data["sheet"])),
+        re.compile(whole(data["told"])),
+    )

@@ -11,10 +11,12 @@ import functools
 import itertools
 import json
 import re
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from ..files import DATA
+from ..files import DATA, built_once
+from .alternatives import any_of
 from .cues import cue_phrases
 
 
@@ -74,6 +76,7 @@ DRUGS: dict[str, Any] = _file("drugs.json")
 CYTOTOXIC = frozenset(DRUGS["cytotoxic"])
 DRUG_CLASSES = tuple(name for name in DRUGS if name not in ("source", "checkpoint_inhibitors", "cytotoxic"))
 
+_GAP = re.compile(r"[\n-][ \n-]*| [ \n-]+")  # not one space by itself
 _ALTERNATIVES = re.compile(r"\(([^()]*\|[^()]*)\)")
 
 
@@ -90,17 +93,17 @@ def expand(phrase: str) -> list[str]:
 
 def plain(phrase: str) -> str:
     """The phrase with one space for each run of spaces, line breaks and hyphens."""
-    return re.sub(r"[ \n-]+", " ", phrase)
+    return _GAP.sub(" ", phrase) if _GAP.search(phrase) else phrase
 
 
-@functools.cache
+@built_once
 def common_english() -> frozenset[str]:
     """The words of common English (`common_english.json`)."""
     shipped = json.loads((DATA / "clinical" / "common_english.json").read_text(encoding="utf-8"))
     return frozenset(word for row in shipped["words"] for word in row.split())
 
 
-@functools.cache
+@built_once
 def meanings() -> dict[str, tuple[Meaning, ...]]:
     """Phrase (lower case, single spaces) to everything it may mean."""
     table: dict[str, list[Meaning]] = {}
@@ -136,42 +139,28 @@ def meanings() -> dict[str, tuple[Meaning, ...]]:
     return {phrase: tuple(found) for phrase, found in table.items()}
 
 
-@functools.cache
-def phrase_patterns() -> tuple[dict[str, re.Pattern[str]], str]:
-    """How to find phrases: by their first word, and one expression for those that start with no letter.
+@built_once
+def openers() -> dict[str, list[str]]:
+    """What follows the first word of each phrase, by that word; "" holds the phrases that start with no letter.
 
-    A word that opens no phrase costs one look-up. Spaces also match a hyphen or a line break.
+    A word that opens no phrase costs one look-up.
     """
-    by_word: dict[str, dict] = {}
-    others: dict[str, dict] = {}
+    rests: dict[str, list[str]] = {}
     for phrase in meanings():
         word = _WORD.match(phrase)
-        node = by_word.setdefault(word.group(), {}) if word else others
-        for character in phrase[word.end() if word else 0 :]:
-            node = node.setdefault(character, {})
-        node[""] = {}
-    return {word: re.compile(f"{_branch(tree)}(?![a-z0-9])") for word, tree in by_word.items()}, _branch(others)
+        rests.setdefault(word.group() if word else "", []).append(phrase[word.end() :] if word else phrase)
+    return rests
+
+
+@functools.cache
+def opened(word: str) -> re.Pattern[str]:
+    """What follows an opener as one expression; spaces match a hyphen or a line break. Few openers occur in a note."""
+    return re.compile(f"{any_phrase(openers()[word])}(?![a-z0-9])")
+
+
+def any_phrase(phrases: Iterable[str]) -> str:
+    """These phrases as a regular expression that takes the longest."""
+    return any_of(phrases).replace(r"\ ", r"[ \n-]{1,4}")
 
 
 _WORD = re.compile(r"[a-z]+")
-
-
-def _branch(node: dict[str, dict]) -> str:
-    """A prefix tree as a regular expression that takes the longest phrase."""
-    ends = "" in node
-    options = []
-    for character, child in node.items():
-        if character:
-            head = _literal(character)
-            while len(child) == 1 and "" not in child:  # chains need no group
-                character, child = next(iter(child.items()))
-                head += _literal(character)
-            options.append(head + ("" if set(child) == {""} else _branch(child)))
-    if not options:
-        return ""
-    body = options[0] if len(options) == 1 and not ends else f"(?:{'|'.join(options)})"
-    return body + "?" if ends else body
-
-
-def _literal(character: str) -> str:
-    return r"[ \n-]{1,4}" if character == " " else re.escape(character)

@@ -8,7 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from ..files import DATA
-from .phrasing import any_of
+from .alternatives import any_of
 
 _OWNER = (
     r"(?:(?P<owner>my|our|your|his|her|their|the|a|an|another|[a-z]+'s?) "
@@ -19,8 +19,10 @@ _OWNER = (
 class PeopleWords(NamedTuple):
     """Patterns of the words for people; `gender` gives "f", "m" or "n" (either) for each relation."""
 
+    someone: re.Pattern[str]  # a relation without its owner
     relation: re.Pattern[str]
     gender: dict[str, str]
+    animals: frozenset[str]
     informs: re.Pattern[str]
     dead: re.Pattern[str]
     treated: re.Pattern[str]
@@ -34,8 +36,10 @@ def people_words() -> PeopleWords:
     data: dict[str, Any] = json.loads((DATA / "clinical" / "subjects.json").read_text(encoding="utf-8"))
     gender = {word: kind for kind, listed in data["relations"].items() for word in listed}
     return PeopleWords(
+        someone=re.compile(rf"\b(?:{any_of(gender)})\b"),
         relation=re.compile(rf"\b{_OWNER}(?P<word>{any_of(gender)})\b(?!'s (?:{any_of(gender)})\b)"),
         gender=gender,
+        animals=frozenset(data["animals"]),
         informs=re.compile(rf"\b(?:{any_of(data['informs'])})\b"),
         dead=re.compile(rf"\b(?:{any_of(data['dead'])})\b"),
         treated=re.compile(rf"\b(?:{any_of(data['treated'])})\b"),

@@ -75,11 +75,6 @@ _POSITIVE = re.compile(
 _INTERROGATIVE = re.compile(r"\s*(?:any|do|does|did|have|has|are|is|was|were|had|can|could|how about|what about)\b")
 
 
-def any_of(phrases: Iterable[str]) -> str:
-    """These phrases as a pattern, the longest first."""
-    return "|".join(re.escape(phrase) for phrase in sorted(phrases, key=len, reverse=True))
-
-
 def whole(patterns: Iterable[str]) -> str:
     """Any of these patterns, where no letter or digit stands before or behind."""
     return rf"(?<![a-z0-9])(?:{'|'.join(patterns)})(?![a-z0-9])"
@@ -161,14 +156,20 @@ def is_now(norm: str, token: Token) -> bool:
     return _NOW.match(norm, token.end) is not None
 
 
+def is_year(token: Token) -> bool:
+    """Is a bare number written like a year?"""
+    year = token.low
+    return not (year is None or token.end - token.start != 4 or token.sign or not 1930 <= year <= 2100 or year % 1)
+
+
 def is_past_year(norm: str, token: Token) -> bool:
     """Is a bare number an earlier year than the newest of the note: "in Feb 2023", "last seizure 2009"?
 
     Before 2011 there was no checkpoint inhibitor: such a year is past in any note.
     """
-    year = token.low
-    if year is None or token.end - token.start != 4 or token.sign or not 1930 <= year <= 2100 or year % 1:
+    if not is_year(token):
         return False
+    year = token.low
     before = norm[max(0, token.start - 24) : token.start]
     return (year < 2011 or year < _newest_year(norm)) and not _RUNS_ON.search(before)
 

@@ -7,42 +7,38 @@ names. The same phrase on the same terms always gives the same finding: no model
 from __future__ import annotations
 
 import bisect
-import functools
 import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from .bedside import loose_vitals
-from .concepts import composed
-from .context import assign
 from .course import says_onset, staged
 from .labs import lab_findings
-from .layout import Layout, impose, mute_answers
-from .leaflets import impose_leaflets
-from .resolved import resolved
+from .resolved import known, resolved
+from .scanned import scanned
 from .stated_grades import grade_findings
 from .stools import stool_findings
-from .subjects import attribute, impose_subjects, subjects
-from .teaching import impose_teaching, teaching
 from .text import View
-from .tokens import Token, changed, make, scan
+from .tokens import Token, changed, make
 
 if TYPE_CHECKING:
     from ..schemas import Case, Finding
 
-# A pasted answer of a model is no statement of the note. Only the values of its keys are passed over, each no longer
-# than the schema allows: a brace around a whole note hides nothing.
-_ANSWER = re.compile(
-    r'"(?:irae_detected|affected_systems|overall_severity|urgency|likelihood|causality|evidence|actions|reasoning)"\s{0,5}:\s{0,5}'
-    r'(?:"(?:[^"\\\n]|\\.){0,600}"|\[[^\[\]\n]{0,1200}\]|\{[^{}\n]{0,100}\}|true|false|null)'
-)
 _CHRONIC = ("diagnosis", "background", "symptom", "sign")
 _SEVERITY = {"severity_mild": "mild", "severity_moderate": "moderate", "severity_severe": "severe"}
 _STABLE = re.compile(
     r"[^.;\n]{0,40}\b(?:unchanged (?:for|since)|for (?:about |over |~)?(?:\d+|many|several|two|three|four|five|ten|twenty|thirty) ?(?:years|yrs)|since childhood|"
+    r"since (?:(?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|youth|school days)|(?:(?:a|an|the|his|her|my) [a-z' -]{3,30}? (?:of|in) )?(?:19\d\d|200\d|201[0-4])|school|university|college|adolescence|puberty|birth|age \d|the (?:army|war))|"
     r"dating back|for years|for decades|in (?:his|her|my|their) (?:teens|twenties|thirties|forties|fifties|childhood|youth)|"
     r"as a (?:child|teenager|student)|in childhood)\b|[\s,(]{1,3}(?:in )?(?:19|20)\d\d\b(?![./-])"
+)
+
+
+_STEADY = re.compile(  # behind a value: it has been so for years, which "stable" alone does not say
+    r"[^.;\n\d]{0,40}?(?:for (?:the (?:last|past) )?(?:\d+|many|several|two|three|four|five|six|seven|eight|ten|twenty) ?(?:years|yrs)|for years|for decades|all (?:his|her) life|lifelong|gilbert|since (?:19|20)\d\d|"
+    r"(?:at |at (?:his|her) |(?:his|her) (?:usual |known )?|usual |known )baseline\b(?! (?:was|of|is|\d))|\bckd\b)|"
+    r" ?\((?:has (?:been|run|sat) |always |usually )?\d+(?:\.\d+)? ?(?:to|-) ?\d+(?:\.\d+)? for (?:\d+|many|several|two|three|four|five|ten|the last \w+) ?years"
 )
 
 
@@ -53,63 +49,24 @@ def read(case: Case) -> tuple[Finding, ...]:
         Findings whose `quote` is `case.text[start:end]`; `status` tells current from negated, historical, family,
         hypothetical and planned. Negated and historical findings are returned too, so that a reader sees them.
     """
-    view = View.of(case.text)
+    scan = scanned(case.text)
+    view, norm, tokens = scan.view, scan.norm, scan.heard()
     text = view.text
-    norm, tokens = statements(text)
     found = lab_findings(text, norm, tokens)
     found += loose_vitals(text, norm, tokens, _inside(found))
     found += stool_findings(text, norm, tokens)
     found += grade_findings(text, norm, tokens)
     found += _named(text, norm, tokens)
-    found = _completed(_promoted(found))
+    found = _completed(_promoted([_steady(norm, f) for f in found]))
     found.sort(key=lambda f: (f.start, f.end, f.name))
-    found = staged(norm, resolved(norm, found))
+    found = staged(norm, known(norm, resolved(norm, found)))
     return tuple(found) if text == case.text else tuple(_in_original(case.text, view, f) for f in found)
-
-
-def statements(text: str, further: Callable[[str, list[Token]], list[Token]] | None = None) -> tuple[str, list[Token]]:
-    """The normalised text of a view and its tokens with their statuses; `further` may add tokens to give one to."""
-    masked = _without_answers(text)
-    norm, found, layout = _scanned(masked)
-    tokens = [token.copy() for token in found]
-    if further is not None:
-        tokens = further(norm, tokens)
-    _statuses(masked, norm, tokens, layout)
-    return norm, tokens
-
-
-@functools.lru_cache(maxsize=1)
-def _scanned(text: str) -> tuple[str, list[Token], Layout]:
-    """The normalised text, its tokens without status, and its layout; `review` asks twice where a cause may be named."""
-    norm, tokens = scan(text)
-    return norm, composed(norm, tokens), Layout(text)
 
 
 def _in_original(text: str, view: View, finding: Finding) -> Finding:
     """The finding at its place in the note as it was given."""
     start, end = view.span(finding.start, finding.end)
     return changed(finding, start=start, end=end, quote=text[start:end])
-
-
-def _without_answers(text: str) -> str:
-    """The text with the values of pasted model answers blanked out, character for character."""
-    return _ANSWER.sub(lambda match: " " * len(match.group()), text) if '":' in text or '" :' in text else text
-
-
-def _statuses(text: str, norm: str, tokens: list[Token], layout: Layout) -> None:
-    """The status of every token: from the words of its sentence, then from its section and its form."""
-    told = subjects(text, norm, tokens)
-    mute_answers(tokens, layout.marks)
-    attribute(tokens, told)
-    first = 0
-    for i, token in enumerate(tokens):
-        if token.kind == "end" or i == len(tokens) - 1:
-            assign(norm, tokens[first : i + 1], layout.section(tokens[first].start))
-            first = i + 1
-    impose(norm, tokens, layout)
-    impose_teaching(norm, tokens, teaching(norm))
-    impose_subjects(tokens, told)
-    impose_leaflets(norm, tokens)
 
 
 def _named(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
@@ -246,6 +203,13 @@ def _promoted(found: list[Finding]) -> list[Finding]:
         if past and (found[past[-1]].when == "recent" or len(past) > 1):
             found[past[-1]] = changed(found[past[-1]], status="current")
     return found
+
+
+def _steady(norm: str, f: Finding) -> Finding:
+    """A value that has been the same for years is the patient's baseline."""
+    if f.kind == "lab" and f.status == "current" and f.value and _STEADY.match(norm, f.end):
+        return changed(f, status="historical", when="baseline")
+    return f
 
 
 def _completed(found: list[Finding]) -> list[Finding]:

@@ -6,13 +6,30 @@ import bisect
 import re
 
 from ..schemas import Finding
-from .course import organ
+from .course import organ, says_onset
 from .phrasing import PRESENT
 from .tokens import changed
 
+_LASTING = frozenset(  # illnesses that patients bring along
+    (
+        "hypothyroidism",
+        "arthritis",
+        "neuropathy",
+        "psoriasis",
+        "vitiligo",
+        "heart_failure",
+        "low_ef",
+        "gastritis",
+        "dry_eyes",
+        "dry_mouth",
+    )
+)
 _NAMED = ("diagnosis", "symptom", "sign")
 _OF_EPISODE = frozenset(("count", "symptom", "sign", "lab", "vital", "care", "grade", "imaging"))
 _BRACKET = re.compile(r"[^.;()\n]{0,40}\((?P<told>[^()\n]{0,300})\)")
+_OVER_IN_BRACKET = re.compile(
+    r" ?(?:(?:g|gr|grade) ?[1-4] ?)?\((?:[^()\n]{0,40}[ ,;/-])?(?<!not )(?<!never )(?:resolved|recovered|settled fully|cleared)\b[^()\n]{0,40}\)"
+)
 _PRESENT = re.compile(rf"\b(?:{PRESENT})\b")
 
 
@@ -23,6 +40,7 @@ def resolved(norm: str, found: list[Finding]) -> list[Finding]:
     mention tells of it ("colitis in March (12 motions a day)"), and values of the same sentence which a later one
     replaces ("ALT climbed to 540 with hepatitis ... now ALT 22").
     """
+    found = [_closed_by_bracket(norm, f) for f in found]
     last = {f.name: f for f in found if f.kind in _NAMED and f.status != "hypothetical"}
     over = {name for name, f in last.items() if f.when == "resolved"}
     if not over:
@@ -45,6 +63,31 @@ def resolved(norm: str, found: list[Finding]) -> list[Finding]:
         return replaced or _lies_in(f.start, sentences)
 
     return [changed(f, status="historical") if f.status == "current" and is_past(f) else f for f in found]
+
+
+def _closed_by_bracket(norm: str, f: Finding) -> Finding:
+    """ "Rash G1 (C2, resolved)": what the bracket behind an illness or its grade says is over."""
+    if f.status != "current" or f.kind not in (*_NAMED, "grade"):
+        return f
+    bracket = _OVER_IN_BRACKET.match(norm, f.end, f.end + 90)
+    return changed(f, status="historical", when="resolved") if bracket and not _PRESENT.search(bracket.group()) else f
+
+
+def known(norm: str, found: list[Finding]) -> list[Finding]:
+    """A lasting illness that the note gives as history is no news where it is named again, unless something is new.
+
+    "Medical history of heart failure and hypothyroidism ... Regarding his hypothyroidism, he goes on with Synthroid."
+    """
+    past = {f.name for f in found if f.status == "historical" and not f.when and f.name in _LASTING}
+    if not past:
+        return found
+    graded = {f.name for f in found if f.kind == "grade" and f.status == "current"}
+
+    def is_known(f: Finding) -> bool:
+        told = f.status == "current" and f.name in past and f.kind in _NAMED and f.name not in graded
+        return told and not f.when and f.severity in ("", "mild") and not says_onset(norm, f.start, f.end)
+
+    return [changed(f, status="historical") if is_known(f) else f for f in found]
 
 
 def _is_normal(f: Finding) -> bool:

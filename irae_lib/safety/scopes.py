@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 
 from .cues import Rule, barrier
+from .phrasing import is_year
 from .tokens import Token
 
 ITEMS = frozenset(("finding", "lab", "vital"))
 DEGREES = frozenset(("severity_mild", "severity_moderate", "severity_severe", "new"))
+_PASSED = frozenset(("denial", "denied list", "short denial", "flag_high", "flag_low"))
+_DATES = frozenset(("year", "opening year"))
 _DIAGNOSES = ("diagnosis", "background")
 FAR = 40  # characters between two findings of one list
 _LISTED = 45  # characters of one item of a list
@@ -119,3 +122,14 @@ class Scopes:
                         self._last_or = token.start
                     edge = token.end
         return self._last_or
+
+
+def breaks(token: Token, rule: Rule, found: bool) -> bool:
+    """Does the token end the list that a cue reaches back over? A year dates what came after a drug, too."""
+    dates = rule.name in _DATES  # "vomiting after chemotherapy in 2020"
+    if token.kind in ("end", "ici") or (token.kind == "drug" and not dates):
+        return True
+    if token.kind == "number" and rule.gap != "clause" and not is_year(token):
+        return True
+    passed = _PASSED | {"past"} if dates else _PASSED
+    return bool(found and token.cues and DEGREES.isdisjoint(token.cues) and passed.isdisjoint(token.cues))

@@ -10,7 +10,7 @@ import functools
 import json
 import re
 
-from ..files import DATA
+from ..files import DATA, built_once
 from .concept_table import concept_table, vocabulary, written_words
 from .inflection import spellings
 from .lexicon import common_english, meanings
@@ -76,12 +76,12 @@ def _is_one_edit(word: str, other: str) -> bool:
 
 def _sense(word: str) -> object:
     """What a word means: its classes and its findings; a word that only stands in phrases means itself."""
-    begun = concept_table().words.get(word)
+    begun = concept_table().ways.words.get(word)
     names = (begun.alone if begun else frozenset()) | {meaning[:2] for meaning in meanings().get(word, ())}
     return names or word
 
 
-@functools.cache
+@built_once
 def _index() -> dict[str, list[str]]:
     """Each word that can be meant, by itself and by its deletions."""
     index: dict[str, list[str]] = {}
@@ -98,7 +98,7 @@ def _vocabulary() -> frozenset[str]:
     return written_words() | {word for phrase in meanings() for word in re.findall(r"[a-z]+", phrase)}
 
 
-@functools.cache
+@built_once
 def _known() -> frozenset[str]:
     """The words that stand as they are: everything that is read, common English and the near words."""
     near = json.loads((DATA / "clinical" / "near_words.json").read_text(encoding="utf-8"))

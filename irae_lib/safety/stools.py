@@ -76,7 +76,7 @@ _COUNT_ENDS = re.compile(  # what follows a count that needs no noun: "Wednesday
     r"not|so|more|two|three|some|most|still)\b|so far|already|by |before |since |at least|of them|loose|watery|runny|liquid)"
 )
 _OTHER_UNIT = re.compile(
-    r"\s*(?:years?|days?|weeks?|wks?|months?|hours?|hrs?|minutes?|mins?|mg|ml|%|/10|am\b|pm\b|lbs?|kg|°|o'clock|:\d)"
+    r"\s*(?:years?|days?|weeks?|wks?|months?|hours?|hrs?|minutes?|mins?|mg|ml|%|/10|am\b|pm\b|lbs?|kg|systems|points|miles?|kms?|kilomet\w+|laps|marathons?|°|o'clock|:\d)"
 )
 _OTHER_COUNT = re.compile(
     r"\b(?:grade|(?<!per )(?<!a )(?<!each )day|cycle|dose|(?<!this )(?<!last )(?<!past )week|g|c|#|no\.?|number|infusion|bed|age|aged|visit|max(?:imum)?(?: of)?|limit(?: of)?|(?:day|d|dose|cycle|week) ?\d{1,2} (?:of|/))[\s:]*$|[#/]\s?$"

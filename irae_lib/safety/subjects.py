@@ -19,16 +19,18 @@ from .writers import relative_writes, retracted, writer_spans
 
 _SENTENCE = re.compile(r"(?:[^.!?;\n]|[.!?;](?=\S))+[.!?;]?|\n")
 _NAME = re.compile(
+    r"(?: of (?:the )?(?:patient|pt))?"
     r"(?:,? \(?[A-Z][a-z'-]+(?: [A-Z][a-z'-]+)?\)?,?)?"
     r"(?: \(?(?:aged? |who is )?\d{1,2}(?: ?y(?:o|rs?)?| (?:years|months) old)?\)?,?)?"
     r"(?:,? \((?:not |nb |who is )[^()\n]{1,40}\))?"  # "wife (not our patient)"
 )
 _ACTS = re.compile(
-    r",?(?:\s?:|'s\b|\s(?:(?:also|both|recently|just|now|who|still|actually|has|have|had)\s)*(?:has|had|have|having|is|was|were|are|been|"
+    r"\)?,?(?:\s?:|'s\b|\sthat(?:'s| is| has)\b|\st \d|\s(?:(?:also|both|recently|just|now|who|still|actually|has|have|had)\s)*(?:has|had|have|having|is|was|were|are|been|"
     r"being|got|gets|goes|gone|went|keeps|kept|developed|started|starts|begins|began|came|comes|down|suffers|suffered|"
     r"takes|took|caught|ended|needed|needs|died|passed|can't|cannot|could|couldn't|both|also|who|unwell|sick|ill|poorly|"
-    r"with|on|off|in|vomiting|coughing)\b)"
+    r"with|on|off|in|vomiting|vomited|vomits|coughing|coughs|wheezes|threw|drinks|drank|newly|diagnosed|admitted)\b)"
 )
+_ANIMAL_ACTS = re.compile(r"\s[a-z]+(?:s|ed)\b|\sdown\b")
 _NAMES = re.compile(r"\b(?:is|was) (?:the|her|his|their|a) $")  # "Mr Ferris is the husband"
 _WORRY = re.compile(
     r",? (?:that |who |whom )?i(?:'m| am) (?:\w+ )?(?:worried|concerned|writing|calling|asking|ringing|messaging|fretting|anxious)\b"
@@ -62,6 +64,8 @@ _THIRD = re.compile(r"(?<!other )(?<!another )(?<!\ba )\b(?:the )?(?:patient|pt)
 _HE_OR_SHE = {"f": re.compile(r"\bhe\b"), "m": re.compile(r"\bshe\b")}
 _PRONOUNS = {"f": re.compile(r"\b(?:she|her|hers)\b"), "m": re.compile(r"\b(?:he|him|his)\b")}
 _PRONOUN_OF = {"he": "m", "his": "m", "she": "f", "her": "f"}
+_CARE = ("self_care",)
+_NO_OWNER = (None, "he's", "she's", "it's", "that's")
 _OWN = ("my", "our", "")  # a relative of the writer; "his wife" is one of the patient
 _IN_THE_PAST = re.compile(
     r"[^.;,]{0,30}?(?<!has )(?<!have )(?<!'s )(?<!'ve )\b(?:had|was)\b"
@@ -89,7 +93,7 @@ class _Story(NamedTuple):
 def subjects(text: str, norm: str, tokens: Sequence[Token]) -> Subjects:
     """Who the spans of a note are about, where a person other than the patient could be meant."""
     others = writer_spans(text, norm) + retracted(norm)
-    if people_words().relation.search(norm) is None and people_words().acquaintance.search(norm) is None:
+    if people_words().someone.search(norm) is None and people_words().acquaintance.search(norm) is None:
         return Subjects(others, [])
     stories = list(_stories(text, norm))
     drugs = [t.start for t in tokens if t.kind == "ici"]
@@ -105,11 +109,15 @@ def attribute(tokens: Sequence[Token], told: Subjects) -> None:
             token.cues = tuple(cue for cue in token.cues if cue != "family")
 
 
-def impose_subjects(tokens: Sequence[Token], told: Subjects) -> None:
-    """After it: everything told of somebody else is not the patient's."""
+def impose_subjects(norm: str, tokens: Sequence[Token], told: Subjects) -> None:
+    """After it: everything told of somebody else is not the patient's, except care that the patient gets from her."""
     for token in _told(tokens, told.others):
         if token.kind in ("finding", "lab", "vital", "ici", "drug", "number"):
             token.status = "family"
+    for token in tokens:  # "his wife is combing his hair"
+        cared = token.names == _CARE and token.status == "family"
+        if cared and people_words().relation.search(norm, token.first, token.end):
+            token.status = "current"
 
 
 def _told(tokens: Sequence[Token], spans: list[tuple[int, int]]) -> Iterator[Token]:
@@ -156,6 +164,8 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
     """The persons who act in a sentence, not those who only report of the patient."""
     words = people_words()
     for match in words.relation.finditer(norm, start, end):
+        if match["word"] in words.animals and match["owner"] in _NO_OWNER:
+            continue  # "dog tired", "seeing cats"
         named = _NAMES.search(norm, max(start, match.start() - 12), match.start("word"))
         after = _NAME.match(text, match.end()).end()
         topic = _TOPIC.search(norm, max(start, match.start() - 24), match.start("word"))
@@ -164,7 +174,7 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
             and named is None
             and _WORRY.match(norm, after) is None
             and (
-                not _ACTS.match(norm, after)
+                not (_ACTS.match(norm, after) or (match["word"] in words.animals and _ANIMAL_ACTS.match(norm, after)))
                 or (
                     not _WHO.match(norm, after) and _PASSIVE.search(norm, max(start, match.start() - 20), match.start())
                 )
@@ -173,7 +183,8 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
         ):
             continue
         owner = "" if topic is not None else match["owner"] or ""  # "calling about her husband"
-        yield _Story(match["word"], words.gender[match["word"]], owner, [(match.start(), end)])
+        first = after if norm.startswith(" of ", match.end()) else match.start()  # "the mother of the patient died"
+        yield _Story(match["word"], words.gender[match["word"]], owner, [(first, end)])
 
 
 def _acquaintances(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
@@ -228,7 +239,7 @@ def _patient(norm: str, stories: list[_Story], drugs: list[int]) -> str:
     speaks = writes or _CALLED.search(norm) or _caller(norm) or not (_THIRD.search(norm) or _GENDER.search(norm))
     if _treated_self(norm, drugs) or not speaks:
         return ""
-    told = {story.word: "" for story in stories if story.owner in _OWN}
+    told = {story.word: "" for story in stories if story.owner in _OWN and story.word not in words.animals}
     treated: dict[str, bool] = {}
     for story in stories:
         if story.word in told:

@@ -44,7 +44,7 @@ def teaching(norm: str) -> list[Span]:
     words = _words()
     if words["invented"].search(norm) and words["scenario_word"].search(norm):
         return [Span(0, len(norm), nobody=True)]
-    if words["any"].search(norm) is None:
+    if words["openers"].search(norm) is None and words["any_scenario"].search(norm) is None:
         return []
     return list(_spans(norm))
 
@@ -121,10 +121,10 @@ def _stop(norm: str, start: int, end: int, lists: bool = True) -> int:
 @functools.cache
 def _words() -> dict[str, re.Pattern[str]]:
     data: dict[str, Any] = json.loads((DATA / "clinical" / "teaching.json").read_text(encoding="utf-8"))
-    openers = rf"(?P<possible>{whole(data['possible'])})|(?P<heard>{whole(data['heard_of'])})|{whole([*data['told'], *data['instruct']])}"
+    named = [f"(?P<possible>{'|'.join(data['possible'])})", f"(?P<heard>{'|'.join(data['heard_of'])})"]
     return {
-        "openers": re.compile(openers),
-        "any": re.compile(rf"{openers}|{whole(data['scenario'])}"),
+        "openers": re.compile(whole([*named, *data["told"], *data["instruct"]])),
+        "any_scenario": re.compile(whole(data["scenario"])),
         "goes_on": re.compile(rf"[\s(\"'-]*{whole(data['goes_on'])}"),
         "returns": re.compile(whole(data["returns"])),
         "scenario": re.compile(rf"[\s*#>-]*{whole(data['scenario'])}"),

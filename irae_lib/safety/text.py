@@ -78,7 +78,7 @@ class View:
         if not text.isascii() or not view.text.isascii():
             view.replace(_special_characters(), _character)
         view.text = view.text.translate(_BREAKS)
-        if "..." in view.text or "___" in view.text:
+        if ".." in view.text or "___" in view.text:
             view.text = _LEADERS.sub(lambda match: ":".ljust(len(match.group())), view.text)
         if may_be_worded(view.text):
             view.replace(WORDING, wording)
@@ -208,7 +208,9 @@ def readable(text: str) -> str:
 
 # --- characters ---------------------------------------------------------------------------------------------
 
-_LEADERS = re.compile(r"(?<=[\w)])[ ]?(?:\.{4,}|_{4,})(?=[ \w])")  # "Diarrhea ........ No"
+_LEADERS = re.compile(  # "Diarrhea ........ No", "Trop T .. 95"
+    r"(?<=[\w)])(?:[ ]?(?:\.{4,}|_{4,})(?=[ \w])| \.{2,3}(?= ?\d))"
+)
 _BREAKS = str.maketrans(dict.fromkeys("\x0b\x0c\x85\u2028\u2029", "\n"))
 _INVISIBLE = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\ufe0e\ufe0f" + "".join(
     chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), *range(0x0300, 0x0370))

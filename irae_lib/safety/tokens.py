@@ -8,8 +8,9 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from ..files import built_once
 from ..schemas import Finding
-from .lexicon import Meaning, meanings, phrase_patterns, plain
+from .lexicon import Meaning, any_phrase, meanings, opened, openers, plain
 from .quantities import MONTH, MONTHS, NUMBER, UNITS, WORD_NUMBER, WORD_VALUE, concentration, decimal, ordinal
 from .quantities import unit as to_unit
 from .text import normalise
@@ -60,12 +61,6 @@ class Token:
         self.kind, self.start, self.end, self.names, self.detail = kind, start, end, names, detail
         self.first = start  # where what is quoted begins: before `start` where a concept is said in several words
 
-    def copy(self) -> Token:
-        """A token of its own with the same values."""
-        token = Token.__new__(Token)
-        token.__dict__.update(self.__dict__)
-        return token
-
     def __repr__(self) -> str:
         return f"<{self.kind} {self.names or self.low} {self.unit} {self.status}>"
 
@@ -81,7 +76,7 @@ def within(tokens: Sequence[Token], start: int, end: int) -> Iterator[tuple[int,
 @functools.cache
 def _pattern() -> re.Pattern[str]:
     """Words, numbers, dates and marks; which words open a phrase is a look-up in `scan`."""
-    _, others = phrase_patterns()
+    others = any_phrase(openers()[""])
     any_number = rf"(?:{NUMBER}|{WORD_NUMBER})"
     return re.compile(
         r"(?P<word>[a-z]+)"
@@ -113,7 +108,7 @@ _OPENERS = frozenset((*MONTHS, *WORD_VALUE, *_LONG_MONTHS.split(), *_SHORT_NAMES
 def scan(text: str) -> tuple[str, list[Token]]:
     """The normalised note and its tokens in order, each with the number of the sentence it stands in."""
     norm, tokens = normalise(text), []
-    words, _ = phrase_patterns()
+    opening = openers()
     find = _pattern().finditer
     matches = find(norm)
     sentence, depth, glue, after = 0, 0, -1, 0
@@ -126,8 +121,7 @@ def scan(text: str) -> tuple[str, list[Token]]:
             continue
         if group == "word":
             word = match.group()
-            opens = words.get(word)
-            found = opens.match(norm, end) if opens is not None else None
+            found = opened(word).match(norm, end) if word in opening else None
             token = None
             if found is not None and not (start and norm[start - 1].isdigit()):
                 token = _phrase(norm[start : found.end()], text, start, found.end())
@@ -195,7 +189,7 @@ def _number(match: re.Match[str]) -> Token:
     return token
 
 
-@functools.cache
+@built_once
 def _resolved() -> dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]]:
     """Phrase to kind, names, detail and cues, for the phrases whose meaning does not hang on capitals."""
     return {

@@ -34,7 +34,14 @@ AS_WELL = {"hypoxia": "spo2", "fever": "temp", "widespread_rash": "bsa", "low_ef
 def says(text: str, concept: str) -> bool:
     names = {concept, AS_WELL.get(concept)}
     findings = read(Case(text=f"Patient on pembrolizumab. {text}"))
-    return any(f.name in names and f.status == "current" for f in findings)
+    return any(f.name in names and f.status == "current" and not _is_normal(f) for f in findings)
+
+
+def _is_normal(finding) -> bool:
+    """A saturation of 97 % says no hypoxia, and a temperature of 36.6 no fever."""
+    if finding.name == "spo2":
+        return finding.low is not None and finding.low >= 95
+    return finding.name == "temp" and finding.high is not None and finding.high < 38
 
 
 @pytest.mark.parametrize("bank", BANKS)
@@ -112,7 +119,10 @@ def test_the_table_is_consistent():
     concept_table()  # raises where a way uses an unknown class
     ways = " ".join(way for row in TABLE["concepts"].values() for way in row["ways"])
     used = set(re.findall(r"\b[A-Z][A-Z]+\b", ways)) | {"NOTHING", "NORMAL"}
-    assert TABLE["words"].keys() | TABLE["numbers"].keys() == used
+    guarded = {name for names in TABLE["guards"] for name in names.split() if name[0] not in "<'"}
+    guarding = {name for names in TABLE["guards"].values() for name in names.split()}
+    assert guarded <= used
+    assert TABLE["words"].keys() | TABLE["numbers"].keys() == used | guarding | {"THING"}
     for name, entries in TABLE["words"].items():
         words = [entry.strip() for entry in entries.split(",")]
         assert all(words), name

@@ -152,6 +152,13 @@ _ASYMPTOMATIC = {  # what makes a value symptomatic, and its organ system
 }
 
 
+def is_asymptomatic(chart: Chart, name: str) -> bool:
+    """Is it one of these values, and nothing said that makes it symptomatic?"""
+    if name not in _ASYMPTOMATIC or (name == "ck" and chart.troponin()):
+        return False
+    return not chart.any(*_ASYMPTOMATIC[name][0])
+
+
 @rule("F44", *_ASYMPTOMATIC, source=f"{CTCAE}; {POLICY}: over-triage exception")
 def asymptomatic_value(chart: Chart):
     """Asymptomatic lipase, amylase, CK or lymphocytes at Grade 3: soon, not urgent."""

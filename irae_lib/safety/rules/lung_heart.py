@@ -145,11 +145,19 @@ def symptomatic_troponin(chart: Chart):
         yield advise(raised, advice)
 
 
+def _is_known(chart: Chart) -> bool:
+    """Is the heart known to fail, with no sign that anything is new?"""
+    known = chart.past("heart_failure", "low_ef")
+    return known is not None and not chart.troponin() and not chart.any(*SYMPTOMS, "myocarditis", "cardiac_mri")
+
+
 @rule("F19", "ef", source=f"{CTCAE}, EF decreased")
 def ef_below_50(chart: Chart):
     """Ejection fraction below 50 % (new) or 10 points below baseline."""
     ef, drop = ef_drop(chart)
-    if ef and (drop >= 10 or (ef.low < 50 and ef.baseline is None)):
+    if ef and drop < 10 and _is_known(chart):
+        yield advise(ef, "Low ejection fraction with a known heart failure: compare with the last echocardiogram.")
+    elif ef and (drop >= 10 or (ef.low < 50 and ef.baseline is None)):
         yield raise_to(2, URGENT, HEART, ef, "ejection fraction below 50 % or 10 points down: Grade 2")
 
 
@@ -157,7 +165,11 @@ def ef_below_50(chart: Chart):
 def ef_below_40(chart: Chart):
     """Ejection fraction below 40 % or 20 points below baseline."""
     ef, drop = ef_drop(chart)
-    if ef and (drop >= 20 or (ef.low < 40 and (ef.baseline is None or drop >= 10))):
+    if (
+        ef
+        and (drop >= 20 or (ef.low < 40 and (ef.baseline is None or drop >= 10)))
+        and not (drop < 10 and _is_known(chart))
+    ):
         urgency = EMERGENCY if suspected_myocarditis(chart) else URGENT
         yield raise_to(3, urgency, HEART, ef, "ejection fraction below 40 % or 20 points down: Grade 3")
 

@@ -84,6 +84,9 @@ def creatinine(chart: Chart):
     value = worst_value(chart, "creatinine", grades=(2, 3, 4))
     if not value:
         return
+    if chart.any("chronic_dialysis") or chart.past("chronic_dialysis"):
+        yield advise(value.finding, "On dialysis for long: the creatinine grades nothing.")
+        return
     level, baseline, asco = value.finding.high, value.finding.baseline, 0
     if level and baseline:
         ratio = level / baseline

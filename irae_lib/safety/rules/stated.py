@@ -8,6 +8,7 @@ from ...schemas import Finding, System, Urgency
 from ..chart import Chart
 from ..lexicon import DIAGNOSES as _FILE
 from .base import CTCAE, POLICY, ROUTINE, SOON, URGENCY_BY_GRADE, URGENT, advise, raise_to, rule
+from .gut_liver import is_asymptomatic
 
 DIAGNOSES = {
     name: (System(row["system"]), row["grade"], Urgency(row["urgency"]), row["scale"])
@@ -21,6 +22,20 @@ _PASSING = {  # symptoms that raise nothing when only named, with the others of 
 _PASSING["dry_eyes"] += ("dry_mouth",)  # dry eyes and mouth together are a sicca syndrome
 _PASSING["dry_mouth"] += ("dry_eyes",)
 _JOINTS = ("arthralgia", "arthritis")
+_NERVE_SPREADS = (
+    "guillain_barre",
+    "immobile",
+    "facial_weakness",
+    "dysphagia",
+    "myasthenia",
+    "myelitis",
+    "sphincter_disturbance",
+)
+_NERVE_NAMED = re.compile(r"immun|poly|neuropath")
+_WIDE = re.compile(
+    r"both|bilateral|all over|everywhere|generali|small|poly|symmetr|joints|hands|wrists|knees|ankles|shoulders|hips|thighs|"
+    r"legs|arms|limbs|fingers|feet|girdle|body|immun|inflammat"
+)
 _JOINT_DISEASE = re.compile(r"arthri|arthralg|synovit|arthrop|both|bilateral|joints|small")
 _JOINT = re.compile(
     r"\b(?:knee|ankle|wrist|elbow|shoulder|hip|toe|finger|thumb|hand|foot)(?!s)\b|\b(?:knees|ankles|wrists|elbows|shoulders|hips|fingers|hands)\b"
@@ -37,7 +52,8 @@ def stated(chart: Chart):
         if mention.name in GRADED_SYSTEM:
             grade, system = int(mention.value), GRADED_SYSTEM[mention.name]
             reason = f"the note states Grade {grade}"
-            yield raise_to(grade, URGENCY_BY_GRADE[grade], system, mention, reason, scale="as stated")
+            urgency = SOON if grade == 3 and is_asymptomatic(chart, mention.name) else URGENCY_BY_GRADE[grade]
+            yield raise_to(grade, urgency, system, mention, reason, scale="as stated")
 
 
 @rule("X07", *DIAGNOSES, source=f"{CTCAE}; {POLICY} (diagnoses.json)", basis="CTCAE, ASCO, policy")
@@ -53,6 +69,8 @@ def named(chart: Chart):
                 continue
         if name in _JOINTS and _is_one_joint(chart):
             continue
+        if _is_mechanical(chart, name, mentions):
+            continue
         if scale and mention.severity:
             grade = min(1, grade) if mention.severity == "mild" else max(grade, _grade_in_words(mention))
         if name == "colitis" and mention.certainty == "suspected" and grade == 1:
@@ -60,6 +78,28 @@ def named(chart: Chart):
         words = f" as {mention.severity}" if mention.severity else ""
         reason = f"{name.replace('_', ' ')} is named{words}"
         yield raise_to(grade, max(urgency, URGENCY_BY_GRADE[grade]), system, mention, reason)
+
+
+def _is_mechanical(chart: Chart, name: str, mentions: list[Finding]) -> bool:
+    """Does the note name an injury, worn joints or a compressed nerve beside a complaint of one place?
+
+    Numbness beside a compressed nerve is that of the nerve, unless strength or the face is touched; a sore limb or
+    joint beside an injury is that of the injury, unless both sides or many joints are.
+    """
+    if name == "neuropathy":
+        plain = all(
+            f.kind == "symptom" and f.severity in ("", "mild") and not _NERVE_NAMED.search(f.quote.lower())
+            for f in mentions
+        )
+        return plain and _has(chart, "nerve_compression") and not chart.any(*_NERVE_SPREADS)
+    if name not in (*_JOINTS, "myalgia") or not _has(chart, "injury", "osteoarthritis", "nerve_compression"):
+        return False
+    return not any(_WIDE.search(f.quote.lower()) for f in mentions)
+
+
+def _has(chart: Chart, *names: str) -> bool:
+    """Is one of these current or known for long?"""
+    return chart.any(*names) is not None or chart.past(*names) is not None
 
 
 def _is_one_joint(chart: Chart) -> bool:
@@ -95,6 +135,10 @@ _INPATIENT = ("gastritis", "thyroid_storm", "new_diabetes", "hypophysitis", "adr
 def level_of_care(chart: Chart):
     """Self-care lost, or hospital care, for a named toxicity: Grade 3."""
     nerve, muscle = chart.any(*_NERVE), chart.any(*_MUSCLE)
+    if nerve and _is_mechanical(chart, nerve.name, [nerve]):
+        nerve = None
+    if muscle and not nerve and _is_mechanical(chart, muscle.name, [muscle]):
+        muscle = None
     if (immobile := chart.any("immobile", "self_care")) and (nerve or muscle):
         limb = (
             not nerve

@@ -1,0 +1,79 @@
+"""Words of two meanings: what a word of a clause means hangs on the words beside it.
+
+`concepts.json` lists, for each word class with a second meaning, the classes that show that meaning ("a scratched
+bumper", "a coronary plaque"), and the things of a household or an office that are never ill ("the truck wheezes").
+`sensed` takes the clinical meaning from such words before any concept is looked for. A guard serves every phrase of its
+class, in any order.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Set as AbstractSet
+
+from ..files import DATA
+from .matching import Place
+
+_BESIDE = 4  # words between a word and what shows its other meaning
+_THING = "THING"
+_FIRST = 2  # words before a thing that is the subject of its clause: "the old truck"
+
+
+def sensed(places: list[Place], first: int) -> list[Place]:
+    """The places of a clause, which begins at word `first`, without the classes that a guard takes from them."""
+    shown = [place for place in places if _shows(place.classes)]
+    if not shown:
+        return places  # most clauses
+    return [_alone(place, shown, first) for place in places]
+
+
+def _alone(place: Place, shown: list[Place], first: int) -> Place:
+    lost: frozenset[str] = frozenset()
+    guards = _guards_of(place.classes)
+    for other in shown:
+        if other is place or other.start == place.start:
+            continue
+        gap = place.at - other.last if other.at < place.at else other.at - place.last
+        if guards and gap <= _BESIDE:
+            lost |= {name for name, classes in guards if classes & other.classes}
+        if _THING not in other.classes or _THING in place.classes or gap != 1 or other.part != place.part:
+            continue
+        follows = other.start == place.end + 1  # "an unsteady table"; not "cannot lift the table"
+        if follows or (other.at < place.at and other.at - first <= _FIRST):
+            lost = place.classes
+    return place._replace(classes=place.classes - lost) if lost else place
+
+
+@functools.cache
+def _guards() -> dict[str, frozenset[str]]:
+    data = json.loads((DATA / "clinical" / "concepts.json").read_text(encoding="utf-8"))
+    return {name: frozenset(row.split()) for names, row in data["guards"].items() for name in names.split()}
+
+
+@functools.cache
+def showing() -> frozenset[str]:
+    """The classes that show another meaning of a word beside them."""
+    return frozenset((_THING,)).union(*_guards().values())
+
+
+def has_senses(held: AbstractSet[str]) -> bool:
+    """Whether a sentence that holds these classes may have a word whose meaning hangs on another."""
+    return _THING in held or any(name in held and not classes.isdisjoint(held) for name, classes in _guards().items())
+
+
+@functools.lru_cache(maxsize=20_000)
+def guarded(classes: frozenset[str]) -> bool:
+    """Whether a word of these classes may mean something else."""
+    return not _guards().keys().isdisjoint(classes)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _shows(classes: frozenset[str]) -> bool:
+    return not showing().isdisjoint(classes)
+
+
+@functools.lru_cache(maxsize=20_000)
+def _guards_of(classes: frozenset[str]) -> tuple[tuple[str, frozenset[str]], ...]:
+    guards = _guards()
+    return tuple((name, guards[name]) for name in sorted(classes) if name in guards)

@@ -1,0 +1,187 @@
+"""Ways to say something: word classes that stand together, as a data file writes them.
+
+A file names word classes ("STOOL": stool, motion, poo ...) and ways: "BLOOD STOOL" is any word of both classes, in
+either order, a few words apart. `matching` finds the ways in the words of a clause.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from itertools import pairwise
+from typing import NamedTuple
+
+from .inflection import forms, spellings
+
+WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]|]")
+_GAP = 3  # words that may stand between two neighbours of a way
+_NONE: frozenset[str] = frozenset()
+
+Ranges = Mapping[str, Sequence[Sequence[float]]]
+
+
+class Begun(NamedTuple):
+    """What a word begins: the classes it has alone, and by the second word the phrases with their classes."""
+
+    alone: frozenset[str]
+    further: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]]
+
+
+UNKNOWN = Begun(_NONE, {})
+
+
+class Way(NamedTuple):
+    """One way to say a thing, in a role: `parts` are alternatives of class names, in order where `ordered`."""
+
+    name: str
+    role: str
+    parts: tuple[frozenset[str], ...]
+    ordered: bool
+    gap: int
+    without: frozenset[str]
+
+
+class Ways:
+    """The word classes and the ways of a data file.
+
+    Args:
+        file: its name, for errors.
+        words: the entries of each class; numbers: the ranges of each class of numbers, both ends included.
+        said: name and role of each thing, and a way to say it as it is written.
+        literal: the entries for a word that a way names itself.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        words: Mapping[str, str],
+        numbers: Ranges,
+        said: Iterable[tuple[str, str, str]],
+        literal: Callable[[str], Iterable[str]],
+    ):
+        self._numbers = [(name, tuple(map(tuple, spans))) for name, spans in numbers.items()]
+        begun: dict[str, list[Way]] = {}
+        literals: set[str] = set()
+        for name, role, written in said:
+            way = _way(name, role, written, literals)
+            _check(file, way, words.keys() | numbers.keys())
+            for begin in way.parts[0]:
+                begun.setdefault(begin, []).append(way)
+        self.opened = [(name, way) for name in sorted(begun) for way in begun[name]]  # whatever the hash seed
+        self._index = _index(self.opened, numbers)
+        entries = [(entry.strip(), name) for name, listed in words.items() for entry in listed.split(",")]
+        entries += [(entry, f"'{phrase}") for phrase in literals for entry in literal(phrase)]
+        self.words = _by_first_word(entries)
+        self.begun = functools.lru_cache(maxsize=20_000)(self._begun)
+
+    def _begun(self, word: str) -> Begun:
+        """What a word of a note begins."""
+        known = self.words.get(word) or self.words.get(word.removesuffix("'s")) or UNKNOWN
+        if not word[0].isdigit():
+            return known
+        number = float(word)
+        named = (name for name, spans in self._numbers if any(low <= number <= high for low, high in spans))
+        return known._replace(alone=known.alone.union(named))
+
+    def held(self, words: Sequence[str]) -> set[str]:
+        """The classes of these words and marks, and of the phrases that they could make up."""
+        held: set[str] = set()
+        for word, following in pairwise((*words, "")):
+            alone, further = self.begun(word)
+            if alone:
+                held |= alone
+            for _, names in further.get(following, ()):
+                held |= names
+        return held
+
+    def candidates(self, held: Iterable[str]) -> list[int]:
+        """The places in `opened` of the ways that these classes may say. Most ways are never looked at."""
+        held, found = frozenset(held), set()
+        for name in held:
+            for place, parts in self._index.get(name, ()):
+                for part in parts:
+                    if part.isdisjoint(held):
+                        break
+                else:
+                    found.add(place)
+        return sorted(found)
+
+    def relevant(self, numbers: Iterable[int]) -> set[str]:
+        """The classes that decide whether these ways are said."""
+        ways = [self.opened[number][1] for number in numbers]
+        return set().union(*(names for way in ways for names in (*way.parts, way.without)))
+
+
+def _index(
+    opened: Sequence[tuple[str, Way]], numbers: Collection[str]
+) -> dict[str, list[tuple[int, list[frozenset[str]]]]]:
+    """The ways, by their places and with their other parts, under the classes of the part that is rarest in a note.
+
+    Rare is what few ways have, and neither a number nor a word of two or three letters.
+    """
+    uses = Counter(name for _, way in opened for part in way.parts for name in part)
+    uses.update({name: 100 for name in uses if name in numbers or (name[0] == "'" and len(name) <= 4)})
+    index: dict[str, list[tuple[int, list[frozenset[str]]]]] = {}
+    for place, (begin, way) in enumerate(opened):
+        parts = (frozenset((begin,)), *way.parts[1:])
+        rarest, *others = sorted(parts, key=lambda part: sum(uses[name] for name in part))
+        for name in rarest:
+            index.setdefault(name, []).append((place, others))
+    return index
+
+
+def _by_first_word(entries: Iterable[tuple[str, str]]) -> dict[str, Begun]:
+    """The classes of all phrases of these entries, by their first words."""
+    classes: dict[tuple[str, ...], set[str]] = {}
+    for entry, name in entries:
+        for phrase in _spelled(entry):
+            classes.setdefault(phrase, set()).add(name)
+    begun: dict[str, Begun] = {}
+    for (first, *rest), names in classes.items():
+        alone, further = begun.get(first) or Begun(_NONE, {})
+        if rest:
+            further.setdefault(rest[0], []).append((tuple(rest), frozenset(names)))
+        begun[first] = Begun(alone if rest else frozenset(names), further)
+    return begun
+
+
+def _spelled(entry: str) -> list[tuple[str, ...]]:
+    """The words of an entry in all its forms and spellings; "=run" stands for itself alone."""
+    if entry.startswith("="):
+        return [tuple(WORD.findall(entry))]
+    lead, _, last = entry.rpartition(" ")
+    before, ends = WORD.findall(lead), {end for form in forms(last) for end in spellings(form)}
+    return [(*before, *((end,) if end.isalpha() else WORD.findall(end))) for end in ends]
+
+
+def _way(name: str, role: str, written: str, literals: set[str]) -> Way:
+    """A way as it is written: "BLOOD STOOL|TOILET", "CANNOT > EAT", "weak LEG @5 -HEART"."""
+    parts, without, gap = [], set(), _GAP
+    for part in written.split():
+        if part == ">":
+            continue
+        if part[0] == "@":
+            gap = int(part[1:])
+        elif part[0] == "-":
+            without.add(_class_of(part[1:], literals))
+        else:
+            parts.append(frozenset(_class_of(alternative, literals) for alternative in part.split("|")))
+    return Way(name, role, tuple(parts), ">" in written.split(), gap, frozenset(without))
+
+
+def _class_of(name: str, literals: set[str]) -> str:
+    """The class a part of a way stands for: a listed one, a number, a finding, or a word of its own."""
+    if name[0] in "<#" or name.isupper():
+        return name
+    literal = name.replace("_", " ")
+    literals.add(literal)
+    return f"'{literal}"
+
+
+def _check(file: str, way: Way, classes: AbstractSet[str]) -> None:
+    named = {name for part in (*way.parts, way.without) for name in part if name[0] not in "'<"}
+    if unknown := named - classes:
+        raise ValueError(f"{file}: {way.name} uses {', '.join(sorted(unknown))}, which no class is called")
