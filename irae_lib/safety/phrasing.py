@@ -9,7 +9,8 @@ from collections.abc import Iterable
 from .quantities import TIME_UNITS
 from .tokens import Token
 
-SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S))+[.!?]?|\n")  # and every line break by itself
+# A sentence, or a line break by itself; the full stop of "e.g." ends none.
+SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S)|(?<=\be\.g)\.|(?<=\bi\.e)\.)+[.!?]?|\n")
 PRESENT = r"today|now|current(?:ly)?|this morning|ongoing|still|at present"
 LIST_GAP = re.compile(
     r"[\s,/()-]*(?:\b(?:and|or|nor|is|are|was|were|has|have|been|all|both|the|of|his|her|any|in|for|also|currently|"

@@ -6,7 +6,7 @@ import bisect
 import re
 
 from ..schemas import Finding
-from .course import organ, says_onset
+from .course import is_dated_and_over, organ, says_onset
 from .phrasing import PRESENT
 from .tokens import changed
 
@@ -40,7 +40,7 @@ def resolved(norm: str, found: list[Finding]) -> list[Finding]:
     mention tells of it ("colitis in March (12 motions a day)"), and values of the same sentence which a later one
     replaces ("ALT climbed to 540 with hepatitis ... now ALT 22").
     """
-    found = [_closed_by_bracket(norm, f) for f in found]
+    found = [_closed_in_its_year(norm, _closed_by_bracket(norm, f)) for f in found]
     last = {f.name: f for f in found if f.kind in _NAMED and f.status != "hypothetical"}
     over = {name for name, f in last.items() if f.when == "resolved"}
     if not over:
@@ -71,6 +71,17 @@ def _closed_by_bracket(norm: str, f: Finding) -> Finding:
         return f
     bracket = _OVER_IN_BRACKET.match(norm, f.end, f.end + 90)
     return changed(f, status="historical", when="resolved") if bracket and not _PRESENT.search(bracket.group()) else f
+
+
+def _closed_in_its_year(norm: str, f: Finding) -> Finding:
+    """What a sentence dates by a year, and says to have ended, is over."""
+    if (
+        f.status != "current"
+        or f.kind not in (*_NAMED, "grade", "lab", "care")
+        or not is_dated_and_over(norm, f.start, f.end)
+    ):
+        return f
+    return changed(f, status="historical", when="resolved" if f.kind in _NAMED else f.when)
 
 
 def known(norm: str, found: list[Finding]) -> list[Finding]:

@@ -72,6 +72,12 @@ def test_a_bank_keeps_its_rates(bank):
         ("Noticed bubbles in the urine.", "blistering", False),
         ("Bubbles on top when he pees, like soap.", "blistering", False),
         ("Red skin bubbling on both forearms.", "blistering", True),
+        ("Vesicular breath sounds all over.", "rash", False),
+        ("Dry macular degeneration, checked every year.", "rash", False),
+        ("Psychologist seen twice a year.", "diplopia", False),
+        ("Joints not swollen, not stiff on waking.", "coma", False),
+        ("Cannot be woken this morning.", "coma", True),
+        ("A dental bridge fitted last week.", "seizure", False),
         ("Whooping cough in the village school.", "cough", False),
         ("Obtunded on arrival.", "drowsiness", True),  # one word, two concepts
         ("Obtunded on arrival.", "coma", True),
