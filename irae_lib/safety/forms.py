@@ -23,7 +23,7 @@ _READ = re.compile(  # what a leaflet or a web page says, and the patient repeat
 )
 _LIMITS = re.compile(r"\b(?:transfuse|replete|replace|notify|page)\b[^.;\n]{0,20}?\bfor\b[^.;\n]{0,160}", re.I)
 _ACTION_BEHIND = re.compile(  # "ALT >5x ULN: stop", "glucose >28 -> A&E", "stools <4 over baseline?"
-    r"[^.;:?\n]{0,40}[<>≥≤]=? ?\d[\d.,]*[^.;:?\n\d<>]{0,24}?(?:\?|(?: ?(?:->|=>|→|:|=) ?|, )"
+    r"[<>≥≤]=? ?\d[\d.,]*[^.;:?\n\d<>]{0,24}?(?:\?|(?: ?(?:->|=>|→|:|=) ?|, )"
     r"(?:stop|hold|withhold|call|ring|phone|admit|delay|discontinue|a&e|ed\b|er\b|999|911|come|tell|contact|skip|give steroids|same[- ]day|urgent review|seek))",
     re.I,
 )
@@ -116,7 +116,7 @@ def _risks(text: str) -> Iterator[Mark]:
         if not match["listed"] or _TOLD.search(before):
             yield Mark(match.start(), match.end(), "hypothetical")
     for match in _ACTION_BEHIND.finditer(text):
-        yield Mark(match.start(), match.end(), "limit")
+        yield Mark(max(_back(text, match.start(), ".;:?\n"), match.start() - 40), match.end(), "limit")
     for match in _LIMITS.finditer(text):
         yield Mark(match.start(), match.end(), "limit")
     for match in _READ.finditer(text):

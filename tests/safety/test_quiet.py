@@ -37,7 +37,7 @@ def statuses(text: str, name: str) -> set[str]:
         ("Rash with mouth ulcers and a PICC line.", "rash", {"current"}),  # only redness is that of a lining
         ("Erythema of the nasal turbinates.", "rash", set()),
         ("Mosquito bites, itchy.", "pruritus", set()),
-        ("Itchy all over, has a cat.", "pruritus", {"current"}),
+        ("Itchy all over, has a puppy.", "pruritus", {"current"}),
         ("Dobutamine, urine output falling.", "inotropes", {"current"}),
         ("Sloughing of the tissue at the heel ulcer.", "sloughing", set()),
         ("Skin sloughing on the trunk.", "sloughing", {"current"}),
