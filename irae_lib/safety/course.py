@@ -197,15 +197,15 @@ class _Clock:
 
         A story needs no date where it goes on to the end of the treatment, and to say that nothing came back.
         """
-        if f.kind not in _ENDS or self.is_back:
+        if f.kind not in _ENDS:
             return False
         k = bisect.bisect_right(self._gaps, f.start)
         first = self._gaps[k - 1] if k else 0
         last = self._gaps[k] if k < len(self._gaps) else len(self._norm)
         dated = bisect.bisect_left(self._past, f.start) - 1
         if dated >= 0 and self._past[dated] >= first:
-            return _lies_between(self._closed, f.end, last)
-        return self._stays_away > f.end and _lies_between(self._untreated, f.end, last)
+            return _lies_between(self._closed, f.end, last) and not self.is_back
+        return _lies_between(self._untreated, f.end, last) and self._stays_away > f.end and not self.is_back
 
     def _sentence(self, at: int) -> tuple[int, int]:
         k = bisect.bisect_right(self._breaks, at)
