@@ -109,6 +109,20 @@ class Ways:
                     found.add(place)
         return sorted(found)
 
+    def beginnings(self, role: str) -> dict[str, frozenset[str]]:
+        """For each name, words of which every note has one that says it in this role."""
+        named: dict[str, set[str]] = {}  # class to names
+        for rarest, rows in self._index.items():
+            for way in (self.opened[place][1] for place, _ in rows):
+                if way.role == role:
+                    named.setdefault(rarest, set()).add(way.name)
+        words: dict[str, set[str]] = {}
+        for first, (alone, further) in self.words.items():
+            for held in (alone, *(names for rows in further.values() for _, names in rows)):
+                for name in (name for rarest in held & named.keys() for name in named[rarest]):
+                    words.setdefault(name, set()).add(first)
+        return {name: frozenset(firsts) for name, firsts in words.items()}
+
     def relevant(self, numbers: Iterable[int]) -> set[str]:
         """The classes that decide whether these ways are said."""
         ways = [self.opened[number][1] for number in numbers]

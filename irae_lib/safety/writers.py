@@ -48,7 +48,9 @@ def writer_spans(text: str, norm: str) -> list[tuple[int, int]]:
     """What the writer or the caller, who is not the patient, tells of herself."""
     words = _words()
     about_me = words.about_me.search(norm)
-    contrast = any(_NOT.search(norm, max(0, m.start() - 6), m.end() + 14) for m in words.about_me.finditer(norm))
+    contrast = about_me and any(
+        _NOT.search(norm, max(0, m.start() - 6), m.end() + 14) for m in words.about_me.finditer(norm)
+    )
     if words.writes.search(norm) or contrast or (about_me and words.speaks.search(norm)):
         return list(_own(text, norm, about_me.start() if about_me else len(norm)))
     called = words.called.search(norm)
