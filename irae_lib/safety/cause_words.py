@@ -91,10 +91,9 @@ def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> li
 def has_result(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> bool:
     """Has some sentence the words of a result of one of these causes? A quick test, which most notes fail."""
     words = set(WORD.findall(norm))
-    words |= {word.removesuffix("'s") for word in words}
-    causes = [cause for cause in causes if not table().begin[cause].isdisjoint(words)]
-    said = (WORD.findall(norm, first, last) for first, last, _ in _spans(norm, tokens)) if causes else ()
-    return any(_ways(words, causes, "result") for words in said)
+    begin = [table().begin[cause] for cause in causes if not table().begin[cause].isdisjoint(words)]
+    said = (WORD.findall(norm, first, last) for first, last, _ in _spans(norm, tokens)) if begin else ()
+    return any(not all(map(frozenset(words).isdisjoint, begin)) and _ways(words, causes, "result") for words in said)
 
 
 def _ways(words: Sequence[str], causes: Collection[str], role: str = "") -> list[int]:
