@@ -90,10 +90,11 @@ def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> li
 
 def has_result(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> bool:
     """Has some sentence the words of a result of one of these causes? A quick test, which most notes fail."""
-    words = set(WORD.findall(norm))
-    begin = [table().begin[cause] for cause in causes if not table().begin[cause].isdisjoint(words)]
-    said = (WORD.findall(norm, first, last) for first, last, _ in _spans(norm, tokens)) if begin else ()
-    return any(not all(map(frozenset(words).isdisjoint, begin)) and _ways(words, causes, "result") for words in said)
+    begin = frozenset().union(*(table().begin[cause] for cause in causes))
+    if begin.isdisjoint(WORD.findall(norm)):
+        return False
+    said = (WORD.findall(norm, first, last) for first, last, _ in _spans(norm, tokens))
+    return any(not begin.isdisjoint(words) and _ways(words, causes, "result") for words in said)
 
 
 def _ways(words: Sequence[str], causes: Collection[str], role: str = "") -> list[int]:
