@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ..schemas import Finding
 from .cause_table import table
 from .cause_words import Mention, Sentence, has_result, sentences
 from .chart import Chart
@@ -42,13 +43,16 @@ class Proof(NamedTuple):
     end: int
 
 
-def withhold(text: str, chart: Chart, floors: Sequence[Floor]) -> tuple[list[Floor], tuple[Withheld, ...]]:
+def withhold(
+    text: str, findings: Sequence[Finding], floors: Sequence[Floor]
+) -> tuple[list[Floor], tuple[Withheld, ...]]:
     """The floors without grade and organ system where another cause is proven, and a record of each."""
-    causes = [cause for cause in _candidates(floors) if not _contradicted(cause, chart)]
-    if not causes or len(text) > _LONGEST:
-        return list(floors), ()
+    causes = _candidates(floors) if len(text) <= _LONGEST else []
     scan = scanned(text)
-    proofs = _proofs(scan, causes)
+    if not causes or not has_result(scan.norm, scan.tokens, causes):
+        return list(floors), ()  # most notes: nothing is proven, and no status asked for
+    chart = Chart(findings, episode=True)
+    proofs = _proofs(scan, [cause for cause in causes if not _contradicted(cause, chart)])
     if not proofs:
         return list(floors), ()
     reasons = [_explained(floor, proofs) for floor in floors]
@@ -103,8 +107,6 @@ def _candidates(floors: Sequence[Floor]) -> list[str]:
 
 def _proofs(scan: Scan, causes: Sequence[str]) -> list[Proof]:
     """Those of the causes that a note proves."""
-    if not has_result(scan.norm, scan.tokens, causes):
-        return []  # nothing is proven, and no status asked for
     found = sentences(scan.norm, scan.tokens, {*causes, "note"})
     note = _Note(found, scan.heard([m.token for sentence in found for m in sentence.mentions]))
     return [proof for cause in causes if (proof := note.proof(cause))]

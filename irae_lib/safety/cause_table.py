@@ -24,6 +24,7 @@ class Table(NamedTuple):
     organs: dict[str, frozenset[str]]
     general: frozenset[str]
     explains: dict[tuple[str, str], tuple[str, ...]]  # organ system and finding to causes, in the order of the file
+    begin: dict[str, frozenset[str]]  # words of which a result of the cause has one
 
 
 @built_once
@@ -38,13 +39,15 @@ def table() -> Table:
         for system, findings in (groups[group] for group in row["explains"]):
             for finding in findings:
                 explains.setdefault((system, finding), {})[cause] = None
+    ways = Ways("causes.json", data["words"], _numbers(said), said, lambda word: [f"={e}" for e in spellings(word)])
     return Table(
-        Ways("causes.json", data["words"], _numbers(said), said, lambda word: [f"={end}" for end in spellings(word)]),
+        ways,
         data["causes"],
         groups,
         {word: frozenset(names) for word, names in data["organs"].items()},
         frozenset(data["general"]),
         {key: tuple(causes) for key, causes in explains.items()},
+        ways.beginnings("result"),
     )
 
 

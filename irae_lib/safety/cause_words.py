@@ -90,9 +90,11 @@ def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> li
 
 def has_result(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> bool:
     """Has some sentence the words of a result of one of these causes? A quick test, which most notes fail."""
-    if not _ways(WORD.findall(norm), causes, "result"):
+    begin = frozenset().union(*(table().begin[cause] for cause in causes))
+    if begin.isdisjoint(WORD.findall(norm)):
         return False
-    return any(_ways(WORD.findall(norm, first, last), causes, "result") for first, last, _ in _spans(norm, tokens))
+    said = (WORD.findall(norm, first, last) for first, last, _ in _spans(norm, tokens))
+    return any(not begin.isdisjoint(words) and _ways(words, causes, "result") for words in said)
 
 
 def _ways(words: Sequence[str], causes: Collection[str], role: str = "") -> list[int]:

@@ -51,19 +51,19 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
             continue  # most sentences: their places are never built
         wanted = table.ways.relevant(numbers) | {"NORMAL"} | showing()
         for places in _clauses(table, norm, first, last, group, absorbed, wanted):
-            for way, groups in said(table.ways, numbers, places):
-                for chosen in closest(groups):
-                    token = _token(table, way, chosen)
-                    edges = (bisect_left(group, at, key=_start) for at in (token.first - _FAR, token.end + _FAR))
-                    near = group[slice(*edges)]
-                    if _known(token, near) or _known(token, added[-12:]) or _has_value(token, chosen, near):
-                        continue
-                    token.sentence = group[0].sentence if group else 0
-                    added.append(token)
-                    used += [(place.start, place.end) for place in chosen]
-                    if lost := table.absorbs[way.name]:
-                        within = (t for t in (*near, *added[-12:]) if t.kind == "finding" and lost & set(t.names))
-                        absorbed.update(id(t) for t in within if _in(t, chosen))
+            found = said(table.ways, numbers, places)
+            for way, chosen in ((way, closest_one) for way, groups in found for closest_one in closest(groups)):
+                token = _token(table, way, chosen)
+                edges = (bisect_left(group, at, key=_start) for at in (token.first - _FAR, token.end + _FAR))
+                near = group[slice(*edges)]
+                if _known(token, near) or _known(token, added[-12:]) or _has_value(token, chosen, near):
+                    continue
+                token.sentence = group[0].sentence if group else 0
+                added.append(token)
+                used += [(place.start, place.end) for place in chosen]
+                if lost := table.absorbs[way.name]:
+                    within = (t for t in (*near, *added[-12:]) if t.kind == "finding" and lost & set(t.names))
+                    absorbed.update(id(t) for t in within if _in(t, chosen))
     if not added and not absorbed:
         return tokens
     used.sort()

@@ -25,6 +25,8 @@ _EARLIER = ("then", "past")
 _ENDS = _STATES | {"grade"}
 _SENTENCE = re.compile(r"[.;!?](?=\s)|\n")
 _DATES = re.compile(r"(?: [a-z]+){0,2} (?:seen|noted|found|present|described|reported|shown|visible|of|from) ")
+_YEAR = re.compile(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/.-]\d)")
+_LONG = 220  # characters of a sentence that are looked at, to each side
 _NEAR = 40  # characters between a finding and a time that stands behind it
 
 
@@ -84,6 +86,19 @@ def says_onset(norm: str, start: int, end: int) -> bool:
     """Does the clause around a symptom say that it came, goes on or troubles: "since Monday", "for two weeks", "worse"?"""
     first = max(norm.rfind(mark, max(0, start - 90), start) for mark in ".;\n") + 1
     return _pattern("onset").search(norm, max(first, start - 90), min(len(norm), _clause_end(norm, end))) is not None
+
+
+def is_dated_and_over(norm: str, start: int, end: int) -> bool:
+    """Does the sentence give a year, and say that what it tells of ended ("2018: uveitis, full sight regained")?
+
+    Not if it tells of the present as well, or of something that came back.
+    """
+    first = max(norm.rfind(mark, max(0, start - _LONG), start) for mark in (". ", "\n")) + 1
+    lasts = [at for mark in (". ", "\n") if (at := norm.find(mark, end, end + _LONG)) >= 0]
+    last = min(lasts, default=min(len(norm), end + _LONG))
+    if _YEAR.search(norm, first, last) is None or _pattern("ended").search(norm, first, last) is None:
+        return False
+    return not any(_pattern(name).search(norm, first, last) for name in ("now", "back", "reopened"))
 
 
 def _clause_end(norm: str, end: int) -> int:
@@ -182,15 +197,15 @@ class _Clock:
 
         A story needs no date where it goes on to the end of the treatment, and to say that nothing came back.
         """
-        if f.kind not in _ENDS or self.is_back:
+        if f.kind not in _ENDS:
             return False
         k = bisect.bisect_right(self._gaps, f.start)
         first = self._gaps[k - 1] if k else 0
         last = self._gaps[k] if k < len(self._gaps) else len(self._norm)
         dated = bisect.bisect_left(self._past, f.start) - 1
         if dated >= 0 and self._past[dated] >= first:
-            return _lies_between(self._closed, f.end, last)
-        return self._stays_away > f.end and _lies_between(self._untreated, f.end, last)
+            return _lies_between(self._closed, f.end, last) and not self.is_back
+        return _lies_between(self._untreated, f.end, last) and self._stays_away > f.end and not self.is_back
 
     def _sentence(self, at: int) -> tuple[int, int]:
         k = bisect.bisect_right(self._breaks, at)

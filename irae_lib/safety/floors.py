@@ -10,7 +10,6 @@ from collections.abc import Callable
 
 from ..schemas import Assessment, Case, Likelihood, Severity, System, Urgency
 from .cause import withhold
-from .chart import Chart
 from .coverage import coverage
 from .episodes import Fired, fire_course
 from .exposure import Exposure, exposure
@@ -49,7 +48,7 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
     fired = fire_course(findings)
     floors, advice, withheld = fired.floors, fired.advice, ()
     if contact.all_rules:
-        floors, withheld = withhold(case.text, Chart(findings, episode=True), floors)
+        floors, withheld = withhold(case.text, findings, floors)
     else:
         floors = [f._replace(grade=0, system=None) for f in floors if _dangerous(f)]
     fired = fired._replace(floors=floors)

@@ -27,7 +27,7 @@ _LIMITS = re.compile(rf"\b(?:{'|'.join(_ORDERS)})\b[^.;\n]{{0,20}}?\bfor\b[^.;\n
 _HARMS = ("risk", "effect", "adverse", "complications", "toxicities")  # a word of each way that `_RISKS` begins
 _COMPARISONS = ("<", ">", "≥", "≤")
 _ACTION_BEHIND = re.compile(  # "ALT >5x ULN: stop", "glucose >28 -> A&E", "stools <4 over baseline?"
-    r"[^.;:?\n]{0,40}[<>≥≤]=? ?\d[\d.,]*[^.;:?\n\d<>]{0,24}?(?:\?|(?: ?(?:->|=>|→|:|=) ?|, )"
+    r"[<>≥≤]=? ?\d[\d.,]*[^.;:?\n\d<>]{0,24}?(?:\?|(?: ?(?:->|=>|→|:|=) ?|, )"
     r"(?:stop|hold|withhold|call|ring|phone|admit|delay|discontinue|a&e|ed\b|er\b|999|911|come|tell|contact|skip|give steroids|same[- ]day|urgent review|seek))",
     re.I,
 )
@@ -125,7 +125,7 @@ def _risks(text: str) -> Iterator[Mark]:
         if not match["listed"] or _TOLD.search(before):
             yield Mark(match.start(), match.end(), "hypothetical")
     for match in found(_ACTION_BEHIND, _COMPARISONS):
-        yield Mark(match.start(), match.end(), "limit")
+        yield Mark(max(_back(text, match.start(), ".;:?\n"), match.start() - 40), match.end(), "limit")
     for match in found(_LIMITS, _ORDERS):
         yield Mark(match.start(), match.end(), "limit")
     for match in found(_READ, _SOURCES):

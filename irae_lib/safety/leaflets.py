@@ -28,8 +28,7 @@ _RATE = re.compile(  # "hepatitis ~5 %", "myocarditis in fewer than 1 in 100": h
 _HIGHEST_RATE = 50
 _IN_PERCENT = frozenset(("sjs", "ten", "aplastic_anemia"))  # of the skin, of the marrow
 _TOLD_BEHIND = re.compile(  # "colitis, pneumonitis and the rare heart one explained"
-    r"\b(?:(?:was|were|all|have been|been|and|also|again|fully|briefly) ){0,3}"
-    r"(?:explained|outlined|described|mentioned|covered|recapped|quoted|warned (?:of|about)|(?:gone|talked|run|went) (?:through|over|thru)|discussed as|spelled out|listed)"
+    r"\b(?:explained|outlined|described|mentioned|covered|recapped|quoted|warned (?:of|about)|(?:gone|talked|run|went) (?:through|over|thru)|discussed as|spelled out|listed)"
     r"(?! by| in terms| on the basis)\b"
 )
 

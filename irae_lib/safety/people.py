@@ -33,7 +33,7 @@ class PeopleWords(NamedTuple):
 @functools.cache
 def people_words() -> PeopleWords:
     """`subjects.json` ready for use."""
-    data: dict[str, Any] = json.loads((DATA / "clinical" / "subjects.json").read_text(encoding="utf-8"))
+    data = subject_data()
     gender = {word: kind for kind, listed in data["relations"].items() for word in listed}
     return PeopleWords(
         someone=re.compile(rf"\b(?:{any_of(gender)})\b"),
@@ -46,3 +46,9 @@ def people_words() -> PeopleWords:
         about_self=re.compile(rf"\b(?:{any_of(data['about_self'])})\b"),
         acquaintance=re.compile(rf"\b(?:{'|'.join(data['acquaintance'])})\b"),
     )
+
+
+@functools.cache
+def subject_data() -> dict[str, Any]:
+    """`subjects.json` as it is written."""
+    return json.loads((DATA / "clinical" / "subjects.json").read_text(encoding="utf-8"))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .quantities import TIME_UNITS
 from .tokens import Token
 
-SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S))+[.!?]?|\n")  # and every line break by itself
+# A sentence, or a line break by itself; the full stop of "e.g." ends none.
+SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S)|(?<=\be\.g)\.|(?<=\bi\.e)\.)+[.!?]?|\n")
 PRESENT = r"today|now|current(?:ly)?|this morning|ongoing|still|at present"
 LIST_GAP = re.compile(
     r"[\s,/()-]*(?:\b(?:and|or|nor|is|are|was|were|has|have|been|all|both|the|of|his|her|any|in|for|also|currently|"
@@ -78,6 +79,14 @@ _INTERROGATIVE = re.compile(r"\s*(?:any|do|does|did|have|has|are|is|was|were|had
 def whole(patterns: Iterable[str]) -> str:
     """Any of these patterns, where no letter or digit stands before or behind."""
     return rf"(?<![a-z0-9])(?:{'|'.join(patterns)})(?![a-z0-9])"
+
+
+def sentence_around(norm: str, start: int, end: int, reach: int, marks: Sequence[str]) -> tuple[int, int]:
+    """The sentence of a span, as far as `reach` characters to each side."""
+    lowest, highest = max(0, start - reach), min(len(norm), end + reach)
+    first = max(norm.rfind(mark, lowest, start) + len(mark) for mark in marks)
+    lasts = [at for mark in marks if (at := norm.find(mark, end, highest)) >= 0]
+    return max(first, lowest), min(lasts, default=highest)
 
 
 def has_value(tokens: list[Token], i: int) -> bool:

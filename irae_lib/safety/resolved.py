@@ -6,8 +6,8 @@ import bisect
 import re
 
 from ..schemas import Finding
-from .course import organ, says_onset
-from .phrasing import PRESENT
+from .course import is_dated_and_over, organ, says_onset
+from .phrasing import PRESENT, sentence_around
 from .tokens import changed
 
 _LASTING = frozenset(  # illnesses that patients bring along
@@ -40,7 +40,7 @@ def resolved(norm: str, found: list[Finding]) -> list[Finding]:
     mention tells of it ("colitis in March (12 motions a day)"), and values of the same sentence which a later one
     replaces ("ALT climbed to 540 with hepatitis ... now ALT 22").
     """
-    found = [_closed_by_bracket(norm, f) for f in found]
+    found = [_closed_in_its_year(norm, _closed_by_bracket(norm, f)) for f in found]
     last = {f.name: f for f in found if f.kind in _NAMED and f.status != "hypothetical"}
     over = {name for name, f in last.items() if f.when == "resolved"}
     if not over:
@@ -49,7 +49,7 @@ def resolved(norm: str, found: list[Finding]) -> list[Finding]:
     organs = {organ(f.name) for f in mentions} - {""}
     normal = {f.name: f.start for f in found if f.kind == "lab" and f.status == "current" and _is_normal(f)}
     brackets = [span for f in mentions if (span := _bracket_behind(norm, f.end)) is not None]
-    sentences = [_sentence_around(norm, f.start, f.end) for f in mentions]
+    sentences = [sentence_around(norm, f.start, f.end, 200, (". ", ";", "\n")) for f in mentions]
     newest = {f.name: f.start for f in found}
 
     def is_past(f: Finding) -> bool:
@@ -71,6 +71,17 @@ def _closed_by_bracket(norm: str, f: Finding) -> Finding:
         return f
     bracket = _OVER_IN_BRACKET.match(norm, f.end, f.end + 90)
     return changed(f, status="historical", when="resolved") if bracket and not _PRESENT.search(bracket.group()) else f
+
+
+def _closed_in_its_year(norm: str, f: Finding) -> Finding:
+    """What a sentence dates by a year, and says to have ended, is over."""
+    if (
+        f.status != "current"
+        or f.kind not in (*_NAMED, "grade", "lab", "care")
+        or not is_dated_and_over(norm, f.start, f.end)
+    ):
+        return f
+    return changed(f, status="historical", when="resolved" if f.kind in _NAMED else f.when)
 
 
 def known(norm: str, found: list[Finding]) -> list[Finding]:
@@ -104,11 +115,3 @@ def _bracket_behind(norm: str, end: int) -> tuple[int, int] | None:
     """The bracket behind a mention, unless it tells of the present."""
     match = _BRACKET.match(norm, end)
     return match.span("told") if match and not _PRESENT.search(match["told"]) else None
-
-
-def _sentence_around(norm: str, start: int, end: int) -> tuple[int, int]:
-    """The sentence of a mention, as far as 200 characters to each side."""
-    lowest, highest = max(0, start - 200), min(len(norm), end + 200)
-    first = max(norm.rfind(mark, lowest, start) for mark in (". ", ";", "\n"))
-    lasts = [at for mark in (". ", ";", "\n") if (at := norm.find(mark, end, highest)) >= 0]
-    return max(first, lowest), min(lasts, default=highest)

@@ -43,12 +43,15 @@ class Scan:
         self._layout = Layout(masked)
         self._told = subjects(masked, self.norm, self.tokens)
         self._teaching = teaching(self.norm)
-        self._unheard = [(token, token.cues, token.sign) for token in self.tokens]
+        self._cues, self._signs = [t.cues for t in self.tokens], [t.sign for t in self.tokens]
+        self._is_heard = False
 
     def heard(self, further: Iterable[Token] = ()) -> list[Token]:
         """The tokens, with `further` ones among them, each with the status that the note gives it."""
-        for token, token.cues, token.sign in self._unheard:
-            token.status, token.resolved = "current", False
+        if self._is_heard:
+            for token, token.cues, token.sign in zip(self.tokens, self._cues, self._signs, strict=True):
+                token.status, token.resolved = "current", False
+        self._is_heard = True
         tokens = sorted((*self.tokens, *further), key=lambda t: (t.start, t.end)) if further else self.tokens
         self._give_statuses(tokens)
         return tokens

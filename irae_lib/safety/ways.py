@@ -89,12 +89,14 @@ class Ways:
     def held(self, words: Sequence[str]) -> set[str]:
         """The classes of these words and marks, and of the phrases that they could make up."""
         held: set[str] = set()
+        begun = self.begun
         for word, following in pairwise((*words, "")):
-            alone, further = self.begun(word)
+            alone, further = begun(word)
             if alone:
                 held |= alone
-            for _, names in further.get(following, ()):
-                held |= names
+            if further and following in further:
+                for _, names in further[following]:
+                    held |= names
         return held
 
     def candidates(self, held: Iterable[str]) -> list[int]:
@@ -108,6 +110,20 @@ class Ways:
                 else:
                     found.add(place)
         return sorted(found)
+
+    def beginnings(self, role: str) -> dict[str, frozenset[str]]:
+        """For each name, words of which every note has one that says it in this role."""
+        named: dict[str, set[str]] = {}  # class to names
+        for rarest, rows in self._index.items():
+            for way in (self.opened[place][1] for place, _ in rows):
+                if way.role == role:
+                    named.setdefault(rarest, set()).add(way.name)
+        words: dict[str, set[str]] = {}
+        for first, (alone, further) in self.words.items():
+            for held in (alone, *(names for rows in further.values() for _, names in rows)):
+                for name in (name for rarest in held & named.keys() for name in named[rarest]):
+                    words.setdefault(name, set()).add(first)
+        return {name: frozenset(firsts).union(f"{first}'s" for first in firsts) for name, firsts in words.items()}
 
     def relevant(self, numbers: Iterable[int]) -> set[str]:
         """The classes that decide whether these ways are said."""

@@ -8,13 +8,12 @@ the note itself takes back. The words are data (`subjects.json`); nothing here k
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..files import DATA
-from .phrasing import SENTENCE, whole
+from .people import subject_data
+from .phrasing import SENTENCE, sentence_around, whole
 
 _FIRST = re.compile(
     r"\bi(?:'ve|'m|'d| have| am| had| was| got| get| keep| can't| cannot| can| feel| felt| went| go| started| woke| "
@@ -48,7 +47,9 @@ def writer_spans(text: str, norm: str) -> list[tuple[int, int]]:
     """What the writer or the caller, who is not the patient, tells of herself."""
     words = _words()
     about_me = words.about_me.search(norm)
-    contrast = any(_NOT.search(norm, max(0, m.start() - 6), m.end() + 14) for m in words.about_me.finditer(norm))
+    contrast = about_me and any(
+        _NOT.search(norm, max(0, m.start() - 6), m.end() + 14) for m in words.about_me.finditer(norm)
+    )
     if words.writes.search(norm) or contrast or (about_me and words.speaks.search(norm)):
         return list(_own(text, norm, about_me.start() if about_me else len(norm)))
     called = words.called.search(norm)
@@ -69,10 +70,7 @@ def retracted(norm: str) -> list[tuple[int, int]]:
     for match in _words().retracted.finditer(norm):
         if found and match.start() < found[-1][1]:
             continue
-        lowest, highest = max(0, match.start() - _LONGEST), min(len(norm), match.end() + _LONGEST)
-        start = max(norm.rfind(mark, lowest, match.start()) + len(mark) for mark in (". ", "\n"))
-        ends = [at for mark in (". ", "\n") if (at := norm.find(mark, match.end(), highest)) >= 0]
-        found.append((max(start, lowest), min(ends, default=highest)))
+        found.append(sentence_around(norm, match.start(), match.end(), _LONGEST, (". ", "\n")))
     return found
 
 
@@ -116,7 +114,7 @@ def _other(text: str, norm: str, start: int, end: int) -> int:
 
 @functools.cache
 def _words() -> _Words:
-    data: dict[str, Any] = json.loads((DATA / "clinical" / "subjects.json").read_text(encoding="utf-8"))
+    data = subject_data()
     return _Words(
         writes=_any(data["relative_writes"]),
         speaks=_any(data["relative_speaks"]),

@@ -23,9 +23,9 @@ BANKS = {
     for path in sorted(PHRASES.glob("bank_*.jsonl"))
 }
 KEPT = {  # bank: found as clinicians say it, as patients say it, near misses raised
-    "bank_1": (0.97, 0.92, 0.05),
-    "bank_2": (0.90, 0.81, 0.15),
-    "bank_3": (0.90, 0.82, 0.15),
+    "bank_1": (0.97, 0.92, 0.03),
+    "bank_2": (0.90, 0.82, 0.085),
+    "bank_3": (0.90, 0.83, 0.07),
 }
 TABLE = json.loads((DATA / "clinical" / "concepts.json").read_text(encoding="utf-8"))
 AS_WELL = {"hypoxia": "spo2", "fever": "temp", "widespread_rash": "bsa", "low_ef": "ef", "oxygen": "oxygen_word"}
@@ -72,6 +72,12 @@ def test_a_bank_keeps_its_rates(bank):
         ("Noticed bubbles in the urine.", "blistering", False),
         ("Bubbles on top when he pees, like soap.", "blistering", False),
         ("Red skin bubbling on both forearms.", "blistering", True),
+        ("Vesicular breath sounds all over.", "rash", False),
+        ("Dry macular degeneration, checked every year.", "rash", False),
+        ("Psychologist seen twice a year.", "diplopia", False),
+        ("Joints not swollen, not stiff on waking.", "coma", False),
+        ("Cannot be woken this morning.", "coma", True),
+        ("A dental bridge fitted last week.", "seizure", False),
         ("Whooping cough in the village school.", "cough", False),
         ("Obtunded on arrival.", "drowsiness", True),  # one word, two concepts
         ("Obtunded on arrival.", "coma", True),

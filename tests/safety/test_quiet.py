@@ -34,6 +34,11 @@ def statuses(text: str, name: str) -> set[str]:
         ("She broke out in a cold sweat.", "rash", set()),
         ("New puppy, scratched shin.", "pruritus", set()),
         ("Scratching all night, itchy skin.", "pruritus", {"current"}),
+        ("Rash with mouth ulcers and a PICC line.", "rash", {"current"}),  # only redness is that of a lining
+        ("Erythema of the nasal turbinates.", "rash", set()),
+        ("Mosquito bites, itchy.", "pruritus", set()),
+        ("Itchy all over, has a puppy.", "pruritus", {"current"}),
+        ("Dobutamine, urine output falling.", "inotropes", {"current"}),
         ("Sloughing of the tissue at the heel ulcer.", "sloughing", set()),
         ("Skin sloughing on the trunk.", "sloughing", {"current"}),
         ("Stool MCS and C diff sent.", "inotropes", set()),

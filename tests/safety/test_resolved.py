@@ -16,6 +16,9 @@ OVER = [
     "Complete resolution of previous checkpoint inhibitor pneumonitis (needed O2 4 L). Prednisolone ended 7 months ago.",
     "No recurrence of the immune nephritis. Creatinine 0.9 (baseline 0.9). Nephritis G3 in 2022, prednisone stopped 2022.",
     "In the spring of 2022 she had immune colitis grade 3 on nivolumab, twelve motions daily. It settled fully. Prednisolone finished in November 2022. Bowels once daily.",
+    "Well on nivolumab. 2018: immune myositis with CK 4000, steroids and IVIG, strength back to full, therapy closed in 2018.",
+    "On pembrolizumab. Immune-related uveitis 2019: topical dexamethasone, full sight regained, discharged in 2019 off all therapy.",
+    "On nivolumab, feels fine. Past autoimmune haemolysis as irAE, prednisone through 2020, haemoglobin normal ever since.",
     "Stopped durvalumab Jan 2023 for Gr 3 pneumonitis. No recurrence of pneumonitis since. h/o ICI pneumonitis, resolved, no tx. O2 98% RA.",
 ]
 PRESENT = [
@@ -25,6 +28,9 @@ PRESENT = [
     "Not eligible for nivolumab rechallenge. Colitis grade 3 with 9 stools a day.",
     "Pain 0/10, nausea 0. Diarrhoea 9 times a day on nivolumab.",
     "Rash gone. Now diarrhoea 9 times a day with blood on nivolumab.",
+    "2023: immune hepatitis on ipilimumab, full recovery; flared this week, ALT 640 U/L.",
+    "Immune colitis since January 2024, prednisolone through 2024, still 9 stools a day on nivolumab.",
+    "On nivolumab. Myasthenia in 2023 recovered, now presenting with a new complete heart block.",
     "Colitis resolved last year. On ipilimumab again, 9 stools a day since Monday.",
 ]
 

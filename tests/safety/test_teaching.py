@@ -32,6 +32,10 @@ TOLD = [  # the patient is well, undecided or not yet treated
     "On nivolumab, feels fine. Teach-back done. Reviewed: CALL SAME DAY if more than 4 extra BMs in a day; new cough or can't catch breath; yellow eyes; drooping lids, choking; chest pain, passing out = 911.",
     "Ipilimumab and nivolumab, date to be confirmed. Serious or frequently occurring risks discussed:\n - Hepatitis, severe 1 in 7\n - Lung inflammation, may need ventilation\n - adrenal crisis\n - SJS / TEN",
     "Scenario A. Invented lad of 45, ipi/nivo, ten loose stools a day with blood.\nScenario B. Lady with sats 86% on air, on durvalumab.\nNB scenarios are made up for teaching.",
+    "On nivolumab, well. Discussed what may lead to a pause in treatment, e.g. colitis, hepatitis or pneumonitis.",
+    "On pembrolizumab, no complaints. Call first, do not sit it out. Examples given were breathlessness, jaundice and confusion.",
+    "On nivolumab, fine. Please do not treat diarrhoea on your own. The same goes for a rash that spreads or red eyes.",
+    "Well on nivolumab. Also phone about any new breathlessness, jaundice, bruising or change in eyesight.",
 ]
 HAPPENED = [  # the same words beside what the patient has
     "Nivolumab C4. Discussed grade 3 hepatitis with the patient: ALT 640, needs prednisone. Informed of risks of steroids.",
