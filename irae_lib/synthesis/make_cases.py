@@ -15,9 +15,9 @@ from collections.abc import Iterator, Mapping
 from ..cases import LabelledCase
 from ..schemas import Assessment, Likelihood, Severity, Urgency
 from .background import BACKGROUND, left_out
-from .illnesses import COMMON, ICIS, ILLNESSES, KINDS, Fact, Illness
+from .illnesses import COMMON, ICIS, IDEAS, ILLNESSES, KINDS, Fact, Illness
 from .long_notes import choose_form, normal_values, write_long_note
-from .note_styles import Draft, Form, Part, say, write_note
+from .note_styles import GRAVE, Draft, Form, Part, say, write_note
 
 Side = tuple[str, Illness, str, Draft]  # kind, illness, work-up, and what the note states
 SEXES = ("man", "woman", "male", "female")
@@ -124,7 +124,9 @@ def make_draft(
         if kind == "mimic":
             parts.append(state_rival(rng, pool, illness, form))
         elif workup and not over:
-            parts.append(say(rng, pool, Fact(_about_cause(illness, workup, form)), role="cause"))
+            # A rival that is an irAE of its own ("myocarditis not ruled out") stands beside what is as urgent only.
+            grave = illness.urgency >= Urgency.URGENT
+            parts.append(say(rng, pool, Fact(_about_cause(pool, illness, workup, form)), role="cause", grave=grave))
     age = rng.randint(34, 86)
     if form:
         draft = long_draft(rng, pool, kind, illness, form, age, parts)
@@ -171,11 +173,11 @@ def state_rival(rng: random.Random, pool: str, illness: Illness, form: Form | No
     return say(rng, pool, fact, is_key=True, role="cause", grave=illness.urgency >= Urgency.URGENT)
 
 
-def _about_cause(illness: Illness, workup: str, form: Form | None) -> str:
-    """The idea on other causes: in a long note a rival is considered, pending, coexisting or refuted."""
-    if form and workup == "confounder":
-        return (illness.rival or f"{illness.cause}_rival").replace("_rival", "_open")
-    return f"{illness.cause}_{workup}"
+def _about_cause(pool: str, illness: Illness, workup: str, form: Form | None) -> str:
+    """The idea on other causes: in a long note a rival is suspected, pending, coexisting or refuted."""
+    rival = (illness.rival or f"{illness.cause}_rival").replace("_rival", "_open")
+    calm = illness.urgency >= Urgency.URGENT or any(not line.startswith(GRAVE) for line in getattr(IDEAS[rival], pool))
+    return rival if form and workup == "confounder" and calm else f"{illness.cause}_{workup}"
 
 
 def state_exposure(rng: random.Random, pool: str, kind: str) -> Part:
