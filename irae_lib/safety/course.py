@@ -91,13 +91,18 @@ def says_onset(norm: str, start: int, end: int) -> bool:
 def is_dated_and_over(norm: str, start: int, end: int) -> bool:
     """Does the sentence give a year, and say that what it tells of ended ("2018: uveitis, full sight regained")?
 
-    Not if it tells of the present as well, or of something that came back.
+    The next sentence may say so, with a year of its own. Not if either tells of the present as well, or of something
+    that came back.
     """
     first = max(norm.rfind(mark, max(0, start - _LONG), start) for mark in (". ", "\n")) + 1
     lasts = [at for mark in (". ", "\n") if (at := norm.find(mark, end, end + _LONG)) >= 0]
     last = min(lasts, default=min(len(norm), end + _LONG))
-    if _YEAR.search(norm, first, last) is None or _pattern("ended").search(norm, first, last) is None:
+    if _YEAR.search(norm, first, last) is None:
         return False
+    if _pattern("ended").search(norm, first, last) is None:
+        begin, last = last, norm.find(".", last + 2, last + _LONG)
+        if _YEAR.search(norm, begin, last) is None or _pattern("ended").search(norm, begin, last) is None:
+            return False
     return not any(_pattern(name).search(norm, first, last) for name in ("now", "back", "reopened"))
 
 

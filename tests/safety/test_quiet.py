@@ -32,6 +32,12 @@ def statuses(text: str, name: str) -> set[str]:
         ("PICC line flushed easily.", "rash", set()),
         ("Scaly plaques on both elbows.", "rash", {"current"}),
         ("She broke out in a cold sweat.", "rash", set()),
+        ("Has not gone yellow, relatives say.", "jaundice", {"negated"}),
+        ("She has gone yellow since Monday.", "jaundice", {"current"}),
+        ("Feet have not gone numb.", "neuropathy", {"negated"}),
+        ("Latanoprost 1 drop HS both eyes.", "visual_loss", set()),
+        ("No falls, balance kept.", "cerebellar_signs", set()),
+        ("Varicose veins stripped, both legs.", "sloughing", set()),
         ("New puppy, scratched shin.", "pruritus", set()),
         ("Scratching all night, itchy skin.", "pruritus", {"current"}),
         ("Rash with mouth ulcers and a PICC line.", "rash", {"current"}),  # only redness is that of a lining

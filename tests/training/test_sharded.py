@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 import torch
@@ -26,7 +27,13 @@ from irae_lib.workspace import checkpoints
 from irae_lib.workspace.profiles import choose_profile
 
 CPU = {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "HF_HUB_OFFLINE": "1"}
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        version("accelerate") < "1.15",
+        reason="accelerate 1.14, Colab's, puts a tied embedding into two FSDP groups; sharding is for clusters",
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -79,7 +79,8 @@ class Machine:
             "PIP_FIND_LINKS": str(wheels),
             "PIP_CONFIG_FILE": os.devnull,
         }
-        self.environment.pop("PYTHONPATH", None)
+        for name in ("PYTHONPATH", "PIP_CONSTRAINT"):  # of the suite, not of the tiny index
+            self.environment.pop(name, None)
         self.pip("install", "-q", *installed)
         package = folder / "checkout" / "irae_lib" / "workspace"
         package.mkdir(parents=True)
