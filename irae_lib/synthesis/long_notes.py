@@ -13,16 +13,21 @@ from .note_styles import Draft, Form, Part, capital, quotes, say, sentences, wit
 KINDS_OF_NOTE: dict[str, int] = COMMON["note_shares"]
 SHORTEST = 40  # words; below it a note has room for what else was asked and planned
 _SECTIONS = ("symptoms", "vitals", "labs", "notes")
+_BESIDE = ("vitals", "onset", "course", "cause", "past")
 _SLOT = re.compile(r"\{(\w+)\}")
 _LABS_UNLESS = COMMON["normal_unless"] | COMMON["table_unless"]
 _LABS = [Fact(**row) for row in COMMON["normal_labs"] + COMMON["table_labs"]]
 
 
-def choose_form(rng: random.Random, pool: str, facts: tuple[Fact, ...]) -> Form:
-    """A kind of note, a template and a layout of its laboratory values; where there are any, a template with them."""
-    has_labs = any(fact.lab or IDEAS[fact.idea].section == "labs" for fact in facts)
+def choose_form(rng: random.Random, pool: str, illness: Illness) -> Form:
+    """A kind of note, a template and a layout of its laboratory values; where there are any, a template with them.
+
+    Only a Grade 3-4 illness brings a patient into hospital, and so into a discharge summary.
+    """
+    has_labs = any(fact.lab or IDEAS[fact.idea].section == "labs" for fact in (*illness.key, *illness.also))
+    kinds = [kind for kind in KINDS_OF_NOTE if kind != "discharge" or illness.grade >= 3]
     while True:
-        kind = rng.choices(list(KINDS_OF_NOTE), list(KINDS_OF_NOTE.values()))[0]
+        kind = rng.choices(kinds, [KINDS_OF_NOTE[kind] for kind in kinds])[0]
         template, layout = rng.choice(BACKGROUND[pool].templates[kind]), rng.choice(COMMON["table_layouts"][pool])
         if "{labs}" in template or not has_labs:
             return Form(kind, template, layout["head"], layout["line"], layout["join"])
@@ -45,14 +50,13 @@ def write_long_note(
     rng.shuffle(parts)
     if slips and rng.random() < 0.2:
         parts = with_slip(rng, parts)
-    slots = surround(rng, pool, draft)
-    slots |= _stated(rng, draft, parts)
+    around, told = surround(rng, pool, draft), _stated(rng, draft, parts)
     history = sentences(rng, [p.text for p in parts if p.section == "history"])
-    slots["past"] = " ".join(filter(None, [history, slots["past"]]))
-    for slot in ("vitals", "onset", "course", "cause", "past"):  # a template without the slot says it with the problem
-        if f"{{{slot}}}" not in draft.form.template and (slot != "past" or history):
-            said = history if slot == "past" else slots[slot] if slot != "vitals" or not draft.calm else ""
-            slots["problem"] = " ".join(filter(None, [slots["problem"], said]))
+    slots = around | told | {"past": " ".join(filter(None, [history, around["past"]]))}
+    # What a template has no slot for is said with the problem.
+    for slot, text in (*told.items(), ("past", history)):
+        if slot in _BESIDE and f"{{{slot}}}" not in draft.form.template:
+            slots["problem"] = " ".join(filter(None, [slots["problem"], text]))
     text = _fill(draft.form.template, slots)
     if len(text.split()) < SHORTEST:
         text += f"\n{slots['negatives'].strip()}\n{slots['plan'].strip()}"

@@ -108,7 +108,7 @@ def make_draft(
     rng: random.Random, pool: str, kind: str, illness: Illness, workup: str, detail: str, *, lean: bool = False
 ) -> Draft:
     """What the note of one case states. `lean` leaves out the facts that only go along."""
-    form = choose_form(rng, pool, (*illness.key, *illness.also)) if detail == "full" else None
+    form = choose_form(rng, pool, illness) if detail == "full" else None
     how = {"plain": form is None, "form": form}
     over = bool(form) and kind == "resolved" and rng.random() < 0.5  # the whole episode is told, and its end
     if kind in _WELL and not over:

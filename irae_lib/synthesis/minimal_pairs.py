@@ -62,8 +62,8 @@ def fits(change: str, illness: Illness) -> bool:
 
 def _border(rng: random.Random, pool: str, contrast: Contrast, workup: str, detail: str) -> tuple[Side, Side]:
     a, b = contrast.sides
-    both = a._replace(key=(*a.key, *b.key), also=contrast.shared)
-    form = choose_form(rng, pool, (*both.key, *both.also)) if detail == "full" else None
+    both = a._replace(grade=min(a.grade, b.grade), key=(*a.key, *b.key), also=contrast.shared)
+    form = choose_form(rng, pool, both) if detail == "full" else None
     how = {"plain": form is None, "form": form}
     shared = tuple(say(rng, pool, fact, **how) for fact in contrast.shared)
     line, state = rng.randrange(1000), rng.getrandbits(64)

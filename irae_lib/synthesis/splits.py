@@ -44,7 +44,7 @@ def make_splits(
 
 
 def check_splits(
-    splits: Mapping[str, Sequence[LabelledCase]], also_trained_on: Sequence[LabelledCase] = ()
+    splits: Mapping[str, Sequence[LabelledCase]], also_trained_on: Sequence[LabelledCase] = (), *, detail: str = "short"
 ) -> dict[str, dict]:
     """Facts about a data set that passed: `splits` (each one's own), `leaks` (counts per pair of splits), `variety`.
 
@@ -55,7 +55,7 @@ def check_splits(
         SchemaError: see `check_cases`, `check_variety`, `check_balance`, `check_urgency`. LeakError: see `check_leaks`.
     """
     check_urgency()
-    facts = {name: check_cases(cases) for name, cases in splits.items()}
+    facts = {name: check_cases(cases, detail=detail) for name, cases in splits.items()}
     for name in ("train", "test"):
         if len(splits[name]) >= _LARGE:
             check_balance(splits[name])
