@@ -1,11 +1,14 @@
 """Run every notebook at its defaults and keep the outputs, so that nbval has something true to compare.
 
-    python tests/tools/refresh_outputs.py [--runs FOLDER] [NN ...]
+    python tests/tools/refresh_outputs.py [--shipped] [--runs FOLDER] [NN ...]
 
 Same environment as the tests, one shared folder for runs, notebooks in their order. With `--runs` that folder is an
 existing one: 03 alone then validates the adapter of its newest run instead of asking for 01 and 02 first. Counts stay
 (nbval skips cells without them); timings, widget state and injected parameters go. Run it in the environment of the
 README after changing a notebook, the library or the shipped base, and read the difference.
+
+`--shipped` is for a change that leaves the training data as they are: 02 finds its training finished with the shipped
+adapter, keeps its own saved outputs, and 03's report becomes the shipped one before 06 reads it.
 """
 
 import argparse
@@ -13,6 +16,7 @@ import base64
 import io
 import os
 import re
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -22,7 +26,7 @@ import papermill
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import conftest  # noqa: E402, F401 - sets the environment before a kernel starts
 
@@ -112,6 +116,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("notebooks", nargs="*", metavar="NN")
     parser.add_argument("--runs", default="")
+    parser.add_argument("--shipped", action="store_true", help="with the shipped adapter in the place of training")
     wanted = parser.parse_args()
     # Pictures where readers look: the tests draw nowhere, the saved notebooks show what Jupyter and Colab show.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
@@ -120,7 +125,25 @@ def main() -> None:
         for path in sorted(NOTEBOOKS.glob("*.ipynb")):
             if not wanted.notebooks or path.name[:2] in wanted.notebooks:
                 print("running", path.name, flush=True)
-                refresh(path)
+                if wanted.shipped and path.name.startswith("02"):
+                    adopt_training(path)
+                else:
+                    refresh(path)
+                if wanted.shipped and path.name.startswith("03"):
+                    shutil.copy(newest_run() / "report.json", ROOT / "data" / "reports" / "rehearsal.json")
+
+
+def newest_run() -> Path:
+    return max((path for path in Path(os.environ["IRAE_RUNS"]).iterdir() if path.is_dir()), key=lambda run: run.name)
+
+
+def adopt_training(path: Path) -> None:
+    """Run 02 aside, in a run whose training is finished with the shipped adapter; its saved page stays."""
+    from finished_training import finish_training
+
+    finish_training(newest_run())
+    aside = Path(os.environ["IRAE_RUNS"]).parent / "02.ipynb"
+    papermill.execute_notebook(str(path), str(aside), cwd=str(path.parent), kernel_name="python3", progress_bar=False)
 
 
 if __name__ == "__main__":
