@@ -16,6 +16,7 @@ from .matching import Place, Word, classes_of, place_of, said, words_of
 from .tokens import Token
 from .ways import WORD
 
+_RESULTS = ("result", "ended")
 _NONE: tuple[list[int], list[Any]] = ([], [])
 
 
@@ -90,16 +91,16 @@ def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> li
 
 def has_result(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> bool:
     """Has some sentence the words of a result of one of these causes? A quick test, which most notes fail."""
-    if not _ways(WORD.findall(norm), causes, "result"):
+    if not _ways(WORD.findall(norm), causes, _RESULTS):
         return False
-    return any(_ways(WORD.findall(norm, first, last), causes, "result") for first, last, _ in _spans(norm, tokens))
+    return any(_ways(WORD.findall(norm, first, last), causes, _RESULTS) for first, last, _ in _spans(norm, tokens))
 
 
-def _ways(words: Sequence[str], causes: Collection[str], role: str = "") -> list[int]:
+def _ways(words: Sequence[str], causes: Collection[str], roles: Collection[str] = ()) -> list[int]:
     """The ways that these words may say of these causes, by their places in the table."""
     ways = table().ways
     named = ((number, ways.opened[number][1]) for number in ways.candidates(ways.held(words)))
-    return [number for number, way in named if way.name in causes and role in ("", way.role)]
+    return [number for number, way in named if way.name in causes and (not roles or way.role in roles)]
 
 
 def _spans(norm: str, tokens: Sequence[Token]) -> Iterator[tuple[int, int, int]]:
