@@ -15,6 +15,7 @@ from .cause_note import Note, Proof, is_hedged, of_another
 from .cause_table import table
 from .cause_words import Mention, Sentence
 from .chart import Chart
+from .lexicon import common_english
 from .matching import Place
 from .tokens import Token, within
 
@@ -24,6 +25,8 @@ _ACTIVE = re.compile(r"(?:attribut|ascrib)\w*$")  # "attribute the colitis to X"
 _SINGULAR = re.compile(r"\b(?:is|was|being|has been|can be)\b[\w ]{0,20}$")
 _WORDS = 8  # words between a bond and what it is about
 _NAMES_ILLNESS = re.compile(r"(?:osis|iasis|oma|pathy|emia|trauma|poisoning|toxicity)s?$")
+_FORM = re.compile(r"(?:ing|ed|es|s|ly|er|d)$")
+_IS = re.compile(r"\b(?:is|are|was|were)\b")
 _PRONOUN = re.compile(r"\s*(?:this|these|that|it|they)\b")
 
 
@@ -55,8 +58,10 @@ class OpenProof(NamedTuple):
         for target in self.targets:
             if target.scope == "all" or (target.scope == "organ" and organs == 1) or finding in target.names:
                 return True
-            if any(system == table().groups[g][0] and finding in table().groups[g][1] for g in target.groups):
-                return True
+            for group in target.groups:
+                organ, names = table().groups[group]
+                if system == organ and (finding in names or "*" in names):
+                    return True
         return False
 
 
@@ -87,6 +92,7 @@ def _result(note: Note, i: int) -> Mention | None:
         if k != i and not _firm(s):
             continue
         results = [m for m in s.said(OPEN, "result") if note.is_result(k, m) and not s.near(m.at, 4, 8, "AUTOIMMUNE")]
+        results += [m for m in s.said(OPEN, "test") if note.is_result(k, m) and _names_a_thing(s, m)]
         results += [m for m in s.said(OPEN, "ended") if m.stated and _ended(note, k, m)]
         if results:
             return results[0]
@@ -98,7 +104,22 @@ def _ended(note: Note, k: int, m: Mention) -> bool:
     s = note.sentences[k]
     if of_another(s, m) or is_hedged(s, m, 8) or s.near(m.at, 4, m.last - m.at + 1, "IODRUG", "THERAPY"):
         return False
-    return bool(s.of("ALONE", "RECHALLENGE"))
+    return bool(s.of("ALONE", "RECHALLENGE", "CONTINUED"))
+
+
+def _names_a_thing(s: Sentence, m: Mention) -> bool:
+    """Does a test tell of something that neither common English nor inflammation has a word for: an organism, a tumour?"""
+    if s.near(m.at, 5, m.last - m.at + 5, "NEGATIVE", "PENDING", "AUTOIMMUNE", "CARRIER", "HEPBV"):
+        return False
+    words = s.text[max(0, m.start - s.start - 60) : m.token.end - s.start + 60].split()
+    ordinary = {s.text[p.start - s.start : p.end - s.start] for p in s.of("ORDINARY")}
+    return any(_is_name(word.strip(",()"), ordinary) for word in words[1:-1])
+
+
+def _is_name(word: str, ordinary: set[str]) -> bool:
+    """Is it a name that only a few notes hold?"""
+    rare = len(word) > 5 and word.isalpha() and word not in ordinary and not _FORM.sub("", word) in common_english()
+    return rare and word not in common_english() and not word.endswith(("itis", "scopy", "gram", "ology", "ologist"))
 
 
 # --- the bond -------------------------------------------------------------------------------------------
@@ -151,6 +172,8 @@ def _before(s: Sentence, place: Place, targets: list[Target]) -> tuple[Target, .
         behind = _after(s, place, targets)
         return tuple(t for t in behind if " to " not in s.text[place.end - s.start : t.start - s.start])
     ahead = [t for t in targets if t.end <= place.start and _joined(s, t.end, place.start)]
+    if "TREATEDAS" in place.classes and not s.text[: place.start - s.start].strip():
+        return (Target(place.start, place.end, frozenset(), frozenset(), "organ"),)  # "...; treated as gout"
     if len(ahead) > 1 and _SINGULAR.search(s.text, 0, place.start - s.start):
         nearest = [t for t in ahead if t.end > ahead[-1].start]
         ahead = [t for t in ahead if _one_phrase(s, t, nearest[0])]
@@ -159,13 +182,12 @@ def _before(s: Sentence, place: Place, targets: list[Target]) -> tuple[Target, .
 
 def _so(s: Sentence, place: Place, targets: list[Target]) -> tuple[Target, ...]:
     """ "So the colitis is amoebic", "so this is gout": the cause is an illness, not a grade or a name of the finding."""
-    links = [p for p in s.of("LINK") if p.at > place.at and p.at - place.last <= _WORDS and _joined(s, place.end, p.start)]
-    if not links or not _illness(s, links[0]):
+    link = _IS.search(s.text, place.end - s.start, place.end - s.start + 80)
+    if link is None or not _joined(s, place.end, s.start + link.start()) or not _illness(s, link.end()):
         return ()
-    link = links[0]
     if _PRONOUN.match(s.text, place.end - s.start):
-        return (Target(place.start, link.end, frozenset(), frozenset(), "organ"),)
-    return _named([t for t in targets if place.end <= t.start and t.end <= link.start])
+        return (Target(place.start, place.end, frozenset(), frozenset(), "organ"),)
+    return _named([t for t in targets if place.end <= t.start and t.end <= s.start + link.start()])
 
 
 def _named(targets: list[Target]) -> tuple[Target, ...]:
@@ -197,14 +219,24 @@ def _immune_illness(s: Sentence, place: Place, kind: str) -> bool:
     return any(not s.near(p.at, 2, -1, "KINDWORD") for p in s.within(first, last, "ORGANITIS", "ORGANILL"))
 
 
-def _illness(s: Sentence, link: Place) -> bool:
-    """Does an illness follow the link?"""
-    if s.near(link.last, -1, 4, "SEVERITY") or s.near(link.last, -1, 5, "NOT"):
-        return s.near(link.last, -1, 4, "KINDWORD", "THING")
-    if s.near(link.last, -1, 6, "KINDWORD", "THING"):
+def _illness(s: Sentence, first: int) -> bool:
+    """Does the name of an illness follow, up to a mark, and no grade?"""
+    phrase = re.split(r"[,;:(]| and | but ", s.text[first:], maxsplit=1)[0]
+    words = phrase.split()[:7]
+    last = s.start + first + len(phrase)
+    said = {name for p in _between(s, s.start + first, last) for name in p.classes}
+    if said & {"SEVERITY", "NOT", "IMMUNE", "IODRUG"} - ({"SEVERITY"} if "KINDWORD" in said else set()):
+        return False
+    ordinary = {s.text[p.start - s.start : p.end - s.start] for p in s.of("ORDINARY", "ORGANILL", "ORGANITIS")}
+    if said & {"KINDWORD", "THING"}:
         return True
-    words = re.split(r"[,;:(]", s.text[link.end - s.start :], maxsplit=1)[0].split()[:6]
-    return any(_NAMES_ILLNESS.search(word) for word in words)
+    return any(_NAMES_ILLNESS.search(word) or _is_name(word, ordinary) for word in words)
+
+
+def _between(s: Sentence, first: int, last: int) -> list[Place]:
+    """The places of words that bear on what an illness is, between two offsets."""
+    named = s.of("SEVERITY", "NOT", "IMMUNE", "IODRUG", "KINDWORD", "THING")
+    return [p for p in named if first <= p.start < last]
 
 
 # --- what forbids it ------------------------------------------------------------------------------------
@@ -234,9 +266,10 @@ def _left_open(note: Note, i: int, bond: Bond) -> bool:
     if any(s.of("UNDECIDED") for s in note.sentences):
         return True
     s = note.sentences[i]
-    if any(p.at > bond.place.at and not s.near(p.at, 3, -1, "NOT") for p in s.of("NOBETTER", "STILL", "BUT")):
+    worse = [p for p in s.of("NOBETTER", "STILL", "BUT") if p.at > bond.place.at and not s.of("RECHALLENGE")]
+    if any(not s.near(p.at, 3, -1, "NOT", "IMMUNE", "IODRUG", "THERAPY") for p in worse):
         return True
-    following = note.sentences[i + 1 : i + 2]
-    if any(s.near(0, 0, 2, "BUT") for s in following) or any(s.of("NOBETTER") for s in note.sentences[i + 1 :]):
+    following = note.sentences[i + 1 :]
+    if any(s.near(0, 0, 2, "BUT") for s in following[:1]) or any(s.of("NOBETTER") for s in following):
         return True
     return note.keeps_open(groups, settled=i)
