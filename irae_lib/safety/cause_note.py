@@ -196,7 +196,9 @@ def _left_open(s: Sentence) -> bool:
     return (
         any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN"))
         or any(m.current and not s.near(m.at, 4, -1, "NOT", "NEGATIVE") for m in s.said("note", "histology"))
-        or any(m.token.status != "negated" for m in s.said("note", "overlap"))
+        or any(
+            m.token.status != "negated" and not s.near(m.last, -1, 2, "NOT", "CONTINUED") for m in s.said("note", "overlap")
+        )
     )
 
 

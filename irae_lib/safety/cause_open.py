@@ -26,7 +26,10 @@ _SINGULAR = re.compile(r"\b(?:is|was|being|has been|can be)\b[\w ]{0,20}$")
 _WORDS = 8  # words between a bond and what it is about
 _NAMES_ILLNESS = re.compile(r"(?:osis|iasis|oma|pathy|emia|trauma|poisoning|toxicity)s?$")
 _FORM = re.compile(r"(?:ing|ed|es|s|ly|er|d)$")
+_DENIED = re.compile(r"\b(?:no|not|never|nothing|neither|nor|cannot|hardly|without)\b[^,:;()]{0,12}$|n't\b[^,:;()]{0,8}$")
 _IS = re.compile(r"\b(?:is|are|was|were)\b")
+_IS_SO = re.compile(r"\b(?:is|are|was|were)\s$")
+_NOUN = re.compile(r"\b(?:picture|disease|involvement|damage|state|syndrome)\b")  # one noun for several organs
 _PRONOUN = re.compile(r"\s*(?:this|these|that|it|they)\b")
 
 
@@ -91,12 +94,21 @@ def _result(note: Note, i: int) -> Mention | None:
         s = note.sentences[k]
         if k != i and not _firm(s):
             continue
-        results = [m for m in s.said(OPEN, "result") if note.is_result(k, m) and not s.near(m.at, 4, 8, "AUTOIMMUNE")]
-        results += [m for m in s.said(OPEN, "test") if note.is_result(k, m) and _names_a_thing(s, m)]
+        results = [m for m in s.said(OPEN, "result") if not s.near(m.at, 4, 8, "AUTOIMMUNE", "HEPBV")]
+        results += [m for m in s.said(OPEN, "test") if _names_a_thing(s, m)]
+        results = [m for m in results if note.is_result(k, m) and not _finds_nothing(s, m)]
         results += [m for m in s.said(OPEN, "ended") if m.stated and _ended(note, k, m)]
         if results:
             return results[0]
     return None
+
+
+def _finds_nothing(s: Sentence, m: Mention) -> bool:
+    """ "MRI shows no nerve root touched"; to find no inflammation is another matter."""
+    if s.near(m.at, 6, m.last - m.at + 6, "CARRIER"):
+        return True
+    nothing = s.within(m.last + 1, m.last + 3, "NOT", "NEGATIVE")
+    return any(not s.near(p.last, 0, 3, "ORDINARY", "IMMUNE", "ORGANITIS", "IODRUG", "THERAPY") for p in nothing)
 
 
 def _ended(note: Note, k: int, m: Mention) -> bool:
@@ -111,14 +123,14 @@ def _names_a_thing(s: Sentence, m: Mention) -> bool:
     """Does a test tell of something that neither common English nor inflammation has a word for: an organism, a tumour?"""
     if s.near(m.at, 5, m.last - m.at + 5, "NEGATIVE", "PENDING", "AUTOIMMUNE", "CARRIER", "HEPBV"):
         return False
-    words = s.text[max(0, m.start - s.start - 60) : m.token.end - s.start + 60].split()
+    before, after = s.text[: m.start - s.start].split()[-8:], s.text[m.token.end - s.start :].split()[:8]
     ordinary = {s.text[p.start - s.start : p.end - s.start] for p in s.of("ORDINARY")}
-    return any(_is_name(word.strip(",()"), ordinary) for word in words[1:-1])
+    return any(_is_name(word.strip(",()"), ordinary) for word in (*before, *after))
 
 
-def _is_name(word: str, ordinary: set[str]) -> bool:
+def _is_name(word: str, ordinary: set[str], least: int = 6) -> bool:
     """Is it a name that only a few notes hold?"""
-    rare = len(word) > 5 and word.isalpha() and word not in ordinary and not _FORM.sub("", word) in common_english()
+    rare = len(word) >= least and word.isalpha() and word not in ordinary and not _FORM.sub("", word) in common_english()
     return rare and word not in common_english() and not word.endswith(("itis", "scopy", "gram", "ology", "ologist"))
 
 
@@ -141,16 +153,17 @@ def _bonds(s: Sentence, tokens: Sequence[Token]) -> Iterator[Bond]:
     targets = _targets(s, tokens)
     for kind, find in (("EXPLAIN", _after), ("DUETO", _before), ("TREATEDAS", _before), ("SO", _so)):
         for place in s.of(kind):
-            denied = s.near(place.at, 3, -1, "NOT")
+            denied = _DENIED.search(s.text, max(0, place.start - s.start - 25), place.start - s.start)
             if not denied and not _immune_illness(s, place, kind) and (found := find(s, place, targets)):
                 yield Bond(place, found)
 
 
 def _targets(s: Sentence, tokens: Sequence[Token]) -> list[Target]:
     """What a sentence may say a cause of: its findings, words for an organ, and words for all of it."""
+    whole = {p.start for p in s.of("ALLORGANS")}
     found = []
     for _, token in within(tokens, s.start, s.end):
-        if token.kind in ("finding", "lab") and token.names and " " not in token.names[0]:
+        if token.kind in ("finding", "lab") and " " not in token.names[0] and token.start not in whole:
             groups = (g for g, (_, names) in table().groups.items() if not names.isdisjoint(token.names))
             found.append(Target(token.start, token.end, frozenset(token.names), frozenset(groups), ""))
     for name, groups in table().targets.items():
@@ -182,6 +195,10 @@ def _before(s: Sentence, place: Place, targets: list[Target]) -> tuple[Target, .
 
 def _so(s: Sentence, place: Place, targets: list[Target]) -> tuple[Target, ...]:
     """ "So the colitis is amoebic", "so this is gout": the cause is an illness, not a grade or a name of the finding."""
+    so = place.start - s.start
+    if ahead := _IS_SO.search(s.text, max(0, so - 5), so):  # "is therefore amoebic"
+        named = [t for t in targets if t.end <= s.start + ahead.start() and _joined(s, t.end, s.start + ahead.start())]
+        return _named(named[-1:]) if _illness(s, place.end - s.start) else ()
     link = _IS.search(s.text, place.end - s.start, place.end - s.start + 80)
     if link is None or not _joined(s, place.end, s.start + link.start()) or not _illness(s, link.end()):
         return ()
@@ -199,7 +216,8 @@ def _named(targets: list[Target]) -> tuple[Target, ...]:
 def _one_phrase(s: Sentence, target: Target, nearest: Target) -> bool:
     """Do two targets stand in one phrase, "the inflammation of the bowel", with no "and" between?"""
     between = s.text[target.end - s.start : max(target.end, nearest.start) - s.start]
-    return " and " not in between and len(between.split()) <= 3
+    joined = " and " in between and not _NOUN.search(s.text, nearest.end - s.start, nearest.end - s.start + 15)
+    return not joined and len(between.split()) <= 3
 
 
 def _joined(s: Sentence, first: int, last: int) -> bool:
@@ -216,7 +234,8 @@ def _immune_illness(s: Sentence, place: Place, kind: str) -> bool:
     first, last = (place.at - 3, place.at - 1) if kind == "EXPLAIN" else (place.last + 1, place.last + 4)
     if kind == "SO" or (kind == "DUETO" and _ACTIVE.search(s.text[place.start - s.start : place.end - s.start])):
         return False
-    return any(not s.near(p.at, 2, -1, "KINDWORD") for p in s.within(first, last, "ORGANITIS", "ORGANILL"))
+    named = [p for p in s.within(first, last, "ORGANITIS", "ORGANILL") if "TOXICITY" not in p.classes]
+    return any(not s.near(p.at, 2, -1, "KINDWORD") for p in named)
 
 
 def _illness(s: Sentence, first: int) -> bool:
@@ -230,7 +249,7 @@ def _illness(s: Sentence, first: int) -> bool:
     ordinary = {s.text[p.start - s.start : p.end - s.start] for p in s.of("ORDINARY", "ORGANILL", "ORGANITIS")}
     if said & {"KINDWORD", "THING"}:
         return True
-    return any(_NAMES_ILLNESS.search(word) or _is_name(word, ordinary) for word in words)
+    return any(_NAMES_ILLNESS.search(word) or _is_name(word, ordinary, 3) for word in words)
 
 
 def _between(s: Sentence, first: int, last: int) -> list[Place]:
@@ -249,7 +268,7 @@ def _contradicted(note: Note, i: int, bond: Bond, chart: Chart) -> bool:
     groups = frozenset().union(*(t.groups for t in bond.targets))
     wide = any(t.scope for t in bond.targets)
     for s in around:
-        if any(not s.near(p.at, 3, p.last - p.at + 3, "NOT", "NEGATIVE") for p in s.of("CMV", "AUTOIMMUNE", "CARRIER")):
+        if any(not s.near(p.at, 3, p.last - p.at + 3, "NOT", "NEGATIVE") for p in s.of("CMV", "AUTOIMMUNE")):
             return True
         if s.of("RESPVIRUS") and any(chart.any(name) for name in ("ground_glass", "infiltrates", "pneumonitis")):
             return True
@@ -263,7 +282,7 @@ def _contradicted(note: Note, i: int, bond: Bond, chart: Chart) -> bool:
 def _left_open(note: Note, i: int, bond: Bond) -> bool:
     """Does the note keep an immune cause of the targets open, or is the patient worse since?"""
     groups = frozenset().union(*(t.groups for t in bond.targets)) or frozenset(table().groups)
-    if any(s.of("UNDECIDED") for s in note.sentences):
+    if any(s.of("UNDECIDED") for s in note.sentences[max(0, i - _BEFORE) :]):
         return True
     s = note.sentences[i]
     worse = [p for p in s.of("NOBETTER", "STILL", "BUT") if p.at > bond.place.at and not s.of("RECHALLENGE")]
