@@ -67,9 +67,9 @@ class Note:
             return False
         if standing:
             return True
-        return not s.near(m.at, 8, 8 + m.last - m.at, "EARLIER") and not self._dated_otherwise(i)
+        return not s.near(m.at, 8, 8 + m.last - m.at, "EARLIER") and not self.dated_otherwise(i)
 
-    def _dated_otherwise(self, i: int) -> bool:
+    def dated_otherwise(self, i: int) -> bool:
         """Does the sentence carry a year or month that is not that of the rest of the note?"""
         elsewhere = {mark for mark in self.years[i] | self.months[i] if self.dated[mark] > 1}
         if self.years[i] and (not self.years[i] & elsewhere or max(self.years[i]) < self.latest):

@@ -75,11 +75,11 @@ def open_proofs(note: Note, chart: Chart) -> list[OpenProof]:
         if not sentence.of("EXPLAIN", "DUETO", "SO", "TREATEDAS"):
             continue
         bonds = list(_bonds(sentence, note.tokens))
-        result = _result(note, i) if bonds and _firm(sentence) else None
-        if result is None:
+        if not bonds or not _firm(sentence) or note.dated_otherwise(i):
             continue
         for bond in bonds:
-            if not _contradicted(note, i, bond, chart) and not _left_open(note, i, bond):
+            result = None if _of_someone(sentence, bond.place) else _result(note, i, bond.place)
+            if result and not _contradicted(note, i, bond, chart) and not _left_open(note, i, bond):
                 proofs.append(OpenProof(Proof(OPEN, result.start, result.token.end), bond.targets))
     return proofs
 
@@ -87,17 +87,23 @@ def open_proofs(note: Note, chart: Chart) -> list[OpenProof]:
 # --- the result -----------------------------------------------------------------------------------------
 
 
-def _result(note: Note, i: int) -> Mention | None:
+def _of_someone(s: Sentence, place: Place) -> bool:
+    """Is another person named before the bond?"""
+    return bool(s.within(0, place.at - 1, "PERSON"))
+
+
+def _result(note: Note, i: int, bond: Place) -> Mention | None:
     """A specific result of this patient in the clauses around a bond."""
     order = sorted(range(max(0, i - _BEFORE), min(len(note.sentences), i + 1 + _AFTER)), key=lambda k: abs(k - i))
     for k in order:
         s = note.sentences[k]
-        if k != i and not _firm(s):
+        if k != i and (not _firm(s) or any(map(note.dated_otherwise, range(min(i, k), max(i, k) + 1)))):
             continue
         results = [m for m in s.said(OPEN, "result") if not s.near(m.at, 4, 8, "AUTOIMMUNE", "HEPBV")]
         results += [m for m in s.said(OPEN, "test") if _names_a_thing(s, m)]
         results = [m for m in results if note.is_result(k, m) and not _finds_nothing(s, m)]
         results += [m for m in s.said(OPEN, "ended") if m.stated and _ended(note, k, m)]
+        results = [m for m in results if k != i or m.token.end <= bond.start or _colon(s, bond.end, m.start)]
         if results:
             return results[0]
     return None
@@ -111,6 +117,11 @@ def _finds_nothing(s: Sentence, m: Mention) -> bool:
     return any(not s.near(p.last, 0, 3, "ORDINARY", "IMMUNE", "ORGANITIS", "IODRUG", "THERAPY") for p in nothing)
 
 
+def _colon(s: Sentence, first: int, last: int) -> bool:
+    """Does a colon lead from a bond to its result: "pamidronate was the cause: ..."?"""
+    return ":" in s.text[first - s.start : max(first, last) - s.start]
+
+
 def _ended(note: Note, k: int, m: Mention) -> bool:
     """Did it end when a drug, not the inhibitor, was stopped: that alone, or again and again?"""
     s = note.sentences[k]
@@ -121,7 +132,7 @@ def _ended(note: Note, k: int, m: Mention) -> bool:
 
 def _names_a_thing(s: Sentence, m: Mention) -> bool:
     """Does a test tell of something that neither common English nor inflammation has a word for: an organism, a tumour?"""
-    if s.near(m.at, 5, m.last - m.at + 5, "NEGATIVE", "PENDING", "AUTOIMMUNE", "CARRIER", "HEPBV"):
+    if s.near(m.at, 5, m.last - m.at + 5, "NEGATIVE", "PENDING", "DONE", "AUTOIMMUNE", "HEPBV"):
         return False
     before, after = s.text[: m.start - s.start].split()[-8:], s.text[m.token.end - s.start :].split()[:8]
     ordinary = {s.text[p.start - s.start : p.end - s.start] for p in s.of("ORDINARY")}
