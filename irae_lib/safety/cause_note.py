@@ -20,6 +20,9 @@ _MONTH = re.compile(
     r"(jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?:uary|ruary|ch|il|e|y|ust|tember|ober|ember)?\b"
 )
 _YEAR = re.compile(r"\b(?:19|20)\d\d\b")
+_DENIED = re.compile(
+    r"\b(?:no|not|never|nothing|neither|nor|cannot|hardly|without)\b[^,:;()]{0,12}$|n't\b[^,:;()]{0,8}$"
+)  # before a bond
 _IS_THE = re.compile(r"\b(?:was|were|is|are)(?: all| just| only| simply| purely)? (?:the|his|her|their) $")
 
 
@@ -56,6 +59,8 @@ class Note:
         if not results or (not row.get("carrier") and self._carried(cause)):
             return None
         if not self._attributed(cause) or self._open(cause):
+            return None
+        if any(s.said(cause, "result", "name", "agent") and doubted(s) for s in self.sentences):
             return None
         return Proof(cause, results[0].start, results[0].token.end)
 
@@ -157,6 +162,20 @@ def is_hedged(s: Sentence, m: Mention, reach: int) -> bool:
     if s.near(m.at, reach, m.last - m.at + reach, "HEDGE", "UNSURE", "PENDING") or s.asks:
         return True
     return "?" in s.text[max(0, m.start - s.start - 2) : m.start - s.start]
+
+
+def denied(s: Sentence, place: Place) -> bool:
+    """ "Not due to", "does not explain"."""
+    return _DENIED.search(s.text, max(0, place.start - s.start - 25), place.start - s.start) is not None
+
+
+def doubted(s: Sentence) -> bool:
+    """Does it doubt or deny that something, which is not the inhibitor, is the cause: "may be due to", "is not the cause of"?"""
+    for place in s.of("EXPLAIN", "DUETO"):
+        doubt = denied(s, place) or s.near(place.at, 3, -1, "HEDGE", "UNSURE")
+        if doubt and not s.near(place.last, -1, 5, "IMMUNE", "IODRUG", "ORGANITIS", "THERAPY"):
+            return True
+    return False
 
 
 def _names_it(s: Sentence, m: Mention) -> bool:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from .cause_note import Note, Proof, is_hedged, of_another
+from .cause_note import Note, Proof, denied, doubted, is_hedged, of_another
 from .cause_table import table
 from .cause_words import Mention, Sentence
 from .chart import Chart
@@ -26,7 +26,6 @@ _SINGULAR = re.compile(r"\b(?:is|was|being|has been|can be)\b[\w ]{0,20}$")
 _WORDS = 8  # words between a bond and what it is about
 _NAMES_ILLNESS = re.compile(r"(?:osis|iasis|oma|pathy|emia|trauma|poisoning|toxicity)s?$")
 _FORM = re.compile(r"(?:ing|ed|es|s|ly|er|d)$")
-_DENIED = re.compile(r"\b(?:no|not|never|nothing|neither|nor|cannot|hardly|without)\b[^,:;()]{0,12}$|n't\b[^,:;()]{0,8}$")
 _IS = re.compile(r"\b(?:is|are|was|were)\b")
 _IS_SO = re.compile(r"\b(?:is|are|was|were)\s$")
 _NOUN = re.compile(r"\b(?:picture|disease|involvement|damage|state|syndrome)\b")  # one noun for several organs
@@ -132,7 +131,7 @@ def _ended(note: Note, k: int, m: Mention) -> bool:
 
 def _names_a_thing(s: Sentence, m: Mention) -> bool:
     """Does a test tell of something that neither common English nor inflammation has a word for: an organism, a tumour?"""
-    if s.near(m.at, 5, m.last - m.at + 5, "NEGATIVE", "PENDING", "DONE", "AUTOIMMUNE", "HEPBV"):
+    if s.near(m.at, 5, m.last - m.at + 5, "NEGATIVE", "DONE", "AUTOIMMUNE", "HEPBV") or s.near(m.at, 10, 10, "PENDING"):
         return False
     before, after = s.text[: m.start - s.start].split()[-8:], s.text[m.token.end - s.start :].split()[:8]
     ordinary = {s.text[p.start - s.start : p.end - s.start] for p in s.of("ORDINARY")}
@@ -150,7 +149,7 @@ def _is_name(word: str, ordinary: set[str], least: int = 6) -> bool:
 
 def _firm(s: Sentence) -> bool:
     """Is it said as a fact, of this patient, and without the inhibitor as a cause?"""
-    if s.asks or s.of("HEDGE", "UNSURE", "UNDECIDED", "ANOTHER"):
+    if s.asks or s.of("HEDGE", "UNSURE", "UNDECIDED", "ANOTHER") or doubted(s):
         return False
     for place in s.of("IMMUNE", "IODRUG", "THERAPY"):
         denied = s.near(place.at, 5, place.last - place.at + 5, "NOT", "EXCLUDED", "CONTINUED", "UNRELATED")
@@ -164,8 +163,7 @@ def _bonds(s: Sentence, tokens: Sequence[Token]) -> Iterator[Bond]:
     targets = _targets(s, tokens)
     for kind, find in (("EXPLAIN", _after), ("DUETO", _before), ("TREATEDAS", _before), ("SO", _so)):
         for place in s.of(kind):
-            denied = _DENIED.search(s.text, max(0, place.start - s.start - 25), place.start - s.start)
-            if not denied and not _immune_illness(s, place, kind) and (found := find(s, place, targets)):
+            if not denied(s, place) and not _immune_illness(s, place, kind) and (found := find(s, place, targets)):
                 yield Bond(place, found)
 
 
