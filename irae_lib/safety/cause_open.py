@@ -26,6 +26,9 @@ _SINGULAR = re.compile(r"\b(?:is|was|being|has been|can be)\b[\w ]{0,20}$")
 _WORDS = 8  # words between a bond and what it is about
 _NAMES_ILLNESS = re.compile(r"(?:osis|iasis|oma|pathy|emia|trauma|poisoning|toxicity)s?$")
 _FORM = re.compile(r"(?:ing|ed|es|s|ly|er|d)$")
+_POINTS = re.compile(r"\b(?:this|that|these|those|it|them|the (?:virus|drug|organism|injury|tumour|tumor|toxin|parasite|lesion))\b")
+_TUMOUR = re.compile(r"\b(?:malignan|tumou?r|metasta|neoplas|cancer|leuk)|(?:oma|omas|omatosis)\b")
+_LONG = re.compile(r"[a-z]{5,}")
 _IS = re.compile(r"\b(?:is|are|was|were)\b")
 _IS_SO = re.compile(r"\b(?:is|are|was|were)\s$")
 _NOUN = re.compile(r"\b(?:picture|disease|involvement|damage|state|syndrome)\b")  # one noun for several organs
@@ -98,12 +101,12 @@ def _result(note: Note, i: int, bond: Place) -> Mention | None:
         s = note.sentences[k]
         if k != i and (not _firm(s) or any(map(note.dated_otherwise, range(min(i, k), max(i, k) + 1)))):
             continue
-        results = [m for m in s.said(OPEN, "result") if not s.near(m.at, 4, 8, "AUTOIMMUNE", "HEPBV")]
+        results = [m for m in s.said(OPEN, "result") if not s.near(m.at, 4, 8, "AUTOIMMUNE", "HEPBV", "TUMOURGENE")]
         results += [m for m in s.said(OPEN, "test") if _names_a_thing(s, m)]
         results = [m for m in results if note.is_result(k, m) and not _finds_nothing(s, m)]
         results += [m for m in s.said(OPEN, "ended") if m.stated and _ended(note, k, m)]
         results = [m for m in results if k != i or m.token.end <= bond.start or _colon(s, bond.end, m.start)]
-        if results:
+        if results and (k == i or _agrees(note, k, i, bond)):
             return results[0]
     return None
 
@@ -114,6 +117,25 @@ def _finds_nothing(s: Sentence, m: Mention) -> bool:
         return True
     nothing = s.within(m.last + 1, m.last + 3, "NOT", "NEGATIVE")
     return any(not s.near(p.last, 0, 3, "ORDINARY", "IMMUNE", "ORGANITIS", "IODRUG", "THERAPY") for p in nothing)
+
+
+def _agrees(note: Note, k: int, i: int, bond: Place) -> bool:
+    """Are a result and a bond about one thing? In one sentence they are; else the bond points back or has its name."""
+    here, there = note.sentences[i], note.sentences[k]
+    if "SO" in bond.classes or not any(s.closed for s in note.sentences[min(k, i) : max(k, i)]):
+        return True
+    at = (bond.start - here.start, bond.end - here.start)
+    cause = here.text[at[1] :] if bond.classes & {"DUETO", "TREATEDAS"} else here.text[: at[0]]
+    if _POINTS.search(cause) or (_TUMOUR.search(here.text) and _TUMOUR.search(there.text)):
+        return True
+    return not _names(here).isdisjoint(_names(there))
+
+
+def _names(s: Sentence) -> set[str]:
+    """The roots of its names: long words that are neither common English, nor an organ, nor said of any biopsy."""
+    known = [(p.start, p.end) for p in s.of("ORDINARY", "POSITIVE", *table().targets)]
+    words = ((m.start() + s.start, m[0]) for m in _LONG.finditer(s.text))
+    return {w[:5] for at, w in words if w not in common_english() and not any(a <= at < b for a, b in known)}
 
 
 def _colon(s: Sentence, first: int, last: int) -> bool:
@@ -131,7 +153,7 @@ def _ended(note: Note, k: int, m: Mention) -> bool:
 
 def _names_a_thing(s: Sentence, m: Mention) -> bool:
     """Does a test tell of something that neither common English nor inflammation has a word for: an organism, a tumour?"""
-    if s.near(m.at, 5, m.last - m.at + 5, "NEGATIVE", "DONE", "AUTOIMMUNE", "HEPBV") or s.near(m.at, 10, 10, "PENDING"):
+    if s.near(m.at, 5, m.last - m.at + 5, "NEGATIVE", "DONE", "AUTOIMMUNE", "HEPBV", "TUMOURGENE") or s.near(m.at, 10, 10, "PENDING"):
         return False
     before, after = s.text[: m.start - s.start].split()[-8:], s.text[m.token.end - s.start :].split()[:8]
     ordinary = {s.text[p.start - s.start : p.end - s.start] for p in s.of("ORDINARY")}
@@ -163,6 +185,8 @@ def _bonds(s: Sentence, tokens: Sequence[Token]) -> Iterator[Bond]:
     targets = _targets(s, tokens)
     for kind, find in (("EXPLAIN", _after), ("DUETO", _before), ("TREATEDAS", _before), ("SO", _so)):
         for place in s.of(kind):
+            if kind == "EXPLAIN" and "DUETO" in place.classes:
+                continue  # "put down to": the finding stands before it
             if not denied(s, place) and not _immune_illness(s, place, kind) and (found := find(s, place, targets)):
                 yield Bond(place, found)
 

@@ -54,6 +54,7 @@ class Sentence:
                 held.append(place)
         query = norm[max(0, start - 1) : start] == "?" and not self.text[:1].isspace()  # "?gout"
         self.asks = query or norm[end : end + 1] == "?"
+        self.closed = norm[end : end + 1] != ";"  # does a full stop, not a semicolon, end it?
         self.mentions: list[Mention] = []
 
     def of(self, *names: str) -> list[Place]:
