@@ -26,7 +26,6 @@ _DENIED = re.compile(
 _IS_THE = re.compile(r"\b(?:was|were|is|are)(?: all| just| only| simply| purely)? (?:the|his|her|their) $")
 
 
-
 class Proof(NamedTuple):
     """A proven cause: its row of `causes.json`, its name there, and the span of the result in the view."""
 
@@ -216,7 +215,8 @@ def _left_open(s: Sentence) -> bool:
         any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN"))
         or any(m.current and not s.near(m.at, 4, -1, "NOT", "NEGATIVE") for m in s.said("note", "histology"))
         or any(
-            m.token.status != "negated" and not s.near(m.last, -1, 2, "NOT", "CONTINUED") for m in s.said("note", "overlap")
+            m.token.status != "negated" and not s.near(m.last, -1, 2, "NOT", "CONTINUED")
+            for m in s.said("note", "overlap")
         )
     )
 

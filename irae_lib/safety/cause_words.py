@@ -16,7 +16,7 @@ from .matching import Place, Word, classes_of, place_of, said, words_of
 from .tokens import Token
 from .ways import WORD
 
-_RESULTS = ("result", "ended", "test")
+_RESULTS = ("result", "ended", "test", "source")
 _NONE: tuple[list[int], list[Any]] = ([], [])
 
 
