@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from .cause_note import Note, Proof
 from .cause_open import OPEN, OpenProof, open_proofs
 from .cause_table import table
-from .cause_words import has_result, sentences
+from .cause_words import has_bond, has_result, sentences
 from .chart import Chart
 from .reviews import Withheld
 from .rules.base import Floor
@@ -87,8 +87,9 @@ def _candidates(floors: Sequence[Floor]) -> list[str]:
 
 def _proofs(scan: Scan, causes: Sequence[str], chart: Chart) -> tuple[list[Proof], list[OpenProof]]:
     """What a note proves: causes of the table, and causes that it alone names."""
-    if not has_result(scan.norm, scan.tokens, {*causes, OPEN}):
+    asked = {*causes, OPEN} if has_bond(scan.norm) else {*causes}
+    if not has_result(scan.norm, scan.tokens, asked):
         return [], []  # nothing is proven, and no status asked for
-    found = sentences(scan.norm, scan.tokens, {*causes, OPEN, "note"})
+    found = sentences(scan.norm, scan.tokens, {*asked, "note"})
     note = Note(found, scan.heard([m.token for sentence in found for m in sentence.mentions]))
     return [proof for cause in causes if (proof := note.proof(cause))], open_proofs(note, chart)

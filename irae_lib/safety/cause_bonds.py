@@ -92,7 +92,7 @@ def _before(s: Sentence, place: Place, targets: list[Target]) -> tuple[Target, .
 
 
 def _so(s: Sentence, place: Place, targets: list[Target]) -> tuple[Target, ...]:
-    """ "So the colitis is amoebic", "so this is gout": the cause is an illness, not a grade or a name of the finding."""
+    """ "So the colitis is amoebic", "so this is gout": the cause is an illness, neither a grade nor the finding."""
     so = place.start - s.start
     if ahead := _IS_SO.search(s.text, max(0, so - 5), so):  # "is therefore amoebic"
         named = [t for t in targets if t.end <= s.start + ahead.start() and _joined(s, t.end, s.start + ahead.start())]

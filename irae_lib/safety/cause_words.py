@@ -16,6 +16,7 @@ from .matching import Place, Word, classes_of, place_of, said, words_of
 from .tokens import Token
 from .ways import WORD
 
+_BONDS = frozenset(("EXPLAIN", "DUETO", "SO", "TREATEDAS"))
 _RESULTS = ("result", "ended", "test", "source")
 _NONE: tuple[list[int], list[Any]] = ([], [])
 
@@ -95,6 +96,11 @@ def has_result(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> b
     if not _ways(WORD.findall(norm), causes, _RESULTS):
         return False
     return any(_ways(WORD.findall(norm, first, last), causes, _RESULTS) for first, last, _ in _spans(norm, tokens))
+
+
+def has_bond(norm: str) -> bool:
+    """Has a note the words of any attribution? Without them no cause is proven that the table does not list."""
+    return not _BONDS.isdisjoint(table().ways.held(WORD.findall(norm)))
 
 
 def _ways(words: Sequence[str], causes: Collection[str], roles: Collection[str] = ()) -> list[int]:
