@@ -169,7 +169,7 @@ def denied(s: Sentence, place: Place) -> bool:
 
 
 def doubted(s: Sentence) -> bool:
-    """Does it doubt or deny that something, which is not the inhibitor, is the cause: "may be due to", "is not the cause of"?"""
+    """Does it doubt or deny that another thing than the inhibitor is the cause: "may be due to", "is not the cause"?"""
     for place in s.of("EXPLAIN", "DUETO"):
         doubt = denied(s, place) or s.near(place.at, 3, -1, "HEDGE", "UNSURE")
         if doubt and not s.near(place.last, -1, 5, "IMMUNE", "IODRUG", "ORGANITIS", "THERAPY"):

@@ -24,6 +24,7 @@ _POINTS = re.compile(
     r"\b(?:this|that|these|those|it|them|the (?:virus|drug|organism|injury|tumour|tumor|toxin|parasite|lesion))\b"
 )
 _TUMOUR = re.compile(r"\b(?:malignan|tumou?r|metasta|neoplas|cancer|leuk)|(?:oma|omas|omatosis)\b")
+_ILLNESSES = ("osis", "iasis", "emia", "oma", "pathy")
 _LONG = re.compile(r"[a-z]{5,}")
 
 
@@ -92,8 +93,8 @@ def _result(note: Note, i: int, bond: Place) -> Mention | None:
         results = [m for m in results if note.is_result(k, m) and not _finds_nothing(s, m)]
         results += [m for m in s.said(OPEN, "ended") if m.stated and _ended(s, m, note.sentences[i])]
         results = [m for m in results if k != i or m.token.end <= bond.start or _colon(s, bond.end, m.start)]
-        if results and (k == i or _agrees(note, k, i, bond)):
-            return results[0]
+        if agreed := [m for m in results if _agrees(note, k, i, bond, m)]:
+            return agreed[0]
     return None
 
 
@@ -105,16 +106,26 @@ def _finds_nothing(s: Sentence, m: Mention) -> bool:
     return any(not s.near(p.last, 0, 3, "ORDINARY", "IMMUNE", "ORGANITIS", "IODRUG", "THERAPY") for p in nothing)
 
 
-def _agrees(note: Note, k: int, i: int, bond: Place) -> bool:
-    """Are a result and a bond about one thing? In one sentence they are; else the bond points back or has its name."""
+def _agrees(note: Note, k: int, i: int, bond: Place, m: Mention) -> bool:
+    """Are a result and a bond about one thing: does the bond point back, share a name or, in one sentence, fit its kind?
+
+    A culture or a scan may be about something else: "E. coli in urine; the AKI is due to dehydration".
+    """
     here, there = note.sentences[i], note.sentences[k]
-    if "SO" in bond.classes or not any(s.closed for s in note.sentences[min(k, i) : max(k, i)]):
+    if "SO" in bond.classes:
         return True
-    at = (bond.start - here.start, bond.end - here.start)
-    cause = here.text[at[1] :] if bond.classes & {"DUETO", "TREATEDAS"} else here.text[: at[0]]
+    behind = bool(bond.classes & {"DUETO", "TREATEDAS"})
+    cause = here.text[bond.end - here.start :] if behind else here.text[: bond.start - here.start]
     if _POINTS.search(cause) or (_TUMOUR.search(here.text) and _TUMOUR.search(there.text)):
         return True
-    return not _names(here).isdisjoint(_names(there))
+    if k != i and not _names(here).isdisjoint(_names(there)):
+        return True
+    if any(s.closed for s in note.sentences[min(k, i) : max(k, i)]):
+        return False
+    if m.role == "ended" or there.within(m.at, m.last, "TISSUE", "GENECHANGE", "DRUGLEVEL", "MINERAL"):
+        return True
+    ends = any(word.endswith(_ILLNESSES) for word in _LONG.findall(cause))
+    return ends or any((p.at > bond.last) == behind for p in here.of("KINDWORD", "THING"))
 
 
 def _names(s: Sentence) -> set[str]:
@@ -137,7 +148,7 @@ def _ended(s: Sentence, m: Mention, bond: Sentence) -> bool:
 
 
 def _names_a_thing(s: Sentence, m: Mention) -> bool:
-    """Does a test tell of something that neither common English nor inflammation has a word for: an organism, a tumour?"""
+    """Does a test tell of a thing that neither common English nor inflammation has a word for: an organism?"""
     if s.near(m.at, 5, m.last - m.at + 5, "NEGATIVE", "DONE", "AUTOIMMUNE", "HEPBV", "TUMOURGENE") or s.near(
         m.at, 10, 10, "PENDING"
     ):
