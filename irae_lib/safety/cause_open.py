@@ -107,7 +107,7 @@ def _finds_nothing(s: Sentence, m: Mention) -> bool:
 
 
 def _agrees(note: Note, k: int, i: int, bond: Place, m: Mention) -> bool:
-    """Are a result and a bond about one thing: does the bond point back, share a name or, in one sentence, fit its kind?
+    """Are a result and a bond about one thing: does it point back, share a name or, in one sentence, fit its kind?
 
     A culture or a scan may be about something else: "E. coli in urine; the AKI is due to dehydration".
     """
