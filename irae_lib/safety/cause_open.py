@@ -20,6 +20,7 @@ from .matching import Place
 
 OPEN = "open"  # the name of such a cause among the ways
 _BEFORE, _AFTER = 2, 1  # clauses before and after a bond in which its result may stand
+_MOST, _LONGEST = 60, 1500  # bonds of a note, characters of a sentence: beyond them nothing is proven
 _POINTS = re.compile(
     r"\b(?:this|that|these|those|it|them|the (?:virus|drug|organism|injury|tumour|tumor|toxin|parasite|lesion))\b"
 )
@@ -49,8 +50,10 @@ class OpenProof(NamedTuple):
 def open_proofs(note: Note, chart: Chart) -> list[OpenProof]:
     """The proofs of causes that no row of the table names."""
     proofs = []
-    for i, sentence in enumerate(note.sentences):
-        if not sentence.of("EXPLAIN", "DUETO", "SO", "TREATEDAS"):
+    tied = [i for i, s in enumerate(note.sentences) if s.of("EXPLAIN", "DUETO", "SO", "TREATEDAS")]
+    for i in tied if len(tied) <= _MOST else ():
+        sentence = note.sentences[i]
+        if len(sentence.text) > _LONGEST:
             continue
         ties = list(bonds(sentence, note.tokens))
         if not ties or not _firm(sentence) or note.dated_otherwise(i):
