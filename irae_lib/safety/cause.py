@@ -7,55 +7,39 @@ open. Every doubt leaves the floor as it is.
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Collection, Sequence
 
 from ..schemas import Finding
+from .cause_note import Note, Proof
+from .cause_open import OPEN, OpenProof, open_proofs
 from .cause_table import table
-from .cause_words import Mention, Sentence, has_result, sentences
+from .cause_words import has_bond, has_result, sentences
 from .chart import Chart
-from .matching import Place
 from .reviews import Withheld
 from .rules.base import Floor
 from .scanned import Scan, scanned
 from .text import View
-from .tokens import Token
 
-_MOST = 60  # places of one class that are compared
+_NAMELESS = "another cause, which the note itself proves"
 _LONGEST = 100_000  # characters; a longer text is a file of many notes, in which a result belongs to no one episode
-_REACH = 2  # sentences over which "this explains it" points back
-_MONTH = re.compile(
-    r"\b(?:(?:in|of|\d{1,2}(?:st|nd|rd|th)?) )?"
-    r"(jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?:uary|ruary|ch|il|e|y|ust|tember|ober|ember)?\b"
-)
-_YEAR = re.compile(r"\b(?:19|20)\d\d\b")
-_IS_THE = re.compile(r"\b(?:was|were|is|are)(?: all| just| only| simply| purely)? (?:the|his|her|their) $")
-
-
-class Proof(NamedTuple):
-    """A proven cause: its row of `causes.json`, its name there, and the span of the result in the view."""
-
-    cause: str
-    start: int
-    end: int
 
 
 def withhold(
     text: str, findings: Sequence[Finding], floors: Sequence[Floor]
 ) -> tuple[list[Floor], tuple[Withheld, ...]]:
     """The floors without grade and organ system where another cause is proven, and a record of each."""
-    causes = _candidates(floors) if len(text) <= _LONGEST else []
-    scan = scanned(text)
-    if not causes or not has_result(scan.norm, scan.tokens, causes):
+    organs = {f.system.value for f in floors if f.finding and f.system}
+    if not organs or len(text) > _LONGEST:
+        return list(floors), ()
+    scan, causes = scanned(text), _candidates(floors)
+    asked = {*causes, OPEN} if has_bond(scan.norm) else {*causes}
+    if not asked or not has_result(scan.norm, scan.tokens, asked):
         return list(floors), ()  # most notes: nothing is proven, and no status asked for
     chart = Chart(findings, episode=True)
-    proofs = _proofs(scan, [cause for cause in causes if not _contradicted(cause, chart)])
-    if not proofs:
+    proofs, opened = _proofs(scan, [cause for cause in causes if not _contradicted(cause, chart)], asked, chart)
+    if not proofs and not opened:
         return list(floors), ()
-    reasons = [_explained(floor, proofs) for floor in floors]
+    reasons = [_explained(floor, proofs, opened, len(organs)) for floor in floors]
     pairs = list(zip(floors, reasons, strict=True))
     if any(reasons) and all(reason or floor.system is None for floor, reason in pairs):
         first = next(filter(None, reasons))  # signs of the whole patient follow the organs
@@ -67,7 +51,7 @@ def withhold(
 
 def _record(text: str, view: View, floor: Floor, proof: Proof) -> Withheld:
     start, end = view.span(proof.start, proof.end)
-    title = table().causes[proof.cause]["title"]
+    title = table().causes[proof.cause]["title"] if proof.cause != OPEN else _NAMELESS
     return Withheld(
         rule=floor.rule,
         system=floor.system.value if floor.system else "",
@@ -79,12 +63,14 @@ def _record(text: str, view: View, floor: Floor, proof: Proof) -> Withheld:
     )
 
 
-def _explained(floor: Floor, proofs: list[Proof]) -> Proof | None:
+def _explained(floor: Floor, proofs: list[Proof], opened: list[OpenProof], organs: int) -> Proof | None:
     """The proof that explains the finding of a floor in its organ system."""
     if floor.finding is None or floor.system is None:
         return None
-    causes = table().explains.get((floor.system.value, floor.finding.name), ())
-    return next((proof for proof in proofs if proof.cause in causes), None)
+    system, name = floor.system.value, floor.finding.name
+    causes = table().explains.get((system, name), ())
+    listed = next((proof for proof in proofs if proof.cause in causes), None)
+    return listed or next((item.proof for item in opened if item.explains(system, name, organs)), None)
 
 
 def _contradicted(cause: str, chart: Chart) -> bool:
@@ -105,186 +91,10 @@ def _candidates(floors: Sequence[Floor]) -> list[str]:
 # --- the note -------------------------------------------------------------------------------------------
 
 
-def _proofs(scan: Scan, causes: Sequence[str]) -> list[Proof]:
-    """Those of the causes that a note proves."""
-    found = sentences(scan.norm, scan.tokens, {*causes, "note"})
-    note = _Note(found, scan.heard([m.token for sentence in found for m in sentence.mentions]))
-    return [proof for cause in causes if (proof := note.proof(cause))]
-
-
-class _Note:
-    """The sentences of one note, asked for proofs."""
-
-    def __init__(self, found: list[Sentence], tokens: Sequence[Token]):
-        self.sentences = found
-        self.drugs = [t for t in tokens if t.kind == "drug"]
-        self.drug_ends = [t.end for t in self.drugs]
-        self.years = [set(_YEAR.findall(s.text)) for s in found]
-        self.months = [{m[1][:3] for m in _MONTH.finditer(s.text)} for s in found]
-        self.dated = Counter(mark for marks in (*self.years, *self.months) for mark in marks)  # how many sentences
-        self.latest = max((year for years in self.years for year in years), default="")
-
-    def proof(self, cause: str) -> Proof | None:
-        """The result that proves the cause, if all conditions of the contract hold."""
-        row = table().causes[cause]
-        results = [
-            m
-            for i, s in enumerate(self.sentences)
-            for m in s.said(cause, "result")
-            if self._is_result(i, m) and (not row.get("stopped") or self._ended_alone(i, m))
-        ]
-        if not results or (not row.get("carrier") and self._carried(cause)):
-            return None
-        if not self._attributed(cause) or self._open(cause):
-            return None
-        return Proof(cause, results[0].start, results[0].token.end)
-
-    def _is_result(self, i: int, m: Mention) -> bool:
-        """Is it a result of this patient, of this episode, and in hand?"""
-        s = self.sentences[i]
-        standing = table().causes[m.cause].get("standing") and m.token.status == "historical"
-        if not (m.current or standing) or _of_another(s, m) or _hedged(s, m, 4):
-            return False
-        if table().causes[m.cause].get("standing"):
-            return True
-        return not s.near(m.at, 8, 8 + m.last - m.at, "EARLIER") and not self._dated_otherwise(i)
-
-    def _dated_otherwise(self, i: int) -> bool:
-        """Does the sentence carry a year or month that is not that of the rest of the note?"""
-        elsewhere = {mark for mark in self.years[i] | self.months[i] if self.dated[mark] > 1}
-        if self.years[i] and (not self.years[i] & elsewhere or max(self.years[i]) < self.latest):
-            return True
-        return bool(self.months[i]) and not self.months[i] & elsewhere
-
-    def _carried(self, cause: str) -> bool:
-        return any(s.of("CARRIER") and s.said(cause, "result", "name", "agent") for s in self.sentences)
-
-    def _ended_alone(self, i: int, m: Mention) -> bool:
-        """Did the finding end after a drug, and no inhibitor, was stopped, and nothing else done?"""
-        here = self.sentences[i : i + 1 + _REACH]
-        if self.sentences[i].near(m.at, 2, m.last - m.at, "IODRUG"):
-            return False
-        return any(s.of("WELL") for s in here) and any(s.of("ALONE") for s in here)
-
-    def _attributed(self, cause: str) -> bool:
-        """Does the note itself say that this is the cause, or that all settles under the treatment of it?"""
-        groups = frozenset(table().causes[cause]["explains"])
-        for i, s in enumerate(self.sentences):
-            mentions = [m for m in s.said(cause, "result", "name", "agent") if m.stated and not _of_another(s, m)]
-            for m in mentions:
-                if not _hedged(s, m, 10) and (_names_it(s, m) or _rejects(s, groups)):
-                    return True
-            later = self.sentences[i + 1 : i + 1 + _REACH]
-            if mentions and any(_points_back(sentence, groups) for sentence in later):
-                return True
-            if any(m.role != "name" and any(map(_settles, (s, *later))) for m in mentions):
-                return True
-        return False
-
-    # --- what keeps an immune cause open
-
-    def _open(self, cause: str) -> bool:
-        """Does the note keep an immune cause open, or treat for one?"""
-        row = table().causes[cause]
-        groups = frozenset(row["explains"])
-        agents = frozenset(row["agents"])
-        spared = max((i for i, s in enumerate(self.sentences) if s.of("NEVERGIVEN")), default=-1)
-        rejected = max((i for i, s in enumerate(self.sentences) if _rejects(s, groups)), default=-1)
-        return any(
-            _left_open(s)
-            or _no_better(s, agents)
-            or (i > rejected and _suspects(s, groups))
-            or (i >= spared or not s.of("PROMISED"))
-            and any(self._begun(s, place, row.get("with_steroid", ())) for place in s.of("IMMUNOSUPPRESSION"))
-            for i, s in enumerate(self.sentences)
-        )
-
-    def _begun(self, s: Sentence, place: Place, allowed: Sequence[str]) -> bool:
-        """Is immunosuppression given in this episode?"""
-        if s.near(place.at, 5, place.last - place.at + 4, "NOTGIVEN") or s.near(place.at, 9, 0, "MEANT"):
-            return False
-        if s.text[place.start - s.start : place.end - s.start] in allowed:
-            return False
-        at = bisect_right(self.drug_ends, place.start)
-        drug = self.drugs[at] if at < len(self.drugs) and self.drugs[at].start <= place.start else None
-        return drug is None or drug.status in ("current", "planned")
-
-
-def _of_another(s: Sentence, m: Mention) -> bool:
-    """Is another person named before it, or another patient in the sentence?"""
-    if s.of("ANOTHER"):
-        return True
-    return bool(s.within(0, m.at - 1, "PERSON")) and not s.near(m.at, 4, -1, "PATIENT")
-
-
-def _hedged(s: Sentence, m: Mention, reach: int) -> bool:
-    """Is it only thought, asked or awaited?"""
-    if s.near(m.at, reach, m.last - m.at + reach, "HEDGE", "UNSURE", "PENDING") or s.asks:
-        return True
-    return "?" in s.text[max(0, m.start - s.start - 2) : m.start - s.start]
-
-
-def _names_it(s: Sentence, m: Mention) -> bool:
-    """ "due to X", "X explains", "diagnosis: X", "this is X", or X alone at the beginning of a sentence."""
-    if m.role == "name" and table().causes[m.cause].get("asserts"):
-        return True
-    explains = s.of("EXPLAIN")
-    if explains or s.near(m.at, 8, 0, "DUETO") or (m.role == "name" and s.of("DUETO")):
-        return True
-    if m.role != "name":
-        return m.role == "agent" and _IS_THE.search(s.text, 0, max(0, m.start - s.start)) is not None
-    before = s.text[max(0, m.start - s.start - 3) : m.start - s.start]
-    return m.at <= 2 or "=" in before or s.near(m.at, 8, -1, "ASSERT") or s.near(m.at, 2, -1, "LINK")
-
-
-def _rejects(s: Sentence, groups: frozenset[str]) -> bool:
-    """Does the sentence reject an immune cause, of no organ in particular or of one of these?"""
-    return any(_concerns(s, m, groups) for m in s.said("note", "rejection"))
-
-
-def _suspects(s: Sentence, groups: frozenset[str]) -> bool:
-    """Does it name or suspect an immune illness, of no organ in particular or of one of these?"""
-    return any(
-        m.token.status in ("current", "hypothetical") and _concerns(s, m, groups) for m in s.said("note", "suspicion")
-    )
-
-
-def _concerns(s: Sentence, m: Mention, groups: frozenset[str]) -> bool:
-    """Is what is said of an immune cause about one of these groups, or about no organ in particular?"""
-    words = re.findall(r"[a-z]+", s.text[m.start - s.start : m.token.end - s.start + 30])
-    organs = [table().organs[word] for word in words if word in table().organs]
-    return not organs or any(groups & organ for organ in organs)
-
-
-def _left_open(s: Sentence) -> bool:
-    """Does it say that both are true or cannot be told apart, or show immune histology?"""
-    return (
-        any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN"))
-        or any(m.current and not s.near(m.at, 4, -1, "NOT", "NEGATIVE") for m in s.said("note", "histology"))
-        or any(m.token.status != "negated" for m in s.said("note", "overlap"))
-    )
-
-
-def _points_back(s: Sentence, groups: frozenset[str]) -> bool:
-    """ "This explains it", "all explained", "not immune" in a sentence after the cause was named."""
-    if _rejects(s, groups):
-        return True
-    explains = s.of("EXPLAIN", "DUETO")
-    return bool(explains and s.of("POINT")) and not s.of("HEDGE", "UNSURE", "PENDING", "NOT")
-
-
-def _settles(s: Sentence) -> bool:
-    """ "Settling on vancomycin", "colchicine and much better": better under a treatment that suppresses nothing."""
-    if s.of("NOBETTER", "HEDGE", "UNSURE", "PENDING", "IMMUNOSUPPRESSION") or s.asks:
-        return False
-    well = [place.at for place in s.of("WELL")[:_MOST] if not s.near(place.at, 2, -1, "NOT")]
-    return any(s.near(at, 7, 7, "TREAT") for at in well)
-
-
-def _no_better(s: Sentence, agents: frozenset[str]) -> bool:
-    """Is the patient worse or no better under the treatment of the cause? A drug that is the cause treats nothing."""
-    treated = [place.at for place in s.of("TREAT") if agents.isdisjoint(place.classes)]
-    worse = [place.at for place in s.of("NOBETTER") if not s.near(place.at, 2, -1, "NOT")]
-    if any(abs(at - other) <= 7 for at in treated[:_MOST] for other in worse[:_MOST]):
-        return True
-    return bool(treated) and any(s.near(place.at, -1, 2, "#") for place in s.of("STILL"))
+def _proofs(
+    scan: Scan, causes: Sequence[str], asked: Collection[str], chart: Chart
+) -> tuple[list[Proof], list[OpenProof]]:
+    """What a note proves: causes of the table, and causes that it alone names; `asked` are all that it may."""
+    found = sentences(scan.norm, scan.tokens, {*asked, "note"})
+    note = Note(found, scan.heard([m.token for sentence in found for m in sentence.mentions]))
+    return [proof for cause in causes if (proof := note.proof(cause))], open_proofs(note, chart)

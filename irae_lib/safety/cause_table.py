@@ -16,11 +16,12 @@ _NUMBER = re.compile(r"#>([\d.]+)")
 
 
 class Table(NamedTuple):
-    """The data file: its ways, by cause (or "note") and role, and its other sections."""
+    """The data file: its ways, by cause (or "open", "note") and role, and its other sections."""
 
     ways: Ways
     causes: dict[str, dict[str, Any]]
     groups: dict[str, tuple[str, frozenset[str]]]
+    targets: dict[str, frozenset[str]]  # classes of words for an organ, and the groups they are about
     organs: dict[str, frozenset[str]]
     general: frozenset[str]
     explains: dict[tuple[str, str], tuple[str, ...]]  # organ system and finding to causes, in the order of the file
@@ -32,7 +33,7 @@ def table() -> Table:
     """`causes.json` ready for use."""
     data = json.loads((DATA / "clinical" / "causes.json").read_text(encoding="utf-8"))
     said = [(cause, key[:-1], way) for cause, row in data["causes"].items() for key in _ROLES for way in row[key]]
-    said += [("note", role, way) for role, ways in data["note"].items() for way in ways]
+    said += [(name, role, way) for name in ("open", "note") for role, ways in data[name].items() for way in ways]
     groups = {name: (system, frozenset(findings)) for name, (system, findings) in data["groups"].items()}
     explains: dict[tuple[str, str], dict[str, None]] = {}
     for cause, row in data["causes"].items():
@@ -44,6 +45,7 @@ def table() -> Table:
         ways,
         data["causes"],
         groups,
+        {name: frozenset(about) for name, about in data["targets"].items()},
         {word: frozenset(names) for word, names in data["organs"].items()},
         frozenset(data["general"]),
         {key: tuple(causes) for key, causes in explains.items()},

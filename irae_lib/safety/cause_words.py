@@ -16,6 +16,8 @@ from .matching import Place, Word, classes_of, place_of, said, words_of
 from .tokens import Token
 from .ways import WORD
 
+_BONDS = frozenset(("EXPLAIN", "DUETO", "SO", "TREATEDAS"))
+_RESULTS = ("result", "ended", "test", "source")
 _NONE: tuple[list[int], list[Any]] = ([], [])
 
 
@@ -53,6 +55,7 @@ class Sentence:
                 held.append(place)
         query = norm[max(0, start - 1) : start] == "?" and not self.text[:1].isspace()  # "?gout"
         self.asks = query or norm[end : end + 1] == "?"
+        self.closed = norm[end : end + 1] != ";"  # does a full stop, not a semicolon, end it?
         self.mentions: list[Mention] = []
 
     def of(self, *names: str) -> list[Place]:
@@ -90,18 +93,24 @@ def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> li
 
 def has_result(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> bool:
     """Has some sentence the words of a result of one of these causes? A quick test, which most notes fail."""
-    begin = frozenset().union(*(table().begin[cause] for cause in causes))
-    if begin.isdisjoint(WORD.findall(norm)):
+    words = WORD.findall(norm)
+    begin, held = table().begin, set(words)
+    likely = [cause for cause in causes if cause not in table().causes or not begin[cause].isdisjoint(held)]
+    if not likely or not _ways(words, likely, _RESULTS):
         return False
-    said = (WORD.findall(norm, first, last) for first, last, _ in _spans(norm, tokens))
-    return any(not begin.isdisjoint(words) and _ways(words, causes, "result") for words in said)
+    return any(_ways(WORD.findall(norm, first, last), likely, _RESULTS) for first, last, _ in _spans(norm, tokens))
 
 
-def _ways(words: Sequence[str], causes: Collection[str], role: str = "") -> list[int]:
+def has_bond(norm: str) -> bool:
+    """Has a note the words of any attribution? Without them no cause is proven that the table does not list."""
+    return not _BONDS.isdisjoint(table().ways.held(WORD.findall(norm)))
+
+
+def _ways(words: Sequence[str], causes: Collection[str], roles: Collection[str] = ()) -> list[int]:
     """The ways that these words may say of these causes, by their places in the table."""
     ways = table().ways
     named = ((number, ways.opened[number][1]) for number in ways.candidates(ways.held(words)))
-    return [number for number, way in named if way.name in causes and role in ("", way.role)]
+    return [number for number, way in named if way.name in causes and (not roles or way.role in roles)]
 
 
 def _spans(norm: str, tokens: Sequence[Token]) -> Iterator[tuple[int, int, int]]:
