@@ -21,8 +21,8 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from irae_lib.safety.reader import _statuses  # noqa: E402
-from irae_lib.safety.tokens import Token, scan  # noqa: E402
+from irae_lib.safety.scanned import Scan  # noqa: E402
+from irae_lib.safety.tokens import Token  # noqa: E402
 
 STATUSES = ("negated", "historical", "hypothetical")
 
@@ -61,12 +61,11 @@ def predict(row: Row) -> str:
     """The status of the phrase in its sentence."""
     start, end = _place(row)
     text = row.sentence[:start] + "q" * (end - start) + row.sentence[end:]  # no cue is read inside the phrase
-    norm, tokens = scan(text)
+    scan = Scan(text)
     phrase = Token("finding", start, end, ("phrase",), "diagnosis")
-    at = sum(token.start < start for token in tokens)
-    phrase.sentence = tokens[at - 1].sentence + (tokens[at - 1].kind == "end") if at else 0
-    tokens.insert(at, phrase)
-    _statuses(text, norm, tokens)
+    before = [token for token in scan.tokens if token.start < start]
+    phrase.sentence = before[-1].sentence + (before[-1].kind == "end") if before else 0
+    scan.heard([phrase])
     return phrase.status
 
 
