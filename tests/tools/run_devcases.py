@@ -216,7 +216,7 @@ def main() -> int:
     started = time.perf_counter()
     for row in rows:
         expected = row["expected"]
-        result = review(Case(text=row["text"]))
+        result = review(Case(text=row["text"]), exposed=row.get("exposed"))
         final, grade = result.final, result.final.overall_severity.level
         fired.update({c.rule for c in result.corrections})
         for item in expected.get("must_extract") or []:
