@@ -78,6 +78,8 @@ BACKGROUND: dict[str, Background] = {
 }
 # From a telegram to a clinic note: how many comorbidities, organ systems asked about, plan lines.
 SIZES: dict[str, int] = COMMON["note_sizes"]
+# An old illness comes before the cancer, and an earlier irAE after it.
+_OLD_YEARS, _CANCER_YEARS, _EARLIER_YEARS = (1998, 2013), (2014, 2019), (2021, 2023)
 _OFTEN = ("interval", "social", "family", "allergies")
 _SHARES_SIGNS = {System(name): frozenset(map(System, also)) for name, also in COMMON["shares_signs"].items()}
 
@@ -98,12 +100,13 @@ def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
     rng.shuffle(organs)
     scans = [one.text for one in mine.imaging if not quiet & set(one.avoid)]
     (history,) = [one.history for one in mine.cancers if one.name == draft.cancer]
-    past = [_dated(rng, rng.choice(one.says)) for one in ill]
+    past = [_dated(rng, rng.choice(one.says), _OLD_YEARS) for one in ill]
     if draft.treated and rng.random() < 0.12 * size:
-        past.append(_dated(rng, rng.choice([text for organ in organs for text in mine.earlier_irae.get(organ, ())])))
+        earlier = [text for organ in organs for text in mine.earlier_irae.get(organ, ())]
+        past.append(_dated(rng, rng.choice(earlier), _EARLIER_YEARS))
     asked = [text for organ in organs for text in some(rng, mine.negatives[organ].asked, 1, size)][: 2 * size]
     slots = {
-        "cancer_history": _dated(rng, rng.choice(history)),
+        "cancer_history": _dated(rng, rng.choice(history), _CANCER_YEARS),
         "past": listed(rng, past),
         "medications": listed(rng, [drug for one in ill for drug in one.drugs]),
         "negatives": listed(rng, asked + (some(rng, mine.constitutional, 1, 2) if draft.calm else [])),
@@ -139,9 +142,9 @@ def listed(rng: random.Random, texts: Sequence[str]) -> str:
     return " ".join(f"{text[0].upper()}{text[1:]}." for text in groups)
 
 
-def _dated(rng: random.Random, text: str) -> str:
+def _dated(rng: random.Random, text: str, years: tuple[int, int]) -> str:
     """A text with one year, wherever it names one."""
-    return text.replace("{year}", str(rng.randint(2014, 2022)))
+    return text.replace("{year}", str(rng.randint(*years)))
 
 
 def _vitals(rng: random.Random, line: str) -> str:

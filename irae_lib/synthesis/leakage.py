@@ -28,6 +28,7 @@ _WHO = re.compile(r"\d+-year-old \w+ with (?:" + "|".join(map(re.escape, _CANCER
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _SPLIT = re.compile(r"[.;](?:\s|$)|\n")
 _HEADING = re.compile(r"^(?:medications|labs|vitals|symptoms|notes):\s*")
+_LABEL = re.compile(r"^[a-z][a-z /&'-]{0,40}:\s*")
 # A context line is the heading of a sectioned note: age and tumor, no statement.
 _CONTEXT = re.compile(r"^context:.*")
 _WORD = re.compile(r"(?<![<\w])[a-z][a-z-]*(?![>\w])")
@@ -76,8 +77,8 @@ def text_statistics(cases: Iterable[LabelledCase]) -> dict[str, float]:
 
 
 def _grams(frames: set[str]) -> set[tuple[str, ...]]:
-    """Runs of masked words; a run of numbers and units is no wording."""
-    lines = (frame.split() for frame in frames)
+    """Runs of masked words; a run of numbers and units is no wording, and a label belongs to the form of a note."""
+    lines = (_LABEL.sub("", frame).split() for frame in frames)
     runs = (tuple(line[i : i + _GRAM]) for line in lines for i in range(len(line) - _GRAM + 1))
     return {run for run in runs if _is_wording(" ".join(run))}
 

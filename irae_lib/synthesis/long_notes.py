@@ -12,6 +12,7 @@ from .note_styles import Draft, Form, Part, capital, quotes, say, sentences, wit
 
 KINDS_OF_NOTE: dict[str, int] = COMMON["note_shares"]
 SHORTEST = 40  # words; below it a note has room for what else was asked and planned
+_FROM_HOME = ("clinic", "phone", "portal", "nurse_form")
 _SECTIONS = ("symptoms", "vitals", "labs", "notes")
 _BESIDE = ("vitals", "onset", "course", "cause", "past")
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -22,10 +23,12 @@ _LABS = [Fact(**row) for row in COMMON["normal_labs"] + COMMON["table_labs"]]
 def choose_form(rng: random.Random, pool: str, illness: Illness) -> Form:
     """A kind of note, a template and a layout of its laboratory values; where there are any, a template with them.
 
-    Only a Grade 3-4 illness brings a patient into hospital, and so into a discharge summary.
+    Only a Grade 3-4 illness brings a patient into hospital, and so into a discharge summary; nobody in danger of life
+    is seen in clinic, writes a message or fills in a form.
     """
     has_labs = any(fact.lab or IDEAS[fact.idea].section == "labs" for fact in (*illness.key, *illness.also))
     kinds = [kind for kind in KINDS_OF_NOTE if kind != "discharge" or illness.grade >= 3]
+    kinds = [kind for kind in kinds if kind not in _FROM_HOME or illness.grade < 4]
     while True:
         kind = rng.choices(kinds, [KINDS_OF_NOTE[kind] for kind in kinds])[0]
         template, layout = rng.choice(BACKGROUND[pool].templates[kind]), rng.choice(COMMON["table_layouts"][pool])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import random
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 
@@ -24,6 +25,7 @@ SEXES = ("man", "woman", "male", "female")
 # What a note on an irAE documents about other causes, and what causality that makes (clinical fact base 4.1).
 WORKUPS = {"excluded": Likelihood.HIGHLY_LIKELY, "pending": Likelihood.POSSIBLE, "confounder": Likelihood.POSSIBLE}
 _WELL = ("well", "resolved")
+_TIME = re.compile(r"\b(?:days?|weeks?|months?|since|today|yesterday|overnight|night|now)\b|\dd\b")
 _ALSO = {"man": "male", "woman": "female"}
 
 
@@ -110,7 +112,8 @@ def make_draft(
     """What the note of one case states. `lean` leaves out the facts that only go along."""
     form = choose_form(rng, pool, illness) if detail == "full" else None
     how = {"plain": form is None, "form": form}
-    over = bool(form) and kind == "resolved" and rng.random() < 0.5  # the whole episode is told, and its end
+    # The whole episode is told, and its end; one of Grade 3-4 would need a date of its own.
+    over = bool(form) and kind == "resolved" and illness.grade <= 2 and rng.random() < 0.6
     if kind in _WELL and not over:
         parts = [say(rng, pool, Fact("feels_well"), is_key=True, form=form)]
         if kind == "resolved":
@@ -131,7 +134,7 @@ def make_draft(
     if form:
         draft = long_draft(rng, pool, kind, illness, form, age, parts)
         has_course = over or (kind == "irae" and illness.grade >= 2 and not lean and rng.random() < 0.35)
-        return draft._replace(course=state_course(rng, pool, over=over)) if has_course else draft
+        return draft._replace(course=state_course(rng, pool, over=over), onset="") if has_course else draft
     parts += distractors(rng, pool, illness, kind, age)
     cancer = rng.choice(COMMON["cancers"][pool])
     return Draft(age, rng.choice(SEXES), cancer, state_exposure(rng, pool, kind), tuple(parts))
@@ -145,13 +148,14 @@ def long_draft(
     sex = rng.choice([sex for sex in SEXES if not cancer.sex or sex in (cancer.sex, _ALSO[cancer.sex])])
     values = normal_values(rng, pool, form, illness)
     treated = kind not in ("never", "planned", "undocumented")
-    tells_onset = kind in ("irae", "mimic") and rng.random() < 0.8
-    onset = rng.choice(BACKGROUND[pool].onset).format(n=rng.randint(2, 9)) if tells_onset else ""
     quiet = frozenset() if kind == "well" else left_out(illness.systems)
     drug = state_exposure(rng, pool, kind)
-    return Draft(
-        age, sex, cancer.name, drug, (*parts, *values), form, onset, quiet=quiet, calm=kind in _WELL, treated=treated
-    )
+    # One time is told: that of a statement, or an onset, and no onset beside a drug that has ended.
+    timed = drug.role != "current" or any(_TIME.search(part.text) for part in parts)
+    has_onset = kind in ("irae", "mimic") and not timed and rng.random() < 0.8
+    onset = rng.choice(BACKGROUND[pool].onset).format(n=rng.randint(2, 9)) if has_onset else ""
+    draft = Draft(age, sex, cancer.name, drug, (*parts, *values), form, onset)
+    return draft._replace(quiet=quiet, calm=kind in _WELL, treated=treated)
 
 
 def state_course(rng: random.Random, pool: str, *, over: bool) -> Part:
