@@ -25,7 +25,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # a worker a core
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "support"), str(ROOT / "tests" / "tools")]
 
 # Files that take longest, minutes each: with `-n 2` every file runs in one worker, and a long one must not start last.
-LONGEST = ("notebooks/test_saved", "notebooks/test_headless", "training/", "publishing/test_hub", "model/")
+LONGEST = (
+    "notebooks/test_saved",
+    "notebooks/test_headless",
+    "safety/test_floors",
+    "training/",
+    "publishing/test_hub",
+    "model/",
+    "screening/",
+    "workspace/",
+)
 
 
 def pytest_collection_modifyitems(items):
