@@ -94,7 +94,8 @@ def is_dated_and_over(norm: str, start: int, end: int) -> bool:
     The next sentence may say so, with a year of its own. Not if either tells of the present as well, or of something
     that came back.
     """
-    first = max(norm.rfind(mark, max(0, start - _LONG), start) for mark in (". ", "\n")) + 1
+    lowest = max(0, start - _LONG)
+    first = max(lowest, *(norm.rfind(mark, lowest, start) + 1 for mark in (". ", "\n")))
     lasts = [at for mark in (". ", "\n") if (at := norm.find(mark, end, end + _LONG)) >= 0]
     last = min(lasts, default=min(len(norm), end + _LONG))
     if _YEAR.search(norm, first, last) is None:
