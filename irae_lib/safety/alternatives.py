@@ -21,6 +21,11 @@ def any_of(phrases: Iterable[str]) -> str:
     return _branch(tree)
 
 
+def any_word(phrases: Iterable[str]) -> re.Pattern[str]:
+    """Any of these phrases as whole words."""
+    return re.compile(rf"\b(?:{any_of(phrases)})\b")
+
+
 def _branch(node: dict[str, dict]) -> str:
     ends = "" in node
     options = []

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ..schemas import Finding
-from .cause_note import Note, Proof
-from .cause_open import OPEN, OpenProof, open_proofs
+from .cause_note import Note, Proof, contradicted
+from .cause_open import OpenProof, open_proofs
 from .cause_table import table
-from .cause_words import has_bond, has_result, sentences
+from .cause_words import OPEN, asked_of, sentences
 from .chart import Chart
 from .reviews import Withheld
 from .rules.base import Floor
@@ -32,11 +32,11 @@ def withhold(
     if not organs or len(text) > _LONGEST:
         return list(floors), ()
     scan, causes = scanned(text), _candidates(floors)
-    asked = {*causes, OPEN} if has_bond(scan.norm) else {*causes}
-    if not asked or not has_result(scan.norm, scan.tokens, asked):
+    asked = asked_of(scan.norm, scan.tokens, causes)
+    if not asked:
         return list(floors), ()  # most notes: nothing is proven, and no status asked for
     chart = Chart(findings, episode=True)
-    proofs, opened = _proofs(scan, [cause for cause in causes if not _contradicted(cause, chart)], asked, chart)
+    proofs, opened = _proofs(scan, [cause for cause in causes if not contradicted(cause, chart)], asked, chart)
     if not proofs and not opened:
         return list(floors), ()
     reasons = [_explained(floor, proofs, opened, len(organs)) for floor in floors]
@@ -71,14 +71,6 @@ def _explained(floor: Floor, proofs: list[Proof], opened: list[OpenProof], organ
     causes = table().explains.get((system, name), ())
     listed = next((proof for proof in proofs if proof.cause in causes), None)
     return listed or next((item.proof for item in opened if item.explains(system, name, organs)), None)
-
-
-def _contradicted(cause: str, chart: Chart) -> bool:
-    """Does the note hold a finding beside which the cause explains nothing: a raised CK beside a culprit lesion?"""
-    for name in table().causes[cause].get("unless", ()):
-        if chart.any(name) or (name == "ck" and chart.above(name)):
-            return True
-    return False
 
 
 def _candidates(floors: Sequence[Floor]) -> list[str]:

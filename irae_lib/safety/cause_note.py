@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from .cause_table import table
 from .cause_words import Mention, Sentence
+from .chart import Chart
 from .matching import Place
 from .tokens import Token
 
@@ -24,6 +25,12 @@ _DENIED = re.compile(
     r"\b(?:no|not|never|nothing|neither|nor|cannot|hardly|without)\b[^,:;()]{0,12}$|n't\b[^,:;()]{0,8}$"
 )  # before a bond
 _IS_THE = re.compile(r"\b(?:was|were|is|are)(?: all| just| only| simply| purely)? (?:the|his|her|their) $")
+
+
+def contradicted(cause: str, chart: Chart) -> bool:
+    """Does the note hold a finding beside which the cause explains nothing: a raised CK beside a culprit lesion?"""
+    unless = table().causes[cause].get("unless", ())
+    return any(chart.any(name) or (name == "ck" and chart.above(name)) for name in unless)
 
 
 class Proof(NamedTuple):

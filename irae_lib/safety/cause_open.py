@@ -11,14 +11,13 @@ import re
 from typing import NamedTuple
 
 from .cause_bonds import Bond, Target, bonds, is_name
-from .cause_note import Note, Proof, doubted, is_hedged, of_another
+from .cause_note import Note, Proof, contradicted, doubted, is_hedged, of_another
 from .cause_table import table
-from .cause_words import Mention, Sentence
+from .cause_words import BONDS, OPEN, Mention, Sentence
 from .chart import Chart
 from .lexicon import common_english
 from .matching import Place
 
-OPEN = "open"  # the name of such a cause among the ways
 _BEFORE, _AFTER = 2, 1  # clauses before and after a bond in which its result may stand
 _MOST, _LONGEST = 60, 1500  # bonds of a note, characters of a sentence: beyond them nothing is proven
 _POINTS = re.compile(
@@ -50,7 +49,7 @@ class OpenProof(NamedTuple):
 def open_proofs(note: Note, chart: Chart) -> list[OpenProof]:
     """The proofs of causes that no row of the table names."""
     proofs = []
-    tied = [i for i, s in enumerate(note.sentences) if s.of("EXPLAIN", "DUETO", "SO", "TREATEDAS")]
+    tied = [i for i, s in enumerate(note.sentences) if s.of(*BONDS)]
     for i in tied if len(tied) <= _MOST else ():
         sentence = note.sentences[i]
         if len(sentence.text) > _LONGEST:
@@ -177,10 +176,9 @@ def _contradicted(note: Note, i: int, bond: Bond, chart: Chart) -> bool:
             return True
         if s.of("RESPVIRUS") and any(chart.any(name) for name in ("ground_glass", "infiltrates", "pneumonitis")):
             return True
-        if s.of("CORONARY", "OCCLUSION", "INFARCT") and (wide or "heart" in groups or "whole heart" in groups):
-            others = table().causes["coronary"]["unless"]
-            if any(chart.any(name) or (name == "ck" and chart.above(name)) for name in others):
-                return True
+        of_the_heart = wide or "heart" in groups or "whole heart" in groups
+        if of_the_heart and s.of("CORONARY", "OCCLUSION", "INFARCT") and contradicted("coronary", chart):
+            return True
     return False
 
 

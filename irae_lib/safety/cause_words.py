@@ -16,7 +16,8 @@ from .matching import Place, Word, classes_of, place_of, said, words_of
 from .tokens import Token
 from .ways import WORD
 
-_BONDS = frozenset(("EXPLAIN", "DUETO", "SO", "TREATEDAS"))
+OPEN = "open"  # a cause that no row of the table names
+BONDS = ("EXPLAIN", "DUETO", "SO", "TREATEDAS")  # classes of words that tie a finding to its cause
 _RESULTS = ("result", "ended", "test", "source")
 _NONE: tuple[list[int], list[Any]] = ([], [])
 
@@ -84,32 +85,34 @@ def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> li
     found = []
     for first, last, number in _spans(norm, tokens):
         words = words_of(norm, first, last)
-        places = list(_places(words))
+        places, held = list(_places(words)), table().ways.held([word.text for word in words])
         sentence = Sentence(norm, first, last, places)
-        sentence.mentions = list(_mentions(places, _ways([word.text for word in words], causes), number))
+        sentence.mentions = list(_mentions(places, _ways(held, causes), number))
         found.append(sentence)
     return found
 
 
-def has_result(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> bool:
-    """Has some sentence the words of a result of one of these causes? A quick test, which most notes fail."""
+def asked_of(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> set[str]:
+    """Those of the causes, and OPEN where an attribution is said, that a note may prove: none in most notes.
+
+    A quick test: some sentence has the words of a result of one of them.
+    """
     words = WORD.findall(norm)
-    begin, held = table().begin, set(words)
-    likely = [cause for cause in causes if cause not in table().causes or not begin[cause].isdisjoint(held)]
-    if not likely or not _ways(words, likely, _RESULTS):
-        return False
-    return any(_ways(WORD.findall(norm, first, last), likely, _RESULTS) for first, last, _ in _spans(norm, tokens))
-
-
-def has_bond(norm: str) -> bool:
-    """Has a note the words of any attribution? Without them no cause is proven that the table does not list."""
-    return not _BONDS.isdisjoint(table().ways.held(WORD.findall(norm)))
-
-
-def _ways(words: Sequence[str], causes: Collection[str], roles: Collection[str] = ()) -> list[int]:
-    """The ways that these words may say of these causes, by their places in the table."""
+    held, words_held = table().ways.held(words), set(words)
+    asked = {*causes} if held.isdisjoint(BONDS) else {*causes, OPEN}
+    begin = table().begin
+    likely = [cause for cause in asked if cause == OPEN or not begin[cause].isdisjoint(words_held)]
+    if not likely or not _ways(held, likely, _RESULTS):
+        return set()
     ways = table().ways
-    named = ((number, ways.opened[number][1]) for number in ways.candidates(ways.held(words)))
+    sentences_held = (ways.held(WORD.findall(norm, first, last)) for first, last, _ in _spans(norm, tokens))
+    return asked if any(_ways(one, likely, _RESULTS) for one in sentences_held) else set()
+
+
+def _ways(held: Collection[str], causes: Collection[str], roles: Collection[str] = ()) -> list[int]:
+    """The ways that words of these classes may say of these causes, by their places in the table."""
+    ways = table().ways
+    named = ((number, ways.opened[number][1]) for number in ways.candidates(held))
     return [number for number, way in named if way.name in causes and (not roles or way.role in roles)]
 
 

@@ -11,6 +11,8 @@ from ..files import DATA, built_once
 from .inflection import spellings
 from .ways import Ways
 
+THING = "THING"  # the class of what is never ill
+
 
 class Table(NamedTuple):
     """The data file ready for use; `ends` are the words that begin a new clause."""
@@ -24,13 +26,12 @@ class Table(NamedTuple):
 @built_once
 def vocabulary() -> frozenset[str]:
     """Every word that stands in a class, except those that only show another meaning of a word."""
-    showing = {"THING", *(name for row in _data()["guards"].values() for name in row.split())}
     return frozenset(
         word
         for first, begun in concept_table().ways.words.items()
         for rest, names in (((), begun.alone), *(row for rows in begun.further.values() for row in rows))
         for word in (first, *rest)
-        if word.isalpha() and names - showing
+        if word.isalpha() and names - showing()
     )
 
 
@@ -54,6 +55,18 @@ def concept_table() -> Table:
         {concept: frozenset(row.get("absorbs", ())) for concept, row in concepts.items()},
         frozenset(data["ends"].split()),
     )
+
+
+@functools.cache
+def guards() -> dict[str, frozenset[str]]:
+    """The classes with a second meaning, each with the classes that show it."""
+    return {name: frozenset(row.split()) for names, row in _data()["guards"].items() for name in names.split()}
+
+
+@functools.cache
+def showing() -> frozenset[str]:
+    """The classes that show another meaning of a word beside them."""
+    return frozenset((THING,)).union(*guards().values())
 
 
 @functools.cache

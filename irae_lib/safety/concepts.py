@@ -11,10 +11,10 @@ import functools
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
-from .concept_table import Table, concept_table
+from .concept_table import Table, concept_table, showing
 from .cues import RULES
 from .matching import Place, Word, classes_of, closest, place_of, said, words_of
-from .senses import guarded, has_senses, sensed, showing
+from .senses import guarded, has_senses, sensed
 from .tokens import Token
 from .ways import UNKNOWN, WORD, Way, Ways
 
@@ -151,15 +151,14 @@ def _meant(places: list[Place], opens: int, findings: dict[int, list[Token]], vo
     meant = sensed(places, opens)
     if meant is not places:
         for before, after in zip(places, meant, strict=True):
-            if after is not before and before.start in findings:
-                for t in findings[before.start]:
-                    if (
-                        t.detail in _MEANT
-                        and _found(t.names) <= before.classes
-                        and not _found(t.names) <= after.classes
-                    ):
-                        void.add(id(t))
+            lost = before.classes - after.classes
+            here = findings.get(before.start, ()) if lost else ()
+            void.update(id(t) for t in here if t.detail in _MEANT and _loses(_found(t.names), before.classes, lost))
     return meant
+
+
+def _loses(classes: frozenset[str], had: frozenset[str], lost: frozenset[str]) -> bool:
+    return classes <= had and not classes.isdisjoint(lost)
 
 
 def _classes(ways: Ways, words: list[Word], i: int) -> dict[int, frozenset[str]]:

@@ -16,6 +16,7 @@ from typing import Any
 from ..files import DATA
 from ..schemas import Finding
 from .lexicon import DIAGNOSES
+from .phrasing import sentence_around
 from .tokens import changed
 
 EARLIER = ("previous", "recent")  # `when` of a finding of an earlier day of the present episode
@@ -88,16 +89,18 @@ def says_onset(norm: str, start: int, end: int) -> bool:
     return _pattern("onset").search(norm, max(first, start - 90), min(len(norm), _clause_end(norm, end))) is not None
 
 
+def names_a_year(norm: str) -> bool:
+    """Does the note name any year? Most do not, and nothing in them is dated by one."""
+    return _YEAR.search(norm) is not None
+
+
 def is_dated_and_over(norm: str, start: int, end: int) -> bool:
     """Does the sentence give a year, and say that what it tells of ended ("2018: uveitis, full sight regained")?
 
     The next sentence may say so, with a year of its own. Not if either tells of the present as well, or of something
     that came back.
     """
-    lowest = max(0, start - _LONG)
-    first = max(lowest, *(norm.rfind(mark, lowest, start) + 1 for mark in (". ", "\n")))
-    lasts = [at for mark in (". ", "\n") if (at := norm.find(mark, end, end + _LONG)) >= 0]
-    last = min(lasts, default=min(len(norm), end + _LONG))
+    first, last = sentence_around(norm, start, end, _LONG, (". ", "\n"))
     if _YEAR.search(norm, first, last) is None:
         return False
     if _pattern("ended").search(norm, first, last) is None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from ..files import DATA
 from ..schemas import Finding
-from .alternatives import any_of
+from .alternatives import any_of, any_word
 from .drug_status import SECOND_DOSE
 from .quantities import WORD_VALUE
 from .text import normalise, readable
@@ -198,7 +198,7 @@ def _patterns() -> _Patterns:
     stems, words = any_of(data["cancer_stems"]), any_of(data["cancer_words"])
     return _Patterns(
         cancer=re.compile(rf"{prefix}(?:{stems})[^\W\d_]*|\b(?:{words})\b"),
-        not_before=re.compile(rf"\b(?:{any_of(data['not_before'])})\b"),
+        not_before=any_word(data["not_before"]),
         not_after=re.compile(rf"[\s,:-]*(?:{any_of(data['not_after'])})\b"),
         never_before=re.compile(rf"\b(?:{any_of(data['never_before'])})\s+$"),
         never_after=re.compile(

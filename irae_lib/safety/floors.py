@@ -77,7 +77,10 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
 
 
 def _dangerous(floor: Floor) -> bool:
-    """Is it urgent whatever the cause? Numbness (Grade 1), a severe pain of limbs and help with washing are so only as signs of an irAE."""
+    """Is it urgent whatever the cause?
+
+    Numbness (Grade 1), a severe pain of limbs and help with washing are so only as signs of an irAE.
+    """
     only_as_irae = floor.grade == 1 or (floor.rule in ("X07", "X08") and floor.system is System.MUSCULOSKELETAL)
     return floor.urgency >= Urgency.URGENT and not only_as_irae
 

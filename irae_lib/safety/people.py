@@ -8,7 +8,7 @@ import re
 from typing import Any, NamedTuple
 
 from ..files import DATA
-from .alternatives import any_of
+from .alternatives import any_of, any_word
 
 _OWNER = (
     r"(?:(?P<owner>my|our|your|his|her|their|the|a|an|another|[a-z]+'s?) "
@@ -36,14 +36,14 @@ def people_words() -> PeopleWords:
     data = subject_data()
     gender = {word: kind for kind, listed in data["relations"].items() for word in listed}
     return PeopleWords(
-        someone=re.compile(rf"\b(?:{any_of(gender)})\b"),
+        someone=any_word(gender),
         relation=re.compile(rf"\b{_OWNER}(?P<word>{any_of(gender)})\b(?!'s (?:{any_of(gender)})\b)"),
         gender=gender,
         animals=frozenset(data["animals"]),
-        informs=re.compile(rf"\b(?:{any_of(data['informs'])})\b"),
-        dead=re.compile(rf"\b(?:{any_of(data['dead'])})\b"),
-        treated=re.compile(rf"\b(?:{any_of(data['treated'])})\b"),
-        about_self=re.compile(rf"\b(?:{any_of(data['about_self'])})\b"),
+        informs=any_word(data["informs"]),
+        dead=any_word(data["dead"]),
+        treated=any_word(data["treated"]),
+        about_self=any_word(data["about_self"]),
         acquaintance=re.compile(rf"\b(?:{'|'.join(data['acquaintance'])})\b"),
     )
 

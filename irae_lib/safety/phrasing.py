@@ -84,9 +84,9 @@ def whole(patterns: Iterable[str]) -> str:
 def sentence_around(norm: str, start: int, end: int, reach: int, marks: Sequence[str]) -> tuple[int, int]:
     """The sentence of a span, as far as `reach` characters to each side."""
     lowest, highest = max(0, start - reach), min(len(norm), end + reach)
-    first = max(norm.rfind(mark, lowest, start) + len(mark) for mark in marks)
+    firsts = [at + len(mark) for mark in marks if (at := norm.rfind(mark, lowest, start)) >= 0]
     lasts = [at for mark in marks if (at := norm.find(mark, end, highest)) >= 0]
-    return max(first, lowest), min(lasts, default=highest)
+    return max(firsts, default=lowest), min(lasts, default=highest)
 
 
 def has_value(tokens: list[Token], i: int) -> bool:

@@ -6,7 +6,7 @@ import bisect
 import re
 
 from ..schemas import Finding
-from .course import is_dated_and_over, organ, says_onset
+from .course import is_dated_and_over, names_a_year, organ, says_onset
 from .phrasing import PRESENT, sentence_around
 from .tokens import changed
 
@@ -40,7 +40,9 @@ def resolved(norm: str, found: list[Finding]) -> list[Finding]:
     mention tells of it ("colitis in March (12 motions a day)"), and values of the same sentence which a later one
     replaces ("ALT climbed to 540 with hepatitis ... now ALT 22").
     """
-    found = [_closed_in_its_year(norm, _closed_by_bracket(norm, f)) for f in found]
+    found = [_closed_by_bracket(norm, f) for f in found]
+    if names_a_year(norm):
+        found = [_closed_in_its_year(norm, f) for f in found]
     last = {f.name: f for f in found if f.kind in _NAMED and f.status != "hypothetical"}
     over = {name for name, f in last.items() if f.when == "resolved"}
     if not over:

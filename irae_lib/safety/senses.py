@@ -9,14 +9,12 @@ class, in any order.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Set as AbstractSet
 
-from ..files import DATA
+from .concept_table import THING, guards, showing
 from .matching import Place
 
 _BESIDE = 4  # words between a word and what shows its other meaning
-_THING = "THING"
 _FIRST = 2  # words before a thing that is the subject of its clause: "the old truck"
 
 
@@ -30,14 +28,14 @@ def sensed(places: list[Place], first: int) -> list[Place]:
 
 def _alone(place: Place, shown: list[Place], first: int) -> Place:
     lost: frozenset[str] = frozenset()
-    guards = _guards_of(place.classes)
+    guarding = _guards_of(place.classes)
     for other in shown:
         if other is place or other.start == place.start:
             continue
         gap = place.at - other.last if other.at < place.at else other.at - place.last
-        if guards and gap <= _BESIDE:
-            lost |= {name for name, classes in guards if classes & other.classes}
-        if _THING not in other.classes or _THING in place.classes or gap != 1 or other.part != place.part:
+        if guarding and gap <= _BESIDE:
+            lost |= {name for name, classes in guarding if classes & other.classes}
+        if THING not in other.classes or THING in place.classes or gap != 1 or other.part != place.part:
             continue
         follows = other.start == place.end + 1  # "an unsteady table"; not "cannot lift the table"
         if follows or (other.at < place.at and other.at - first <= _FIRST):
@@ -45,27 +43,15 @@ def _alone(place: Place, shown: list[Place], first: int) -> Place:
     return place._replace(classes=place.classes - lost) if lost else place
 
 
-@functools.cache
-def _guards() -> dict[str, frozenset[str]]:
-    data = json.loads((DATA / "clinical" / "concepts.json").read_text(encoding="utf-8"))
-    return {name: frozenset(row.split()) for names, row in data["guards"].items() for name in names.split()}
-
-
-@functools.cache
-def showing() -> frozenset[str]:
-    """The classes that show another meaning of a word beside them."""
-    return frozenset((_THING,)).union(*_guards().values())
-
-
 def has_senses(held: AbstractSet[str]) -> bool:
     """Whether a sentence that holds these classes may have a word whose meaning hangs on another."""
-    return _THING in held or any(name in held and not classes.isdisjoint(held) for name, classes in _guards().items())
+    return THING in held or any(name in held and not classes.isdisjoint(held) for name, classes in guards().items())
 
 
 @functools.lru_cache(maxsize=20_000)
 def guarded(classes: frozenset[str]) -> bool:
     """Whether a word of these classes may mean something else."""
-    return not _guards().keys().isdisjoint(classes)
+    return not guards().keys().isdisjoint(classes)
 
 
 @functools.lru_cache(maxsize=20_000)
@@ -75,5 +61,4 @@ def _shows(classes: frozenset[str]) -> bool:
 
 @functools.lru_cache(maxsize=20_000)
 def _guards_of(classes: frozenset[str]) -> tuple[tuple[str, frozenset[str]], ...]:
-    guards = _guards()
-    return tuple((name, guards[name]) for name in sorted(classes) if name in guards)
+    return tuple((name, guards()[name]) for name in sorted(classes & guards().keys()))

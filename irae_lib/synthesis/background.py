@@ -1,8 +1,8 @@
 """What stands around the problem of a long note: the rest of the patient, true of someone stable.
 
-`data/synthesis/background/<pool>.json` holds one pool each, written by people who saw neither the other pools nor the
-reader. A text never contradicts the problem: everything about its organ systems, and about those that share their
-signs (`shares_signs` in common.json), is left out.
+`data/synthesis/background/<pool>.json` holds one pool each, by an author (a language model) who saw neither the other
+pools nor the reader. A text never contradicts the problem: everything about its organ systems, and about those that
+share their signs (`shares_signs` in common.json), is left out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from ..schemas import System
 from .illnesses import COMMON, FOLDER, POOLS
-from .note_styles import Draft
+from .note_styles import Draft, capital
 
 
 class Cancer(NamedTuple):
@@ -72,12 +72,12 @@ class Background(NamedTuple):
     templates: dict[str, tuple[str, ...]]
 
 
+_POOL = TypeAdapter(Background)
 BACKGROUND: dict[str, Background] = {
-    pool: TypeAdapter(Background).validate_json((FOLDER / "background" / f"{pool}.json").read_text(encoding="utf-8"))
-    for pool in POOLS
+    pool: _POOL.validate_json((FOLDER / "background" / f"{pool}.json").read_text(encoding="utf-8")) for pool in POOLS
 }
 # From a telegram to a clinic note: how many comorbidities, organ systems asked about, plan lines.
-SIZES: dict[str, int] = COMMON["note_sizes"]
+_SIZES: dict[str, int] = COMMON["note_sizes"]
 # An old illness comes before the cancer, and an earlier irAE after it.
 _OLD_YEARS, _CANCER_YEARS, _EARLIER_YEARS = (1998, 2013), (2014, 2019), (2021, 2023)
 _OFTEN = ("interval", "social", "family", "allergies")
@@ -93,7 +93,7 @@ def left_out(systems: Iterable[System]) -> frozenset[System]:
 def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
     """The text of every slot of a template that is not about the problem; kinds of note differ in how much they say."""
     mine, kind, quiet = BACKGROUND[pool], draft.form.kind, draft.quiet
-    size = SIZES[kind]
+    size = _SIZES[kind]
     others = [one for one in mine.comorbidities if not quiet & set(one.avoid)]
     ill = some(rng, others, size, size + 3)
     organs = [one for one in mine.negatives if one not in quiet]
@@ -105,7 +105,7 @@ def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
         earlier = [text for organ in organs for text in mine.earlier_irae.get(organ, ())]
         past.append(_dated(rng, rng.choice(earlier), _EARLIER_YEARS))
     asked = [text for organ in organs for text in some(rng, mine.negatives[organ].asked, 1, size)][: 2 * size]
-    slots = {
+    return {
         "cancer_history": _dated(rng, rng.choice(history), _CANCER_YEARS),
         "past": listed(rng, past),
         "medications": listed(rng, [drug for one in ill for drug in one.drugs]),
@@ -118,7 +118,6 @@ def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
         "closing": rng.choice(mine.closing[kind]),
         **{name: rng.choice(getattr(mine, name)) if rng.random() < 0.75 else "" for name in _OFTEN},
     }
-    return slots
 
 
 def some(rng: random.Random, texts: Sequence[str], low: int, high: int) -> list[str]:
@@ -139,7 +138,7 @@ def listed(rng: random.Random, texts: Sequence[str]) -> str:
         return "\n" + "\n".join(f"- {text}" for text in groups)
     if how < 0.55:
         return "; ".join(groups)
-    return " ".join(f"{text[0].upper()}{text[1:]}." for text in groups)
+    return " ".join(f"{capital(text)}." for text in groups)
 
 
 def _dated(rng: random.Random, text: str, years: tuple[int, int]) -> str:

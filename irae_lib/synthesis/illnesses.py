@@ -97,7 +97,7 @@ IDEAS: dict[str, Idea] = {
     for ideas in (COMMON["exposure"], COMMON["ideas"], *(group.get("ideas", {}) for group in _GROUPS))
     for name, row in ideas.items()
 }
-# What patients and relatives say for an idea, by pool; ideas that only a clinician can state have none.
+# What patients say for an idea, by pool; ideas that only a clinician can state have none.
 LAY: dict[str, dict[str, tuple[str, ...]]] = TypeAdapter(dict[str, dict[str, tuple[str, ...]]]).validate_python(
     {name: words for group in _GROUPS for name, words in group.get("lay", {}).items()}
 )

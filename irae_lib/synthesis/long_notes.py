@@ -8,7 +8,7 @@ import re
 from ..schemas import Case
 from .background import BACKGROUND, surround
 from .illnesses import COMMON, IDEAS, Fact, Illness
-from .note_styles import Draft, Form, Part, capital, quotes, say, sentences, with_slip
+from .note_styles import Draft, Form, Part, agreeing, capital, quotes, say, sentences, with_slip
 
 KINDS_OF_NOTE: dict[str, int] = COMMON["note_shares"]
 SHORTEST = 40  # words; below it a note has room for what else was asked and planned
@@ -38,8 +38,7 @@ def choose_form(rng: random.Random, pool: str, illness: Illness) -> Form:
 
 def normal_values(rng: random.Random, pool: str, form: Form, illness: Illness) -> list[Part]:
     """Normal rows of the table, none that would argue with the illness."""
-    taken = {fact.lab for fact in (*illness.key, *illness.also)}
-    free = [one for one in _LABS if one.lab not in taken and not {*_LABS_UNLESS[one.lab]} & {*illness.systems}]
+    free = agreeing(_LABS, _LABS_UNLESS, illness)
     rows = COMMON["table_rows"][form.kind]
     chosen = rng.sample(free, min(len(free), rng.randint(rows * 2 // 3, rows))) if "{labs}" in form.template else []
     return [say(rng, pool, fact, form=form) for fact in chosen]

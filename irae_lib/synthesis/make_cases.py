@@ -18,7 +18,7 @@ from ..schemas import Assessment, Likelihood, Severity, Urgency
 from .background import BACKGROUND, left_out
 from .illnesses import COMMON, ICIS, IDEAS, ILLNESSES, KINDS, Fact, Illness
 from .long_notes import choose_form, normal_values, write_long_note
-from .note_styles import GRAVE, Draft, Form, Part, say, write_note
+from .note_styles import GRAVE, Draft, Form, Part, agreeing, say, write_note
 
 Side = tuple[str, Illness, str, Draft]  # kind, illness, work-up, and what the note states
 SEXES = ("man", "woman", "male", "female")
@@ -225,13 +225,10 @@ def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...], *, 
 def distractors(rng: random.Random, pool: str, illness: Illness, kind: str, age: int) -> list[Part]:
     """True things of a short note that change nothing: a home drug, a normal value, history, calm vital signs."""
     home = rng.sample(COMMON["home_drugs"][pool], rng.randint(0, 2))
-    taken = {fact.lab for fact in (*illness.key, *illness.also)}
-    # A normal value that would argue with the illness is left out.
-    argue = {lab for lab, organs in COMMON["normal_unless"].items() if set(organs) & set(illness.systems)}
-    normal = [row for row in COMMON["normal_labs"] if row["lab"] not in taken | argue]
+    normal = agreeing([Fact(**row) for row in COMMON["normal_labs"]], COMMON["normal_unless"], illness)
     labs = rng.sample(normal, rng.randint(0, 1)) if rng.random() < 0.7 else []
     parts = [Part("medications", drug) for drug in home]
-    parts += [say(rng, pool, Fact(**row), plain=True) for row in labs]
+    parts += [say(rng, pool, fact, plain=True) for fact in labs]
     if rng.random() < 0.35:
         parts.append(say(rng, pool, Fact("history"), age=age)._replace(section="history"))
     if kind in _WELL and rng.random() < 0.5:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from ..schemas import MAX_QUOTE, Case, System
-from .illnesses import COMMON, IDEAS, LAY, Fact
+from .illnesses import COMMON, IDEAS, LAY, Fact, Illness
 from .lab_values import draw, lab_text
 
 _STYLES, _WEIGHTS = ("sections", "narrative"), (15, 5)
@@ -48,7 +49,7 @@ class Form(NamedTuple):
 
     @property
     def lay(self) -> bool:
-        """Whether the patient or a relative is speaking."""
+        """Whether the patient is speaking."""
         return self.kind in ("portal", "phone")
 
 
@@ -109,6 +110,12 @@ def say(
     return Part(idea.section, " ".join(text.split()).replace(" ,", ","), is_key, role)
 
 
+def agreeing(normal: Sequence[Fact], unless: Mapping[str, Sequence[str]], illness: Illness) -> list[Fact]:
+    """The normal values that do not argue with an illness: of tests that neither it states nor its organs would move."""
+    taken = {fact.lab for fact in (*illness.key, *illness.also)}
+    return [one for one in normal if one.lab not in taken and not {*unless.get(one.lab, ())} & {*illness.systems}]
+
+
 def _chosen(rng: random.Random, frame: str) -> str:
     """A phrasing with one of each "(a|b)"."""
     return _CHOICE.sub(lambda match: rng.choice(match.group(1).split("|")), frame)
@@ -134,12 +141,8 @@ def write_note(
 def quotes(draft: Draft, text: str) -> tuple[str, ...]:
     """The decisive statements as they stand in the text: was there an ICI, what is wrong, its course, its cause."""
     grade = [p for p in draft.parts if p.is_key and p.role != "cause"][:2]
-    stated = [
-        draft.drug,
-        *grade,
-        *filter(None, [draft.course and draft.course.is_key and draft.course]),
-        *(p for p in draft.parts if p.role == "cause"),
-    ]
+    course = [draft.course] if draft.course and draft.course.is_key else []
+    stated = [draft.drug, *grade, *course, *(p for p in draft.parts if p.role == "cause")]
     return tuple(_quotable(p.text if p.text in text else capital(p.text)) for p in stated)
 
 
