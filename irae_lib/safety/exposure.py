@@ -17,6 +17,7 @@ from ..files import DATA
 from ..schemas import Finding
 from .alternatives import any_of, any_word
 from .drug_status import SECOND_DOSE
+from .not_given import not_given
 from .quantities import WORD_VALUE
 from .text import normalise, readable
 
@@ -99,6 +100,8 @@ def _stated(findings: Sequence[Finding], norm: str) -> Exposure | None:
     if not given and not decided:
         vague = _data()["class_words"]
         given = [f for f, status in mentions if status in _GIVEN and f.quote.lower() not in vague]
+    if kind := not_given(norm, given, [f for f in findings if f.kind == "drug"]):
+        return Exposure(kind, given[0])
     if given:
         ages = [_months(f.when) for f in given]
         over = all(age is not None and age > 12 for age in ages)

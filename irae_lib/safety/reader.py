@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from .bedside import loose_vitals
 from .course import says_onset, staged
 from .labs import lab_findings
-from .resolved import known, resolved
+from .resolved import known, recalled, resolved
 from .scanned import scanned
 from .stated_grades import grade_findings
 from .stools import stool_findings
@@ -59,7 +59,7 @@ def read(case: Case) -> tuple[Finding, ...]:
     found += _named(text, norm, tokens)
     found = _completed(_promoted([_steady(norm, f) for f in found]))
     found.sort(key=lambda f: (f.start, f.end, f.name))
-    found = staged(norm, known(norm, resolved(norm, found)))
+    found = recalled(norm, staged(norm, known(norm, resolved(norm, found))))
     return tuple(found) if text == case.text else tuple(_in_original(case.text, view, f) for f in found)
 
 

@@ -30,6 +30,7 @@ _BRACKET = re.compile(r"[^.;()\n]{0,40}\((?P<told>[^()\n]{0,300})\)")
 _OVER_IN_BRACKET = re.compile(
     r" ?(?:(?:g|gr|grade) ?[1-4] ?)?\((?:[^()\n]{0,40}[ ,;/-])?(?<!not )(?<!never )(?:resolved|recovered|settled fully|cleared)\b[^()\n]{0,40}\)"
 )
+_REFERS = re.compile(r"\b(?:of|from|since|after|about|regarding|following|concerning) (?:the|that|this|his|her|their|my)(?: [a-z]+)? $")
 _PRESENT = re.compile(rf"\b(?:{PRESENT})\b")
 
 
@@ -101,6 +102,24 @@ def known(norm: str, found: list[Finding]) -> list[Finding]:
         return told and not f.when and f.severity in ("", "mild") and not says_onset(norm, f.start, f.end)
 
     return [changed(f, status="historical") if is_known(f) else f for f in found]
+
+
+def recalled(norm: str, found: list[Finding]) -> list[Finding]:
+    """An illness that is over stays over where the note only looks back at it ("since the colitis")."""
+    over: set[str] = set()
+    told = []
+    for f in found:
+        if f.when == "resolved":
+            over.add(f.name)
+        looks_back = f.status == "current" and f.name in over and _refers_back(norm, f)
+        told.append(changed(f, status="historical", when="resolved") if looks_back else f)
+    return told
+
+
+def _refers_back(norm: str, f: Finding) -> bool:
+    """ "From the hepatitis point of view", "since the colitis": a mention that says nothing new of the illness."""
+    named = f.kind == "diagnosis" and _REFERS.search(norm, max(0, f.start - 35), f.start) is not None
+    return named and not says_onset(norm, f.start, f.end) and not _PRESENT.search(norm, f.start, f.end + 40)
 
 
 def _is_normal(f: Finding) -> bool:

@@ -13,6 +13,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from .lexicon import common_english
 from .people import people_words
 from .tokens import Token, within
 from .writers import relative_writes, retracted, writer_spans
@@ -37,14 +38,17 @@ _WORRY = re.compile(
 )
 _WHO = re.compile(r",? who\b")
 _TOPIC = re.compile(
-    r"\bon behalf of (?:my |our )?$|\b(?:is|message|question|query|asking|writing|calling|ringing|email|call) (?:about|regarding|re|for|concerning) (?:my |her |his |the )?$"
+    r"\bon behalf of (?:my |our )?$|\b(?:it's|it is|this is|not me,?|because of|worried for) (?:my |our |the )$|\b(?:is|message|question|query|asking|writing|calling|ringing|email|call) (?:about|regarding|re|for|concerning) (?:my |her |his |the )?$"
 )
+_FIRST_NAME = re.compile(r"\W*(?P<name>[A-Z][a-z]{2,})\b")
 _PASSIVE = re.compile(
     r"\b(?:per|by|from|with|to|via|told|asked|and|for|on|gave|give|his|of|like|than) (?:(?:his|her|the|my|their|a) )?$"
 )
 _PRONOUN = re.compile(
     r"\W*(?:(?:so|then|and|but|now|also|later|after that|since then|today|yesterday|last (?:week|night)|at first|apparently|in the end|eventually|"
-    r"[a-z]+ said)\b,?\s*)*(?P<who>he|she|they|his|her|their)\b"
+    r"[a-z]+ said|(?:since|from|on|by|for|until|every|all|over|after|before|at|in|about|around|last|this|these|the past) "
+    r"[a-z0-9]+(?: (?:night|morning|evening|afternoon|days?|weeks?|hours?|years?|couple of days))?)\b,?\s*)*"
+    r"(?P<who>he|she|they|his|her|their)\b"
 )
 _GENDER = re.compile(
     r"\b\d{2,3} ?(?:(?:-| )?(?:years?|yrs?)(?:-| )old |y/?o |yr )?(?P<f>f\b|female|woman|lady)|"
@@ -70,7 +74,7 @@ _OWN = ("my", "our", "")  # a relative of the writer; "his wife" is one of the p
 _IN_THE_PAST = re.compile(
     r"[^.;,]{0,30}?(?<!has )(?<!have )(?<!'s )(?<!'ve )\b(?:had|was)\b"
 )  # "mother had melanoma, treated with ipilimumab"
-_SELF = re.compile(r"\bi(?:'(?:m|ve|d))?\b|\bmy\b")
+_SELF = re.compile(r"\bi(?:'(?:m|ve|d))?\b|\bmy\b|\b[a-z]+ here\b(?= ?[(,:-])")  # "Tanya R here (Keytruda)"
 _SELF_ENDS = re.compile(r"[.!?;\n]|\b(?:he|she|his|her|they|husband|wife|mum|mom|dad)\b")
 
 
@@ -145,7 +149,7 @@ def _stories(text: str, norm: str) -> Iterator[_Story]:
         if first_person:
             known = _acquaintances(text, norm, start, end)
             mentions = sorted((*mentions, *known), key=lambda mention: mention.spans[0])
-        if story is not None and _goes_on(norm, start, end, story, gender):
+        if story is not None and _goes_on(text, norm, start, end, story, gender):
             stop = min(_end(norm, start, end, story.gender), mentions[0].spans[0][0] if mentions else end)
             story.spans.append((start, stop))
             story = story if stop == end else None
@@ -195,11 +199,13 @@ def _acquaintances(text: str, norm: str, start: int, end: int) -> Iterator[_Stor
             yield _Story(name or "acquaintance", "n", "another", [(match.end() - 1, end)])
 
 
-def _goes_on(norm: str, start: int, end: int, story: _Story, gender: str) -> bool:
+def _goes_on(text: str, norm: str, start: int, end: int, story: _Story, gender: str) -> bool:
     """Does a sentence with a pronoun go on about the person? Only where the pronoun cannot mean the patient."""
     if people_words().about_self.search(norm, start, end):
         return True
     pronoun = _PRONOUN.match(norm, start, end)
+    if pronoun is None and gender == "i" and _is_name(text, norm, start):
+        return True  # "it's my husband. Rick's been down since Sunday"
     if pronoun is None:
         other = _HE_OR_SHE.get(gender)
         ends = _end(norm, start, end, "")
@@ -208,6 +214,13 @@ def _goes_on(norm: str, start: int, end: int, story: _Story, gender: str) -> boo
     if meant and story.gender != "n" and meant != story.gender:
         return False
     return gender == "i" or (bool(gender) and meant not in ("", gender))
+
+
+def _is_name(text: str, norm: str, start: int) -> bool:
+    """Does a sentence begin with somebody's first name who does or has something?"""
+    name = _FIRST_NAME.match(text, start)
+    known = name is None or name["name"].lower() in common_english()
+    return not known and _ACTS.match(norm, name.end("name")) is not None
 
 
 def _named_only(norm: str, start: int, end: int, gender: str) -> bool:

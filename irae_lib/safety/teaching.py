@@ -27,6 +27,11 @@ _ASSERTS = re.compile(
     r"\b(?:has|had|was|were|is|are|noted|found|reports?|reported|developed|started|came|continues|still|ongoing|again)\b"
 )
 _OVERNIGHT = re.compile(r"\s*overnight\b")
+_BOUNDS = re.compile(
+    r"(?:[<>≤≥]=?|\bbetween|\b(?:above|below|over|under|than|exceeds|exceeding|beyond)) ?\d[\d.,]*(?: ?(?:and|to|-|x) ?\d[\d.,]*)?"
+    r"|\b\d[\d.,]* ?(?:h|hours|am|pm|days|weeks|months)\b|/\w*\d+|\([^()\n]{0,30}\)"
+)
+_NUMBER = re.compile(r"(?<![a-z\d])\d")
 _LONGEST = 900  # characters of one sentence that a list of risks fills
 _MOST_LINES = 30  # bullets below an opener
 
@@ -44,7 +49,7 @@ def teaching(norm: str) -> list[Span]:
     words = _words()
     if words["invented"].search(norm) and words["scenario_word"].search(norm):
         return [Span(0, len(norm), nobody=True)]
-    if words["openers"].search(norm) is None and words["any_scenario"].search(norm) is None:
+    if not any(words[kind].search(norm) for kind in ("openers", "any_scenario", "printed_word")):
         return []
     return list(_spans(norm))
 
@@ -69,15 +74,18 @@ def _only_told(norm: str, tokens: Sequence[Token], at: int) -> bool:
 def _spans(norm: str) -> Iterator[Span]:
     """Sentence by sentence: the part behind an opener, the sentences that go on with it, and the list below it."""
     words = _words()
-    before, listing, lines = False, False, 0
+    before, listing, lines, printed = False, False, 0, False
     for match in SENTENCE.finditer(norm):
         start, end = match.span()
         if norm[start] == "\n":
-            before = False
+            before, printed = False, printed and not norm.startswith("\n", end)
             listing = listing and not norm.startswith("\n", end) and lines < _MOST_LINES
             continue
         opener = words["openers"].search(norm, start, end)
-        if opener is None and words["scenario"].match(norm, start):
+        printed = printed or words["printed"].match(norm, start) is not None
+        if printed and words["general"].search(norm, start, end):
+            yield Span(start, end, nobody=_NUMBER.search(_BOUNDS.sub("", norm[start:end])) is None)
+        elif opener is None and words["scenario"].match(norm, start):
             yield Span(start, end)
             before = True
         elif listing and (_BULLET.match(norm, start) or not (lines or _HEADING.match(norm, start))):
@@ -125,6 +133,9 @@ def _words() -> dict[str, re.Pattern[str]]:
     return {
         "openers": re.compile(whole([*named, *data["told"], *data["instruct"]])),
         "any_scenario": re.compile(whole(data["scenario"])),
+        "printed": re.compile(rf"[\s*#>(\[-]*{whole(data['printed'])}"),
+        "printed_word": re.compile(whole(data["printed"])),
+        "general": re.compile(whole(data["general"])),
         "goes_on": re.compile(rf"[\s(\"'-]*{whole(data['goes_on'])}"),
         "returns": re.compile(whole(data["returns"])),
         "scenario": re.compile(rf"[\s*#>-]*{whole(data['scenario'])}"),

@@ -20,8 +20,15 @@ OVER = [
     "On pembrolizumab. Immune-related uveitis 2019: topical dexamethasone, full sight regained, discharged in 2019 off all therapy.",
     "On nivolumab, feels fine. Past autoimmune haemolysis as irAE, prednisone through 2020, haemoglobin normal ever since.",
     "Stopped durvalumab Jan 2023 for Gr 3 pneumonitis. No recurrence of pneumonitis since. h/o ICI pneumonitis, resolved, no tx. O2 98% RA.",
+    "Off durvalumab. Repeat HRCT shows complete clearing of ground glass. Pneumonitis stands fully resolved. No steroids for 6 months.",
+    "Off cemiplimab. The nephritis is described as fully resolved and has not come back. Creatinine 0.8, prednisone ended a year ago.",
+    "Off pembrolizumab. The autoimmune hepatitis of last October has resolved. Prednisolone stopped in January, ALT 23. No further "
+    "tests from the hepatitis point of view.",
+    "Off nivolumab. Colitis in 2022 has resolved, prednisolone stopped in 2022. Bowels once daily since the colitis.",
 ]
 PRESENT = [
+    "Nivolumab. CT: partial clearing of the ground glass, still breathless at rest, SpO2 85% on air.",
+    "Hepatitis resolved in March. Since the hepatitis flared again: ALT 640 U/L on nivolumab.",
     "On nivolumab: diarrhoea 2, rash 0, cough 0. Stools 9 a day.",
     "Hepatitis G3, improving. ALT 640 then 300. On prednisone 60 mg. Nivolumab.",
     "Immune hepatitis resolved in March; now ALT 540 again on nivolumab.",

@@ -36,6 +36,12 @@ OTHERS = [  # the patient is well; what is bad belongs to somebody else
     "Caller is the son, asking for himself. He has double vision and slurred speech since this morning. Told to ring 999. The patient is his father, on atezolizumab, well, no concerns.",
     "On nivolumab, no toxicity. Under stress: his wife was admitted with a stroke, she cannot speak and her BP is 80/40.",
     "Well on ipilimumab. The lady next door had hepatitis, went yellow and died. I have no yellow eyes.",
+    "This is Rosalind, I get the Keytruda on Tuesdays, I am fine. I am writing because of my husband Ken who had his "
+    "hip done. Since Saturday he has diarrhea 10 times a day with blood in it.",
+    "Tanya R here (melanoma, Keytruda #9). So it's my husband not me. Rick's been down since Sunday with the trots, "
+    "8 or 9 times a day. Me I'm ok, once a day.",
+    "Hi, Bea here (on Opdivo). This is about my brother. Tom has been coughing blood since last night. I feel fine.",
+    "I'm on Imfinzi and well. It's my son. For two days he has been going 9 times a day. Should I keep away?",
     'Caller: patient himself (74, NSCLC, Imfinzi). Pt states his granddaughter Kaylee, age 6, was flown to Children\'s with new type 1 diabetes. "Sugar was 612, her acid was way off, pH 6.9, they got her on an insulin drip". Pt well.',
 ]
 PATIENTS = [  # a relative writes, informs or is only mentioned; the patient is ill
@@ -65,6 +71,9 @@ PATIENTS = [  # a relative writes, informs or is only mentioned; the patient is 
     "Wife calling about her husband on nivolumab: he's had 9 stools today. She herself is well.",
     "Patient says he is not a patient man. On nivolumab with 9 loose stools a day.",
     "The lady from number 9 on our ward, on ipilimumab, 10 loose stools a day with blood since Monday.",
+    "It's my husband, he is on Keytruda. Since Saturday he has diarrhea 10 times a day.",
+    "Bob here (on Opdivo). My wife is fine. Since Sunday I have been going 9 times a day.",
+    "I get Keytruda. Worried for my husband, he has a cold. Diarrhoea since Friday, I go 9 times a day.",
     "His wife says it was me who... anyway he has 10 loose stools a day on pembrolizumab.",
 ]
 

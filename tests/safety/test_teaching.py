@@ -35,7 +35,16 @@ TOLD = [  # the patient is well, undecided or not yet treated
     "On nivolumab, well. Discussed what may lead to a pause in treatment, e.g. colitis, hepatitis or pneumonitis.",
     "On pembrolizumab, no complaints. Call first, do not sit it out. Examples given were breathlessness, jaundice and confusion.",
     "On nivolumab, fine. Please do not treat diarrhoea on your own. The same goes for a rash that spreads or red eyes.",
+    "Pt on pembrolizumab. TSH 2.1 (0.4-4.5), cortisol 14.6 ug/dL.\nINTERPRETIVE COMMENT (not patient specific):\nAM cortisol "
+    "<3 ug/dL indicates adrenal insufficiency; hypotension or sodium <125 requires emergency treatment. Myocarditis may occur.",
+    "On nivolumab. SGPT 22 (<35).\nInterpretation: cortisol <3 ug/dL suggests adrenal failure. SGPT >5x ULN - inform clinician.",
+    "On nivolumab. Troponin T 6 ng/L.\nLab comment: troponin above 52 ng/L may indicate myocarditis. Ketones over 3 mmol/L: rule out DKA.",
     "Well on nivolumab. Also phone about any new breathlessness, jaundice, bruising or change in eyesight.",
+]
+MEASURED = [  # below the same heading, a result of the patient
+    "On nivolumab.\nInterpretation: ALT 640 U/L suggests severe hepatitis.",
+    "On nivolumab.\nLab comment: troponin 1850 ng/L may indicate myocarditis, please call.",
+    "On nivolumab.\nInterpretive comment: sodium 118 with cortisol 1.2 ug/dL indicates adrenal crisis.",
 ]
 HAPPENED = [  # the same words beside what the patient has
     "Nivolumab C4. Discussed grade 3 hepatitis with the patient: ALT 640, needs prednisone. Informed of risks of steroids.",
@@ -65,7 +74,7 @@ def test_what_could_happen_raises_nothing(text):
     assert (final.irae_detected, final.urgency) == (False, Urgency.ROUTINE)
 
 
-@pytest.mark.parametrize("text", HAPPENED)
+@pytest.mark.parametrize("text", HAPPENED + MEASURED)
 def test_what_happened_is_no_teaching(text):
     assert review(Case(text=text)).final.urgency >= Urgency.URGENT
 
