@@ -136,7 +136,8 @@ class Note:
         spared = max((i for i, s in enumerate(self.sentences) if s.of("NEVERGIVEN")), default=-1)
         rejected = max((i for i, s in enumerate(self.sentences) if _rejects(s, groups)), default=-1)
         return any(
-            _left_open(s)
+            _shows_immune(s)
+            or (i > rejected and _left_open(s))
             or _no_better(s, agents)
             or (i > rejected and _suspects(s, groups, ("suspicion",)))
             or (i > max(rejected, settled) and _suspects(s, groups, ("named",)))
@@ -217,15 +218,16 @@ def _concerns(s: Sentence, m: Mention, groups: frozenset[str]) -> bool:
 
 
 def _left_open(s: Sentence) -> bool:
-    """Does it say that both are true or cannot be told apart, or show immune histology?"""
-    return (
-        any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN"))
-        or any(m.current and not s.near(m.at, 4, -1, "NOT", "NEGATIVE") for m in s.said("note", "histology"))
-        or any(
-            m.token.status != "negated" and not s.near(m.last, -1, 2, "NOT", "CONTINUED")
-            for m in s.said("note", "overlap")
-        )
+    """Does it say that both are true or cannot be told apart?"""
+    return any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN")) or any(
+        m.token.status != "negated" and not s.near(m.last, -1, 2, "NOT", "CONTINUED")
+        for m in s.said("note", "overlap")
     )
+
+
+def _shows_immune(s: Sentence) -> bool:
+    """Does it show immune histology?"""
+    return any(m.current and not s.near(m.at, 4, -1, "NOT", "NEGATIVE") for m in s.said("note", "histology"))
 
 
 def _points_back(s: Sentence, groups: frozenset[str]) -> bool:

@@ -67,7 +67,7 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
             continue
         passes = f.status == "current" and f.kind in _STATES and f.name not in _data()["events"]
         replaced = time in _EARLIER and f.start < newest.get(_key(f), -1)
-        left = home and time != "now" and not (f.kind in _MEASURED and f.start == last.get(_key(f)))
+        left = home and time != "now" and not (f.kind in _MEASURED and f.start == last.get(_key(f)) and time not in _EARLIER)
         moved.append(changed(f, status="historical", when="previous") if passes and (replaced or left) else f)
     return moved
 
@@ -156,9 +156,10 @@ class _Clock:
 
     def time(self, f: Finding) -> str:
         """The time of a finding: of its own clause, of words right behind it, or carried over from before."""
-        if f.when == "now":
-            return "now"
         first, last = self._sentence(f.start)
+        if f.when == "now":  # "on arrival" is now where nothing later is told, and then where it is
+            at = bisect.bisect_right(self._starts, f.start) - 1
+            return "then" if at >= 0 and self._marks[at][0] >= first and self._marks[at][2] == "then" else "now"
         just_behind = bisect.bisect_left(self._starts, f.end)
         if just_behind < len(self._marks) and self._marks[just_behind][0] - f.end <= 2:
             return self._marks[just_behind][2]  # "nausea today"

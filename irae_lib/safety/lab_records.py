@@ -145,7 +145,9 @@ def assigned(row: list[Cell], analyte: Analyte, end: int) -> Record | None:
     intervals = [cell for cell in row if cell.kind == "interval"]
     plain = [cell for cell in numbers if not cell.limit]
     values = [cell for cell in plain if not cell.sign] or plain
-    if any(cell.depth == 0 for cell in (*values, *intervals)):
+    if analyte.unit == "%" and (shares := [cell for cell in values if cell.unit == "%"]):
+        values = shares  # "FVC 3.9 L (101 %)": litres, and no flag
+    elif any(cell.depth == 0 for cell in (*values, *intervals)):
         values = [cell for cell in values if cell.depth == 0]
     if not values:
         values = [cell for cell in intervals if not cell.limit and not cell.depth and _fits(cell, analyte)][:1]

@@ -18,23 +18,6 @@ from .lexicon import ANALYTES, VITALS, Analyte
 from .tables import Tables
 from .tokens import Token, changed, make
 
-_PLAUSIBLE = {  # outside, the number is something else ("T 4", "pH 35", "sat 2")
-    "temp": (Decimal(30), Decimal("43.5")),
-    "spo2": (Decimal(40), Decimal(100)),
-    "hr": (Decimal(20), Decimal(260)),
-    "rr": (Decimal(4), Decimal(80)),
-    "bp": (Decimal(30), Decimal(300)),
-    "ef": (Decimal(5), Decimal(85)),
-    "ph": (Decimal("6.5"), Decimal("7.9")),
-    "inr": (Decimal("0.5"), Decimal(25)),
-    "potassium": (Decimal("1.2"), Decimal(11)),
-    "sodium": (Decimal(90), Decimal(190)),
-    "bicarbonate": (Decimal(1), Decimal(60)),
-    "calcium": (Decimal(3), Decimal(30)),
-    "pao2": (Decimal(20), Decimal(600)),
-}
-
-
 _NO_TEST = re.compile(  # "BP tablet Telma 40"
     r" (?:tablets?|tabs?|pills?|medicines?|medications?|meds|drugs?|capsules?|cuff|supplements?|infusion)\b"
 )
@@ -212,6 +195,11 @@ def _finding(
     low, high, when = reading.low, reading.high, reading.when
     if low is None:
         return None
+    limit = series.limits.get("uln") if series is not None else None
+    if not reading.unit and limit is not None and limit.unit in analyte.units:
+        reading.unit = limit.unit  # "13 12 14 (<21 umol/L)"
+    if analyte.name == "platelets" and _LAKH.match(text, reading.token.start):
+        reading.unit = "lakh"
     if analyte.name == "bp" and reading.token.kind == "pair":
         high = low  # systolic
     elif high < low:  # "from 60 to 35"
@@ -227,7 +215,7 @@ def _finding(
         fields["times_uln"] = high
     else:
         low, high = standard(low, reading.unit, analyte), standard(high, reading.unit, analyte)
-        bounds = _PLAUSIBLE.get(analyte.name)
+        bounds = analyte.plausible
         if bounds and low is not None and not (bounds[0] <= low <= bounds[1] or bounds[0] <= high <= bounds[1]):
             return None
         printed = series.limits.get("uln") if series and when != "baseline" else None
@@ -273,6 +261,7 @@ def standard(number: Decimal | None, unit: str, analyte: Analyte) -> Decimal | N
     return analyte.convert(number, unit) if analyte.units else number
 
 
+_LAKH = re.compile(r"\d\.\d{1,2} ?L\b")  # "Plt 2.4L": whole counts have no point
 _CELLS = frozenset(("anc", "platelets", "wbc", "lymphocytes"))
 _NONE_LEFT = re.compile(
     r"(?: count)?(?:\s?[:=]|\s(?:are|is|was|were|of|at|now|count))?\s(?P<zero>zero|nil)\b(?! [a-z]+ing)"

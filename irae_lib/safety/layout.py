@@ -33,7 +33,7 @@ _SECTIONS = (
     ),
     (
         "",
-        r"(?:interval|oncolog\w+|cancer|treatment|present(?:ing)?) (?:medical )?(?:history|hx).*|"
+        r"(?:interval|oncolog\w+|cancer|treatment|present(?:ing)?|clinical|relevant|current|brief|referral) (?:medical )?(?:history|hx).*|"
         r"h(?:istory|x) of present.*|hpi",
     ),
     (

@@ -41,6 +41,7 @@ class Analyte(NamedTuple):
     missing: str  # "never": a number without a unit is not read as a value
     over: tuple[Decimal, str] | None  # beyond this bound a bare number must be in the other unit
     under: tuple[Decimal, str, Decimal] | None = None  # and below this one, down to the last: less is another test
+    plausible: tuple[Decimal, Decimal] | None = None  # outside, the number is something else ("T 4", "pH 35", "sat 2")
 
     def convert(self, number: Decimal, unit: str) -> Decimal | None:
         """The number in the standard unit; None for a unit that cannot be converted."""
@@ -62,7 +63,9 @@ def _analyte(name: str, row: dict[str, Any]) -> Analyte:
     limits = [Decimal(row[key]) if row.get(key) else None for key in ("uln", "lln")]
     over = (Decimal(row["over"][0]), row["over"][1]) if row.get("over") else None
     under = (Decimal(row["under"][0]), row["under"][1], Decimal(row["under"][2])) if row.get("under") else None
-    return Analyte(name, row["unit"], row["units"], *limits, row.get("system", ""), row.get("missing", ""), over, under)
+    plausible = (Decimal(row["plausible"][0]), Decimal(row["plausible"][1])) if row.get("plausible") else None
+    said = (row.get("system", ""), row.get("missing", ""))
+    return Analyte(name, row["unit"], row["units"], *limits, *said, over, under, plausible)
 
 
 _LABS = _file("labs.json")

@@ -29,11 +29,15 @@ def not_given(norm: str, mentions: Sequence[Finding], others: Sequence[Finding])
         mentions: the inhibitors that would count as given.
         others: other drugs, of which it could be said as well.
     """
+    words = _words()
+    blinded = len({f.name for f in mentions}) == 1 and words["placebo"].search(norm) is not None
+    if blinded and not words["crossed"].search(norm):
+        return "never"  # doses were counted before anybody knew
     if not mentions or any(_tells_of_a_dose(norm, f) for f in mentions):
         return ""
     apart = [f for f in others if not any(_LISTED.fullmatch(norm, ici.end, f.start) for ici in mentions)]
     for kind in ("never", "planned"):
-        for match in _words()[kind].finditer(norm):
+        for match in words[kind].finditer(norm):
             start, end = match.span()
             begins = _BEGINS.search(norm, max(0, start - 14), start) or any(start - f.end == 1 for f in mentions)
             if begins and any(_is_about(f, start, end, apart) for f in mentions):

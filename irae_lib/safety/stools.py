@@ -49,7 +49,7 @@ _TALLY_BEFORE = re.compile(
     r"had|at least|about|around|yesterday(?: was| it was)?|today(?: was| it is)?|now)[:\s]{1,3}(?:about |around |some )?$"
 )
 _COUNTED = re.compile(
-    r"already (?:at|on|up to) $|\bcount(?:ed)?\b[^.;\n\d]{0,40}:\s*$|"
+    r"already (?:at|on|up to) $|\b(?:it|that|they|which|all) (?:came|comes|adds up|added up) to $|\bcount(?:ed)?\b[^.;\n\d]{0,40}:\s*$|"
     r"\b(?:lost (?:count|track)|(?:stopped|gave up) counting)(?: of them)? (?:after|at|around|past|by) (?:about )?$"
 )
 _COUNT_BEFORE = re.compile(
@@ -57,16 +57,18 @@ _COUNT_BEFORE = re.compile(
     r"(?:up to |of |about |~)?$"
 )
 _DAY_NAMES = (
-    r"(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?|(?:day before )?yesterday|today|tonight|overnight|last night|"
+    r"(?:(?:mon|tues?|wed(?:nes|s)?|thu(?:rs?)?|fri|sat(?:ur)?|sun)(?:day)?|(?:day before )?yesterday|today|tonight|overnight|last night|"
     r"day before|(?:last|past|in) 24 ?h(?:ou)?r?s?|this (?:morning|week|afternoon|evening)|now|currently|these days)"
 )
 _LINKS = (
     r"(?:it|it's|its|it'd|was|were|is|been|has|have|had|i|i've|i'm|he|he's|she|she's|we|we're|went|go|goes|gone|going|counted|already|up|to|at|on|"
-    r"about|around|maybe|more|like|nearly|almost|over|least|roughly|then|only|just|another|the|a|day|since|for|that|of)"
+    r"about|around|maybe|more|like|nearly|almost|over|least|roughly|then|only|just|another|the|a|day|since|for|that|of|again)"
 )
 _DAY_BEFORE = re.compile(rf"\b{_DAY_NAMES}(?:[\s,:=~-]{{1,3}}{_LINKS}\b){{0,9}}[\s,:=~-]{{1,3}}$")
 _DAY_AFTER = re.compile(rf"\s*(?:times |x |trips )?(?:on |since )?(?:the )?{_DAY_NAMES}\b")
 _ONLY_DAYS = re.compile(rf"(?:[\s,:=~()-]|{_DAY_NAMES}\b|{_LINKS}\b|{WORD_NUMBER}|\d|times\b|and\b|or\b)*")
+_TALLY = re.compile(r".*\b(?:tally|ticks?|count|chart|calendar|log|diary|record|list|fridge|notebook|score)\b[^\d,]*?(?=[:,\s]*(?:$|\b(?:and )?(?:"
+    rf"{_DAY_NAMES})\b))")
 _OTHER_THING = re.compile(
     r"\b(?:pains?|scores?|sle[pe]\w*|walk\w*|steps|sugars?|glucose|bm|temp\w*|appointment|appt|clinic|fluids?|glass\w*|cups?|drinks?|drank|"
     r"weigh\w*|doses?|tablets?|pills?|hours?|vomit\w*|sick|wee|pee|urin\w*|nocturia|cough\w*|bp|pulse|sats?|back|due|booked|visit)\b"
@@ -196,7 +198,9 @@ def _is_a_days_count(norm: str, t: Token, same: bool) -> bool:
     sentence = norm[
         max(lowest, *(norm.rfind(mark, lowest, t.start) + 1 for mark in (". ", "\n", ";", "!", "?"))) : t.start
     ]
-    return not _OTHER_THING.search(sentence) and (same or _ONLY_DAYS.fullmatch(sentence) is not None)
+    tally = _TALLY.match(sentence)
+    listed = sentence[tally.end() :] if tally else sentence
+    return not _OTHER_THING.search(sentence) and (same or _ONLY_DAYS.fullmatch(listed) is not None)
 
 
 def _kind_beside(norm: str, t: Token) -> str:

@@ -29,7 +29,7 @@ _ACTS = re.compile(
     r"\)?,?(?:\s?:|'s\b|\sthat(?:'s| is| has)\b|\st \d|\s(?:(?:also|both|recently|just|now|who|still|actually|has|have|had)\s)*(?:has|had|have|having|is|was|were|are|been|"
     r"being|got|gets|goes|gone|went|keeps|kept|developed|started|starts|begins|began|came|comes|down|suffers|suffered|"
     r"takes|took|caught|ended|needed|needs|died|passed|can't|cannot|could|couldn't|both|also|who|unwell|sick|ill|poorly|"
-    r"with|on|off|in|vomiting|vomited|vomits|coughing|coughs|wheezes|threw|drinks|drank|newly|diagnosed|admitted)\b)"
+    r"with|on|off|in|vomiting|vomited|vomits|coughing|coughs|wheezes|threw|drinks|drank|newly|diagnosed|admitted|slept|stayed|visited|woke|brought|turned|rang|phoned)\b)"
 )
 _ANIMAL_ACTS = re.compile(r"\s[a-z]+(?:s|ed)\b|\sdown\b")
 _NAMES = re.compile(r"\b(?:is|was) (?:the|her|his|their|a) $")  # "Mr Ferris is the husband"

@@ -33,7 +33,7 @@ _ROLES = tuple(
         ("flag", r"(?:flags?|abn\w*|interp\w*|ind(?:icator)?|h/l|status|severity)"),
         (
             "value",
-            r"(?:results?|values?|your (?:value|result)|reading|measured|findings?|current|today|latest|outcome|level)",
+            r"(?:results?|values?|your (?:value|result)|reading|measured|findings?|current|today|now|latest|outcome|level)",
         ),
         (
             "name",
@@ -236,6 +236,7 @@ class Tables:
 
 @functools.lru_cache(maxsize=2048)
 def _role(text: str) -> str:
+    text = text.strip("()[] ")
     return next((role for role, pattern in _ROLES if pattern.fullmatch(text)), "") if len(text) < 40 else ""
 
 

@@ -21,7 +21,7 @@ from .tokens import Token, within
 
 _BULLET = re.compile(r"\s*(?:[-*•·▪◦‣–—]|o\s|\d{1,2}[.)]\s|[a-h][.)]\s|\[[ x_]?\])")
 _HEADING = re.compile(r"\s*[a-z][^:\n]{0,40}:")
-_OPENS_A_LIST = re.compile(r"[:\-–]\s*$|:\s*\[ ?\]\s*$")
+_OPENS_A_LIST = re.compile(r"[:\-–]\s*$|:\s*\[ ?\]\s*$|\((?:tick|check)[^()\n]{0,30}\)\s*:?\s*$")
 _SEGMENT = re.compile(r";")
 _ASSERTS = re.compile(
     r"\b(?:has|had|was|were|is|are|noted|found|reports?|reported|developed|started|came|continues|still|ongoing|again)\b"

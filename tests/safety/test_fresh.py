@@ -1,4 +1,4 @@
-"""Six sets of about a hundred notes by authors who knew neither the code nor its words: their rates must hold.
+"""Seven sets of about a hundred notes by authors who knew neither the code nor its words: their rates must hold.
 
 `tests/cases/README.md` tells who wrote them and what the first reading of each was. They are development cases now, so
 these rates are a regression test and no estimate.
@@ -20,7 +20,8 @@ KEPT = {  # set: reached grade, reached urgency, nothing raised, stays below its
     "fresh_3": (0.98, 0.98, 0.96, 0.99, 0.98, 0.97),
     "fresh_4": (0.94, 0.96, 0.98, 0.98, 0.98, 0.97),
     "fresh_5": (0.92, 0.91, 0.98, 0.98, 0.91, 0.97),
-    "fresh_6": (0.88, 0.92, 0.70, 0.82, 0.92, 0.66),  # its first reading: nothing was changed for it yet
+    "fresh_6": (0.94, 0.97, 0.98, 0.83, 0.97, 0.97),
+    "fresh_7": (0.97, 0.97, 0.90, 0.89, 0.98, 0.89),
 }
 NAMES = ("min_grade", "min_urgency", "no_floor", "maxima", "systems", "quiet")
 

@@ -1,7 +1,7 @@
 """The phrase bank: what 166 concepts are called by clinicians and patients, and what only sounds like them.
 
-Written by authors who did not know the reader. `bank_1` has been used in development; of `bank_2` and `bank_3` only the
-first reading was taken (`tests/cases/README.md`). All these rates are a regression test, no estimate.
+Written by authors who did not know the reader. All but `bank_4` have been used in development; `tests/cases/README.md` has
+the first readings. These rates are a regression test, no estimate.
 """
 
 import json
@@ -26,6 +26,7 @@ KEPT = {  # bank: found as clinicians say it, as patients say it, near misses ra
     "bank_1": (0.97, 0.92, 0.03),
     "bank_2": (0.90, 0.82, 0.085),
     "bank_3": (0.90, 0.83, 0.07),
+    "bank_4": (0.89, 0.76, 0.135),  # its first reading: nothing was changed for it
 }
 TABLE = json.loads((DATA / "clinical" / "concepts.json").read_text(encoding="utf-8"))
 AS_WELL = {"hypoxia": "spo2", "fever": "temp", "widespread_rash": "bsa", "low_ef": "ef", "oxygen": "oxygen_word"}

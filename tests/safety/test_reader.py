@@ -170,6 +170,39 @@ def test_series_keep_what_is_current(text, name, value, earlier):
     assert {round(f.high, 2) for f in found if f.status == "historical"} >= {Decimal(v) for v in earlier}
 
 
+@pytest.mark.parametrize(
+    "text, name, value",
+    [
+        ("FVC 3.9 L (101%), counts to 38 in one breath.", "fvc", "101"),
+        ("FVC 1.1 L (38 %)", "fvc", "38"),
+        ("Plt 2.4L, eos 3%", "platelets", "240"),
+        ("Platelets 1.8 L", "platelets", "180"),
+        ("Plt 24 L", "platelets", "24"),
+        ("            today    3 wk   (ref)\nT bili      13       12     (<21 umol/L)", "bilirubin", "0.76"),
+        ("Test | now | prev | unit | ref\nPotassium | 4.4 | 6.3 | mmol/L | 3.5-5.3", "potassium", "4.4"),
+        ("Finger clip 86, then 87.", "spo2", "86"),
+    ],
+)
+def test_units_and_columns_that_decide_the_value(text, name, value):
+    found = [f for f in named(text, name) if f.status == "current"]
+    assert found, text
+    assert round(found[-1].high, 2) == Decimal(value)
+
+
+@pytest.mark.parametrize(
+    "text, name",
+    [
+        ("Loose motions. Not waking for it at night.", "coma"),
+        ("Slow relaxing ankle jerks, puffy eyes.", "cerebellar_signs"),
+        ("Sigmoidoscopy showed yellow plaques.", "rash"),
+        ("Potassium 6.3, sample haemolysed.", "hemolysis"),
+        ("Climbing two floors without stopping, SpO2 98% on room air.", "dyspnea"),
+    ],
+)
+def test_words_that_mean_something_harmless_there(text, name):
+    assert not [f for f in named(text, name) if f.status == "current"], text
+
+
 STOOLS = [  # text, stools a day over baseline
     ("8 watery stools a day above her usual", "8"),
     ("Stools: baseline 4/day, now 6/day", "2"),
@@ -194,6 +227,11 @@ STOOLS = [  # text, stools a day over baseline
     ("Stool chart: Mon 4, Tue 6, Wed 9 (usual 1), all type 7", "8"),
     ("Usually regular, one a day. Now 8 to 10, like water.", "9"),
     ("He has the runs. He lost count after 12 yesterday.", "11"),
+    ("Living in the bathroom. I kept a tally on the fridge: Mon 7, Tues 9. He is a once-a-day kind of guy.", "8"),
+    ("Never off the loo. Tuesday it was 5, Weds 7 and yesterday I put a tick on the calendar and it came to 11.", "10"),
+    ("Normally I go once in the morning. Now its five times, yesterday six, all runny.", "5"),
+    ("Bowels: normally 2/day, since last Weds 6 or 7, loose, no blood.", "5"),
+    ("The trots again. My diary says Thurs 4, Fri 6 and Sun 8.", "7"),
 ]
 
 
@@ -212,6 +250,8 @@ def test_stools_over_baseline(text, over):
         "Loose stools. Took paracetamol 2 today, cycle 9 on Monday.",
         "Some diarrhoea. Blood sugars: Mon 8, Tue 9, Wed 11.",
         "Loose stool. Fluids: Mon 9 glasses, Tue 8",
+        "Loose stool. I keep a pain score on the calendar: Mon 7, Tues 9.",
+        "Runny nose, sneezed five times. Yesterday six.",
     ],
 )
 def test_the_numbers_of_days_that_count_something_else(text):
