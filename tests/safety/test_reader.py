@@ -180,7 +180,7 @@ def test_series_keep_what_is_current(text, name, value, earlier):
         ("Plt 24 L", "platelets", "24"),
         ("            today    3 wk   (ref)\nT bili      13       12     (<21 umol/L)", "bilirubin", "0.76"),
         ("Test | now | prev | unit | ref\nPotassium | 4.4 | 6.3 | mmol/L | 3.5-5.3", "potassium", "4.4"),
-        ("Finger clip 86, then 87.", "spo2", "86"),
+        ("Finger clip 86 on air.", "spo2", "86"),
     ],
 )
 def test_units_and_columns_that_decide_the_value(text, name, value):
