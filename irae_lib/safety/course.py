@@ -38,7 +38,8 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     home, by that, unless it is said to hold at discharge. An event such as a seizure is not replaced. What is dated
     back and said to be over is no part of the present episode.
     """
-    clock, home = _Clock(norm), _is_sent_home(norm)
+    clock, recovered = _Clock(norm), _sent_home_better(norm)
+    home = recovered or (_pattern("home").search(norm) is not None and _pattern("back").search(norm) is None)
     tests = [f.name for f in findings if f.kind == "lab"]
     repeated = len(tests) > len(set(tests)) and _pattern("spurious").search(norm) is not None
     times = [clock.time(f) for f in findings]
@@ -67,7 +68,8 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
             continue
         passes = f.status == "current" and f.kind in _STATES and f.name not in _data()["events"]
         replaced = time in _EARLIER and f.start < newest.get(_key(f), -1)
-        left = home and time != "now" and not (f.kind in _MEASURED and f.start == last.get(_key(f)) and time not in _EARLIER)
+        lasts = f.kind in _MEASURED and f.start == last.get(_key(f)) and time not in _EARLIER
+        left = home and time != "now" and (recovered or not lasts)
         moved.append(changed(f, status="historical", when="previous") if passes and (replaced or left) else f)
     return moved
 
@@ -120,11 +122,13 @@ class _Clock:
 
     def __init__(self, norm: str):
         self._norm = norm
+        leaving = [match.span() for match in _pattern("goes home").finditer(norm)]  # "home today" dates no value
         self._marks = _without_dates_of_today(
             sorted(
                 (match.start(), match.end(), name)
                 for name in ("now", "then", "past")
                 for match in _pattern(name).finditer(norm)
+                if name != "now" or not _in_any(match.start(), leaving)
             )
         )
         self._starts = [start for start, _, _ in self._marks]
@@ -236,9 +240,17 @@ def _lies_between(places: list[int], first: int, last: int) -> bool:
     return at < len(places) and places[at] < last
 
 
-def _is_sent_home(norm: str) -> bool:
-    """Does the note end with the patient at home?"""
-    return _pattern("home").search(norm) is not None and _pattern("back").search(norm) is None
+def _in_any(offset: int, spans: list[tuple[int, int]]) -> bool:
+    return any(start <= offset < end for start, end in spans[:20])
+
+
+def _sent_home_better(norm: str) -> bool:
+    """Does one sentence say that the patient is better and goes home today? Then undated values are of the stay."""
+    spans = (
+        sentence_around(norm, match.start(), match.end(), _LONG, (". ", "\n"))
+        for match in _pattern("goes home").finditer(norm)
+    )
+    return any(_pattern("better").search(norm, start, end) for start, end in spans)
 
 
 @functools.cache

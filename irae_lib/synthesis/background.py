@@ -8,6 +8,7 @@ share their signs (`shares_signs` in common.json), is left out.
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -19,11 +20,12 @@ from .note_styles import Draft, capital
 
 
 class Cancer(NamedTuple):
-    """A cancer with its own history in a few wordings; `sex` where only one has it."""
+    """A cancer with its own history in a few wordings; `sex` where only one has it, `clear` where none of it is left."""
 
     name: str
     history: tuple[str, ...]
     sex: str = ""
+    clear: bool = False
 
 
 class Comorbidity(NamedTuple):
@@ -42,10 +44,14 @@ class Normal(NamedTuple):
 
 
 class Scan(NamedTuple):
-    """A restaging result, and the organ systems whose illness it would show."""
+    """A restaging result, the organ systems whose illness it would show, and of which cancer it can be.
+
+    `disease` is "spread" (there is a tumour to see), "clear" (there is none) or "" (either).
+    """
 
     text: str
     avoid: tuple[System, ...] = ()
+    disease: str = ""
 
 
 class Background(NamedTuple):
@@ -66,6 +72,7 @@ class Background(NamedTuple):
     treated: tuple[str, ...]
     improving: tuple[str, ...]
     settled: tuple[str, ...]
+    sent_home: tuple[str, ...]
     education: tuple[str, ...]
     plan: tuple[str, ...]
     closing: dict[str, tuple[str, ...]]
@@ -80,6 +87,7 @@ BACKGROUND: dict[str, Background] = {
 _SIZES: dict[str, int] = COMMON["note_sizes"]
 # An old illness comes before the cancer, and an earlier irAE after it.
 _OLD_YEARS, _CANCER_YEARS, _EARLIER_YEARS = (1998, 2013), (2014, 2019), (2021, 2023)
+_GENERAL = re.compile(COMMON["general_state"], re.I)
 _OFTEN = ("interval", "social", "family", "allergies")
 _SHARES_SIGNS = {System(name): frozenset(map(System, also)) for name, also in COMMON["shares_signs"].items()}
 
@@ -98,26 +106,32 @@ def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
     ill = some(rng, others, size, size + 3)
     organs = [one for one in mine.negatives if one not in quiet]
     rng.shuffle(organs)
-    scans = [one.text for one in mine.imaging if not quiet & set(one.avoid)]
-    (history,) = [one.history for one in mine.cancers if one.name == draft.cancer]
+    (cancer,) = [one for one in mine.cancers if one.name == draft.cancer]
+    state = "clear" if cancer.clear else "spread"
+    scans = [one.text for one in mine.imaging if not quiet & set(one.avoid) and one.disease in ("", state)]
     past = [_dated(rng, rng.choice(one.says), _OLD_YEARS) for one in ill]
     if draft.treated and rng.random() < 0.12 * size:
         earlier = [text for organ in organs for text in mine.earlier_irae.get(organ, ())]
         past.append(_dated(rng, rng.choice(earlier), _EARLIER_YEARS))
-    asked = [text for organ in organs for text in some(rng, mine.negatives[organ].asked, 1, size)][: 2 * size]
+    asked = [text for organ in organs for text in some(rng, _told(mine.negatives[organ].asked, draft), 1, size)]
     return {
-        "cancer_history": _dated(rng, rng.choice(history), _CANCER_YEARS),
+        "cancer_history": _dated(rng, rng.choice(cancer.history), _CANCER_YEARS),
         "past": listed(rng, past),
         "medications": listed(rng, [drug for one in ill for drug in one.drugs]),
-        "negatives": listed(rng, asked + (some(rng, mine.constitutional, 1, 2) if draft.calm else [])),
-        "exam": listed(rng, [rng.choice(mine.negatives[organ].seen) for organ in organs[: 1 + size]]),
+        "negatives": listed(rng, asked[: 2 * size] + (some(rng, mine.constitutional, 1, 2) if draft.calm else [])),
+        "exam": listed(rng, [text for organ in organs for text in some(rng, _told(mine.negatives[organ].seen, draft), 1, 1)][: 1 + size]),
         "vitals": _vitals(rng, rng.choice(mine.vitals)) if draft.calm else "",
-        "imaging": rng.choice(scans) if scans and rng.random() < 0.75 else "",
+        "imaging": rng.choice(scans) if rng.random() < min(0.6, len(scans) / 18) else "",
         "plan": listed(rng, some(rng, mine.plan, size, size + 2)),
         "education": rng.choice(mine.education) if draft.treated and rng.random() < 0.75 else "",
         "closing": rng.choice(mine.closing[kind]),
-        **{name: rng.choice(getattr(mine, name)) if rng.random() < 0.75 else "" for name in _OFTEN},
+        **{name: rng.choice(getattr(mine, name)) if rng.random() < 0.6 else "" for name in _OFTEN},
     }
+
+
+def _told(texts: Sequence[str], draft: Draft) -> list[str]:
+    """The texts without those that only somebody well can have ("strolls in unaided", "no distress")."""
+    return [text for text in texts if draft.calm or not _GENERAL.search(text)]
 
 
 def some(rng: random.Random, texts: Sequence[str], low: int, high: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 
-from ..schemas import Case
+from ..schemas import Case, System, Urgency
 from .background import BACKGROUND, surround
 from .illnesses import COMMON, IDEAS, Fact, Illness
 from .note_styles import Draft, Form, Part, agreeing, capital, quotes, say, sentences, with_slip
@@ -13,6 +13,7 @@ from .note_styles import Draft, Form, Part, agreeing, capital, quotes, say, sent
 KINDS_OF_NOTE: dict[str, int] = COMMON["note_shares"]
 SHORTEST = 40  # words; below it a note has room for what else was asked and planned
 _FROM_HOME = ("clinic", "phone", "portal", "nurse_form")
+_BY_APPOINTMENT = ("clinic", "letter", "nurse_form")
 _SECTIONS = ("symptoms", "vitals", "labs", "notes")
 _BESIDE = ("vitals", "onset", "course", "cause", "past")
 _SLOT = re.compile(r"\{(\w+)\}")
@@ -20,20 +21,26 @@ _LABS_UNLESS = COMMON["normal_unless"] | COMMON["table_unless"]
 _LABS = [Fact(**row) for row in COMMON["normal_labs"] + COMMON["table_labs"]]
 
 
-def choose_form(rng: random.Random, pool: str, illness: Illness) -> Form:
+def choose_form(rng: random.Random, pool: str, illness: Illness, *, inpatient: bool = False) -> Form:
     """A kind of note, a template and a layout of its laboratory values; where there are any, a template with them.
 
-    Only a Grade 3-4 illness brings a patient into hospital, and so into a discharge summary; nobody in danger of life
-    is seen in clinic, writes a message or fills in a form.
+    Only a Grade 3 illness that was treated as an `inpatient` ends in a discharge summary; nobody in danger of life
+    writes a message or fills in a form, and no emergency waits for an appointment.
     """
     has_labs = any(fact.lab or IDEAS[fact.idea].section == "labs" for fact in (*illness.key, *illness.also))
-    kinds = [kind for kind in KINDS_OF_NOTE if kind != "discharge" or illness.grade >= 3]
+    kinds = [kind for kind in KINDS_OF_NOTE if kind != "discharge" or (inpatient and _ends_at_home(illness))]
     kinds = [kind for kind in kinds if kind not in _FROM_HOME or illness.grade < 4]
+    kinds = [kind for kind in kinds if kind not in _BY_APPOINTMENT or illness.urgency < Urgency.EMERGENCY]
     while True:
         kind = rng.choices(kinds, [KINDS_OF_NOTE[kind] for kind in kinds])[0]
         template, layout = rng.choice(BACKGROUND[pool].templates[kind]), rng.choice(COMMON["table_layouts"][pool])
         if "{labs}" in template or not has_labs:
             return Form(kind, template, layout["head"], layout["line"], layout["join"])
+
+
+def _ends_at_home(illness: Illness) -> bool:
+    """Was it severe enough for a ward, and can days of treatment end at home? Heart and nerves stay urgent."""
+    return (illness.grade, illness.urgency) == (3, Urgency.URGENT) and not {System.CARDIAC, System.NEUROLOGIC} & set(illness.systems)
 
 
 def normal_values(rng: random.Random, pool: str, form: Form, illness: Illness) -> list[Part]:
@@ -85,13 +92,16 @@ def _stated(rng: random.Random, draft: Draft, parts: list[Part]) -> dict[str, st
 def _fill(template: str, slots: dict[str, str]) -> str:
     """The template with its slots. A line of empty slots goes, and a heading with nothing else below it."""
     kept: list[str] = []
+    titled = False  # the line kept last is a heading of the template
     lines = template.split("\n")
     for line, below in zip(lines, [*lines[1:], ""], strict=True):
         names = _SLOT.findall(line)
         if names and not any(slots[name] for name in names):
-            if kept and _is_heading(kept[-1]) and (not below.strip() or _is_heading(below)):
+            if kept and titled and (not below.strip() or _is_heading(below)):
                 kept.pop()
+                titled = False
             continue
+        titled = _is_heading(line)
         kept.append(_SLOT.sub(lambda match: _placed(match.string, match, slots[match[1]]), line))
     return re.sub(r"\n{3,}", "\n\n", re.sub(r" +(?=\n|$)", "", "\n".join(kept))).strip()
 

@@ -57,7 +57,7 @@ def make_cases(
     cases, seen = [], set()
     for number, hand in enumerate(hands, start=1):
         for _ in range(50):
-            side = (*hand, make_draft(rng, pool, *hand, detail))
+            side = (*hand, make_draft(rng, pool, *hand, detail, stays=True))
             case = write_case(rng, pool, side, f"{prefix}-{number:04d}")
             if case.case.text not in seen:
                 break
@@ -101,16 +101,29 @@ def write_case(
     kind, illness, workup, draft = side
     write = write_long_note if draft.form else write_note
     case, quotes = write(rng, pool, draft, case_id, slips=slips)
-    expected = label(kind, illness, workup, quotes, exposed=draft.drug.role)
+    home = draft.form is not None and draft.form.kind == "discharge"
+    expected = label(kind, illness, workup, quotes, exposed=draft.drug.role, home=home)
     topic = kind if kind in _WELL else f"{illness.term}, Grade {illness.grade}"
     return LabelledCase(case=case, expected=expected, kind=kind, family=pool, topic=topic, pair=pair)
 
 
 def make_draft(
-    rng: random.Random, pool: str, kind: str, illness: Illness, workup: str, detail: str, *, lean: bool = False
+    rng: random.Random,
+    pool: str,
+    kind: str,
+    illness: Illness,
+    workup: str,
+    detail: str,
+    *,
+    lean: bool = False,
+    stays: bool = False,
 ) -> Draft:
-    """What the note of one case states. `lean` leaves out the facts that only go along."""
-    form = choose_form(rng, pool, illness) if detail == "full" else None
+    """What the note of one case states.
+
+    `lean` leaves out the facts that only go along; `stays` allows a discharge summary, which tells of treatment and
+    recovery, and so of an irAE alone.
+    """
+    form = choose_form(rng, pool, illness, inpatient=stays and kind == "irae") if detail == "full" else None
     how = {"plain": form is None, "form": form}
     # The whole episode is told, and its end; one of Grade 3-4 would need a date of its own.
     over = bool(form) and kind == "resolved" and illness.grade <= 2 and rng.random() < 0.6
@@ -133,8 +146,9 @@ def make_draft(
     age = rng.randint(34, 86)
     if form:
         draft = long_draft(rng, pool, kind, illness, form, age, parts)
-        has_course = over or (kind == "irae" and illness.grade >= 2 and not lean and rng.random() < 0.35)
-        return draft._replace(course=state_course(rng, pool, over=over), onset="") if has_course else draft
+        home = form.kind == "discharge"
+        has_course = over or home or (kind == "irae" and illness.grade >= 2 and not lean and rng.random() < 0.35)
+        return draft._replace(course=state_course(rng, pool, over=over, home=home), onset="") if has_course else draft
     parts += distractors(rng, pool, illness, kind, age)
     cancer = rng.choice(COMMON["cancers"][pool])
     return Draft(age, rng.choice(SEXES), cancer, state_exposure(rng, pool, kind), tuple(parts))
@@ -149,7 +163,9 @@ def long_draft(
     values = normal_values(rng, pool, form, illness)
     treated = kind not in ("never", "planned", "undocumented")
     quiet = frozenset() if kind == "well" else left_out(illness.systems)
-    drug = state_exposure(rng, pool, kind)
+    drug = state_exposure(rng, pool, kind, in_words=True)
+    while "adjuvant" in drug.text.lower() and not cancer.clear:
+        drug = state_exposure(rng, pool, kind, in_words=True)
     # One time is told: that of a statement, or an onset, and no onset beside a drug that has ended.
     timed = drug.role != "current" or any(_TIME.search(part.text) for part in parts)
     has_onset = kind in ("irae", "mimic") and not timed and rng.random() < 0.8
@@ -158,11 +174,15 @@ def long_draft(
     return draft._replace(quiet=quiet, calm=kind in _WELL, treated=treated)
 
 
-def state_course(rng: random.Random, pool: str, *, over: bool) -> Part:
-    """Treatment begun, at times with a first effect: no label changes (contract *Time*). Or the end of the episode."""
+def state_course(rng: random.Random, pool: str, *, over: bool, home: bool = False) -> Part:
+    """Treatment begun, at times with a first effect: no label changes (contract *Time*). Or the end of the episode, or
+    of the stay: better and sent home on treatment.
+    """
     mine, n = BACKGROUND[pool], rng.randint(2, 6)
     if over:
         return Part("notes", rng.choice(mine.settled).format(n=n), is_key=True, role="course")
+    if home:
+        return Part("notes", rng.choice(mine.sent_home).format(n=n + 3), role="course")
     said = [rng.choice(mine.treated)] + ([rng.choice(mine.improving)] if rng.random() < 0.4 else [])
     return Part("notes", " ".join(said).format(n=n), role="course")
 
@@ -184,21 +204,28 @@ def _about_cause(pool: str, illness: Illness, workup: str, form: Form | None) ->
     return rival if form and workup == "confounder" and calm else f"{illness.cause}_{workup}"
 
 
-def state_exposure(rng: random.Random, pool: str, kind: str) -> Part:
-    """The sentence on the drug: on it now, days to months after the last dose, planned, never, or not known."""
+def state_exposure(rng: random.Random, pool: str, kind: str, *, in_words: bool = False) -> Part:
+    """The sentence on the drug: on it now, days to months after the last dose, planned, never, or not known.
+
+    A long note says `in_words` that no inhibitor was given: "paclitaxel only" leaves it open.
+    """
     drug = rng.choice(COMMON["other_treatment"][pool] if kind == "never" else ICIS)
     idea = kind
     if kind in ("irae", "mimic", "well", "resolved"):
         idea = "past" if kind == "irae" and rng.random() < 0.25 else "current"
     elif kind == "undocumented" and rng.random() < 0.3:
         idea = "conflict"
-    return say(rng, pool, Fact(idea, 2, 11), drug=drug, role=idea)
+    said = "never_stated" if in_words and idea == "never" else idea
+    return say(rng, pool, Fact(said, 2, 11), drug=drug, role=idea)
 
 
-def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...], *, exposed: str = "") -> Assessment:
+def label(
+    kind: str, illness: Illness, workup: str, quotes: tuple[str, ...], *, exposed: str = "", home: bool = False
+) -> Assessment:
     """The label of a case by the contracts of the design: it follows from the kind, the illness and the work-up.
 
-    `exposed` is the exposure the note states; where the ICI has ended there is nothing left to hold.
+    `exposed` is the exposure the note states; where the ICI has ended there is nothing left to hold. Who was sent `home`
+    has the grade of the worst day and the urgency of the last: soon, while treatment runs (contract *Time*).
     """
     detected = kind in ("irae", "undocumented")
     reason = COMMON["reasons"]["excluded" if (kind, workup) == ("irae", "excluded") else kind]
@@ -210,13 +237,17 @@ def label(kind: str, illness: Illness, workup: str, quotes: tuple[str, ...], *, 
         actions = tuple(action for action in actions if not action.startswith(("Hold", "Continue")))
     if kind == "undocumented":
         actions = ("Ask for ICI exposure", *actions[:2])
+    urgency = Urgency.ROUTINE if kind in _WELL else illness.urgency
+    if home:
+        reason += " Sent home improving, treatment goes on."
+        urgency = Urgency.SOON
     return Assessment(
         evidence=quotes,
         reasoning=finding + reason,
         irae_detected=detected,
         affected_systems=illness.systems if detected else (),
         overall_severity=Severity.from_grade(illness.grade if detected else None),
-        urgency=Urgency.ROUTINE if kind in _WELL else illness.urgency,
+        urgency=urgency,
         causality={"likelihood": likelihood.get(kind, Likelihood.UNLIKELY)},
         actions=actions,
     )

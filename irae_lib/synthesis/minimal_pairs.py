@@ -91,6 +91,8 @@ def _drug(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple
         say(random.Random(state), pool, Fact("current", 2, 9), drug=drug, line=line)
         for drug in (rng.choice(ICIS), rng.choice(COMMON["other_treatment"][pool]))
     )
+    if draft.form:
+        b = state_exposure(rng, pool, "never", in_words=True)
     return ("irae", illness, "pending", draft._replace(drug=a)), ("never", illness, "", draft._replace(drug=b))
 
 

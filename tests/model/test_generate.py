@@ -122,11 +122,11 @@ def test_random_weights_write_300_readable_answers_within_their_budget():
 @pytest.mark.slow
 def test_answers_of_the_tuned_model_do_not_depend_on_speed_batch_or_grammar(tuned, tokenizer):
     def ask(**options):
-        return [a.text for a in answer_all(tuned, tokenizer, NOTES, **{"batch_size": 12} | options)]
+        return [a.text for a in answer_all(tuned, tokenizer, NOTES[::2], **{"batch_size": 12} | options)]
 
     plain = ask(constrained=False, fast=False)
     readable = [parse_answer(text).assessment is not None for text in plain]
-    assert sum(readable) >= 20
+    assert sum(readable) >= 10
     for options in ({}, {"fast": False}, {"batch_size": 5}, {"batch_size": 1}):
         for one, other, was in zip(ask(**options), plain, readable, strict=True):
             assert one == other or not was

@@ -22,11 +22,11 @@ from irae_lib.synthesis.checks import (
     check_variety,
     rule_agreement,
 )
-from irae_lib.synthesis.illnesses import COMMON, CONTRASTS, IDEAS, ILLNESSES, LAY, POOLS, Fact
+from irae_lib.synthesis.illnesses import COMMON, CONTRASTS, IDEAS, ILLNESSES, KINDS, LAY, POOLS, Fact
 from irae_lib.synthesis.lab_values import lab_text
 from irae_lib.synthesis.leakage import _grams, check_leaks, frame_shares, sentence_frames, text_statistics
 from irae_lib.synthesis.long_notes import choose_form
-from irae_lib.synthesis.make_cases import make_cases
+from irae_lib.synthesis.make_cases import _dealer, make_cases
 from irae_lib.synthesis.minimal_pairs import make_contrasts, pairs
 from irae_lib.synthesis.note_styles import _CHOICE, GRAVE
 from irae_lib.synthesis.splits import check_splits, make_splits
@@ -83,7 +83,8 @@ def test_long_notes_are_as_long_as_real_ones():
 def test_long_notes_come_in_nine_kinds_each_in_every_pool():
     rng = random.Random(1)
     for pool in POOLS:
-        kinds = Counter(choose_form(rng, pool, rng.choice(ILLNESSES)).kind for _ in range(2000))
+        hands = itertools.islice(_dealer(pool, 1, KINDS[pool]), 2000)
+        kinds = Counter(choose_form(rng, pool, ill, inpatient=kind == "irae").kind for kind, ill, _ in hands)
         assert len(kinds) == 9
         assert min(kinds.values()) / 2000 >= 0.05
 
