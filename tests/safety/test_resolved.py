@@ -63,3 +63,20 @@ def test_what_is_present_beside_it_is_raised(text):
 )
 def test_not_eligible_is_never_exposed(text):
     assert exposure(read(Case(text=text)), text).kind == "never"
+
+
+HOME = "On nivolumab. Hospital note. ALT 640 U/L. Prednisone 60 mg. {}"
+
+
+@pytest.mark.parametrize(
+    "said, urgency",
+    [
+        ("Much improved, not yet normal, discharged home today on prednisone.", Urgency.SOON),
+        ("Greatly better though not well: goes home this afternoon, tablets go on.", Urgency.SOON),
+        ("Markedly better, steroids go on. ALT 610 today.", Urgency.URGENT),  # nobody goes home
+        ("Wants to go home today, no better at all.", Urgency.URGENT),
+        ("Much better, discharged home today. ALT 610 U/L now.", Urgency.URGENT),  # a value of today counts
+    ],
+)
+def test_who_is_better_and_goes_home_today_has_the_urgency_of_the_last_state(said, urgency):
+    assert review(Case(text=HOME.format(said))).final.urgency is urgency
