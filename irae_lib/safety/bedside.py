@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from decimal import Decimal
 
 from ..schemas import Finding
@@ -40,36 +41,7 @@ def loose_vitals(text: str, norm: str, tokens: list[Token], taken) -> list[Findi
     """
     found = []
     for i, t in enumerate(tokens):
-        if (
-            t.kind == "pair"
-            and t.low in (6, 20)
-            and t.high >= t.low
-            and _VISION.search(norm, max(0, t.start - 60), t.end + 20)
-        ):
-            share = t.low / t.high  # 20/200 is 0.1
-            found.append(make(text, t, "vital", "visual_acuity", value=text[t.start : t.end], low=share, high=share))
-        if t.kind == "pair" and t.high == 5 and t.low < 5 and _POWER.search(norm, max(0, t.start - 40), t.start):
-            found.append(make(text, t, "sign", "weakness", value=text[t.start : t.end]))
-        if (
-            t.kind == "number"
-            and t.detail == "+"
-            and t.low <= 4
-            and _CELLS.search(norm, max(0, t.start - 30), t.end + 22)
-        ):
-            found.append(
-                make(text, t, "count", "anterior_chamber_cells", value=text[t.start : t.end], low=t.low, high=t.low)
-            )
-        if t.kind == "number" and t.unit == "mmol/l" and t.low >= 11 and not taken(t.start):
-            if _METER.search(norm, max(0, t.start - 110), t.start):
-                found.append(_glucose(text, t, t.low))
-        elif (
-            t.kind == "number"
-            and not t.unit
-            and 11 <= t.low < 40
-            and t.low % 1
-            and _BM.search(norm, max(0, t.start - 14), t.start)
-        ):
-            found.append(_glucose(text, t, t.low))  # "BM 18.2" is no bowel movement
+        found += _by_words(text, norm, t, taken)
         if t.kind != "number" or t.unit not in ("c", "f", "%", "l/min"):
             continue
         value = {"value": text[t.start : t.end], "unit": t.unit}
@@ -94,6 +66,33 @@ def loose_vitals(text: str, norm: str, tokens: list[Token], taken) -> list[Findi
         reading = Token("number", match.start("hi"), match.end("hi"))
         found.append(changed(_glucose(text, reading, Decimal("33.3")), sign=">"))
     return found
+
+
+def _by_words(text: str, norm: str, t: Token, taken) -> Iterator[Finding]:
+    """What the words beside a number make of it: acuity, power, cells of the anterior chamber, a meter's glucose."""
+    if (
+        t.kind == "pair"
+        and t.low in (6, 20)
+        and t.high >= t.low
+        and _VISION.search(norm, max(0, t.start - 60), t.end + 20)
+    ):
+        share = t.low / t.high  # 20/200 is 0.1
+        yield make(text, t, "vital", "visual_acuity", value=text[t.start : t.end], low=share, high=share)
+    if t.kind == "pair" and t.high == 5 and t.low < 5 and _POWER.search(norm, max(0, t.start - 40), t.start):
+        yield make(text, t, "sign", "weakness", value=text[t.start : t.end])
+    if t.kind == "number" and t.detail == "+" and t.low <= 4 and _CELLS.search(norm, max(0, t.start - 30), t.end + 22):
+        yield make(text, t, "count", "anterior_chamber_cells", value=text[t.start : t.end], low=t.low, high=t.low)
+    if t.kind == "number" and t.unit == "mmol/l" and t.low >= 11 and not taken(t.start):
+        if _METER.search(norm, max(0, t.start - 110), t.start):
+            yield _glucose(text, t, t.low)
+    elif (
+        t.kind == "number"
+        and not t.unit
+        and 11 <= t.low < 40
+        and t.low % 1
+        and _BM.search(norm, max(0, t.start - 14), t.start)
+    ):
+        yield _glucose(text, t, t.low)  # "BM 18.2" is no bowel movement
 
 
 def _glucose(text: str, t: Token, mmol: Decimal) -> Finding:
