@@ -220,8 +220,7 @@ def _concerns(s: Sentence, m: Mention, groups: frozenset[str]) -> bool:
 def _left_open(s: Sentence) -> bool:
     """Does it say that both are true or cannot be told apart?"""
     return any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN")) or any(
-        m.token.status != "negated" and not s.near(m.last, -1, 2, "NOT", "CONTINUED")
-        for m in s.said("note", "overlap")
+        m.token.status != "negated" and not s.near(m.last, -1, 2, "NOT", "CONTINUED") for m in s.said("note", "overlap")
     )
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from ..files import DATA
 from ..schemas import Finding
 from .lexicon import DIAGNOSES
-from .phrasing import sentence_around
+from .phrasing import lies_in, sentence_around, whole
 from .tokens import changed
 
 EARLIER = ("previous", "recent")  # `when` of a finding of an earlier day of the present episode
@@ -38,7 +38,8 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     home, by that, unless it is said to hold at discharge. An event such as a seizure is not replaced. What is dated
     back and said to be over is no part of the present episode.
     """
-    clock, recovered = _Clock(norm), _sent_home_better(norm)
+    leaving = [match.span() for match in _pattern("goes home").finditer(norm)]
+    clock, recovered = _Clock(norm, leaving[:20]), _goes_home_better(norm, leaving)
     home = recovered or (_pattern("home").search(norm) is not None and _pattern("back").search(norm) is None)
     tests = [f.name for f in findings if f.kind == "lab"]
     repeated = len(tests) > len(set(tests)) and _pattern("spurious").search(norm) is not None
@@ -120,15 +121,14 @@ def _clause_end(norm: str, end: int) -> int:
 class _Clock:
     """The times that a note names, and which of them a finding stands under: "now", "then", "past" or ""."""
 
-    def __init__(self, norm: str):
-        self._norm = norm
-        leaving = [match.span() for match in _pattern("goes home").finditer(norm)]  # "home today" dates no value
+    def __init__(self, norm: str, leaving: list[tuple[int, int]]):
+        self._norm = norm  # `leaving`: "home today" dates no value
         self._marks = _without_dates_of_today(
             sorted(
                 (match.start(), match.end(), name)
                 for name in ("now", "then", "past")
                 for match in _pattern(name).finditer(norm)
-                if name != "now" or not _in_any(match.start(), leaving)
+                if name != "now" or not lies_in(match.start(), leaving)
             )
         )
         self._starts = [start for start, _, _ in self._marks]
@@ -240,22 +240,15 @@ def _lies_between(places: list[int], first: int, last: int) -> bool:
     return at < len(places) and places[at] < last
 
 
-def _in_any(offset: int, spans: list[tuple[int, int]]) -> bool:
-    return any(start <= offset < end for start, end in spans[:20])
-
-
-def _sent_home_better(norm: str) -> bool:
-    """Does one sentence say that the patient is better and goes home today? Then undated values are of the stay."""
-    spans = (
-        sentence_around(norm, match.start(), match.end(), _LONG, (". ", "\n"))
-        for match in _pattern("goes home").finditer(norm)
-    )
-    return any(_pattern("better").search(norm, start, end) for start, end in spans)
+def _goes_home_better(norm: str, leaving: list[tuple[int, int]]) -> bool:
+    """Does the sentence that sends the patient home say "better"? Then undated values are of the stay."""
+    around = (sentence_around(norm, start, end, _LONG, (". ", "\n")) for start, end in leaving)
+    return any(_pattern("better").search(norm, first, last) for first, last in around)
 
 
 @functools.cache
 def _pattern(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![a-z0-9])(?:{'|'.join(_data()[name])})(?![a-z0-9])")
+    return re.compile(whole(_data()[name]))
 
 
 @functools.cache

@@ -8,16 +8,14 @@ note a laboratory value or a symptom is no irAE, and only the urgency of a dange
 from __future__ import annotations
 
 import functools
-import json
 import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..files import DATA
 from ..schemas import Finding
 from .alternatives import any_of, any_word
 from .drug_status import SECOND_DOSE
-from .not_given import not_given
+from .not_given import LISTED, exposure_data, not_given
 from .quantities import WORD_VALUE
 from .text import normalise, readable
 
@@ -32,7 +30,6 @@ _LATE = "The last dose is more than 12 months ago: late irAEs occur, other cause
 _CONFLICT = "The note and the exposure given with it disagree: clarify; floors assume a checkpoint inhibitor."
 _CLASS = "checkpoint inhibitor"  # the name of a mention that says no drug
 _GIVEN = ("current", "historical")
-_LISTED = re.compile(r"[\s+/,&-]*(?:and|plus|with)?\s*")
 
 
 class Exposure(NamedTuple):
@@ -98,7 +95,7 @@ def _stated(findings: Sequence[Finding], norm: str) -> Exposure | None:
     given = [f for f, status in mentions if status in _GIVEN and f.name != _CLASS]
     decided = {status: f for f, status in reversed(mentions) if status in ("planned", "negated")}
     if not given and not decided:
-        vague = _data()["class_words"]
+        vague = exposure_data()["class_words"]
         given = [f for f, status in mentions if status in _GIVEN and f.quote.lower() not in vague]
     if kind := not_given(norm, given, [f for f in findings if f.kind == "drug"]):
         return Exposure(kind, given[0])
@@ -127,7 +124,7 @@ def _mentions(findings: Sequence[Finding], norm: str) -> list[tuple[Finding, str
             continue
         status, clause = f.status, norm[max(0, f.start - 60) : f.start]
         if status in _GIVEN and norm:
-            if found and _LISTED.fullmatch(norm, found[-1][0].end, f.start):
+            if found and LISTED.fullmatch(norm, found[-1][0].end, f.start):
                 status = found[-1][1]
             elif patterns.planned.search(clause) or _is_ahead(norm, f, clause):
                 status = "planned"
@@ -157,7 +154,7 @@ def _is_cancer_drug(f: Finding) -> bool:
 
 def _cancer_care(findings: Sequence[Finding], text: str) -> Exposure:
     """Whether a note without a named inhibitor shows that a cancer is treated."""
-    shared = _data()["not_only_cancer"]
+    shared = exposure_data()["not_only_cancer"]
     for f in findings:
         if f.kind == "ici" and f.status in _GIVEN or _is_cancer_drug(f) and f.name not in shared:
             return Exposure("cancer care", f)
@@ -196,7 +193,7 @@ class _Patterns(NamedTuple):
 
 @functools.cache
 def _patterns() -> _Patterns:
-    data = _data()
+    data = exposure_data()
     prefix = "".join(f"(?<!{re.escape(part)})" for part in data["not_prefix"])
     stems, words = any_of(data["cancer_stems"]), any_of(data["cancer_words"])
     return _Patterns(
@@ -217,11 +214,6 @@ def _patterns() -> _Patterns:
         alone=re.compile(rf"\s+(?:{any_of(data['alone_after'])})\b"),
         rechallenge=re.compile(rf"\s+(?:{any_of(data['rechallenge'])})\b"),
     )
-
-
-@functools.cache
-def _data() -> dict[str, Any]:
-    return json.loads((DATA / "clinical" / "exposure.json").read_text(encoding="utf-8"))
 
 
 def _months(interval: str) -> float | None:

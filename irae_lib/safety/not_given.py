@@ -10,6 +10,7 @@ import functools
 import json
 import re
 from collections.abc import Sequence
+from typing import Any
 
 from ..files import DATA
 from ..schemas import Finding
@@ -17,8 +18,10 @@ from .phrasing import sentence_around
 
 _BEFORE, _AFTER = 220, 90  # characters from the name to the words that say that it was not given
 _MARKS = (". ", ";", "\n", "?", "!")
-_BEGINS = re.compile(r"(?:^|[.;:,\n!?–(-]|\b(?:and|but|so|then|doses?|infusions?|treatment|it|this|that|which|has|have|was|is)\b)\W*$")
-_LISTED = re.compile(r"[\s+/,&-]*(?:and|plus|with)?\s*")
+_BEGINS = re.compile(
+    r"(?:^|[.;:,\n!?–(-]|\b(?:and|but|so|then|doses?|infusions?|treatment|it|this|that|which|has|have|was|is)\b)\W*$"
+)
+LISTED = re.compile(r"[\s+/,&-]*(?:and|plus|with)?\s*")  # between two drugs of one list
 
 
 def not_given(norm: str, mentions: Sequence[Finding], others: Sequence[Finding]) -> str:
@@ -35,7 +38,7 @@ def not_given(norm: str, mentions: Sequence[Finding], others: Sequence[Finding])
         return "never"  # doses were counted before anybody knew
     if not mentions or any(_tells_of_a_dose(norm, f) for f in mentions):
         return ""
-    apart = [f for f in others if not any(_LISTED.fullmatch(norm, ici.end, f.start) for ici in mentions)]
+    apart = [f for f in others if not any(LISTED.fullmatch(norm, ici.end, f.start) for ici in mentions)]
     for kind in ("never", "planned"):
         for match in words[kind].finditer(norm):
             start, end = match.span()
@@ -68,5 +71,11 @@ def _is_about(f: Finding, start: int, end: int, others: Sequence[Finding]) -> bo
 
 @functools.cache
 def _words() -> dict[str, re.Pattern[str]]:
-    data = json.loads((DATA / "clinical" / "exposure.json").read_text(encoding="utf-8"))["not_given"]
-    return {kind: re.compile(rf"(?<!\w)(?:{'|'.join(listed)})(?!\w)") for kind, listed in data.items()}
+    listed = exposure_data()["not_given"].items()
+    return {kind: re.compile(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)") for kind, patterns in listed}
+
+
+@functools.cache
+def exposure_data() -> dict[str, Any]:
+    """`exposure.json` as it is written."""
+    return json.loads((DATA / "clinical" / "exposure.json").read_text(encoding="utf-8"))

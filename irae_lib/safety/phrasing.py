@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
 import re
 from collections.abc import Iterable, Sequence
@@ -79,6 +80,12 @@ _INTERROGATIVE = re.compile(r"\s*(?:any|do|does|did|have|has|are|is|was|were|had
 def whole(patterns: Iterable[str]) -> str:
     """Any of these patterns, where no letter or digit stands before or behind."""
     return rf"(?<![a-z0-9])(?:{'|'.join(patterns)})(?![a-z0-9])"
+
+
+def lies_in(offset: int, spans: list[tuple[int, int]]) -> bool:
+    """Does the offset lie in one of the spans, which are in order?"""
+    at = bisect.bisect_right(spans, (offset, len(spans) and spans[-1][1]))
+    return any(start <= offset < end for start, end in spans[max(0, at - 3) : at])
 
 
 def sentence_around(norm: str, start: int, end: int, reach: int, marks: Sequence[str]) -> tuple[int, int]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import bisect
 import re
 
 from ..schemas import Finding
 from .course import is_dated_and_over, names_a_year, organ, says_onset
-from .phrasing import PRESENT, sentence_around
+from .phrasing import PRESENT, lies_in, sentence_around
 from .tokens import changed
 
 _LASTING = frozenset(  # illnesses that patients bring along
@@ -30,7 +29,9 @@ _BRACKET = re.compile(r"[^.;()\n]{0,40}\((?P<told>[^()\n]{0,300})\)")
 _OVER_IN_BRACKET = re.compile(
     r" ?(?:(?:g|gr|grade) ?[1-4] ?)?\((?:[^()\n]{0,40}[ ,;/-])?(?<!not )(?<!never )(?:resolved|recovered|settled fully|cleared)\b[^()\n]{0,40}\)"
 )
-_REFERS = re.compile(r"\b(?:of|from|since|after|about|regarding|following|concerning) (?:the|that|this|his|her|their|my)(?: [a-z]+)? $")
+_REFERS = re.compile(
+    r"\b(?:of|from|since|after|about|regarding|following|concerning) (?:the|that|this|his|her|their|my)(?: [a-z]+)? $"
+)
 _PRESENT = re.compile(rf"\b(?:{PRESENT})\b")
 
 
@@ -58,12 +59,12 @@ def resolved(norm: str, found: list[Finding]) -> list[Finding]:
     def is_past(f: Finding) -> bool:
         if f.name in over and f.kind in (*_NAMED, "grade"):
             return f.start < last[f.name].start or f.kind in ("diagnosis", "grade")
-        if f.kind in _OF_EPISODE and _lies_in(f.start, brackets):
+        if f.kind in _OF_EPISODE and lies_in(f.start, brackets):
             return True
         if f.kind != "lab" or f.start >= newest[f.name]:
             return False
         replaced = organ(f.name) in organs and normal.get(f.name) == newest[f.name]
-        return replaced or _lies_in(f.start, sentences)
+        return replaced or lies_in(f.start, sentences)
 
     return [changed(f, status="historical") if f.status == "current" and is_past(f) else f for f in found]
 
@@ -125,11 +126,6 @@ def _refers_back(norm: str, f: Finding) -> bool:
 def _is_normal(f: Finding) -> bool:
     """Is a value within its limits, as far as they are known?"""
     return f.flag == "normal" or (f.times_uln is not None and f.times_uln <= 1 and f.flag not in ("high", "low"))
-
-
-def _lies_in(offset: int, spans: list[tuple[int, int]]) -> bool:
-    at = bisect.bisect_right(spans, (offset, len(spans) and spans[-1][1]))
-    return any(start <= offset < end for start, end in spans[max(0, at - 3) : at])
 
 
 def _bracket_behind(norm: str, end: int) -> tuple[int, int] | None:

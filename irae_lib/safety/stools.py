@@ -67,8 +67,10 @@ _LINKS = (
 _DAY_BEFORE = re.compile(rf"\b{_DAY_NAMES}(?:[\s,:=~-]{{1,3}}{_LINKS}\b){{0,9}}[\s,:=~-]{{1,3}}$")
 _DAY_AFTER = re.compile(rf"\s*(?:times |x |trips )?(?:on |since )?(?:the )?{_DAY_NAMES}\b")
 _ONLY_DAYS = re.compile(rf"(?:[\s,:=~()-]|{_DAY_NAMES}\b|{_LINKS}\b|{WORD_NUMBER}|\d|times\b|and\b|or\b)*")
-_TALLY = re.compile(r".*\b(?:tally|ticks?|count|chart|calendar|log|diary|record|list|fridge|notebook|score)\b[^\d,]*?(?=[:,\s]*(?:$|\b(?:and )?(?:"
-    rf"{_DAY_NAMES})\b))")
+_TALLY = re.compile(
+    r".*\b(?:tally|ticks?|count|chart|calendar|log|diary|record|list|fridge|notebook|score)\b[^\d,]*?(?=[:,\s]*(?:$|\b(?:and )?(?:"
+    rf"{_DAY_NAMES})\b))"
+)
 _OTHER_THING = re.compile(
     r"\b(?:pains?|scores?|sle[pe]\w*|walk\w*|steps|sugars?|glucose|bm|temp\w*|appointment|appt|clinic|fluids?|glass\w*|cups?|drinks?|drank|"
     r"weigh\w*|doses?|tablets?|pills?|hours?|vomit\w*|sick|wee|pee|urin\w*|nocturia|cough\w*|bp|pulse|sats?|back|due|booked|visit)\b"

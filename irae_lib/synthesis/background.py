@@ -119,7 +119,12 @@ def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
         "past": listed(rng, past),
         "medications": listed(rng, [drug for one in ill for drug in one.drugs]),
         "negatives": listed(rng, asked[: 2 * size] + (some(rng, mine.constitutional, 1, 2) if draft.calm else [])),
-        "exam": listed(rng, [text for organ in organs for text in some(rng, _told(mine.negatives[organ].seen, draft), 1, 1)][: 1 + size]),
+        "exam": listed(
+            rng,
+            [text for organ in organs for text in some(rng, _told(mine.negatives[organ].seen, draft), 1, 1)][
+                : 1 + size
+            ],
+        ),
         "vitals": _vitals(rng, rng.choice(mine.vitals)) if draft.calm else "",
         "imaging": rng.choice(scans) if rng.random() < min(0.6, len(scans) / 18) else "",
         "plan": listed(rng, some(rng, mine.plan, size, size + 2)),

@@ -40,7 +40,8 @@ def choose_form(rng: random.Random, pool: str, illness: Illness, *, inpatient: b
 
 def _ends_at_home(illness: Illness) -> bool:
     """Was it severe enough for a ward, and can days of treatment end at home? Heart and nerves stay urgent."""
-    return (illness.grade, illness.urgency) == (3, Urgency.URGENT) and not {System.CARDIAC, System.NEUROLOGIC} & set(illness.systems)
+    lasting = {System.CARDIAC, System.NEUROLOGIC} & set(illness.systems)
+    return illness.grade == 3 and illness.urgency == Urgency.URGENT and not lasting
 
 
 def normal_values(rng: random.Random, pool: str, form: Form, illness: Illness) -> list[Part]:
