@@ -47,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m irae_lib.run", description="Run notebooks 01-04 headless, in order."
     )
     add = parser.add_argument
-    add("--profile", default="auto", help="auto (default), rehearsal, smoke, t4 or gpu")
+    add("--profile", default="auto", help="auto (default), rehearsal, smoke, gemma, t4 or gpu")
     add("--only", action="append", default=[], metavar="NN", help="run only this notebook (01 ... 04); may be repeated")
     folder = "folder of an earlier run to go on with; default: a new one, with --only the newest"
     add("--run-dir", default="", help=folder)

@@ -19,6 +19,7 @@ from ..errors import RunError, explain
 from ..schemas import Record, differing
 from .calibration import Calibration, CalibrationReport
 from .general_knowledge import Retention
+from .outside import OutsideReport
 from .robustness import Flips
 from .scoring import Comparison, Graded, Summary, said_at, summarize
 from .statistics import Rate
@@ -55,8 +56,8 @@ class ArmSummary(Record):
 class Report(Record):
     """A validation run: `results` by split and arm, the hashes of what was measured, and the extra measurements.
 
-    `improvements` is by split, arm and goal; `behaviour` by arm, stage and kind of changed note. `retention` and
-    `flips` are None where the run did not measure them. `seal` is the SHA-256 of everything else ("" while unsigned).
+    `improvements` is by split, arm and goal; `behaviour` by arm, stage and kind of changed note. `outside` are the cases
+    from elsewhere. `retention` and `flips` are None where the run did not measure them. `seal` is the SHA-256 of everything else ("" while unsigned).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -73,6 +74,7 @@ class Report(Record):
     calibration: CalibrationReport
     improvements: dict[str, dict[str, dict[str, Rate]]]
     behaviour: dict[str, dict[str, dict[str, Rate]]]
+    outside: OutsideReport | None = None
     retention: Retention | None = None
     flips: Flips | None = None
     seal: str = ""

@@ -73,8 +73,8 @@ def answer_all(
 
     Args:
         label: names the progress bar; "" for none.
-        constrained: keep to the grammar of an assessment: every answer can be read. Without it an answer cut off at
-            `max_new_tokens` is unscored, and says that it was cut.
+        constrained: keep to the grammar of an assessment: every answer can be read, and every quote stands in its note.
+            Without it an answer cut off at `max_new_tokens` is unscored, and says that it was cut.
         short: the five labels alone, without evidence and reasoning: some ten forward passes instead of a hundred, for
             screening. What a model says without having quoted the note may differ from what it says after.
         fast: read the common start of the prompts once, and several forced tokens in one pass. Same answers either way.
@@ -85,9 +85,9 @@ def answer_all(
     stops = stop_ids(tokenizer)
     words = vocabulary(tokenizer, model.config.get_text_config().vocab_size, tuple(stops)) if constrained else None
 
-    def writer() -> Writer | FreeWriter:
+    def writer(case: Case) -> Writer | FreeWriter:
         if constrained:
-            return Writer(words, budget=max_new_tokens, short=short)
+            return Writer(words, budget=max_new_tokens, note=case.text, short=short)
         return FreeWriter(stops, budget=max_new_tokens)
 
     if cache and choose and len(cache.known) < len(prompts):
@@ -101,7 +101,7 @@ def answer_all(
         for start in range(0, len(order), batch_size):
             rows = order[start : start + batch_size]
             asked = [prompts[i] for i in rows]
-            written = decode(model, asked, [writer() for _ in rows], shared, together=fast, choose=choose)
+            written = decode(model, asked, [writer(cases[i]) for i in rows], shared, together=fast, choose=choose)
             batch = {
                 i: _constrained(tokenizer, words, one) if constrained else _free(tokenizer, one.ids, stops)
                 for i, one in zip(rows, written, strict=True)

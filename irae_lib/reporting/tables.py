@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..cases import LabelledCase
 from ..evaluation.calibration import CalibrationReport
+from ..evaluation.outside import OutsideReport
 from ..evaluation.release_gate import GateLine
 from ..evaluation.report import Report
 from ..evaluation.robustness import INJECTION, KINDS
@@ -141,6 +142,16 @@ def results_table(report: Report, split: str, without: Collection[str] = ()) -> 
         for stage, rates in stages
     ]
     return table(rows, ["arm", "fields", "95 % CI", "passed", "unscored", *FIELD_NAMES.values(), "under", "over"])
+
+
+def outside_table(outside: OutsideReport) -> pd.DataFrame:
+    """Cases from elsewhere: hits of the settled labels, field by field and together."""
+    rows = [
+        [system_name(arm, stage), counted(one.together), *(f"{r.hits}/{r.n}" for r in one.fields.values())]
+        for arm, stages in outside.arms.items()
+        for stage, one in stages.items()
+    ]
+    return table(rows, ["arm", "together", *FIELD_NAMES.values()])
 
 
 TRIAGE_ROWS = {

@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter
 
-from ..schemas import System
+from ..schemas import System, Urgency
+from .consistency import fits_age, fits_place, fits_state, fitting, speechless
 from .illnesses import COMMON, FOLDER, POOLS
 from .note_styles import Draft, capital
 
@@ -89,6 +90,9 @@ _SIZES: dict[str, int] = COMMON["note_sizes"]
 _OLD_YEARS, _CANCER_YEARS, _EARLIER_YEARS = (1998, 2013), (2014, 2019), (2021, 2023)
 _GENERAL = re.compile(COMMON["general_state"], re.I)
 _OFTEN = ("interval", "social", "family", "allergies")
+_OFTEN_WITHOUT_ASKING = ("social", "family")
+# Nobody who cannot answer is asked, or examined where that takes an answer.
+_NEEDS_HELP = (System.NEUROLOGIC, System.OCULAR, System.MUSCULOSKELETAL)
 _SHARES_SIGNS = {System(name): frozenset(map(System, also)) for name, also in COMMON["shares_signs"].items()}
 
 
@@ -101,19 +105,29 @@ def left_out(systems: Iterable[System]) -> frozenset[System]:
 def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
     """The text of every slot of a template that is not about the problem; kinds of note differ in how much they say."""
     mine, kind, quiet = BACKGROUND[pool], draft.form.kind, draft.quiet
-    size = _SIZES[kind]
+    size, urgency = _SIZES[kind], Urgency.ROUTINE if draft.calm else draft.urgency
+
+    def fits(text: str) -> bool:
+        return fits_age(text, draft.age) and fits_place(text, kind)
+
     others = [one for one in mine.comorbidities if not quiet & set(one.avoid)]
+    others = [one for one in others if all(fits_age(text, draft.age) for text in one.says)]
     ill = some(rng, others, size, size + 3)
     organs = [one for one in mine.negatives if one not in quiet]
+    mute = speechless(draft.parts)
     rng.shuffle(organs)
     (cancer,) = [one for one in mine.cancers if one.name == draft.cancer]
     state = "clear" if cancer.clear else "spread"
+    often = _OFTEN_WITHOUT_ASKING if mute else _OFTEN
+    taught = draft.treated and urgency < Urgency.EMERGENCY
     scans = [one.text for one in mine.imaging if not quiet & set(one.avoid) and one.disease in ("", state)]
     past = [_dated(rng, rng.choice(one.says), _OLD_YEARS) for one in ill]
     if draft.treated and rng.random() < 0.12 * size:
         earlier = [text for organ in organs for text in mine.earlier_irae.get(organ, ())]
         past.append(_dated(rng, rng.choice(earlier), _EARLIER_YEARS))
     asked = [text for organ in organs for text in some(rng, _told(mine.negatives[organ].asked, draft), 1, size)]
+    if mute:
+        asked, organs = [], [one for one in organs if one not in _NEEDS_HELP]
     return {
         "cancer_history": _dated(rng, rng.choice(cancer.history), _CANCER_YEARS),
         "past": listed(rng, past),
@@ -127,16 +141,18 @@ def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
         ),
         "vitals": _vitals(rng, rng.choice(mine.vitals)) if draft.calm else "",
         "imaging": rng.choice(scans) if rng.random() < min(0.6, len(scans) / 18) else "",
-        "plan": listed(rng, some(rng, mine.plan, size, size + 2)),
-        "education": rng.choice(mine.education) if draft.treated and rng.random() < 0.75 else "",
+        "plan": listed(rng, some(rng, [one for one in mine.plan if fits_state(one, urgency)], size, size + 2)),
+        "education": rng.choice(mine.education) if taught and rng.random() < 0.75 else "",
         "closing": rng.choice(mine.closing[kind]),
-        **{name: rng.choice(getattr(mine, name)) if rng.random() < 0.6 else "" for name in _OFTEN},
+        **dict.fromkeys(_OFTEN, ""),
+        **{name: fitting(rng, getattr(mine, name), fits) if rng.random() < 0.6 else "" for name in often},
     }
 
 
 def _told(texts: Sequence[str], draft: Draft) -> list[str]:
-    """The texts without those that only somebody well can have ("strolls in unaided", "no distress")."""
-    return [text for text in texts if draft.calm or not _GENERAL.search(text)]
+    """The texts that fit the place, without those that only somebody well can have ("strolls in unaided")."""
+    here = [text for text in texts if fits_place(text, draft.form.kind)]
+    return [text for text in here if draft.calm or not _GENERAL.search(text)]
 
 
 def some(rng: random.Random, texts: Sequence[str], low: int, high: int) -> list[str]:

@@ -1,7 +1,6 @@
-"""Checks that fail a build: quotes, labels against the rules, variety, balance, length.
+"""Checks that fail a build: quotes, labels against the rules, variety, balance.
 
-Labels are right by construction; these checks ask the other witnesses: the safety layer that reads the finished
-note, and the token budget of the model that will.
+Labels are right by construction; these checks ask another witness, the safety layer that reads the finished note.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import NamedTuple
 
 from ..cases import LabelledCase
 from ..errors import SchemaError
-from ..prompts import COMPACT, messages
 from ..safety.floors import review
 from ..safety.rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS
 from ..schemas import Severity, Urgency
@@ -24,7 +22,6 @@ MOST_FRAME = 0.02
 # Share of notes where the rules ask for at most the label, by detail. In long notes the rest are false alarms of the
 # reader on what stands around the problem: 3 % when this was set, 7 % of a small split.
 LEAST_AGREEMENT = {"short": 0.97, "full": 0.90}
-CHARACTERS_PER_TOKEN = 2.5  # of Gemma's tokenizer on notes with tables; a careful estimate
 
 
 class RuleAgreement(NamedTuple):
@@ -72,12 +69,12 @@ def rule_agreement(cases: Iterable[LabelledCase]) -> RuleAgreement:
     return RuleAgreement(irae, fired, exact, tuple(above), dict(negatives), dict(raised))
 
 
-def check_cases(cases: Iterable[LabelledCase], *, detail: str = "short", budget: int = 2048) -> dict[str, float]:
-    """Facts about a split that passed. Tokens are estimated from characters.
+def check_cases(cases: Iterable[LabelledCase], *, detail: str = "short") -> dict[str, float]:
+    """Facts about a split that passed.
 
     Raises:
-        SchemaError: a quote is not in its note, the rules ask for more than the label in more of the irAE notes
-            where they speak than `LEAST_AGREEMENT` allows (one note alone is no share), or a row is over the budget.
+        SchemaError: a quote is not in its note, or the rules ask for more than the label in more of the irAE notes
+            where they speak than `LEAST_AGREEMENT` allows (one note alone is no share).
     """
     cases = list(cases)
     for case in cases:
@@ -90,16 +87,11 @@ def check_cases(cases: Iterable[LabelledCase], *, detail: str = "short", budget:
         raise SchemaError(
             f"the rules ask for more than the label in {len(agreement.above)} of {agreement.fired}: {shown}"
         )
-    rows = ((messages(case.case, COMPACT)[-1]["content"] + case.expected.to_json(), case.case.id) for case in cases)
-    longest, case_id = max((round(len(row) / CHARACTERS_PER_TOKEN), case_id) for row, case_id in rows)
-    if longest > budget:
-        raise SchemaError(f"{case_id}: prompt, note and answer take {longest} tokens, more than {budget}")
     return {
         "notes": len(cases),
         "quotes": sum(len(case.expected.evidence) for case in cases),
         "rules_fired": agreement.fired,
         "rules_at_most_the_label": round(agreement.share, 4),
-        "longest_row_tokens": longest,
     }
 
 

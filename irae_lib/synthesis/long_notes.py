@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 
 from ..schemas import Case, System, Urgency
 from .background import BACKGROUND, surround
-from .illnesses import COMMON, IDEAS, Fact, Illness
+from .consistency import is_spoken_of
+from .illnesses import COMMON, IDEAS, LAB_NAMES, Fact, Illness
 from .note_styles import Draft, Form, Part, agreeing, capital, quotes, say, sentences, with_slip
 
 KINDS_OF_NOTE: dict[str, int] = COMMON["note_shares"]
@@ -44,9 +46,11 @@ def _ends_at_home(illness: Illness) -> bool:
     return illness.grade == 3 and illness.urgency == Urgency.URGENT and not lasting
 
 
-def normal_values(rng: random.Random, pool: str, form: Form, illness: Illness) -> list[Part]:
-    """Normal rows of the table, none that would argue with the illness."""
-    free = agreeing(_LABS, _LABS_UNLESS, illness)
+def normal_values(
+    rng: random.Random, pool: str, form: Form, illness: Illness, parts: Sequence[Part] = ()
+) -> list[Part]:
+    """Normal rows of the table, none that would argue with the illness or of a test that `parts` speak of."""
+    free = [one for one in agreeing(_LABS, _LABS_UNLESS, illness) if not is_spoken_of(LAB_NAMES[one.lab], parts)]
     rows = COMMON["table_rows"][form.kind]
     chosen = rng.sample(free, min(len(free), rng.randint(rows * 2 // 3, rows))) if "{labs}" in form.template else []
     return [say(rng, pool, fact, form=form) for fact in chosen]

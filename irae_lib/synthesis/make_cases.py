@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from ..cases import LabelledCase
 from ..schemas import Assessment, Likelihood, Severity, Urgency
 from .background import BACKGROUND, left_out
+from .consistency import awaits_what_is_known, dated, drawn, fits_cancer, fitting, has_ended, holds_the_drug
 from .illnesses import COMMON, ICIS, IDEAS, ILLNESSES, KINDS, Fact, Illness
 from .long_notes import choose_form, normal_values, write_long_note
 from .note_styles import GRAVE, Draft, Form, Part, agreeing, say, write_note
@@ -25,7 +26,7 @@ SEXES = ("man", "woman", "male", "female")
 # What a note on an irAE documents about other causes, and what causality that makes (clinical fact base 4.1).
 WORKUPS = {"excluded": Likelihood.HIGHLY_LIKELY, "pending": Likelihood.POSSIBLE, "confounder": Likelihood.POSSIBLE}
 _WELL = ("well", "resolved")
-_TIME = re.compile(r"\b(?:days?|weeks?|months?|since|today|yesterday|overnight|night|now)\b|\dd\b")
+_TIME = re.compile(r"\b(?:minutes?|hours?|days?|weeks?|months?|since|today|yesterday|overnight|night|now)\b|\dd\b")
 _ALSO = {"man": "male", "woman": "female"}
 
 
@@ -125,8 +126,9 @@ def make_draft(
     """
     form = choose_form(rng, pool, illness, inpatient=stays and kind == "irae") if detail == "full" else None
     how = {"plain": form is None, "form": form}
-    # The whole episode is told, and its end; one of Grade 3-4 would need a date of its own.
-    over = bool(form) and kind == "resolved" and illness.grade <= 2 and rng.random() < 0.6
+    # The whole episode is told, and its end; one of Grade 3-4, or with values, would need a date of its own.
+    tellable = illness.grade <= 2 and not any(fact.lab for fact in (*illness.key, *illness.also))
+    over = bool(form) and kind == "resolved" and tellable and rng.random() < 0.6
     if kind in _WELL and not over:
         parts = [say(rng, pool, Fact("feels_well"), is_key=True, form=form)]
         if kind == "resolved":
@@ -142,48 +144,82 @@ def make_draft(
         elif workup and not over:
             # A rival that is an irAE of its own ("myocarditis not ruled out") stands beside what is as urgent only.
             grave = illness.urgency >= Urgency.URGENT
-            parts.append(say(rng, pool, Fact(_about_cause(pool, illness, workup, form)), role="cause", grave=grave))
+            about = Fact(_about_cause(pool, illness, workup, form))
+            known = [*parts] if form else []
+            parts.append(
+                drawn(
+                    lambda: say(rng, pool, about, role="cause", grave=grave),
+                    lambda part: workup != "pending" or not awaits_what_is_known(part.text, known),
+                )
+            )
     age = rng.randint(34, 86)
     if form:
-        draft = long_draft(rng, pool, kind, illness, form, age, parts)
         home = form.kind == "discharge"
         has_course = over or home or (kind == "irae" and illness.grade >= 2 and not lean and rng.random() < 0.35)
-        return draft._replace(course=state_course(rng, pool, over=over, home=home), onset="") if has_course else draft
+        draft = long_draft(rng, pool, kind, illness, form, age, parts, has_course=has_course)
+        if not has_course:
+            return draft
+        ended = draft.drug.role == "past"
+        return draft._replace(course=state_course(rng, pool, over=over, home=home, ended=ended, grade=illness.grade))
     parts += distractors(rng, pool, illness, kind, age)
     cancer = rng.choice(COMMON["cancers"][pool])
     return Draft(age, rng.choice(SEXES), cancer, state_exposure(rng, pool, kind), tuple(parts))
 
 
 def long_draft(
-    rng: random.Random, pool: str, kind: str, illness: Illness, form: Form, age: int, parts: list[Part]
+    rng: random.Random,
+    pool: str,
+    kind: str,
+    illness: Illness,
+    form: Form,
+    age: int,
+    parts: list[Part],
+    *,
+    has_course: bool = False,
 ) -> Draft:
-    """A long note's draft: a patient whose cancer and sex fit, normal values, an onset where an ICI was given."""
+    """A long note's draft: a patient whose cancer and sex fit, normal values, an onset where an ICI was given.
+
+    One time is told, for two could contradict each other: that of a statement, of a course, of the drug, or an onset.
+    """
     cancer = rng.choice(BACKGROUND[pool].cancers)
     sex = rng.choice([sex for sex in SEXES if not cancer.sex or sex in (cancer.sex, _ALSO[cancer.sex])])
-    values = normal_values(rng, pool, form, illness)
+    values = normal_values(rng, pool, form, illness, parts)
     treated = kind not in ("never", "planned", "undocumented")
     quiet = frozenset() if kind == "well" else left_out(illness.systems)
-    drug = state_exposure(rng, pool, kind, in_words=True)
-    while "adjuvant" in drug.text.lower() and not cancer.clear:
-        drug = state_exposure(rng, pool, kind, in_words=True)
-    # One time is told: that of a statement, or an onset, and no onset beside a drug that has ended.
-    timed = drug.role != "current" or any(_TIME.search(part.text) for part in parts)
-    has_onset = kind in ("irae", "mimic") and not timed and rng.random() < 0.8
-    onset = rng.choice(BACKGROUND[pool].onset).format(n=rng.randint(2, 9)) if has_onset else ""
+    timed = has_course or any(_TIME.search(part.text) for part in parts)
+
+    def fits(drug: Part) -> bool:
+        cured = cancer.clear or "adjuvant" not in drug.text.lower()
+        undated = drug.role != "current" or not timed or not dated(drug.text)
+        return cured and undated and fits_cancer(drug.text, cancer.name)
+
+    drug = drawn(lambda: state_exposure(rng, pool, kind, in_words=True), fits)
+    timed = timed or drug.role != "current" or dated(drug.text)
+    felt = any(fact.idea for fact in illness.key)  # nobody dates the start of a laboratory value
+    has_onset = kind in ("irae", "mimic") and felt and not timed and rng.random() < 0.9
+    slow = illness.urgency < Urgency.URGENT  # nobody lies in a coma for weeks before coming
+    onsets = [text for text in BACKGROUND[pool].onset if slow or "week" not in text]
+    onset = rng.choice(onsets).format(n=rng.randint(2, 9)) if has_onset else ""
     draft = Draft(age, sex, cancer.name, drug, (*parts, *values), form, onset)
-    return draft._replace(quiet=quiet, calm=kind in _WELL, treated=treated)
+    return draft._replace(quiet=quiet, calm=kind in _WELL, treated=treated, urgency=illness.urgency)
 
 
-def state_course(rng: random.Random, pool: str, *, over: bool, home: bool = False) -> Part:
+def state_course(
+    rng: random.Random, pool: str, *, over: bool, home: bool = False, ended: bool = False, grade: int = 2
+) -> Part:
     """Treatment begun, at times with a first effect: no label changes (contract *Time*). Or the end of the episode, or
     of the stay: better and sent home on treatment.
+
+    A drug that has `ended` cannot be held, and the signs of a Grade 4 are those of today.
     """
     mine, n = BACKGROUND[pool], rng.randint(2, 6)
     if over:
         return Part("notes", rng.choice(mine.settled).format(n=n), is_key=True, role="course")
     if home:
         return Part("notes", rng.choice(mine.sent_home).format(n=n + 3), role="course")
-    said = [rng.choice(mine.treated)] + ([rng.choice(mine.improving)] if rng.random() < 0.4 else [])
+    said = [
+        fitting(rng, mine.treated, lambda text: not (ended and holds_the_drug(text))) or rng.choice(mine.treated)
+    ] + ([rng.choice(mine.improving)] if grade < 4 and rng.random() < 0.4 else [])
     return Part("notes", " ".join(said).format(n=n), role="course")
 
 
@@ -193,8 +229,11 @@ def state_rival(rng: random.Random, pool: str, illness: Illness, form: Form | No
     In a long note it is proven: a result, and the finding put down to it (contract *Cause*).
     """
     rival = illness.rival or f"{illness.cause}_rival"
-    fact = Fact(rival.replace("_rival", "_proven") if form else rival)
-    return say(rng, pool, fact, is_key=True, role="cause", grave=illness.urgency >= Urgency.URGENT)
+    how = {"is_key": True, "role": "cause", "grave": illness.urgency >= Urgency.URGENT}
+    if not form:
+        return say(rng, pool, Fact(rival), **how)
+    proven = Fact(rival.replace("_rival", "_proven"))
+    return drawn(lambda: say(rng, pool, proven, **how), lambda part: not has_ended(part.text))
 
 
 def _about_cause(pool: str, illness: Illness, workup: str, form: Form | None) -> str:

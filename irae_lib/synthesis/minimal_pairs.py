@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 
 from ..cases import LabelledCase
+from .consistency import dated, drawn, fits_cancer
 from .illnesses import COMMON, CONTRASTS, ICIS, ILLNESSES, Contrast, Fact, Illness
 from .long_notes import choose_form
 from .make_cases import SEXES, Side, distractors, long_draft, make_draft, state_exposure, state_rival, write_case
@@ -62,7 +63,8 @@ def fits(change: str, illness: Illness) -> bool:
 
 def _border(rng: random.Random, pool: str, contrast: Contrast, workup: str, detail: str) -> tuple[Side, Side]:
     a, b = contrast.sides
-    both = a._replace(grade=min(a.grade, b.grade), key=(*a.key, *b.key), also=contrast.shared)
+    worse = {"grade": max(a.grade, b.grade), "urgency": max(a.urgency, b.urgency)}
+    both = a._replace(**worse, key=(*a.key, *b.key), also=contrast.shared)
     form = choose_form(rng, pool, both) if detail == "full" else None
     how = {"plain": form is None, "form": form}
     shared = tuple(say(rng, pool, fact, **how) for fact in contrast.shared)
@@ -92,7 +94,11 @@ def _drug(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple
         for drug in (rng.choice(ICIS), rng.choice(COMMON["other_treatment"][pool]))
     )
     if draft.form:
-        b = state_exposure(rng, pool, "never", in_words=True)
+        # One time is told, and it is not the drug's.
+        a = drawn(lambda: state_exposure(rng, pool, "mimic"), lambda part: not dated(part.text))
+        b = drawn(
+            lambda: state_exposure(rng, pool, "never", in_words=True), lambda part: fits_cancer(part.text, draft.cancer)
+        )
     return ("irae", illness, "pending", draft._replace(drug=a)), ("never", illness, "", draft._replace(drug=b))
 
 
@@ -100,6 +106,8 @@ def _timing(rng: random.Random, pool: str, illness: Illness, detail: str) -> tup
     draft = make_draft(rng, pool, "irae", illness, "pending", detail)
     drug = rng.choice(ICIS)
     a, b = (say(rng, pool, Fact(idea, 2, 9), drug=drug) for idea in ("current", "planned"))
+    if draft.form:
+        a = drawn(lambda: say(rng, pool, Fact("current", 2, 9), drug=drug), lambda part: not dated(part.text))
     return ("irae", illness, "pending", draft._replace(drug=a)), ("planned", illness, "", draft._replace(drug=b))
 
 
@@ -116,7 +124,7 @@ def _workup(rng: random.Random, pool: str, illness: Illness, detail: str) -> tup
 
 
 def _not_current(idea: str, rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
-    draft = make_draft(rng, pool, "irae", illness, "", detail, lean=True)
+    draft = make_draft(rng, pool, "irae", illness, "", detail, lean=True)._replace(onset="")
     then = say(rng, pool, Fact(f"{illness.cause}_{idea}"), is_key=True, role="key")
     return ("irae", illness, "", draft), ("resolved", illness, "", _swap(draft, "key", then))
 

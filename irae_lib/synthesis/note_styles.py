@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from ..schemas import MAX_QUOTE, Case, System
+from ..schemas import MAX_QUOTE, Case, System, Urgency
 from .illnesses import COMMON, IDEAS, LAY, Fact, Illness
 from .lab_values import draw, lab_text
 
@@ -57,7 +57,7 @@ class Draft(NamedTuple):
     """What a note states, before anyone decided how it looks. `drug` comes first, the rest in any order.
 
     A long note has a `form`, perhaps an `onset` and a `course` of its problem, and says nothing else about the organ
-    systems `quiet`; `calm` says that vital signs are normal, `treated` that an ICI was given.
+    systems `quiet`; `calm` says that vital signs are normal, `treated` that an ICI was given; `urgency` is the label's.
     """
 
     age: int
@@ -71,6 +71,7 @@ class Draft(NamedTuple):
     quiet: frozenset[System] = frozenset()
     calm: bool = False
     treated: bool = True
+    urgency: Urgency = Urgency.ROUTINE
 
 
 def say(

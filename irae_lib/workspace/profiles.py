@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ..errors import RunError
 
 REHEARSAL_BASE = "data/rehearsal_base"
+SMALL_GEMMA = "cache/gemma-3-270m"  # unpacked by rehearsal/small_gemma.py
 MEDGEMMA = "google/medgemma-4b-it"
 
 
@@ -22,6 +23,7 @@ class Profile:
     `revision` is the commit of a Hub repository that is read, "" for its newest (`pinned` says which that is).
     `note_detail` is "full", or "short" for notes a very small model can read. A sixth of `train_cases` are sides of
     minimal pairs. `contrast_pairs` counts pairs, so twice as many notes.
+    `outside_cases` are asked of those from elsewhere, `probes` changed notes of each kind.
     `dtype` is the dtype weights are loaded in; `four_bit` says whether the linear layers are NF4. `eleven_copies`
     says how often the full training file holds the eleven validated cases. Units: learning rates per update,
     `max_new_tokens` in tokens, batch sizes in cases.
@@ -46,6 +48,8 @@ class Profile:
     learning_rate: float = 2e-4
     decode_batch: int = 16
     max_new_tokens: int = 512
+    outside_cases: int = 176
+    probes: int = 20
 
     @property
     def is_rehearsal(self) -> bool:
@@ -65,11 +69,16 @@ _REHEARSAL = Profile(
     learning_rate=1.5e-3,
     decode_batch=64,
     max_new_tokens=320,
+    outside_cases=0,
 )
+_ON_TWO_CORES = {"train_cases": 200, "calibration_cases": 24, "test_cases": 64, "contrast_pairs": 6, "epochs": 1}
+_ON_TWO_CORES |= {"outside_cases": 64, "probes": 0}
 _SMOKE = {"train_cases": 24, "calibration_cases": 12, "test_cases": 12, "contrast_pairs": 6}
 _PROFILES = {
     "rehearsal": _REHEARSAL,
     "smoke": replace(_REHEARSAL, name="smoke", eleven_copies=1, epochs=1, **_SMOKE),
+    # On a GPU all rows, three epochs; two cores have time for a fifth (`_fitted`).
+    "gemma": Profile("gemma", SMALL_GEMMA, learning_rate=5e-4),
     # Below compute capability 8 there is no bfloat16: fp16 matmuls, everything else (residual stream) float32.
     "t4": Profile("t4", MEDGEMMA, dtype="float32", compute_dtype="float16", four_bit=True),
     "gpu": Profile("gpu", MEDGEMMA, dtype="bfloat16", compute_dtype="bfloat16", four_bit=True),
@@ -102,7 +111,17 @@ def choose_profile(name: str = "auto", base_model: str = "") -> Profile:
             f"profile {name!r} needs a CUDA device and there is none; use rehearsal, or a machine with a GPU"
         )
     profile = replace(_PROFILES[name], reason=reason)
+    if name == "gemma":
+        profile = _fitted(profile, capability)
     return replace(profile, base_model=base_model) if base_model else profile
+
+
+def _fitted(gemma: Profile, capability: tuple[int, int] | None) -> Profile:
+    """The small Gemma fits any machine; what changes is how much of the work there is time for, and in what precision."""
+    if capability is None:
+        return replace(gemma, reason=f"{gemma.reason}; no GPU, so a fifth of the notes and one epoch", **_ON_TWO_CORES)
+    kind = _PROFILES["t4" if capability < (8, 0) else "gpu"]
+    return replace(gemma, dtype=kind.dtype, compute_dtype=kind.compute_dtype, batch_size=16, learning_rate=1e-3)
 
 
 def _cuda() -> tuple[tuple[int, int] | None, str]:

@@ -1,10 +1,11 @@
-"""Whatever the weights, every answer can be read: a model of random weights writes answers, at every temperature.
+"""Whatever the weights, every answer can be read and quotes its note: random weights write, at every temperature.
 
     python tests/tools/stress_decoding.py --n 10000
 
 A tiny Gemma 3 with the rehearsal tokenizer, new random weights for every 250 answers, sampled at temperatures from 0.2
 (one token again and again) to 100 (every allowed token equally likely), with budgets from the smallest allowed to twice
-that. Last line: `readable N of N, none past its budget`, or the script ends with an error.
+that and notes of 20 to 24,000 characters. Last line: `readable N of N, Q quotes, all found, none past its budget`, or
+the script ends with an error.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from irae_lib.model.base import load_tokenizer
 from irae_lib.model.generate import Prefix, decode, sampler, stop_ids
 from irae_lib.model.grammar import RESERVE, Writer, vocabulary
 from irae_lib.rehearsal.tiny_gemma import VOCABULARY
+from irae_lib.synthesis.make_cases import make_cases
 from irae_lib.workspace.profiles import REHEARSAL_BASE
 
 
@@ -46,12 +48,28 @@ def random_model(vocab_size: int, seed: int, *, sliding_window: int = 1024) -> G
     return Gemma3ForCausalLM(config).eval()
 
 
-def stress(n: int, *, seed: int = 0, batch_size: int = 50) -> int:
-    """Write `n` answers; returns how many could be read. Raises where one is longer than its budget."""
+def random_note(rng: random.Random, text: str) -> str:
+    """A stretch of `text` of 20 to 24,000 characters, at times with what breaks a quote: escapes, long words, signs."""
+    size = round(20 * 1200 ** rng.random())
+    start = rng.randrange(len(text) - size)
+    odd = ('"', "\\", "\\n", "\t", "\x07", "\u2028", "[]{}", "x" * 300, "éßµ", "😀", "\ue000")
+    words = text[start : start + size].split(" ")
+    for _ in range(rng.choice((0, 0, 5))):
+        words.insert(rng.randrange(len(words) + 1), rng.choice(odd))
+    return " ".join(words)[:24_000]
+
+
+def stress(n: int, *, seed: int = 0, batch_size: int = 50) -> tuple[int, int]:
+    """Write `n` answers; returns how many could be read and how many quotes they hold.
+
+    Raises:
+        AssertionError: an answer is longer than its budget, or a quote is not in its note.
+    """
     tokenizer = load_tokenizer(REHEARSAL_BASE)
     stops, rng = tuple(stop_ids(tokenizer)), random.Random(seed)
     words = vocabulary(tokenizer, VOCABULARY, stops)
-    readable = 0
+    text = "\n".join(case.case.text for case in make_cases(120, pool="test", seed=seed, prefix="stress"))
+    readable = quotes = 0
     with tqdm(total=n, unit="answer") as bar:
         for start in range(0, n, batch_size):
             if start % 250 == 0:
@@ -61,17 +79,22 @@ def stress(n: int, *, seed: int = 0, batch_size: int = 50) -> int:
             budgets = [rng.randint(2 * RESERVE, 4 * RESERVE) for _ in range(rows)]
             prompts = [[2, *(rng.randrange(300, 4000) for _ in range(rng.randint(1, 30)))] for _ in range(rows)]
 
-            writers = [Writer(words, budget=budget) for budget in budgets]
+            notes = [random_note(rng, text) for _ in range(rows)]
+            writers = [Writer(words, budget=size, note=note) for size, note in zip(budgets, notes, strict=True)]
             written = decode(model, prompts, writers, Prefix(model, []), choose=sampler(temperature, seed + start))
-            for one, budget in zip(written, budgets, strict=True):
+            for one, budget, note in zip(written, budgets, notes, strict=True):
                 if len(one.ids) > budget:
                     raise AssertionError(f"an answer of {len(one.ids)} tokens with a budget of {budget}")
                 answer = parse_answer(tokenizer.decode(one.ids, skip_special_tokens=False))
                 if answer.assessment is None:
                     print(f"unreadable: {answer.unscored}: {answer.text[-120:]!r}", file=sys.stderr)
                 readable += answer.assessment is not None
+                said = answer.assessment.evidence if answer.assessment else ()
+                quotes += len(said)
+                if any(quote not in note for quote in said):
+                    raise AssertionError(f"a quote is not in its note of {len(note)} characters")
             bar.update(rows)
-    return readable
+    return readable, quotes
 
 
 def main() -> None:
@@ -80,8 +103,8 @@ def main() -> None:
     parser.add_argument("--n", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    readable = stress(options.n, seed=options.seed)
-    print(f"readable {readable} of {options.n}, none past its budget")
+    readable, quotes = stress(options.n, seed=options.seed)
+    print(f"readable {readable} of {options.n}, {quotes} quotes, all found, none past its budget")
     sys.exit(readable != options.n)
 
 

@@ -1,0 +1,97 @@
+"""What cannot stand together in one long note: two clocks, an age and its history, a state and what is said of it.
+
+A note is put together from texts that do not know of each other. The words that tie them to an age, a place, a state
+or a cancer are data (`data/synthesis/consistency.json`); whatever clashes is left out or drawn again.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from ..schemas import Urgency
+from .illnesses import FOLDER
+from .note_styles import Part
+
+_WORDS = json.loads((FOLDER / "consistency.json").read_text(encoding="utf-8"))
+_DATED = re.compile(_WORDS["dated"], re.I)
+_HELD = re.compile(_WORDS["held"], re.I)
+_ENDED = re.compile(_WORDS["ended"], re.I)
+_FOR_THE_FIT = re.compile(_WORDS["for_the_fit"], re.I)
+_FOR_HOME = re.compile(_WORDS["for_home"], re.I)
+_SPEECHLESS = re.compile(_WORDS["speechless"], re.I)
+_AGES = [(re.compile(words, re.I), least) for words, least in _WORDS["least_age"].items()]
+_PLACES = [(re.compile(words, re.I), tuple(kinds)) for words, kinds in _WORDS["places"].items()]
+_TREATMENTS = {drug: re.compile(words, re.I) for drug, words in _WORDS["cancers_of"].items()}
+_TESTS = [re.compile(words, re.I) for words in _WORDS["tests"]]
+
+
+def dated(text: str) -> bool:
+    """Does a text tell when, so that another time beside it could contradict it?"""
+    return bool(_DATED.search(text))
+
+
+def holds_the_drug(text: str) -> bool:
+    """Does a text tell that cancer treatment was stopped? Not of a drug that had ended before."""
+    return bool(_HELD.search(text))
+
+
+def has_ended(text: str) -> bool:
+    """Does a text tell that the finding it explains is gone? Beside a finding of today it would be a riddle."""
+    return bool(_ENDED.search(text))
+
+
+def speechless(parts: Iterable[Part]) -> bool:
+    """Is somebody in a state to answer questions or to be examined for strength and sight?"""
+    return any(_SPEECHLESS.search(part.text) for part in parts)
+
+
+def fits_age(text: str, age: int) -> bool:
+    """Can a text be true of somebody of this age (a golden wedding, a knee replacement)?"""
+    return all(age >= least for words, least in _AGES if words.search(text))
+
+
+def fits_place(text: str, kind: str) -> bool:
+    """Can a text stand in this kind of note (a bedside on a ward, a caller on the phone)?"""
+    return all(kind in kinds for words, kinds in _PLACES if words.search(text))
+
+
+def fits_state(text: str, urgency: Urgency) -> bool:
+    """Can a plan be made for somebody as ill as this? No exercise class today, no letter home from intensive care."""
+    if urgency is Urgency.EMERGENCY and _FOR_HOME.search(text):
+        return False
+    return urgency < Urgency.URGENT or not _FOR_THE_FIT.search(text)
+
+
+def fits_cancer(text: str, cancer: str) -> bool:
+    """Is a drug that a text names given for this cancer? Drugs that are not listed are given for many."""
+    return all(cancers.search(cancer) for drug, cancers in _TREATMENTS.items() if drug in text)
+
+
+def awaits_what_is_known(cause: str, parts: Sequence[Part]) -> bool:
+    """Does a text on other causes wait for a test whose result stands in the note?"""
+    return any(test.search(cause) and any(test.search(part.text) for part in parts) for test in _TESTS)
+
+
+def is_spoken_of(names: Iterable[str], parts: Sequence[Part]) -> bool:
+    """Does a text speak of a test of these names ("magnesium in the toxic range")?"""
+    words = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b", re.I)
+    return any(words.search(part.text) for part in parts)
+
+
+def drawn(draw: Callable[[], Part], fits: Callable[[Part], bool], tries: int = 60) -> Part:
+    """A part that fits, or the last one drawn where none does."""
+    part = draw()
+    for _ in range(tries):
+        if fits(part):
+            break
+        part = draw()
+    return part
+
+
+def fitting(rng: random.Random, texts: Sequence[str], fits: Callable[[str], bool]) -> str:
+    """One of the texts that fit, "" where none does."""
+    left = [text for text in texts if fits(text)]
+    return rng.choice(left) if left else ""
