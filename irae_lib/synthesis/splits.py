@@ -12,8 +12,8 @@ from .leakage import check_leaks
 from .make_cases import make_cases
 from .minimal_pairs import make_contrasts
 
-# A smaller split cannot hold every organ at every grade, nor say what 2 % is.
-_LARGE = 250
+# A smaller split cannot hold every organ at every grade, nor a smaller data set say what 2 % is.
+_LARGE, _LARGE_SET = 250, 1000
 
 
 def mixed_cases(
@@ -64,5 +64,5 @@ def check_splits(
     compared = [pair for pair in combinations(splits, 2) if pair != ("test", "contrast")]
     leaks = {f"{a} / {b}": check_leaks(seen[a], seen[b]) for a, b in compared}
     everything = [case for cases in splits.values() for case in cases]
-    variety = check_variety(everything) if len(everything) >= _LARGE else 0.0
+    variety = check_variety(everything) if len(everything) >= _LARGE_SET else 0.0
     return {"splits": facts, "leaks": leaks, "variety": {"commonest_frame_share": variety}}
