@@ -177,7 +177,8 @@ class _Sentence:
             return
         if "affirmation" in cues:
             self.scopes.drop("negated")
-            return
+            if len(cues) == 1:
+                return
         leads = "leading negative" in cues and not LEADS.search(self.norm, max(0, token.start - 12), token.start)
         behind, ahead = rules_of(cues, "leading" if leads else "")
         if ahead and ahead[0].status == "negated":

@@ -213,7 +213,8 @@ def _kind_beside(norm: str, t: Token) -> str:
     if _BASELINE_BEFORE.search(before) or _BASELINE_AFTER.match(after):
         return "baseline"
     tally = _TALLY_BEFORE.search(before) and _TALLY_AFTER.match(after or " today")
-    if t.unit == "/day" or _RATE_AFTER.match(after) or tally or _COUNTED.search(before):
+    rate = _RATE_AFTER.match(after)
+    if t.unit == "/day" or (rate and not _OTHER_THING.search(rate[0])) or tally or _COUNTED.search(before):
         return "count"
     return ""
 

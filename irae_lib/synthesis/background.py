@@ -119,6 +119,7 @@ def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
     (cancer,) = [one for one in mine.cancers if one.name == draft.cancer]
     state = "clear" if cancer.clear else "spread"
     often = _OFTEN_WITHOUT_ASKING if mute else _OFTEN
+    plans = [one for one in mine.plan if fits_state(one, urgency)]
     taught = draft.treated and urgency < Urgency.EMERGENCY
     scans = [one.text for one in mine.imaging if not quiet & set(one.avoid) and one.disease in ("", state)]
     past = [_dated(rng, rng.choice(one.says), _OLD_YEARS) for one in ill]
@@ -141,7 +142,7 @@ def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
         ),
         "vitals": _vitals(rng, rng.choice(mine.vitals)) if draft.calm else "",
         "imaging": rng.choice(scans) if rng.random() < min(0.6, len(scans) / 18) else "",
-        "plan": listed(rng, some(rng, [one for one in mine.plan if fits_state(one, urgency)], size, size + 2)),
+        "plan": listed(rng, some(rng, plans, *((1, 2) if urgency is Urgency.EMERGENCY else (size, size + 2)))),
         "education": rng.choice(mine.education) if taught and rng.random() < 0.75 else "",
         "closing": rng.choice(mine.closing[kind]),
         **dict.fromkeys(_OFTEN, ""),

@@ -17,7 +17,6 @@ from .note_styles import Part
 
 _WORDS = json.loads((FOLDER / "consistency.json").read_text(encoding="utf-8"))
 _DATED = re.compile(_WORDS["dated"], re.I)
-_HELD = re.compile(_WORDS["held"], re.I)
 _ENDED = re.compile(_WORDS["ended"], re.I)
 _FOR_THE_FIT = re.compile(_WORDS["for_the_fit"], re.I)
 _FOR_HOME = re.compile(_WORDS["for_home"], re.I)
@@ -31,11 +30,6 @@ _TESTS = [re.compile(words, re.I) for words in _WORDS["tests"]]
 def dated(text: str) -> bool:
     """Does a text tell when, so that another time beside it could contradict it?"""
     return bool(_DATED.search(text))
-
-
-def holds_the_drug(text: str) -> bool:
-    """Does a text tell that cancer treatment was stopped? Not of a drug that had ended before."""
-    return bool(_HELD.search(text))
 
 
 def has_ended(text: str) -> bool:

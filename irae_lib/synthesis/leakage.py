@@ -6,6 +6,7 @@ however their values differ; a test note that shares a frame with training measu
 
 from __future__ import annotations
 
+import functools
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -54,10 +55,24 @@ def _is_wording(frame: str) -> bool:
     return words >= _MIN_WORDS and words > 1.5 * frame.count("<n>")
 
 
+@functools.cache
+def _printed() -> frozenset[str]:
+    """The frames of the sentences that every note on the same form shares, and of its signature."""
+    kinds = [
+        forms
+        for pool in POOLS
+        for part in ("templates", "closing")
+        for forms in getattr(BACKGROUND[pool], part).values()
+    ]
+    forms = [form for forms in kinds for form in forms]
+    printed = (line for form in forms for line in _SPLIT.split(form) if "{" not in line)
+    return frozenset(frame for line in printed for frame in sentence_frames(line))
+
+
 def frame_shares(cases: Iterable[LabelledCase]) -> list[tuple[str, float]]:
-    """Sentence frames with the share of notes they occur in, commonest first."""
-    cases = list(cases)
-    counts = Counter(frame for case in cases for frame in sentence_frames(case.case.text))
+    """Sentence frames with the share of notes they occur in, commonest first; the printed lines of a form are none."""
+    cases, printed = list(cases), _printed()
+    counts = Counter(frame for case in cases for frame in sentence_frames(case.case.text) - printed)
     return [(frame, n / len(cases)) for frame, n in counts.most_common()]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from ..cases import LabelledCase
 from ..schemas import Assessment, Likelihood, Severity, Urgency
 from .background import BACKGROUND, left_out
-from .consistency import awaits_what_is_known, dated, drawn, fits_cancer, fitting, has_ended, holds_the_drug
+from .consistency import awaits_what_is_known, dated, drawn, fits_cancer, has_ended
 from .illnesses import COMMON, ICIS, IDEAS, ILLNESSES, KINDS, Fact, Illness
 from .long_notes import choose_form, normal_values, write_long_note
 from .note_styles import GRAVE, Draft, Form, Part, agreeing, say, write_note
@@ -157,10 +157,10 @@ def make_draft(
         home = form.kind == "discharge"
         has_course = over or home or (kind == "irae" and illness.grade >= 2 and not lean and rng.random() < 0.35)
         draft = long_draft(rng, pool, kind, illness, form, age, parts, has_course=has_course)
-        if not has_course:
+        # A drug that has ended cannot be held any more, as most courses tell.
+        if not (over or home) and (not has_course or draft.drug.role == "past"):
             return draft
-        ended = draft.drug.role == "past"
-        return draft._replace(course=state_course(rng, pool, over=over, home=home, ended=ended, grade=illness.grade))
+        return draft._replace(course=state_course(rng, pool, over=over, home=home, grade=illness.grade))
     parts += distractors(rng, pool, illness, kind, age)
     cancer = rng.choice(COMMON["cancers"][pool])
     return Draft(age, rng.choice(SEXES), cancer, state_exposure(rng, pool, kind), tuple(parts))
@@ -204,22 +204,16 @@ def long_draft(
     return draft._replace(quiet=quiet, calm=kind in _WELL, treated=treated, urgency=illness.urgency)
 
 
-def state_course(
-    rng: random.Random, pool: str, *, over: bool, home: bool = False, ended: bool = False, grade: int = 2
-) -> Part:
+def state_course(rng: random.Random, pool: str, *, over: bool, home: bool = False, grade: int = 2) -> Part:
     """Treatment begun, at times with a first effect: no label changes (contract *Time*). Or the end of the episode, or
-    of the stay: better and sent home on treatment.
-
-    A drug that has `ended` cannot be held, and the signs of a Grade 4 are those of today.
+    of the stay: better and sent home on treatment. The signs of a Grade 4 are those of today.
     """
     mine, n = BACKGROUND[pool], rng.randint(2, 6)
     if over:
         return Part("notes", rng.choice(mine.settled).format(n=n), is_key=True, role="course")
     if home:
         return Part("notes", rng.choice(mine.sent_home).format(n=n + 3), role="course")
-    said = [
-        fitting(rng, mine.treated, lambda text: not (ended and holds_the_drug(text))) or rng.choice(mine.treated)
-    ] + ([rng.choice(mine.improving)] if grade < 4 and rng.random() < 0.4 else [])
+    said = [rng.choice(mine.treated)] + ([rng.choice(mine.improving)] if grade < 4 and rng.random() < 0.4 else [])
     return Part("notes", " ".join(said).format(n=n), role="course")
 
 

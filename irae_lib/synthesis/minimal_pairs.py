@@ -87,7 +87,7 @@ def _border(rng: random.Random, pool: str, contrast: Contrast, workup: str, deta
 
 
 def _drug(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
-    draft = make_draft(rng, pool, "irae", illness, "pending", detail)
+    draft = make_draft(rng, pool, "irae", illness, "pending", detail)._replace(course=None)
     line, state = rng.randrange(1000), rng.getrandbits(64)
     a, b = (
         say(random.Random(state), pool, Fact("current", 2, 9), drug=drug, line=line)
@@ -103,7 +103,7 @@ def _drug(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple
 
 
 def _timing(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple[Side, Side]:
-    draft = make_draft(rng, pool, "irae", illness, "pending", detail)
+    draft = make_draft(rng, pool, "irae", illness, "pending", detail)._replace(course=None)
     drug = rng.choice(ICIS)
     a, b = (say(rng, pool, Fact(idea, 2, 9), drug=drug) for idea in ("current", "planned"))
     if draft.form:

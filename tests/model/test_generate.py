@@ -94,6 +94,44 @@ def test_what_no_reader_takes_is_not(tokenizer, words, change):
     assert not accepts(tokenizer, words, changed)
 
 
+NOTE = 'Said "fine".\nLoose stools x6; T 38 °C, µg/L [H] \\ end of pneumonoultramicroscopic words.'
+
+
+@pytest.mark.parametrize(
+    "quote, found",
+    [
+        ('Said "fine".\nLoose stools', True),
+        ("T 38 °C, µg/L [H] \\ end", True),
+        ("pneumonoultramicroscopic words.", True),
+        ("Loose stools x7", False),
+        ("oose stools", False),  # whole words only
+        ("Loose  stools", False),
+        ("words. Said", False),
+    ],
+)
+def test_a_quote_is_a_stretch_of_its_note(tokenizer, words, quote, found):
+    text = validated_cases()[0].expected.model_copy(update={"evidence": (quote,)}).to_json()
+    writer = Writer(words, budget=4000, note=NOTE)
+    ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    if not found:
+        with pytest.raises(ValueError, match="may not stand here"):
+            for token in ids:
+                writer.take(token)
+        return
+    for token in ids:
+        assert writer.allowed()[token]
+        writer.take(token)
+    assert writer.done
+
+
+def test_an_error_of_the_grammar_does_not_hold_the_note(tokenizer, words):
+    writer = Writer(words, budget=4000, note=NOTE)
+    with pytest.raises(ValueError) as raised:
+        for token in tokenizer('{"evidence":["nowhere', add_special_tokens=False)["input_ids"]:
+            writer.take(token)
+    assert "stools" not in str(raised.value)
+
+
 def test_systems_are_one_text_in_the_order_of_the_schema():
     label = validated_cases()[0].expected.model_dump() | {"affected_systems": ["Ocular", "Hepatic", "Cardiac"]}
     assert Assessment.model_validate(label).affected_systems == ("Hepatic", "Cardiac", "Ocular")
@@ -103,6 +141,7 @@ def test_the_grammar_follows_the_bounds_of_the_schema():
     fields = Assessment.model_json_schema()["properties"]
     grammar = assessment_grammar()
     assert f"{{0,{fields['reasoning']['maxLength']}}}" in grammar
+    assert f"{{1,{fields['evidence']['items']['maxLength']}}}" in assessment_grammar(NOTE)
     assert grammar.count(f"{{0,{fields['evidence']['maxItems'] - 1}}}") == 2
 
 
@@ -113,7 +152,9 @@ def test_a_budget_in_which_no_answer_fits_is_refused(words):
 
 @pytest.mark.slow
 def test_random_weights_write_300_readable_answers_within_their_budget():
-    assert stress(300) == 300
+    readable, quotes = stress(300)
+    assert readable == 300
+    assert quotes > 100  # each of them found, or stress had stopped
 
 
 # --- the same answers, however they are written ---------------------------------------------------------
@@ -125,8 +166,10 @@ def test_answers_of_the_tuned_model_do_not_depend_on_speed_batch_or_grammar(tune
         return [a.text for a in answer_all(tuned, tokenizer, NOTES[::2], **{"batch_size": 12} | options)]
 
     plain = ask(constrained=False, fast=False)
-    readable = [parse_answer(text).assessment is not None for text in plain]
-    assert sum(readable) >= 10
+    said = [parse_answer(text).assessment for text in plain]
+    pairs = list(zip(NOTES[::2], said, strict=True))
+    readable = [one is not None and all(quote in note.text for quote in one.evidence) for note, one in pairs]
+    assert sum(readable) >= 8
     for options in ({}, {"fast": False}, {"batch_size": 5}, {"batch_size": 1}):
         for one, other, was in zip(ask(**options), plain, readable, strict=True):
             assert one == other or not was

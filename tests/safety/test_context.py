@@ -25,6 +25,14 @@ def statuses(text: str, name: str) -> list[str]:
 
 # text, finding, status of every mention
 STATUSES = [
+    # nothing right before a finding; "nothing" is no denial of what comes later
+    ("Skin intact, nothing blistering.", "blistering", "negated"),
+    ("Looked again: nothing inflamed, nothing ulcerated, nothing blistering.", "blistering", "negated"),
+    ("There is nothing to suggest colitis.", "colitis", "negated"),
+    ("Nothing suggestive of pneumonitis on the film.", "pneumonitis", "negated"),
+    ("Nothing helps the rash.", "rash", "current"),
+    ("Nothing works, diarrhea all night.", "diarrhea", "current"),
+    ("Nothing but diarrhea since Monday.", "diarrhea", "current"),
     # a denial turned round
     ("Cannot exclude myocarditis.", "myocarditis", "current"),
     ("The biopsy does not allow to exclude colitis.", "colitis", "current"),  # edsnlp 245

@@ -55,6 +55,12 @@ def statuses(text: str, name: str) -> set[str]:
         ("Subendocardial LGE in the LAD territory.", "cardiac_mri", set()),
         ("Patchy mid-wall LGE.", "cardiac_mri", {"current"}),
         ("He runs 4 to 5 miles a day.", "stools", set()),
+        ("INPATIENT PROGRESS NOTE. Diarrhea.", "hospitalized", set()),  # a title
+        ("Inpatient proforma. Diarrhea.", "hospitalized", set()),
+        ("Now an inpatient with diarrhea.", "hospitalized", {"current"}),
+        ("I can't stand it, the pain in my guts is a 9.", "immobile", set()),  # an idiom
+        ("She cannot stand the itch.", "immobile", set()),
+        ("She cannot stand on her own.", "immobile", {"current"}),
     ],
 )
 def test_words_of_two_meanings(text, name, expected):

@@ -252,6 +252,8 @@ def test_stools_over_baseline(text, over):
         "Loose stool. Fluids: Mon 9 glasses, Tue 8",
         "Loose stool. I keep a pain score on the calendar: Mon 7, Tues 9.",
         "Runny nose, sneezed five times. Yesterday six.",
+        "Drinks about six cups daily, as for years. Bowels: soft stool.",
+        "Six glasses of water daily. Stool formed.",
     ],
 )
 def test_the_numbers_of_days_that_count_something_else(text):

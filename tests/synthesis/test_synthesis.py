@@ -13,6 +13,7 @@ from irae_lib import Case, read, review
 from irae_lib.cases import validated_cases
 from irae_lib.errors import LeakError, SchemaError
 from irae_lib.schemas import Likelihood, Severity, System, Urgency, differing
+from irae_lib.synthesis.background import BACKGROUND
 from irae_lib.synthesis.checks import (
     LEAST_AGREEMENT,
     balance,
@@ -22,14 +23,16 @@ from irae_lib.synthesis.checks import (
     check_variety,
     rule_agreement,
 )
+from irae_lib.synthesis.consistency import awaits_what_is_known, dated, fits_age, fits_cancer
 from irae_lib.synthesis.illnesses import COMMON, CONTRASTS, IDEAS, ILLNESSES, KINDS, LAY, POOLS, Fact
 from irae_lib.synthesis.lab_values import lab_text
 from irae_lib.synthesis.leakage import _grams, check_leaks, frame_shares, sentence_frames, text_statistics
 from irae_lib.synthesis.long_notes import choose_form
 from irae_lib.synthesis.make_cases import _dealer, make_cases
 from irae_lib.synthesis.minimal_pairs import make_contrasts, pairs
-from irae_lib.synthesis.note_styles import _CHOICE, GRAVE
+from irae_lib.synthesis.note_styles import _CHOICE, GRAVE, Part
 from irae_lib.synthesis.splits import check_splits, make_splits
+from irae_lib.training.rows import to_prompt_completion
 
 SIZES = {"train": 1000, "calibration": 150, "test": 300, "pairs": 100}
 SPLITS = {detail: make_splits(3, **SIZES, detail=detail) for detail in ("full", "short")}
@@ -81,12 +84,14 @@ def test_long_notes_are_as_long_as_real_ones():
 
 
 def test_long_notes_come_in_nine_kinds_each_in_every_pool():
-    rng = random.Random(1)
+    rng, everything = random.Random(1), Counter()
     for pool in POOLS:
         hands = itertools.islice(_dealer(pool, 1, KINDS[pool]), 2000)
         kinds = Counter(choose_form(rng, pool, ill, inpatient=kind == "irae").kind for kind, ill, _ in hands)
         assert len(kinds) == 9
-        assert min(kinds.values()) / 2000 >= 0.05
+        assert min(kinds.values()) / 2000 >= 0.04
+        everything += kinds
+    assert min(everything.values()) / everything.total() >= 0.05
 
 
 def test_long_notes_use_both_systems_of_units_and_tables():
@@ -228,12 +233,66 @@ def _routine(label):
     return label.model_copy(update={"urgency": Urgency.ROUTINE, "overall_severity": Severity.GRADE_1})
 
 
-def test_a_lost_quote_and_a_long_row_stop_the_build():
+def test_a_lost_quote_stops_the_build():
     lost = TEST[0].model_copy(update={"expected": TEST[0].expected.model_copy(update={"evidence": ("not there",)})})
     with pytest.raises(SchemaError, match=r"test-\d+: evidence quote 1 is not in the note"):
         check_cases([lost])
-    with pytest.raises(SchemaError, match="more than 100"):
-        check_cases(TEST[:3], budget=100)
+
+
+def test_long_rows_fit_2048_tokens_of_two_characters_and_a_half():
+    """Gemma's tokenizer makes 2.2 characters or more a token of these notes (tests/model/test_small_gemma.py)."""
+    rows = [to_prompt_completion(case) for cases in SPLITS["full"].values() for case in cases]
+    texts = ["".join(turn["content"] for turn in row["prompt"] + row["completion"]) for row in rows]
+    assert max(map(len, texts)) / 2.5 <= 2048
+
+
+# --- what cannot stand together -------------------------------------------------------------------------
+
+
+def test_a_long_note_tells_one_time_only():
+    """An infusion 3 days ago and steroids since 5, with the infusion held, are two clocks."""
+    for pool, cases in (("train", TRAIN), ("test", TEST)):
+        frames = [re.escape(text).replace(r"\{n\}", r"\d+") for text in BACKGROUND[pool].treated]
+        treated = [c for c in cases if re.search("|".join(frames), c.case.text, re.I)]
+        assert len(treated) > 20
+        assert not [c.case.id for c in treated if dated(c.expected.evidence[0])]
+
+
+@pytest.mark.parametrize(
+    ("text", "age", "fits"),
+    [
+        ("Celebrated a golden wedding in the village hall.", 63, False),
+        ("Celebrated a golden wedding in the village hall.", 78, True),
+        ("Bilateral knee replacements more than five years ago", 34, False),
+        ("Army veteran, married 31 years", 36, False),
+        ("Works half days at the council library.", 40, True),
+    ],
+)
+def test_what_is_told_fits_the_age(text, age, fits):
+    assert fits_age(text, age) is fits
+
+
+def test_nobody_on_a_ventilator_is_asked_or_sent_to_a_class():
+    notes = [c.case.text for c in ALL if re.search(r"ventilat|intubat|endotracheal|unarousable", c.case.text)]
+    assert len(notes) > 5
+    assert not [
+        text
+        for text in notes
+        if re.search(r"exercise class|holiday|through the alert card|confirmed again with patient", text)
+    ]
+
+
+def test_a_test_is_not_awaited_whose_result_stands_there():
+    edema = [Part("labs", "Pancreatic edema on CT")]
+    assert awaits_what_is_known("Pancreas not imaged yet", edema)
+    assert awaits_what_is_known("CT slot tomorrow, lipids awaited", edema)
+    assert not awaits_what_is_known("lipids awaited", edema)
+
+
+def test_a_drug_is_given_for_its_cancer():
+    assert not fits_cancer("osimertinib alone for 6 months", "papillary renal cell carcinoma, stage IV")
+    assert fits_cancer("osimertinib alone for 6 months", "lung adenocarcinoma")
+    assert fits_cancer("carboplatin, cycle 3", "papillary renal cell carcinoma, stage IV")
 
 
 # --- minimal pairs --------------------------------------------------------------------------------------
