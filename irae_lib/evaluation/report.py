@@ -56,8 +56,9 @@ class ArmSummary(Record):
 class Report(Record):
     """A validation run: `results` by split and arm, the hashes of what was measured, and the extra measurements.
 
-    `improvements` is by split, arm and goal; `behaviour` by arm, stage and kind of changed note. `outside` are the cases
-    from elsewhere. `retention` and `flips` are None where the run did not measure them. `seal` is the SHA-256 of everything else ("" while unsigned).
+    `improvements` is by split, arm and goal; `behaviour` by arm, stage and kind of changed note. `outside` are the
+    cases from elsewhere. `retention` and `flips` are None where the run did not measure them. `seal` is the SHA-256 of
+    everything else ("" while unsigned).
     """
 
     schema_version: int = SCHEMA_VERSION

