@@ -8,52 +8,46 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
+from peft import LoraConfig
 from tqdm.auto import tqdm
 from transformers import set_seed
 
 from ..cases import LabelledCase
-from ..model.adapters import lora_config
 from ..model.answers import Answer
 from ..model.generate import answer_all
 from ..training.rows import dataset, fitting_length, to_prompt_completion, token_lengths
-from ..training.trainer import ResumableTrainer, prepare, sft_config
-from ..workspace.profiles import Profile
+from ..training.trainer import ResumableTrainer, Settings, prepare
 
 
 def leave_one_out(
-    base, profile: Profile, tokenizer, cases: Sequence[LabelledCase], record: dict[str, Any]
+    base, tokenizer, cases: Sequence[LabelledCase], record: dict[str, Any], *, max_new_tokens: int = 512
 ) -> list[Answer]:
     """The answer to each case by an adapter trained on the others, in their order.
 
     Args:
         base: without an adapter (`model.load_base`). It is left as it came.
-        record: of the adapter whose settings are used (rank, alpha, dropout, learning_rate, epochs, seed): that of
-            `eleven`, so that a fold differs from it by one case.
+        record: of the adapter whose `recipe` is used: that of `eleven`, so that a fold differs from it by one case.
     """
     rows = [to_prompt_completion(case) for case in cases]
     longest = fitting_length(token_lengths(tokenizer, rows))
-    how = replace(profile, batch_size=min(4, profile.batch_size))
-    schedule = {name: record[name] for name in ("epochs", "learning_rate", "seed")}
-    adapter = {name: record[name] for name in ("rank", "alpha", "dropout")}
+    how = record["recipe"]
+    settings = how["training"] | {"max_length": longest, "eval_strategy": "no"}
     answers = []
     for left_out, case in enumerate(tqdm(cases, desc="leave one out", unit="fold")):
         set_seed(record["seed"])
         with tempfile.TemporaryDirectory() as folder:
             trainer = ResumableTrainer(
                 model=base,
-                args=sft_config(how, Path(folder), max_length=longest, **schedule),
+                args=Settings(output_dir=folder, **settings),
                 train_dataset=dataset(rows[:left_out] + rows[left_out + 1 :]),
                 processing_class=tokenizer,
-                peft_config=lora_config(**adapter),
+                peft_config=LoraConfig(**how["lora"]),
             )
             prepare(trainer, every_minutes=1e9)
             trainer.train()
-            answers += answer_all(
-                trainer.model.eval(), tokenizer, [case.case], max_new_tokens=how.max_new_tokens, label=case.case.id
-            )
+            model = trainer.model.eval()
+            answers += answer_all(model, tokenizer, [case.case], max_new_tokens=max_new_tokens, label=case.case.id)
             base = trainer.model.unload()
     return answers

@@ -141,8 +141,8 @@ def load_adapters(base, base_model: str, folders: dict[str, Path]):
     """The base with named adapters attached, frozen; `use(model, name)` chooses one.
 
     Raises:
-        AdapterError: an adapter was made for another base or another commit of it, or with a prompt this library does
-            not have.
+        AdapterError: an adapter was made for another base or another commit of it, with a prompt this library does not
+            have, or its weights are not those that its settings ask for.
     """
     from peft import PeftModel
 
@@ -153,7 +153,23 @@ def load_adapters(base, base_model: str, folders: dict[str, Path]):
             model = PeftModel.from_pretrained(base, folder, adapter_name=name)
         else:
             model.load_adapter(folder, adapter_name=name)
+        _check_keys(model, Path(folder), name)
     return model.eval()
+
+
+def _check_keys(model, folder: Path, name: str) -> None:
+    """PEFT only warns where weights of an adapter have no place in the model, or a place has none: it stays untrained."""
+    from safetensors import safe_open
+
+    with safe_open(folder / "adapter_model.safetensors", "pt") as file:
+        stored = set(file.keys())
+    mark = f".{name}."
+    wanted = {key.replace(mark, ".") for key, _ in model.named_parameters() if ".lora_" in key and mark in key}
+    if stored != wanted:
+        raise AdapterError(
+            f"adapter {name!r} does not fit its base: {len(stored - wanted)} weights have no place there, "
+            f"{len(wanted - stored)} places have no weights (e.g. {min(stored ^ wanted)})"
+        )
 
 
 def half_copy(folder: Path, out: Path) -> int:

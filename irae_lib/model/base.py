@@ -6,10 +6,11 @@ tokenizer is loaded, never the processor: with a processor TRL would take the im
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from .. import files
-from ..errors import AdapterError
+from ..errors import AdapterError, RunError
 from ..files import file_sha256
 from ..workspace import hub_access
 from ..workspace.profiles import Profile
@@ -50,22 +51,34 @@ def check_tokenizer(tokenizer, base_model: str) -> None:
         )
 
 
-def load_base(profile: Profile):
-    """The base model of a profile in eval mode, in the profile's precision, safetensors only, no remote code."""
+def quantization(profile: Profile):
+    """How the weights of a profile are quantized; 02 writes the same out, line by line (tested)."""
+    import torch
+    from transformers import BitsAndBytesConfig
+
+    if not profile.four_bit:
+        return None
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=getattr(torch, profile.compute_dtype),
+        bnb_4bit_quant_storage=torch.bfloat16 if profile.dtype == "bfloat16" else torch.uint8,
+    )
+
+
+def load_base(profile: Profile, quantized=None):
+    """The base model of a profile in eval mode, in the profile's precision, safetensors only, no remote code.
+
+    `quantized` is a `BitsAndBytesConfig`; default: the profile's, see `quantization`.
+    """
     import torch
     import transformers
 
     hub_access.require_access(profile.base_model)
     options: dict[str, Any] = {"dtype": getattr(torch, profile.dtype)}  # the default would be the checkpoint's bfloat16
     if profile.four_bit:
-        options["quantization_config"] = transformers.BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=getattr(torch, profile.compute_dtype),
-            # FSDP shards floating types only; the bits are the same.
-            bnb_4bit_quant_storage=torch.bfloat16 if profile.dtype == "bfloat16" else torch.uint8,
-        )
+        options["quantization_config"] = quantized or quantization(profile)
     if torch.cuda.is_available() and (profile.four_bit or profile.dtype == "bfloat16"):
         options["device_map"] = {"": torch.cuda.current_device()}
     if profile.compute_dtype == "float16":
@@ -76,7 +89,25 @@ def load_base(profile: Profile):
     auto_class = getattr(transformers, class_name(transformers.AutoConfig.from_pretrained(path, **where)))
     model = auto_class.from_pretrained(path, use_safetensors=True, **where, **options)
     model.base_revision = profile.revision  # transformers 5.24 no longer says which commit it has loaded
+    if profile.four_bit:
+        check_four_bit(model, profile.compute_dtype)
     return model.eval()
+
+
+def check_four_bit(model, compute_dtype: str) -> None:
+    """Refuse a model whose 4-bit layers multiply in another dtype than was asked for, or that has none.
+
+    A checkpoint that is quantised already brings a configuration of its own, which wins without a word.
+
+    Raises:
+        RunError: names what was found and what was asked for.
+    """
+    found = {str(module.compute_dtype) for module in model.modules() if type(module).__name__ == "Linear4bit"}
+    if found != {f"torch.{compute_dtype}"}:
+        what = ", ".join(sorted(found)) or "no 4-bit layer"
+        raise RunError(
+            f"expected 4-bit layers that compute in {compute_dtype}, found {what}: use a base in full precision"
+        )
 
 
 def class_name(config) -> str:
@@ -109,6 +140,27 @@ def keep_residual_in_float32() -> None:
         return self._norm(x.float()) * (1.0 + self.weight.float())
 
     Gemma3RMSNorm.forward = forward
+
+
+def largest_residual(model, ids: Sequence[int]) -> float:
+    """The largest absolute value in the residual stream of a model that reads `ids`, over all layers and tokens."""
+    import torch
+
+    layers = [module for name, module in model.named_modules() if name.endswith("layers") and "vision" not in name]
+    seen: list[float] = []
+
+    def look(module, inputs, output) -> None:
+        state = output[0] if isinstance(output, tuple) else output
+        seen.append(float(state.detach().abs().max()))
+
+    hooks = [layer.register_forward_hook(look) for layer in layers[0]]
+    try:
+        with torch.inference_mode():
+            model(input_ids=torch.tensor([list(ids)], device=model.device), logits_to_keep=1)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(seen)
 
 
 def base_sha256(base_model: str) -> str | None:

@@ -41,14 +41,17 @@ def _axes(width: float = 6.0, height: float = 3.5, columns: int = 1):
     return figure, axes[0]
 
 
-def loss_figure(curves: dict[str, list[dict[str, float]]], title: str):
-    """Training loss over updates, one line a curve (colour and line style), with a running mean."""
+def loss_figure(curves: dict[str, list[dict[str, float]]], title: str, *, held_out: Sequence[dict[str, float]] = ()):
+    """Training loss over updates, one line a curve (colour and line style), with a running mean; `held_out` as dots."""
     figure, (axes,) = _axes()
     for (name, curve), color, style in zip(curves.items(), (BLUE, ORANGE, GREEN), ("-", "--", "-."), strict=False):
         losses = pd.Series({point["update"]: point["loss"] for point in curve})
         smooth = losses.rolling(max(1, len(losses) // 40), min_periods=1).mean()
         axes.plot(losses, color=color, alpha=0.2, linewidth=0.8)
         axes.plot(smooth, color=color, linestyle=style, marker="o" if len(losses) < 15 else None, label=name)
+    if held_out:
+        updates, losses = zip(*((point["update"], point["loss"]) for point in held_out), strict=True)
+        axes.plot(updates, losses, color="black", linestyle=":", marker="o", markersize=4, label="held-out rows")
     axes.set(xlabel="update", ylabel="loss, nats per answer token", title=title, yscale="log")
     axes.legend(frameon=False)
     return figure

@@ -1,7 +1,9 @@
 """Estimate the memory and time of training before it begins, and compare with what the device has.
 
 Formulas follow the parts of a QLoRA step on Gemma 3: weights, adapter, gradients, optimizer, kept activations, one
-layer's recomputation, the loss head in tiles. Constants with a source say so; nothing here has been measured on a T4.
+layer's recomputation, the loss head in tiles. At true size with random weights, under a cap of 14.7 GiB, PyTorch
+reserved 5.24, 5.70 and 6.44 GiB for one row of 448, 1,024 and 2,048 tokens (`data/reports/true_size_h200.json`); the
+estimate is 5 to 8 % above. Without checkpointing, and on a T4, nothing has been measured.
 """
 
 from __future__ import annotations
@@ -19,8 +21,9 @@ MEDGEMMA_VISION = 416_900_000  # parameters of MedGemma's vision tower, for a co
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 # NF4 with double quantisation: 4 bits, 8-bit scales of 64-blocks, float32 scales of those.
 _NF4_BYTES = 4.127 / 8
-# What PyTorch reserves beyond what it hands out, and the CUDA context.
-_FRAGMENTATION, _CONTEXT = 1.10, 0.4 * GIB
+# What PyTorch reserves beyond what it hands out, and what kernels take that are loaded later. The CUDA context itself
+# is not in it: free memory is read when it exists.
+_FRAGMENTATION, _KERNELS = 1.10, 0.15 * GIB
 # TRL 1.16 projects scored positions in tiles of 4,096 x 32,768 and recomputes them in the backward pass.
 _HEAD_TILE = (4096, 32768)
 # Seconds for 1,000 tokens through MedGemma-4B on a T4: from another project's published run (4.45 s a sequence of up to
@@ -36,7 +39,7 @@ class MemoryPart(NamedTuple):
 
 
 class Estimate(NamedTuple):
-    """Memory for one training step at `length` tokens, by part; `total` includes fragmentation and context."""
+    """Memory for one training step at `length` tokens, by part; `total` includes fragmentation."""
 
     length: int
     parts: tuple[MemoryPart, ...]
@@ -44,13 +47,13 @@ class Estimate(NamedTuple):
     @property
     def total(self) -> float:
         """Bytes on the device."""
-        return sum(part.bytes for part in self.parts) * _FRAGMENTATION + _CONTEXT
+        return sum(part.bytes for part in self.parts) * _FRAGMENTATION + _KERNELS
 
 
 def estimate_memory(
     config: Any, profile: Profile, *, length: int, rank: int = 16, vision: int | None = None
 ) -> Estimate:
-    """Device memory of one step of a profile on a Gemma 3 configuration.
+    """Device memory of one update of a profile on a Gemma 3 configuration, `profile.at_once` rows at a time.
 
     Args:
         config: the model's configuration. length: tokens of the longest row. rank: of the adapter.
@@ -66,11 +69,10 @@ def estimate_memory(
     linear = layers * (hidden * (2 * queries + 2 * keys) + 3 * hidden * inner)
     embeddings = text.vocab_size * hidden
     adapter = adapter_parameters(config, rank)
-    tokens = length * profile.batch_size
-    per_token = 6 * hidden + 3 * (queries + keys) + 5 * inner  # values one layer keeps for its own backward pass
+    tokens = length * min(profile.at_once or profile.batch_size, profile.batch_size)
+    again = 2 * tokens * (6 * hidden + 3 * (queries + keys) + 5 * inner) * step
+    kept = tokens * layers * (hidden * 4 if profile.checkpointing else _kept_by_a_layer(text, step))
     head = min(tokens, _HEAD_TILE[0]) * min(text.vocab_size, _HEAD_TILE[1])
-    # Checkpointing keeps each layer's input only.
-    kept, again = (layers, 2 * tokens * per_token * step) if profile.four_bit else (layers * per_token / hidden, 0)
     return Estimate(
         length,
         (
@@ -79,11 +81,24 @@ def estimate_memory(
             MemoryPart("embeddings", embeddings * width),
             MemoryPart("adapter and its gradients, float32", adapter * 8),
             MemoryPart("optimizer", adapter * (2 if profile.four_bit else 8)),
-            MemoryPart("activations kept", tokens * hidden * 4 * kept),
-            MemoryPart("one layer, recomputed, and its gradients", again),
+            MemoryPart("activations kept", kept),
+            MemoryPart("one layer and its gradients", again),
             MemoryPart("loss head, one tile", head * (step + 4)),
         ),
     )
+
+
+def _kept_by_a_layer(text: Any, step: int) -> int:
+    """Bytes a token leaves in one layer for the backward pass; read off the operations, not measured.
+
+    The inputs of four norms in float32 and of those of queries and keys; queries, keys, values and result of attention;
+    the gate before and after its activation, and what multiplies it; for LoRA the input of seven projections after
+    dropout, and the mask of one byte. Frozen weights keep no input.
+    """
+    hidden, inner = text.hidden_size, text.intermediate_size
+    queries, keys = text.num_attention_heads * text.head_dim, text.num_key_value_heads * text.head_dim
+    norms = 4 * (4 * hidden + queries + keys)
+    return norms + step * (4 * queries + 3 * inner) + (step + 1) * (5 * hidden + queries + inner)
 
 
 def vision_parameters(config: Any) -> int:
@@ -105,7 +120,7 @@ class Fit(NamedTuple):
     reason: str
 
 
-def check_fit(estimates: list[Estimate], profile: Profile, *, available: float, disk: Path) -> Fit:
+def check_fit(estimates: list[Estimate], *, available: float, disk: Path) -> Fit:
     """Compare the longest estimate with `available` bytes of the device and the free bytes of `disk`.
 
     A checkpoint holds adapter and optimizer; two of them and one being written must fit on the disk.
@@ -117,9 +132,7 @@ def check_fit(estimates: list[Estimate], profile: Profile, *, available: float, 
     disk = Path(disk).absolute()
     free = shutil.disk_usage(next(path for path in (disk, *disk.parents) if path.exists())).free / GIB
     if needs > has:
-        remedy = (
-            "a lower rank, shorter notes, or a device with more memory" if profile.batch_size == 1 else "batch_size 1"
-        )
+        remedy = "a lower rank, shorter notes, or a device with more memory"
         return Fit(False, f"needs about {needs:.1f} GiB at {worst.length} tokens, the device has {has:.1f}: {remedy}")
     if free < written:
         return Fit(False, f"needs {written:.2f} GiB of disk for checkpoints, {free:.2f} are free: remove old runs")
@@ -132,11 +145,11 @@ def estimate_minutes(tokens: int, *, epochs: int) -> tuple[float, float]:
 
 
 def available_memory() -> tuple[float, str]:
-    """Bytes free on the device and its name: CUDA memory, else the machine's RAM."""
+    """Bytes this process may use on the device, what it holds included, and its name: CUDA memory, else free RAM."""
     import torch
 
     if torch.cuda.is_available():
-        return float(torch.cuda.mem_get_info()[0]), torch.cuda.get_device_name()
+        return float(torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved()), torch.cuda.get_device_name()
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
         return 8.0 * GIB, "RAM"  # macOS: no such file; a number small enough to warn early

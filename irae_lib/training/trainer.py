@@ -1,21 +1,21 @@
-"""Fine-tune with TRL: settings, checks, timed and resumable checkpoints, the loss curve.
+"""Fine-tune with TRL: settings, checks before the first update, resumable checkpoints, updates read in parts.
 
-The trainer is TRL's. This module refuses weights of a wrong dtype and a loss that is not a number, writes a checkpoint
-with a manifest every few minutes, and stops at a time budget.
+The trainer is TRL's. Its batch is a whole update; how many rows of it go through the model at a time is decided by
+memory, see `micro_batch`. Bars, the clock and the watch over loss and gradients are in `callbacks`.
 """
 
 from __future__ import annotations
 
-import math
-import time
 from collections.abc import Mapping
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from tqdm.auto import tqdm
-from transformers import PrinterCallback, TrainerCallback
+from transformers import PrinterCallback
+from transformers.trainer_pt_utils import LengthGroupedSampler
 from trl import SFTConfig, SFTTrainer
 
 from ..errors import IraeError, RunError
@@ -23,8 +23,33 @@ from ..files import scratch_folder
 from ..model.adapters import check_language_only
 from ..workspace import checkpoints
 from ..workspace.profiles import Profile
+from . import callbacks, micro_batch
 
 _SMALL_VOCABULARY = 32_768  # words; below, the projection costs nothing to speak of
+
+
+def _on_gpu() -> bool:
+    return torch.cuda.is_available()
+
+
+@dataclass
+class Settings(SFTConfig):
+    """TRL's settings with the house-keeping of this project as defaults, and `at_once`.
+
+    `at_once` is how many rows of an update go through the model at a time (0: all). An update is one batch, which
+    `ResumableTrainer` divides; so there is no accumulation over batches.
+    """
+
+    at_once: int = 0
+    gradient_accumulation_steps: int = 1
+    logging_steps: float = 1
+    logging_nan_inf_filter: bool = False  # TRL's default hides a NaN loss behind the mean of the others
+    save_strategy: str = "no"  # by the clock, see `callbacks.Survival`
+    save_total_limit: int | None = 2
+    report_to: str | None = "none"
+    disable_tqdm: bool | None = True
+    use_cpu: bool = field(default_factory=lambda: not _on_gpu())
+    dataloader_pin_memory: bool = field(default_factory=_on_gpu)
 
 
 def sft_config(
@@ -36,52 +61,102 @@ def sft_config(
     max_length: int,
     seed: int,
     sharded: bool = False,
-) -> SFTConfig:
-    """TRL's settings for a profile. Both precision flags are always given: TRL would otherwise switch bf16 on.
+) -> Settings:
+    """The recipe of a profile, for scripts; 02 writes the same out, line by line (tested).
 
     `sharded` is for FSDP: it checkpoints activations itself, and paged 8-bit states cannot be sharded.
     """
-    return SFTConfig(
+    return Settings(
         output_dir=str(output_dir),
         num_train_epochs=epochs,
         learning_rate=learning_rate,
-        per_device_train_batch_size=profile.batch_size,
-        gradient_accumulation_steps=profile.accumulation,
-        lr_scheduler_type="linear",
         warmup_steps=0.03,
-        max_length=max_length,
-        # The loss reads the answer only; the prompt is context.
-        completion_only_loss=True,
-        packing=False,
+        lr_scheduler_type="linear",
+        per_device_train_batch_size=profile.batch_size,
+        at_once=0 if sharded else profile.at_once,
+        gradient_checkpointing=profile.checkpointing and not sharded,
+        optim="paged_adamw_8bit" if profile.four_bit and not sharded else "adamw_torch",
         fp16=profile.compute_dtype == "float16",
         bf16=profile.compute_dtype == "bfloat16",
-        use_cpu=not torch.cuda.is_available(),
-        gradient_checkpointing=profile.four_bit and not sharded,
-        optim="paged_adamw_8bit" if profile.four_bit and not sharded else "adamw_torch",
-        logging_steps=1,
-        # TRL's default hides a NaN loss behind the mean of the others.
-        logging_nan_inf_filter=False,
-        save_strategy="steps" if sharded else "no",  # by the clock, see `Survival`
+        max_length=max_length,
+        completion_only_loss=True,
+        train_sampling_strategy="group_by_length" if profile.grouped and not sharded else "random",
+        save_strategy="steps" if sharded else "no",
         save_steps=50,
-        save_total_limit=2,
         seed=seed,
         data_seed=seed,
-        report_to="none",
-        disable_tqdm=True,
-        dataloader_pin_memory=profile.four_bit,
     )
+
+
+def recipe(trainer) -> dict[str, dict[str, Any]]:
+    """The settings of a trainer that are not the defaults, as JSON holds them: `lora` and `training`.
+
+    `LoraConfig(**lora)` and `Settings(**training)` give them again; folders are left out.
+    """
+    (lora,) = trainer.model.peft_config.values()
+    args = trainer.args.to_dict()
+    usual = Settings(output_dir=args["output_dir"]).to_dict()
+    changed = {name: value for name, value in args.items() if value != usual[name] and not name.endswith("_dir")}
+    given = ("r", "lora_alpha", "lora_dropout", "use_rslora", "target_modules", "task_type")
+    return {"lora": {name: getattr(lora, name) for name in given}, "training": changed}
 
 
 class ResumableTrainer(SFTTrainer):
     """TRL's trainer whose checkpoints are complete or absent, also where several processes write one (FSDP).
 
     `belongs` (set before training) names the run of a checkpoint; `copies` are further places to store it, each with
-    `keep(folder)` and `find(belongs)` (see `storage.Place.checkpoints`).
+    `keep(folder)` and `find(belongs)` (see `storage.Place.checkpoints`). An update that does not fit into memory is read
+    again in smaller parts, and so are those after it.
     """
 
     belongs: Mapping[str, Any] = {}
     copies: tuple[Any, ...] = ()
     _writing: Path | None = None
+
+    def __init__(self, *, train_dataset, **options):
+        super().__init__(train_dataset=train_dataset, **options)
+        self.rows_given = len(train_dataset)
+
+    def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
+        """The loss of one update, with its gradients added up over parts of the batch."""
+        while True:
+            try:
+                divided = micro_batch.parts(inputs, self._divided().rows)
+                step = super().training_step
+                return sum(step(model, part, num_items_in_batch) for part in divided)
+            except torch.OutOfMemoryError:
+                pass
+            # Not in the handler: what failed is held by its error until here. Half-made gradients are dropped.
+            self._step_down()
+            model.zero_grad(set_to_none=True)
+
+    def _divided(self) -> micro_batch.MicroBatch:
+        size = self.args.train_batch_size
+        return micro_batch.MicroBatch(min(self.args.at_once or size, size), bool(self.args.gradient_checkpointing))
+
+    def _step_down(self) -> None:
+        now = self._divided()
+        way = micro_batch.smaller(now, self.args.train_batch_size)
+        if way is None:
+            raise RunError("out of memory with one row at a time: a lower rank, shorter notes, or a larger device")
+        tqdm.write(f"out of memory with {now}; from here on {way}")
+        self.args.at_once, self.args.gradient_checkpointing = way
+        if way.checkpointing:
+            self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        else:
+            self.model.gradient_checkpointing_disable()
+        torch.cuda.empty_cache()
+
+    def _get_train_sampler(self, train_dataset=None):
+        sampler = super()._get_train_sampler(train_dataset)
+        if isinstance(sampler, LengthGroupedSampler):
+            return _Grouped(sampler.batch_size, lengths=sampler.lengths, seed=self.args.seed)
+        return sampler
+
+    def evaluate(self, *args, **kwargs):
+        """The loss on the evaluation rows; no random number is drawn by it that training would miss."""
+        with torch.random.fork_rng():
+            return super().evaluate(*args, **kwargs)
 
     def _get_output_dir(self, trial) -> str:
         return str(self._writing) if self._writing else super()._get_output_dir(trial)
@@ -119,27 +194,6 @@ class ResumableTrainer(SFTTrainer):
         return best._replace(skipped=tuple(line for checkpoint in newest for line in checkpoint.skipped))
 
 
-class Survival(TrainerCallback):
-    """Save every `every_minutes` and at the end; stop with a checkpoint when `max_minutes` are over (0: no limit)."""
-
-    def __init__(self, *, every_minutes: float = 5.0, max_minutes: float = 0.0):
-        self.every, self.most = every_minutes * 60, max_minutes * 60
-        self.ran_out = False
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        self.began = self.saved = time.monotonic()
-
-    def on_step_end(self, args, state, control, **kwargs):
-        now = time.monotonic()
-        if self.most and now - self.began >= self.most and state.global_step < state.max_steps:
-            self.ran_out = control.should_training_stop = control.should_save = True
-        elif now - self.saved >= self.every or state.global_step == state.max_steps:
-            # The last one, too: a machine that dies after training and before saving the adapter loses nothing.
-            control.should_save = True
-            self.saved = now
-        return control
-
-
 def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0, sharded: bool = False) -> tuple[int, int]:
     """Call between building the trainer and training: (trainable, all) parameters after the checks.
 
@@ -147,7 +201,10 @@ def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0, sh
     `sharded` saves by updates instead: each process has a clock of its own, and all have to save together.
 
     TRL casts LoRA weights of a 4-bit model to bfloat16 whatever the flags say, and a float16 GradScaler refuses
-    them; so every trainable weight is float32 from here on. Raises AdapterError if anything but LoRA trains.
+    them; so every trainable weight is float32 from here on.
+
+    Raises:
+        AdapterError: anything but LoRA would train. RunError: the loss would see nothing of a row.
     """
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:
@@ -155,10 +212,37 @@ def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0, sh
     if trainer.model.config.get_text_config().vocab_size > _SMALL_VOCABULARY:
         score_answers_only()
     trainer.remove_callback(PrinterCallback)  # a line per update is a wall; the bar and the curve say the same
-    trainer.add_callback(_Watch())
+    trainer.add_callback(callbacks.Progress(_check_rows(trainer)))
+    trainer.add_callback(callbacks.Health())
     if not sharded:
-        trainer.add_callback(Survival(every_minutes=every_minutes, max_minutes=max_minutes))
+        trainer.add_callback(callbacks.Survival(every_minutes=every_minutes, max_minutes=max_minutes))
     return check_language_only(trainer.model)
+
+
+def _check_rows(trainer) -> int:
+    """Tokens of all rows, after checking that the loss sees a part of each: a row without would teach nothing."""
+    rows = [trainer.data_collator([row]) for row in trainer.train_dataset]
+    empty = sum(bool((row["labels"] == -100).all()) for row in rows)
+    empty += trainer.rows_given - len(rows)  # TRL drops what `max_length` leaves no answer of, without a word
+    if empty:
+        raise RunError(
+            f"the loss would see nothing of {empty} of {trainer.rows_given} rows: their answer is empty, or cut at "
+            f"max_length {trainer.args.max_length}; a row may have so many tokens at most"
+        )
+    return sum(row["input_ids"].numel() for row in rows)
+
+
+class _Grouped(LengthGroupedSampler):
+    """Rows of like length together, in an order that depends on seed and epoch alone, so that a run can be resumed."""
+
+    def __init__(self, batch_size: int, *, lengths: list[int], seed: int):
+        super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
+        self.seed = seed
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called before each epoch, on resuming too."""
+        self.generator.manual_seed(self.seed + epoch)
 
 
 def score_answers_only() -> None:
@@ -192,11 +276,6 @@ def full_weights(model) -> dict[str, Any]:
     }
 
 
-def ran_out_of_time(trainer) -> bool:
-    """Whether training stopped at its time budget, with a checkpoint to go on from."""
-    return any(isinstance(callback, Survival) and callback.ran_out for callback in trainer.callback_handler.callbacks)
-
-
 def what_the_loss_sees(trainer, tokenizer) -> tuple[str, str]:
     """The first training row as (masked, scored) text, read back from the trainer's own batch."""
     batch = trainer.data_collator([trainer.train_dataset[0]])
@@ -204,53 +283,3 @@ def what_the_loss_sees(trainer, tokenizer) -> tuple[str, str]:
     hidden = (token for token, label in zip(ids, labels, strict=True) if label == -100)
     masked = [token for token in hidden if token != tokenizer.pad_token_id]
     return tokenizer.decode(masked), tokenizer.decode([label for label in labels if label != -100])
-
-
-class _Watch(TrainerCallback):
-    """One progress bar over updates, and an end to a run whose loss is no longer a number."""
-
-    def on_train_begin(self, args, state, control, **kwargs):
-        hidden = not state.is_world_process_zero  # one bar for all processes
-        steps = {"total": state.max_steps, "initial": state.global_step}
-        self.bar = tqdm(**steps, desc="training", unit="update", mininterval=1.0, disable=hidden)
-        self.began, self.first = time.monotonic(), state.global_step
-        self.tokens_before: float | None = None
-        self.per_update = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-
-    def on_log(self, args, state, control, logs=None, **kwargs):
-        loss = (logs or {}).get("loss")
-        if loss is None:
-            return
-        if not math.isfinite(loss):
-            raise RunError(
-                f"the loss is {loss} at update {state.global_step}; the adapter is not usable. "
-                "Lower the learning rate; on a GPU below compute capability 8 check that the profile is t4"
-            )
-        examples = (state.global_step - self.first) * self.per_update
-        shown = {"loss": f"{loss:.3f}"}
-        if examples > 0:
-            shown["s/example"] = f"{(time.monotonic() - self.began) / examples:.2f}"
-        if tokens := (logs or {}).get("num_tokens"):
-            # Counted from the first log of this life: a resumed run has seen tokens that cost it no time.
-            if self.tokens_before is None:
-                self.tokens_before, self.tokens_from = tokens, time.monotonic()
-            elif tokens > self.tokens_before:
-                shown["tokens/s"] = f"{(tokens - self.tokens_before) / (time.monotonic() - self.tokens_from):.0f}"
-        if torch.cuda.is_available():
-            shown["GiB"] = f"{torch.cuda.max_memory_allocated() / 2**30:.1f}"
-        self.bar.set_postfix(shown, refresh=False)
-
-    def on_step_end(self, args, state, control, **kwargs):
-        self.bar.update(1)
-
-    def on_train_end(self, args, state, control, **kwargs):
-        self.bar.close()
-
-
-def loss_curve(trainer) -> list[dict[str, float]]:
-    """Loss per update: `{"update", "epoch", "loss"}` (nats per answer token)."""
-    return [
-        {"update": entry["step"], "epoch": round(entry["epoch"], 3), "loss": round(entry["loss"], 4)}
-        for entry in trainer.state.log_history
-        if "loss" in entry
-    ]

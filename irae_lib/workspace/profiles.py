@@ -23,10 +23,14 @@ class Profile:
     `revision` is the commit of a Hub repository that is read, "" for its newest (`pinned` says which that is).
     `note_detail` is "full", or "short" for notes a very small model can read. A sixth of `train_cases` are sides of
     minimal pairs. `contrast_pairs` counts pairs, so twice as many notes.
-    `outside_cases` are asked of those from elsewhere, `probes` changed notes of each kind.
+    `held_out_rows` are read for the loss beside the training loss. `outside_cases` are asked of those from elsewhere,
+    `probes` changed notes of each kind.
     `dtype` is the dtype weights are loaded in; `four_bit` says whether the linear layers are NF4. `eleven_copies`
-    says how often the full training file holds the eleven validated cases. Units: learning rates per update,
-    `max_new_tokens` in tokens, batch sizes in cases.
+    says how often the full training file holds the eleven validated cases.
+    An update reads `batch_size` rows, `at_once` of them through the model together (0: all), with or without
+    `checkpointing` of activations: the last two change time and memory, not the result (`training.micro_batch` chooses
+    them). `grouped`: rows of one update are of like length. Units: learning rates per update, `max_new_tokens` in
+    tokens, batch sizes in cases.
     """
 
     name: str
@@ -43,11 +47,14 @@ class Profile:
     test_cases: int = 300
     contrast_pairs: int = 100
     epochs: int = 3
-    batch_size: int = 1
-    accumulation: int = 4
+    batch_size: int = 4
+    at_once: int = 1
+    checkpointing: bool = False
+    grouped: bool = False
     learning_rate: float = 2e-4
     decode_batch: int = 16
     max_new_tokens: int = 512
+    held_out_rows: int = 32
     outside_cases: int = 176
     probes: int = 20
 
@@ -65,23 +72,24 @@ _REHEARSAL = Profile(
     note_detail="short",
     eleven_copies=12,
     batch_size=8,
-    accumulation=1,
+    at_once=0,
     learning_rate=1.5e-3,
     decode_batch=64,
     max_new_tokens=320,
     outside_cases=0,
 )
 _ON_TWO_CORES = {"train_cases": 200, "calibration_cases": 24, "test_cases": 64, "contrast_pairs": 6, "epochs": 1}
-_ON_TWO_CORES |= {"outside_cases": 64, "probes": 0}
+_ON_TWO_CORES |= {"outside_cases": 64, "probes": 0, "held_out_rows": 8}
 _SMOKE = {"train_cases": 24, "calibration_cases": 12, "test_cases": 12, "contrast_pairs": 6}
-_PROFILES = {
+_ON_A_GPU = {"four_bit": True, "checkpointing": True, "grouped": True, "decode_batch": 64}
+PROFILES = {
     "rehearsal": _REHEARSAL,
     "smoke": replace(_REHEARSAL, name="smoke", eleven_copies=1, epochs=1, **_SMOKE),
     # On a GPU all rows, three epochs; two cores have time for a fifth (`_fitted`).
     "gemma": Profile("gemma", SMALL_GEMMA, learning_rate=5e-4),
     # Below compute capability 8 there is no bfloat16: fp16 matmuls, everything else (residual stream) float32.
-    "t4": Profile("t4", MEDGEMMA, dtype="float32", compute_dtype="float16", four_bit=True),
-    "gpu": Profile("gpu", MEDGEMMA, dtype="bfloat16", compute_dtype="bfloat16", four_bit=True),
+    "t4": Profile("t4", MEDGEMMA, dtype="float32", compute_dtype="float16", **_ON_A_GPU),
+    "gpu": Profile("gpu", MEDGEMMA, dtype="bfloat16", compute_dtype="bfloat16", **_ON_A_GPU),
 }
 
 
@@ -104,13 +112,13 @@ def choose_profile(name: str = "auto", base_model: str = "") -> Profile:
         reason = f"{device} has compute capability {capability[0]}.{capability[1]}"
         old = capability < (8, 0)
         name, reason = ("t4", f"{reason}, below 8: no bfloat16") if old else ("gpu", f"{reason}: bfloat16")
-    if name not in _PROFILES:
-        raise RunError(f"profile {name!r} is not known; choose auto, {', '.join(_PROFILES)}")
+    if name not in PROFILES:
+        raise RunError(f"profile {name!r} is not known; choose auto, {', '.join(PROFILES)}")
     if name in ("t4", "gpu") and capability is None:
         raise RunError(
             f"profile {name!r} needs a CUDA device and there is none; use rehearsal, or a machine with a GPU"
         )
-    profile = replace(_PROFILES[name], reason=reason)
+    profile = replace(PROFILES[name], reason=reason)
     if name == "gemma":
         profile = _fitted(profile, capability)
     return replace(profile, base_model=base_model) if base_model else profile
@@ -120,8 +128,9 @@ def _fitted(gemma: Profile, capability: tuple[int, int] | None) -> Profile:
     """The small Gemma fits any machine; what changes is how much work there is time for, and the precision."""
     if capability is None:
         return replace(gemma, reason=f"{gemma.reason}; no GPU, so a fifth of the notes and one epoch", **_ON_TWO_CORES)
-    kind = _PROFILES["t4" if capability < (8, 0) else "gpu"]
-    return replace(gemma, dtype=kind.dtype, compute_dtype=kind.compute_dtype, batch_size=16, learning_rate=1e-3)
+    kind = PROFILES["t4" if capability < (8, 0) else "gpu"]
+    many = {"batch_size": 16, "at_once": 16, "grouped": True, "learning_rate": 1e-3, "decode_batch": 64}
+    return replace(gemma, dtype=kind.dtype, compute_dtype=kind.compute_dtype, **many)
 
 
 def _cuda() -> tuple[tuple[int, int] | None, str]:

@@ -1,6 +1,8 @@
 """Base, adapter and decoding on the shipped rehearsal base: what is trained, what is saved, what is refused."""
 
 import json
+import shutil
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -19,11 +21,12 @@ from irae_lib.model.adapters import (
     read_record,
     save_adapter,
 )
-from irae_lib.model.base import base_sha256, load_base, load_tokenizer
+from irae_lib.model.base import base_sha256, check_four_bit, load_base, load_tokenizer
 from irae_lib.model.generate import next_token_logits
 from irae_lib.prompts import COMPACT, messages
-from irae_lib.training.rows import fitting_length, token_lengths
-from irae_lib.training.trainer import loss_curve, prepare, sft_config, what_the_loss_sees
+from irae_lib.training.callbacks import loss_curve
+from irae_lib.training.rows import dataset, fitting_length, token_lengths
+from irae_lib.training.trainer import ResumableTrainer, prepare, sft_config, what_the_loss_sees
 from irae_lib.workspace.profiles import MEDGEMMA, REHEARSAL_BASE
 
 
@@ -38,15 +41,11 @@ def base():
 
 
 def make_trainer(base, tokenizer, folder, profile=PROFILE, **settings):
-    from datasets import Dataset
-    from trl import SFTTrainer
-
     settings = {"epochs": 1, "learning_rate": 1e-3, "max_length": 512, "seed": 1} | settings
-    data = Dataset.from_list([{key: row[key] for key in ("prompt", "completion")} for row in ROWS])
-    return SFTTrainer(
+    return ResumableTrainer(
         model=base,
         args=sft_config(profile, folder, **settings),
-        train_dataset=data,
+        train_dataset=dataset(ROWS),
         processing_class=tokenizer,
         peft_config=lora_config(),
     )
@@ -188,6 +187,37 @@ def test_an_adapter_of_another_base_is_refused(change, message):
 def test_an_adapter_with_another_prompt_is_refused():
     with pytest.raises(SchemaError, match="compact-0"):
         check_belongs(RECORD | {"prompt": "compact-0", "base_sha256": base_sha256(REHEARSAL_BASE)}, REHEARSAL_BASE)
+
+
+@pytest.mark.parametrize("change", ["renamed", "missing", "other rank"])
+def test_weights_that_do_not_fit_the_base_are_refused(change, tmp_path):
+    """PEFT would warn, and leave the layer as the base has it."""
+    from safetensors.torch import load_file, save_file
+
+    folder = shutil.copytree(DATA / "rehearsal_adapter", tmp_path / "adapter")
+    file = folder / "adapter_model.safetensors"
+    weights = load_file(file)
+    first = min(weights)
+    if change == "renamed":
+        weights[first.replace("layers.0", "layers.9")] = weights.pop(first)
+    elif change == "missing":
+        weights.pop(first)
+    else:
+        weights[first] = weights[first][:4].contiguous()
+    save_file(weights, file, metadata={"format": "pt"})
+    message = "size mismatch|shape" if change == "other rank" else "does not fit its base: .* 1 places have no weights"
+    with pytest.warns() if change != "other rank" else nullcontext():
+        with pytest.raises((AdapterError, RuntimeError), match=message):
+            load_adapters(load_base(PROFILE), REHEARSAL_BASE, {"full": folder})
+
+
+def test_four_bit_layers_of_another_dtype_are_refused():
+    base = load_base(replace(PROFILE, four_bit=True))
+    check_four_bit(base, "float32")
+    with pytest.raises(RunError, match="that compute in float16, found torch.float32"):
+        check_four_bit(base, "float16")
+    with pytest.raises(RunError, match="found no 4-bit layer"):
+        check_four_bit(load_base(PROFILE), "float16")
 
 
 def test_a_folder_that_is_no_adapter_is_refused(tmp_path):

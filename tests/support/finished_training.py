@@ -22,11 +22,10 @@ def finish_training(run: Path) -> None:
     02 refuses it unless base, prompt, data, LoRA settings and schedule are those of the shipped adapter.
     """
     record, profile = read_record(ADAPTER), choose_profile("rehearsal")
-    curve = json.loads((ADAPTER / "loss.json").read_text())
+    curves = json.loads((ADAPTER / "loss.json").read_text())
     data = run / "data" / "train.jsonl"
     rows = read_training_file(data) + read_training_file(run / "data" / "eleven.jsonl")
     longest = fitting_length(token_lengths(load_tokenizer(profile.base_model), rows))
-    examples = profile.batch_size * profile.accumulation
     belongs = {
         "base": record["base_model"],
         "base_revision": "",
@@ -34,12 +33,16 @@ def finish_training(run: Path) -> None:
         "prompt": record["prompt"],
         "data_sha256": file_sha256(data),
         "lora": [record["rank"], record["alpha"], record["dropout"]],
-        "schedule": [record["learning_rate"], record["epochs"], examples, longest, record["seed"]],
+        "schedule": [record["learning_rate"], record["epochs"], profile.batch_size, longest, record["seed"]],
     }
     updates = record["updates"]
     folder = run / "finished" / f"checkpoint-{updates}"
     shutil.copytree(ADAPTER, folder)
-    history = [{"step": point["update"], "epoch": point["epoch"], "loss": point["loss"]} for point in curve]
+    history = [
+        {"step": point["update"], "epoch": point["epoch"], name: point["loss"]}
+        for name, curve in (("loss", curves["full"]), ("eval_loss", curves["held_out"]))
+        for point in curve
+    ]
     state = TrainerState(
         epoch=float(record["epochs"]),
         global_step=updates,

@@ -44,7 +44,7 @@ class Watched(ResumableTrainer):
         return done
 
 
-SETTINGS = {"dtype": "bfloat16", "compute_dtype": "bfloat16", "four_bit": True, "batch_size": 2, "accumulation": 1}
+SETTINGS = {"dtype": "bfloat16", "compute_dtype": "bfloat16", "four_bit": True, "batch_size": 4, "at_once": 0}
 if __name__ == "__main__":
     state.AcceleratorState.__init__ = _with_fsdp
     train.ResumableTrainer = Watched

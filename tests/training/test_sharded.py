@@ -13,7 +13,6 @@ from packaging.version import Version
 from peft import PeftModel
 from safetensors.torch import load_file
 from transformers import set_seed
-from trl import SFTTrainer
 
 from irae_lib.cases import validated_cases
 from irae_lib.errors import AdapterError, RunError
@@ -23,7 +22,7 @@ from irae_lib.model.base import load_base, load_tokenizer
 from irae_lib.publishing import hub
 from irae_lib.training.rows import dataset, fitting_length, to_prompt_completion, token_lengths
 from irae_lib.training.sharded import train
-from irae_lib.training.trainer import prepare, sft_config
+from irae_lib.training.trainer import ResumableTrainer, prepare, sft_config
 from irae_lib.workspace import checkpoints
 from irae_lib.workspace.profiles import choose_profile
 
@@ -75,14 +74,14 @@ def test_four_bit_weights_are_halved_between_processes_and_lora_stays_float32(sh
 
 def test_sharded_training_is_that_of_training_alone(sharded, tmp_path):
     _, seen, _ = sharded
-    four_bit = {"dtype": "bfloat16", "compute_dtype": "bfloat16", "four_bit": True, "batch_size": 4, "accumulation": 1}
+    four_bit = {"dtype": "bfloat16", "compute_dtype": "bfloat16", "four_bit": True, "batch_size": 4, "at_once": 0}
     profile = replace(choose_profile("smoke"), **four_bit)
     set_seed(7)
     tokenizer = load_tokenizer(profile.base_model)
     rows = [to_prompt_completion(case) for case in validated_cases()[:8]]
     longest = fitting_length(token_lengths(tokenizer, rows))
     schedule = {"epochs": 1, "learning_rate": profile.learning_rate, "max_length": longest, "seed": 7}
-    alone = SFTTrainer(
+    alone = ResumableTrainer(
         model=load_base(profile),
         args=sft_config(profile, tmp_path, sharded=True, **schedule),
         train_dataset=dataset(rows),

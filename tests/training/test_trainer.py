@@ -17,8 +17,9 @@ from irae_lib.model.base import (
     load_tokenizer,
     spare_the_math_kernel,
 )
+from irae_lib.training.callbacks import loss_curve, ran_out_of_time
 from irae_lib.training.rows import dataset
-from irae_lib.training.trainer import ResumableTrainer, loss_curve, prepare, ran_out_of_time, sft_config
+from irae_lib.training.trainer import ResumableTrainer, prepare, sft_config
 from irae_lib.workspace import checkpoints
 from irae_lib.workspace.profiles import REHEARSAL_BASE
 

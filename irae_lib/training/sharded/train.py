@@ -47,7 +47,7 @@ def train_sharded(run: Path, profile: Profile, *, epochs: int = 0, learning_rate
     schedule = {"epochs": epochs or profile.epochs, "learning_rate": learning_rate or profile.learning_rate}
     # As many examples an update as on one GPU, as far as that divides: the learning rate was chosen for so many.
     processes = int(os.environ.get("WORLD_SIZE", "1"))
-    profile = replace(profile, accumulation=max(1, profile.accumulation // processes))
+    profile = replace(profile, batch_size=max(1, profile.batch_size // processes))
     trainer = _make_trainer(run / "checkpoints" / "sharded", profile, rows, schedule, seed)
     record = adapter_record(
         profile,
@@ -58,7 +58,7 @@ def train_sharded(run: Path, profile: Profile, *, epochs: int = 0, learning_rate
         examples=len(rows),
         data=file,
         own_cases=own_cases,
-        examples_an_update=profile.batch_size * profile.accumulation * processes,
+        examples_an_update=profile.batch_size * processes,
         **schedule,
     )
     trainer.belongs = record
