@@ -17,6 +17,7 @@ from ..prompts import COMPACT, Prompt, messages
 from ..schemas import Case
 from .answer_cache import AnswerCache
 from .answers import Answer, parse_answer
+from .batching import Batches, fitting_rows
 from .grammar import Writer, confidences, vocabulary
 from .prefix import Prefix, common_start
 
@@ -72,6 +73,7 @@ def answer_all(
     """One `Answer` per case, in the order given; greedy unless told otherwise: the same model gives the same answers.
 
     Args:
+        batch_size: the most notes at a time; on a GPU as many of them as its memory holds.
         label: names the progress bar; "" for none.
         constrained: keep to the grammar of an assessment: every answer can be read, and every quote stands in its note.
             Without it an answer cut off at `max_new_tokens` is unscored, and says that it was cut.
@@ -93,15 +95,17 @@ def answer_all(
     if cache and choose and len(cache.known) < len(prompts):
         cache.known.clear()  # drawn answers cannot be resumed in the middle
     answers: dict[int, Answer] = dict(cache.known) if cache else {}
-    # Batches are written down whole, so what is left falls into the same batches as in a run that was not interrupted.
-    order = sorted((i for i in range(len(prompts)) if i not in answers), key=lambda i: len(prompts[i]))
-    shared = Prefix(model, common_start(prompts) if fast and order else [])
+    left = {i: len(ids) + max_new_tokens for i, ids in enumerate(prompts) if i not in answers}
+    shared = Prefix(model, common_start(prompts) if fast and left else [])
+    batches = Batches(left, batch_size, fitting_rows(model, cache_bytes=shared.dtype.itemsize))
     quiet = {} if label else {"disable": True}
     with tqdm(total=len(prompts), initial=len(answers), desc=label, unit="case", **quiet) as bar:
-        for start in range(0, len(order), batch_size):
-            rows = order[start : start + batch_size]
-            asked = [prompts[i] for i in rows]
-            written = decode(model, asked, [writer(cases[i]) for i in rows], shared, together=fast, choose=choose)
+        for rows in batches:
+            asked, writers = [prompts[i] for i in rows], [writer(cases[i]) for i in rows]
+            written = _unless_too_many(decode, model, asked, writers, shared, together=fast, choose=choose)
+            if written is None:
+                batches.too_many(rows)
+                continue
             batch = {
                 i: _constrained(tokenizer, words, one) if constrained else _free(tokenizer, one.ids, stops)
                 for i, one in zip(rows, written, strict=True)
@@ -111,6 +115,16 @@ def answer_all(
             answers |= batch
             bar.update(len(rows))
     return [answers[i] for i in range(len(prompts))]
+
+
+def _unless_too_many(work: Callable, *args: Any, **options: Any) -> Any:
+    """What `work` returns; None where the device ran out of memory, when all that it held is free again."""
+    import torch
+
+    try:
+        return work(*args, **options)
+    except torch.OutOfMemoryError:
+        return None
 
 
 def sampler(temperature: float, seed: int) -> Callable:
@@ -176,6 +190,7 @@ def decode(
     """
     import torch
 
+    bare = model.get_base_model() if hasattr(model, "get_base_model") else model  # an adapter stays active in it
     widest = max(len(ids) for ids in prompts)
     padding = [widest - len(ids) for ids in prompts]
     cache = prefix.for_rows(padding)
@@ -190,13 +205,15 @@ def decode(
         length = min(map(len, pending))
         while rows:
             chunk = torch.tensor([pending[row][:length] for row in rows], device=model.device)
-            logits, mask = _forward(model, cache, mask, chunk)
+            hidden, mask = _forward(bare.model, cache, mask, chunk)
             passed(len(rows), length)
             for row in rows:
                 pending[row] = pending[row][length:]
             asked = [i for i, row in enumerate(rows) if not pending[row]]
             if asked:
-                _choose(logits[asked].float(), [rows[i] for i in asked], writers, pending, written, choose)
+                # Words are weighed for the rows that choose one: at 262,144 words that is much of a pass.
+                logits = bare.lm_head(hidden[asked]).float()
+                _choose(logits, [rows[i] for i in asked], writers, pending, written, choose)
             open_rows = [i for i, row in enumerate(rows) if not writers[row].done]
             if len(open_rows) < len(rows):
                 rows, mask = [rows[i] for i in open_rows], mask[open_rows]
@@ -207,22 +224,21 @@ def decode(
 
 
 def _forward(model, cache, mask, chunk):
-    """One forward pass over the next tokens of every row: the logits that follow, and the mask grown by the chunk."""
+    """One pass over the next tokens of every row: the last hidden states (rows, width), and the mask grown by them."""
     import torch
 
     length = chunk.shape[1]
     seen = cache.get_seq_length() + length
     if mask.shape[1] < seen:
         mask = torch.cat([mask, mask.new_ones((len(chunk), seen - mask.shape[1]))], dim=1)
-    logits = model(
+    hidden = model(
         input_ids=chunk,
         attention_mask=mask[:, :seen],
         position_ids=(mask[:, :seen].cumsum(1) - 1).clamp(min=0)[:, -length:],
         past_key_values=cache,
         use_cache=True,
-        logits_to_keep=1,
-    ).logits[:, -1]
-    return logits, mask
+    ).last_hidden_state[:, -1]
+    return hidden, mask
 
 
 def _choose(logits, rows, writers, pending, written, choose) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
+
+from transformers import DynamicCache
 
 
 def common_start(prompts: Sequence[Sequence[int]]) -> list[int]:
@@ -15,6 +18,29 @@ def common_start(prompts: Sequence[Sequence[int]]) -> list[int]:
     return list(first[:n])
 
 
+def cache_dtype(model: Any) -> Any:
+    """The dtype that keys and values are kept in: that of the matrix products that made them.
+
+    On a T4 the residual stream is float32 and the products are float16, so what is kept halves.
+    """
+    quantised = getattr(model.config, "quantization_config", None)
+    return quantised.bnb_4bit_compute_dtype if getattr(quantised, "load_in_4bit", False) else model.dtype
+
+
+class _Narrow(DynamicCache):
+    """A cache that keeps keys and values in `dtype` and hands them out in the dtype they came in."""
+
+    def __init__(self, dtype: Any):
+        super().__init__()
+        self.dtype = dtype
+
+    def update(self, key_states, value_states, *args, **kwargs):
+        """Add keys and values of a layer; all of them so far, in the caller's dtype."""
+        wide = key_states.dtype
+        kept = super().update(key_states.to(self.dtype), value_states.to(self.dtype), *args, **kwargs)
+        return tuple(tensor.to(wide) for tensor in kept)
+
+
 class Prefix:
     """Keys and values of the tokens that all prompts begin with, computed once and copied for each batch.
 
@@ -24,12 +50,11 @@ class Prefix:
 
     def __init__(self, model, ids: Sequence[int]):
         import torch
-        from transformers import DynamicCache
 
-        self.length = len(ids)
+        self.length, self.dtype = len(ids), cache_dtype(model)
         self.layers: list[tuple] = []
         if ids:
-            cache = DynamicCache()
+            cache = _Narrow(self.dtype)
             with torch.inference_mode():
                 start = torch.tensor([list(ids)], device=model.device)
                 model(input_ids=start, past_key_values=cache, use_cache=True, logits_to_keep=1)
@@ -41,9 +66,7 @@ class Prefix:
         So all rows end at the same column, and no hole opens between the prefix and a note: a hole would eat into the
         sliding window, and the answer would depend on the other notes of the batch.
         """
-        from transformers import DynamicCache
-
-        cache = DynamicCache()
+        cache = _Narrow(self.dtype)
         for number, tensors in enumerate(self.layers):
             copies = []
             for tensor in tensors:
