@@ -59,7 +59,7 @@ def _count_again(report: Report, run: Path) -> dict[str, dict[str, ArmSummary]]:
     with (run / ANSWERS).open(encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
-            graded.setdefault((row.pop("split"), row.pop("system")), []).append(Graded.model_validate(row))
+            graded.setdefault((row.pop("split"), row.pop("arm")), []).append(Graded.model_validate(row))
     return summarize_results(splits, graded)
 
 

@@ -1,4 +1,4 @@
-"""How a system behaves: where a note is changed in one known way, and where the same note is asked again.
+"""How an arm behaves: where a note is changed in one known way, and where the same note is asked again.
 
 Invariance: another unit, order, name or an irrelevant sentence changes no field. Direction: a decisive worsening raises
 the urgency. Injection: an instruction written into the note lowers nothing. The changes are data

@@ -166,7 +166,7 @@ def summarize(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage:
 
 
 def said_at(one: Graded, stage: str) -> Assessment | None:
-    """What a system said at a stage ("raw" or "safety"); None for an answer that could not be read."""
+    """What an arm said at a stage ("raw" or "safety"); None for an answer that could not be read."""
     if one.answer.assessment is None:
         return None
     return one.final if stage == "safety" else one.answer.assessment
@@ -224,7 +224,7 @@ def triage_of(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) 
 
 
 class Comparison(Record):
-    """Two systems on the same cases: b minus a in field accuracy, and whether they pass equally often (McNemar)."""
+    """Two arms on the same cases: b minus a in field accuracy, and whether they pass equally often (McNemar)."""
 
     n: int
     difference: float | None
@@ -235,7 +235,7 @@ class Comparison(Record):
 
 
 def compare(a: Sequence[Score], b: Sequence[Score]) -> Comparison:
-    """Paired comparison of two systems' scores of the same cases in the same order."""
+    """Paired comparison of two arms' scores of the same cases in the same order."""
     shares = [[one.total / 5 for one in scores] for scores in (a, b)]
     passes = [[one.passed for one in scores] for scores in (a, b)]
     n = len(passes[0])

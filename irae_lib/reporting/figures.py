@@ -17,12 +17,12 @@ from ..cases import LabelledCase
 from ..evaluation.report import Report
 from ..evaluation.scoring import Graded
 from ..schemas import FIELD_NAMES, FIELDS, Severity, System
-from .tables import system_name
+from .tables import arm_name
 
 # Okabe-Ito; matplotlib 3.10 (Colab) does not know it by name.
 BLUE, ORANGE, GREEN, AMBER, SKY, PINK = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 GREY = "#999999"
-# One look a system, whichever others stand beside it: colour, and a hatch for those who see none.
+# One look an arm, whichever others stand beside it: colour, and a hatch for those who see none.
 _LOOKS = {
     "rules": (AMBER, "xx"),
     "base": (GREY, "//"),
@@ -86,7 +86,7 @@ def label_figure(cases: Sequence[LabelledCase], title: str):
 
 
 def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
-    """The per-case grid side by side for several systems: dot is right, cross is wrong, bold is a pass.
+    """The per-case grid side by side for several arms: a tick is right, cross is wrong, bold is a pass.
 
     "none" marks an unscored answer: nothing that could be read.
     """
@@ -96,7 +96,7 @@ def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
             mine = getattr(row, stage)
             for x, field in enumerate(FIELDS):
                 right = getattr(mine, field)
-                one.scatter(x, y, s=70, marker="o" if right else "x", color=BLUE if right else ORANGE)
+                one.scatter(x, y, s=70, marker="$\\checkmark$" if right else "x", color=BLUE if right else ORANGE)
             verdict, weight = "none" if mine.unscored else f"{mine.total}/5", "bold" if mine.passed else "normal"
             one.text(len(FIELDS) - 0.4, y, verdict, va="center", fontsize=9, weight=weight)
         one.set_xticks(range(len(FIELDS)), FIELD_NAMES.values(), rotation=60, ha="right", fontsize=9)
@@ -109,21 +109,21 @@ def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
 
 
 def accuracy_figure(report: Report, split: str, title: str):
-    """Accuracy per field for every system of one split after the safety floor, with the raw value as a mark."""
+    """Accuracy per field for every arm of one split after the safety floor, with the raw value as a mark."""
     figure, (axes,) = _axes(width=7)
-    systems = report.results[split]
+    arms = report.results[split]
     names = [*FIELD_NAMES.values(), "all five"]
-    width = 0.8 / len(systems)
-    for i, (system, stages) in enumerate(systems.items()):
-        color, hatch = _LOOKS.get(system, (GREEN, "\\\\"))
+    width = 0.8 / len(arms)
+    for i, (arm, stages) in enumerate(arms.items()):
+        color, hatch = _LOOKS.get(arm, (GREEN, "\\\\"))
         raw, final = ([*map(r.fields.get, FIELDS), r.field_accuracy] for r in (stages.raw, stages.safety))
         x = [position + i * width for position in range(len(names))]
-        name = system_name(system, "safety")
+        name = arm_name(arm, "safety")
         axes.bar(x, final, width, color=color, hatch=hatch, edgecolor="white", label=name)
-        if system != "rules":
+        if arm != "rules":
             axes.scatter(x, raw, marker="_", s=90, color="black", zorder=3)
     axes.set_xticks([position + 0.4 - width / 2 for position in range(len(names))], names, fontsize=9)
-    n = next(iter(systems.values())).raw.n
+    n = next(iter(arms.values())).raw.n
     axes.set(ylim=(0, 1.02), ylabel="share right", title=f"{title} (n = {n})")
     axes.scatter([], [], marker="_", s=90, color="black", label="before the safety layer")
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
@@ -154,7 +154,7 @@ def confusion_figure(matrices: dict[str, tuple[Sequence[str], list[list[int]]]],
 
 
 def step_figure(errors: dict[str, dict[int, int]], title: str):
-    """How many levels an answer is off its label (below 0: too low), one group of bars a system."""
+    """How many levels an answer is off its label (below 0: too low), one group of bars an arm."""
     figure, (axes,) = _axes(height=3.2)
     steps = range(min(min(one, default=0) for one in errors.values()), max(max(one) for one in errors.values()) + 1)
     width = 0.8 / len(errors)

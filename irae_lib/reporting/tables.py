@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import textwrap
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import pandas as pd
 
@@ -24,7 +24,7 @@ from ..schemas import FIELD_NAMES, FIELDS, Finding, Severity, System, Urgency
 # Or the text form of a table, in a terminal, breaks in two after 80 characters.
 pd.set_option("display.width", 160)
 LEFT_OUT = "left out"  # each of the eleven answered by a model that has seen the other ten
-SYSTEM_NAMES = {
+ARM_NAMES = {
     "base": "base",
     "guided": "base, guided prompt",
     "eleven": "tuned (eleven)",
@@ -39,11 +39,11 @@ BEFORE_AFTER = (("base", "raw"), ("full", "raw"), ("full", "safety"))
 SIDE_BY_SIDE = (*BEFORE_AFTER, ("rules", "safety"))
 
 
-def system_name(system: str, stage: str) -> str:
+def arm_name(arm: str, stage: str) -> str:
     """The name of one arm at one stage in tables and figures."""
-    if system == "rules":
-        return "nothing proposed" if stage == "raw" else "rules alone"
-    return SYSTEM_NAMES.get(system, system) + (" + safety" if stage == "safety" else "")
+    if arm == "rules":
+        return "always negative" if stage == "raw" else "rules alone"
+    return ARM_NAMES.get(arm, arm) + (" + safety" if stage == "safety" else "")
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> pd.DataFrame:
@@ -111,12 +111,12 @@ def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
 
 
 def case_grid(graded: Sequence[Graded], stage: str) -> pd.DataFrame:
-    """One row a case: which of the five fields are right (x) or wrong (.), and whether the case passes."""
+    """One row a case: which of the five fields are right (✓) or wrong (✗), and whether the case passes."""
     rows = []
     for answer in graded:
         score = getattr(answer, stage)
         verdict = "unscored" if score.unscored else "pass" if score.passed else "FAIL"
-        marks = ("x" if getattr(score, name) else "." for name in FIELDS)
+        marks = ("✓" if getattr(score, name) else "✗" for name in FIELDS)
         rows.append([answer.id, *marks, f"{score.total}/5", verdict])
     return table(rows, ["case", *FIELD_NAMES.values(), "right", "verdict"])
 
@@ -128,7 +128,7 @@ def results_table(report: Report, split: str, without: Collection[str] = ()) -> 
     """One split of the report: every arm before and after the safety layer, each rate with its n."""
     rows = [
         [
-            system_name(arm, stage),
+            arm_name(arm, stage),
             f"{rates.field_accuracy:.3f}",
             spread(rates.field_accuracy_interval, ".2f"),
             f"{rates.passed}/{rates.n}",
@@ -144,10 +144,29 @@ def results_table(report: Report, split: str, without: Collection[str] = ()) -> 
     return table(rows, ["arm", "fields", "95 % CI", "passed", "unscored", *FIELD_NAMES.values(), "under", "over"])
 
 
+def reports_table(reports: Mapping[str, Report]) -> pd.DataFrame:
+    """Several runs beside each other: fields right on the held-out test and, where they were asked, on outside cases."""
+    rows = []
+    for arm, stage in (RULES_RAW, *SIDE_BY_SIDE):
+        row = [arm_name(arm, stage)]
+        for report in reports.values():
+            test = getattr(report.results["test"][arm], stage)
+            row.append(f"{test.field_accuracy:.3f} ({spread(test.field_accuracy_interval, '.2f')})")
+            outside = report.outside.arms.get(arm) if report.outside else None
+            row.append(counted(outside[stage].together) if outside else "-")
+        rows.append(row)
+    header = [f"{name}: {what}" for name, report in reports.items() for what in (_test_n(report), "outside")]
+    return table(rows, ["fields right", *header])
+
+
+def _test_n(report: Report) -> str:
+    return f"test, n = {report.results['test']['full'].raw.n}"
+
+
 def outside_table(outside: OutsideReport) -> pd.DataFrame:
     """Cases from elsewhere: hits of the settled labels, field by field and together."""
     rows = [
-        [system_name(arm, stage), counted(one.together), *(f"{r.hits}/{r.n}" for r in one.fields.values())]
+        [arm_name(arm, stage), counted(one.together), *(f"{r.hits}/{r.n}" for r in one.fields.values())]
         for arm, stages in outside.arms.items()
         for stage, one in stages.items()
     ]
@@ -179,7 +198,7 @@ def triage_table(report: Report, split: str) -> pd.DataFrame:
         ["organ F1, micro", *(_decimals(triage.organs.micro) for triage in triages)],
         ["organ F1, macro", *(_decimals(triage.organs.macro) for triage in triages)],
     ]
-    return table(rows, [split, *(system_name(*system) for system in SIDE_BY_SIDE)])
+    return table(rows, [split, *(arm_name(*arm) for arm in SIDE_BY_SIDE)])
 
 
 def counted(rate: Rate) -> str:
@@ -191,6 +210,15 @@ def spread(interval: Interval | None, digits: str) -> str:
     """An interval as "low-high"; "low to high" where the format shows signs."""
     between = " to " if "+" in digits else "-"
     return f"{interval.low:{digits}}{between}{interval.high:{digits}}" if interval else "-"
+
+
+def p_value(p: float) -> str:
+    """A probability as papers print it: never 0.
+
+    >>> p_value(0.0), p_value(0.0421)
+    ('< 0.001', '0.042')
+    """
+    return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
 def _decimals(value: float | None) -> str:
@@ -215,13 +243,13 @@ def behaviour_table(report: Report) -> pd.DataFrame:
         ]
         for kind in KINDS
     ]
-    return table(rows, ["changed notes", *(system_name(*stage) for stage in stages)])
+    return table(rows, ["changed notes", *(arm_name(*stage) for stage in stages)])
 
 
 def pairs_table(report: Report) -> pd.DataFrame:
     """The minimal pairs of a report: pairs with both notes passed, all due flips made, no other field moved."""
     rows = [
-        [system_name(arm, stage), *(number for _, number in rates.pairs)]
+        [arm_name(arm, stage), *(number for _, number in rates.pairs)]
         for arm, stages in report.results["contrast"].items()
         for stage, rates in stages
     ]
@@ -238,7 +266,7 @@ def comparison_table(report: Report) -> pd.DataFrame:
             spread(c.difference_interval, "+.3f"),
             c.only_a_passes,
             c.only_b_passes,
-            f"{c.p_value:.2g}",
+            p_value(c.p_value),
         ]
         for split, c in report.comparisons.items()
     ]

@@ -29,12 +29,12 @@ def made(tmp_path_factory):
         graded[split, "base"] = rules_alone(cases)
     for split in ("test", "contrast"):
         write_cases(run / "data" / f"{split}_cases.jsonl", splits[split])
-    rows = [{"split": s, "system": m, **one.model_dump(mode="json")} for (s, m), all_ in graded.items() for one in all_]
+    rows = [{"split": s, "arm": m, **one.model_dump(mode="json")} for (s, m), all_ in graded.items() for one in all_]
     write_lines(run / "answers.jsonl", rows)
     adapter = run / "adapters" / "full"
     adapter.mkdir(parents=True)
     (adapter / "adapter_model.safetensors").write_bytes(b"weights")
-    scores = [[one.raw for one in graded["test", system]] for system in ("base", "full")]
+    scores = [[one.raw for one in graded["test", arm]] for arm in ("base", "full")]
     changes = {
         "adapters": {"full": file_sha256(adapter / "adapter_model.safetensors")},
         "answers_sha256": file_sha256(run / "answers.jsonl"),

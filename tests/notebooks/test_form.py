@@ -18,6 +18,7 @@ def test_all_notebooks_are_there():
         *MAIN_JOB,
         "05_review_cases",
         "06_screen_at_scale",
+        "07_look_closer",
     }
 
 

@@ -110,14 +110,14 @@ def test_03_writes_a_report_that_follows_from_the_answers(job):
     answers = [json.loads(line) for line in (job[0] / "answers.jsonl").read_text().splitlines()]
     cases = {case.case.id: case for case in read_cases(job[0] / "data" / "test_cases.jsonl")}
     assert report["rehearsal"] is True
-    for system in ("base", "eleven", "full"):
-        mine = [a for a in answers if a["split"] == "test" and a["system"] == system]
+    for arm in ("base", "eleven", "full"):
+        mine = [a for a in answers if a["split"] == "test" and a["arm"] == arm]
         for stage in ("raw", "safety"):
             right = sum(a[stage][field] for a in mine for field in FIELDS)
-            assert report["results"]["test"][system][stage]["field_accuracy"] == pytest.approx(
+            assert report["results"]["test"][arm][stage]["field_accuracy"] == pytest.approx(
                 right / 5 / len(mine), abs=1e-4
             )
-            assert report["results"]["test"][system][stage]["n"] == len(mine) == len(cases)
+            assert report["results"]["test"][arm][stage]["n"] == len(mine) == len(cases)
         for a in mine:  # what the floor did is what review does
             proposed = a["answer"]["assessment"] and Assessment.model_validate(a["answer"]["assessment"])
             assert Assessment.model_validate(a["final"]) == review(Case(text=cases[a["id"]].case.text), proposed).final

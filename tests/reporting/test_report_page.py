@@ -34,8 +34,8 @@ def test_it_loads_nothing_and_says_rehearsal(page):
 
 def test_headline_numbers_are_the_reports(page):
     test = REPORT.results["test"]
-    for system, stage in (("base", "raw"), ("full", "raw"), ("full", "safety")):
-        assert f"{getattr(test[system], stage).field_accuracy:.3f}" in page.split("<h2>")[0]
+    for arm, stage in (("base", "raw"), ("full", "raw"), ("full", "safety")):
+        assert f"{getattr(test[arm], stage).field_accuracy:.3f}" in page.split("<h2>")[0]
 
 
 def test_text_of_the_report_is_text_on_the_page(tmp_path):
