@@ -7,7 +7,7 @@ figure is drawn.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise, product
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ..cases import LabelledCase
 from ..evaluation.report import Report
 from ..evaluation.scoring import Graded
 from ..schemas import FIELD_NAMES, FIELDS, Severity, System
-from .tables import arm_name
+from .tables import RULES_RAW, SIDE_BY_SIDE, arm_name
 
 # Okabe-Ito; matplotlib 3.10 (Colab) does not know it by name.
 BLUE, ORANGE, GREEN, AMBER, SKY, PINK = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
@@ -127,6 +127,25 @@ def accuracy_figure(report: Report, split: str, title: str):
     axes.set(ylim=(0, 1.02), ylabel="share right", title=f"{title} (n = {n})")
     axes.scatter([], [], marker="_", s=90, color="black", label="before the safety layer")
     axes.legend(frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure
+
+
+def reports_figure(reports: Mapping[str, Report]):
+    """Fields right on the held-out test with 95 % intervals, a panel for each report and a row for each arm."""
+    figure, axes = _axes(width=8, height=2.8, columns=len(reports))
+    for one, (name, report) in zip(axes, reports.items(), strict=True):
+        for y, (arm, stage) in enumerate((RULES_RAW, *SIDE_BY_SIDE)):
+            test = getattr(report.results["test"][arm], stage)
+            color = GREY if (arm, stage) == RULES_RAW else _LOOKS[arm][0]
+            spread = test.field_accuracy_interval
+            one.plot([spread.low, spread.high], [y, y], color=color, linewidth=3)
+            one.scatter(test.field_accuracy, y, color=color, s=60, zorder=3, marker="s" if stage == "safety" else "o")
+            one.text(spread.high + 0.03, y, f"{test.field_accuracy:.2f}", va="center", fontsize=9)
+        one.set(xlim=(0, 1.1), xlabel="share of fields right", title=f"{name}, n = {test.n}")
+        one.title.set_fontsize(10)
+        names = [arm_name(*arm) for arm in (RULES_RAW, *SIDE_BY_SIDE)] if one is axes[0] else []
+        one.set_yticks(range(1 + len(SIDE_BY_SIDE)), names or [""] * (1 + len(SIDE_BY_SIDE)), fontsize=9)
+        one.invert_yaxis()
     return figure
 
 

@@ -1,7 +1,8 @@
 """The GitHub address of this repository: `python -m irae_lib.workspace.address owner/name` sets it everywhere.
 
-`data/repository.txt` holds it. Badges and setup cells of the notebooks, README.md and the cards of adapters repeat it:
-a notebook that is opened alone in Colab has nothing else to go by.
+`data/repository.txt` holds it. Badges and setup cells of the notebooks, a command in `irae_lib/training/README.md` and the
+cards of adapters repeat it: a notebook that is opened alone in Colab has nothing else to go by. README.md gets a badge
+beside each notebook once there is an address, so that none leads nowhere.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from ..files import ROOT, portable_name, write_text
 
 UNSET = "OWNER/REPO"
 _PLACE = Path("data") / "repository.txt"
+_COLAB = "https://colab.research.google.com"
+_BADGE = re.compile(r" \[!\[Colab\]\([^)]*\)\]\([^)]*\)")
 
 
 def repository(root: Path = ROOT) -> str:
@@ -37,12 +40,23 @@ def set_repository(new: str, root: Path = ROOT) -> list[Path]:
     old, changed = repository(root), []
     # Only where it is an address, and whole: another repository's name may begin with it.
     spot = re.compile(rf'(\A|github\.com/|/github/|repository = \\?"){re.escape(old)}(?![\w-]|\.\w)')
-    for path in (*sorted((root / "notebooks").glob("*.ipynb")), root / "README.md", root / _PLACE):
+    readme, training = root / "README.md", root / "irae_lib" / "training" / "README.md"
+    for path in (*sorted((root / "notebooks").glob("*.ipynb")), readme, training, root / _PLACE):
         text = path.read_text(encoding="utf-8")
-        written = spot.sub(rf"\g<1>{new}", text)
+        written = _with_badges(text, new) if path == readme else spot.sub(rf"\g<1>{new}", text)
         if written != text:
             changed.append(write_text(path, written))
     return changed
+
+
+def _with_badges(text: str, address: str) -> str:
+    """README.md with a badge behind the notebook of each table row; without an address with none."""
+    text = _BADGE.sub("", text)
+    if address == UNSET:
+        return text
+    picture = f"![Colab]({_COLAB}/assets/colab-badge.svg)"
+    badge = rf"\1 [{picture}]({_COLAB}/github/{address}/blob/main/\2)"
+    return re.sub(r"^(\| \[[^]]*\]\((notebooks/\w+\.ipynb)\))", badge, text, flags=re.MULTILINE)
 
 
 def main(arguments: Sequence[str]) -> int:

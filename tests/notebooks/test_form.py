@@ -50,9 +50,16 @@ def test_setup_cell_is_the_same_everywhere():
     assert len(setups) == 1
 
 
-def test_the_picture_of_the_readme_is_the_one_of_05():
-    (cell,) = [cell for cell in code_cells(ROOT / "notebooks" / "05_review_cases.ipynb") if cell.id == "note-figure"]
-    picture = ROOT / "data" / "pictures" / "annotated_note.png"
+@pytest.mark.parametrize(
+    ("notebook", "cell_id", "picture"),
+    [
+        ("05_review_cases", "note-figure", "annotated_note.png"),
+        ("07_look_closer", "results-figure", "results.png"),
+    ],
+)
+def test_the_pictures_of_the_readme_are_those_of_the_notebooks(notebook, cell_id, picture):
+    (cell,) = [cell for cell in code_cells(ROOT / "notebooks" / f"{notebook}.ipynb") if cell.id == cell_id]
+    picture = ROOT / "data" / "pictures" / picture
     assert base64.b64decode(cell.outputs[0].data["image/png"]) == picture.read_bytes()
     assert picture.relative_to(ROOT).as_posix() in (ROOT / "README.md").read_text()
 

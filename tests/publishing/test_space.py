@@ -93,7 +93,7 @@ def test_a_public_space_of_the_same_name_receives_nothing(staged, tmp_path):
 
 
 def test_the_job_command_of_the_readme_is_accepted_by_the_client_without_being_sent(tmp_path):
-    command = re.search(r"```bash\nhf (jobs run .*?)```", (ROOT / "README.md").read_text(), re.S)[1]
+    command = re.search(r"```bash\nhf (jobs run .*?)```", (ROOT / "irae_lib/training/README.md").read_text(), re.S)[1]
     arguments = shlex.split(command.replace("\\\n", ""))
     hf = Path(sys.executable).with_name("hf")
     with LoopbackHub(TOKEN) as server:  # where there is no dry run, nothing must reach the real Hub

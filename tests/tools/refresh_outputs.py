@@ -30,7 +30,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import conftest  # noqa: E402, F401 - sets the environment before a kernel starts
 
-NOTEBOOKS, PICTURE = ROOT / "notebooks", ROOT / "data" / "pictures" / "annotated_note.png"
+NOTEBOOKS = ROOT / "notebooks"
+# The pictures of README.md are those of these cells.
+PICTURES = {"note-figure": "annotated_note.png", "results-figure": "results.png"}
 
 
 # What differs from run to run, in cells that the tests do not compare: folders named by the clock, seconds, memory.
@@ -108,8 +110,8 @@ def refresh(path: Path) -> None:
     nbformat.write(notebook, aside)
     aside.replace(path)
     for cell in notebook.cells:
-        if cell.get("id") == "note-figure":  # the picture of README.md is the one of 05
-            PICTURE.write_bytes(base64.b64decode(cell.outputs[0].data["image/png"]))
+        if name := PICTURES.get(cell.get("id")):
+            (ROOT / "data" / "pictures" / name).write_bytes(base64.b64decode(cell.outputs[0].data["image/png"]))
 
 
 def main() -> None:

@@ -12,17 +12,21 @@ from irae_lib.publishing import model_card
 from irae_lib.workspace import address
 
 
+TRAINING = "irae_lib/training/README.md"
+
+
 @pytest.fixture
 def checkout(tmp_path):
-    for name in ("notebooks", "README.md", "data/repository.txt"):
+    for name in ("notebooks", "README.md", TRAINING, "data/repository.txt"):
         target = tmp_path / name
-        target.parent.mkdir(exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         (shutil.copytree if (ROOT / name).is_dir() else shutil.copyfile)(ROOT / name, target)
     return tmp_path
 
 
 def contents(root):
-    return {path.name: path.read_text() for path in (*root.glob("notebooks/*.ipynb"), root / "README.md")}
+    paths = (*root.glob("notebooks/*.ipynb"), root / "README.md", root / TRAINING)
+    return {str(path.relative_to(root)): path.read_text() for path in paths}
 
 
 def test_it_is_written_to_badges_setup_cells_and_commands_and_back(checkout):
@@ -32,11 +36,13 @@ def test_it_is_written_to_badges_setup_cells_and_commands_and_back(checkout):
     assert address.repository(checkout) == "some-body/irae.triage_2"
     for name, text in contents(checkout).items():
         assert present not in text, name
-        assert f"/github/some-body/irae.triage_2/blob/main/notebooks/{'0' if name == 'README.md' else name}" in text
+        notebook = {"README.md": "notebooks/00_rehearsal_base.ipynb", TRAINING: ""}.get(name, name)
+        assert f"/github/some-body/irae.triage_2/blob/main/{notebook}" in text or name == TRAINING
     for path in checkout.glob("notebooks/*.ipynb"):
         cells = json.loads(path.read_text())["cells"]
         assert any('repository = "some-body/irae.triage_2"' in "".join(cell["source"]) for cell in cells)
-    assert "https://github.com/some-body/irae.triage_2 irae" in (checkout / "README.md").read_text()
+    assert "https://github.com/some-body/irae.triage_2 irae" in (checkout / TRAINING).read_text()
+    assert (checkout / "README.md").read_text().count("[![Colab]") == len(before) - 2, "one badge a notebook"
     assert address.set_repository("some-body/irae.triage_2", checkout) == []
     address.set_repository(present, checkout)
     assert contents(checkout) == before
@@ -49,7 +55,7 @@ def test_an_address_as_pasted_from_a_browser_is_taken(checkout):
 
 def test_a_longer_name_that_begins_the_same_is_left_alone(checkout):
     address.set_repository("me/irae", checkout)
-    readme = checkout / "README.md"
+    readme = checkout / TRAINING
     readme.write_text(
         readme.read_text() + "\nSee https://github.com/me/irae-data, github.com/me/irae.old, you/me/irae.\n"
     )
