@@ -28,8 +28,8 @@ def test_a_table_is_headed_by_its_first_column_in_one_row():
 
 def test_grid_shows_right_wrong_and_unscored():
     grid = case_grid(GRADED, "raw")
-    assert list(grid.loc["GI-001"]) == ["x", "x", "x", "x", "x", "5/5", "pass"]
-    assert list(grid.loc["NEURO-002"]) == [".", ".", ".", ".", ".", "0/5", "unscored"]
+    assert list(grid.loc["GI-001"]) == ["✓"] * 5 + ["5/5", "pass"]
+    assert list(grid.loc["NEURO-002"]) == ["✗"] * 5 + ["0/5", "unscored"]
 
 
 def test_results_carry_n_unscored_and_both_stages():

@@ -1,0 +1,43 @@
+"""The READMEs: short, and no link, picture or module in them leads nowhere."""
+
+import importlib.util
+import re
+
+import pytest
+
+from irae_lib.files import ROOT
+from irae_lib.workspace.address import UNSET
+
+PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", ROOT / "tests" / "README.md"]
+PAGES += sorted((ROOT / "irae_lib").rglob("README.md"))
+
+
+def test_the_first_page_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= 1000
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith("http"):
+            assert UNSET not in target, target
+        elif target.startswith("#"):
+            assert re.sub(r"[^\w -]", "", target[1:]), target
+        else:
+            assert (page.parent / target.split("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_commands_name_what_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"python -m (irae_lib[\w.]*)", text):
+        assert importlib.util.find_spec(name), name
+    for path in re.findall(r"python (tests/[\w/]+\.py)", text):
+        assert (ROOT / path).is_file(), path
+
+
+def test_every_notebook_is_in_the_table():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        assert f"](notebooks/{path.name})" in text, path.name
