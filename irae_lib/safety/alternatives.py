@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 
 def any_of(phrases: Iterable[str]) -> str:
-    """These phrases as a pattern that takes the longest.
+    """Return a pattern for these phrases that matches the longest.
 
     >>> any_of(["pal", "palsy", "pain"])
     'pa(?:l(?:sy)?|in)'

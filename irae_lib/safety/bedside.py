@@ -1,4 +1,4 @@
-"""What is measured at the bedside without a name of its own: oxygen, saturations, skin area, meters read at home."""
+"""Bedside measurements without a name of their own: oxygen, saturation, skin area and home meter readings."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OXIMETER = re.compile(
 )
 _METER = re.compile(r"\bmeter|glucometer|sugar|diabet|finger-?stick|finger ?prick|\bbm\b|\bbg\b|glucose")
 _BM = re.compile(r"\bbms?(?:\s?[:=]|\s(?:of|is|was|now|today))?\s?$")
-_OFF_SCALE = re.compile(  # a meter that shows no number: beyond 600 mg/dL (33.3 mmol/L)
+_OFF_SCALE = re.compile(  # a meter that shows "HI" instead of a number: beyond 600 mg/dL (33.3 mmol/L)
     r"(?:meter|glucometer|sugar|glucose|\bbm|\bbg)\b[^.;\n]{0,60}?\b(?:reads?|reading|says?|said|shows?|showed|showing|just|of|is|was|:)"
     r"[\s\"':]{1,4}(?P<hi>hi|high)[\s\"']{0,2}(?=[.,;\s)]|$)"
 )
@@ -35,9 +35,9 @@ _MORE_THAN = re.compile(r"(?:over|above|more than|>) ?$")
 
 
 def loose_vitals(text: str, norm: str, tokens: list[Token], taken) -> list[Finding]:
-    """Temperatures, saturations, skin areas and acuities that carry no name ("38.5 C", "20/40"), and oxygen flows.
+    """Temperatures, saturations, skin areas and acuities without a name ("38.5 C", "20/40"), and oxygen flows.
 
-    `taken(offset)` says whether a number already belongs to a laboratory value or a named vital sign.
+    `taken(offset)` tells whether a number already belongs to a laboratory value or a named vital sign.
     """
     found = []
     for i, t in enumerate(tokens):
@@ -69,7 +69,7 @@ def loose_vitals(text: str, norm: str, tokens: list[Token], taken) -> list[Findi
 
 
 def _by_words(text: str, norm: str, t: Token, taken) -> Iterator[Finding]:
-    """What the words beside a number make of it: acuity, power, cells of the anterior chamber, a meter's glucose."""
+    """Values identified by nearby words: acuity, muscle power, anterior chamber cells, glucose from a meter."""
     if (
         t.kind == "pair"
         and t.low in (6, 20)
@@ -92,17 +92,17 @@ def _by_words(text: str, norm: str, t: Token, taken) -> Iterator[Finding]:
         and t.low % 1
         and _BM.search(norm, max(0, t.start - 14), t.start)
     ):
-        yield _glucose(text, t, t.low)  # "BM 18.2" is no bowel movement
+        yield _glucose(text, t, t.low)  # "BM 18.2" is not a bowel movement
 
 
 def _glucose(text: str, t: Token, mmol: Decimal) -> Finding:
-    """A glucose that a meter at home showed, in mmol/L."""
+    """A home glucose reading, in mmol/L."""
     mg = ANALYTES["glucose"].convert(mmol, "mmol/l")
     return make(text, t, "lab", "glucose", value=text[t.start : t.end], unit="mmol/l", low=mg, high=mg)
 
 
 def _is_saturation(norm: str, t: Token, following: list[Token]) -> bool:
-    """Is a bare share one of oxygen: beside room air, a flow of oxygen or the words for an oximeter?"""
+    """Whether a bare percentage is an oxygen saturation: near room air, an oxygen flow or a word for an oximeter."""
     if norm.startswith("fio2", max(0, t.start - 5)):
         return False
     if any(n.names in (("room_air",), ("oxygen_word",)) or n.unit == "l/min" for n in following):
@@ -111,7 +111,7 @@ def _is_saturation(norm: str, t: Token, following: list[Token]) -> bool:
 
 
 def _oxygen_status(norm: str, tokens: list[Token], i: int) -> str | None:
-    """The status of a flow of oxygen at `i`; None when the litres are of something else."""
+    """The status of an oxygen flow at `i`; None when the litres measure something else."""
     t = tokens[i]
     if not Decimal("0.5") <= t.low <= 80:
         return None

@@ -1,8 +1,8 @@
-"""Proven other causes: which floors rest on a finding that the note itself explains by another illness.
+"""Proven other causes: withhold floors for findings that the note itself explains by another illness.
 
-`withhold` takes grade and organ system from these floors and leaves their urgency (DESIGN.md, contract Cause). A
-cause is proven only where the note gives a specific result, attributes the finding to it, and keeps no immune cause
-open. Every doubt leaves the floor as it is.
+`withhold` removes grade and organ system from these floors and leaves their urgency (DESIGN.md, contract Cause). A
+cause is proven only where the note gives a specific result, attributes the finding to it, and leaves no immune cause
+open. In doubt, the floor stays unchanged.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from .scanned import Scan, scanned
 from .text import View
 
 _NAMELESS = "another cause, which the note itself proves"
-_LONGEST = 100_000  # characters; a longer text is a file of many notes, in which a result belongs to no one episode
+_LONGEST = 100_000  # characters; a longer text is a file of many notes, where a result cannot be tied to one episode
 
 
 def withhold(
     text: str, findings: Sequence[Finding], floors: Sequence[Floor]
 ) -> tuple[list[Floor], tuple[Withheld, ...]]:
-    """The floors without grade and organ system where another cause is proven, and a record of each."""
+    """The floors, without grade and organ system where another cause is proven, and a record of each."""
     organs = {f.system.value for f in floors if f.finding and f.system}
     if not organs or len(text) > _LONGEST:
         return list(floors), ()
     scan, causes = scanned(text), _candidates(floors)
     asked = asked_of(scan.norm, scan.tokens, causes)
     if not asked:
-        return list(floors), ()  # most notes: nothing is proven, and no status asked for
+        return list(floors), ()  # most notes: nothing proven, no status needed
     chart = Chart(findings, episode=True)
     proofs, opened = _proofs(scan, [cause for cause in causes if not contradicted(cause, chart)], asked, chart)
     if not proofs and not opened:
@@ -64,7 +64,7 @@ def _record(text: str, view: View, floor: Floor, proof: Proof) -> Withheld:
 
 
 def _explained(floor: Floor, proofs: list[Proof], opened: list[OpenProof], organs: int) -> Proof | None:
-    """The proof that explains the finding of a floor in its organ system."""
+    """The proof that explains a floor's finding in its organ system."""
     if floor.finding is None or floor.system is None:
         return None
     system, name = floor.system.value, floor.finding.name
@@ -74,7 +74,7 @@ def _explained(floor: Floor, proofs: list[Proof], opened: list[OpenProof], organ
 
 
 def _candidates(floors: Sequence[Floor]) -> list[str]:
-    """Causes that explain the finding of a floor."""
+    """Causes that explain a floor's finding."""
     pairs = {(f.system.value, f.finding.name) for f in floors if f.finding and f.system}
     wanted = {cause for pair in pairs for cause in table().explains.get(pair, ())}
     return [cause for cause in table().causes if cause in wanted]
@@ -86,7 +86,7 @@ def _candidates(floors: Sequence[Floor]) -> list[str]:
 def _proofs(
     scan: Scan, causes: Sequence[str], asked: Collection[str], chart: Chart
 ) -> tuple[list[Proof], list[OpenProof]]:
-    """What a note proves: causes of the table, and causes that it alone names; `asked` are all that it may."""
+    """The proofs of a note: causes of the table and causes only it names; `asked` are the candidates."""
     found = sentences(scan.norm, scan.tokens, {*asked, "note"})
     note = Note(found, scan.heard([m.token for sentence in found for m in sentence.mentions]))
     return [proof for cause in causes if (proof := note.proof(cause))], open_proofs(note, chart)

@@ -1,7 +1,7 @@
-"""Bonds: what ties a finding to its cause in a sentence, and which findings the grammar gives it.
+"""Bonds: the words that tie a finding to its cause in a sentence, and the findings they apply to.
 
-"The colitis is due to X", "X explains the colitis", "so the colitis is X", "treated as X": the words of a bond are
-classes of `causes.json`, and so are the words for organs. A bond that the sentence denies is none.
+"The colitis is due to X", "X explains the colitis", "so the colitis is X", "treated as X": bond words are classes of
+`causes.json`, and so are the words for organs. A bond that the sentence denies does not count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .tokens import Token, within
 
 _ACTIVE = re.compile(r"(?:attribut|ascrib)\w*$")  # "attribute the colitis to X": the finding follows
 _SINGULAR = re.compile(r"\b(?:is|was|being|has been|can be)\b[\w ]{0,20}$")
-_WORDS = 8  # words between a bond and what it is about
+_WORDS = 8  # most words between a bond and its target
 _NAMES_ILLNESS = re.compile(r"(?:osis|iasis|oma|pathy|emia|trauma|poisoning|toxicity)s?$")
 _FORM = re.compile(r"(?:ing|ed|es|s|ly|er|d)$")
 _IS = re.compile(r"\b(?:is|are|was|were)\b")
@@ -29,13 +29,13 @@ _PRONOUN = re.compile(r"\s*(?:this|these|that|it|they)\b")
 
 
 class Target(NamedTuple):
-    """What a bond is about: a finding, by its names or its groups, or all findings together."""
+    """The target of a bond: a finding, by its names or its groups, or all findings together."""
 
     start: int
     end: int
     names: frozenset[str]
     groups: frozenset[str]
-    scope: str  # "" for a finding, "organ" for that of a note of one organ, "all" for every organ
+    scope: str  # "" for a finding, "organ" for the finding of a note about one organ, "all" for every organ
 
 
 class Bond(NamedTuple):
@@ -46,18 +46,18 @@ class Bond(NamedTuple):
 
 
 def bonds(s: Sentence, tokens: Sequence[Token]) -> Iterator[Bond]:
-    """The bonds of a sentence, each with the targets that the grammar gives it."""
+    """The bonds of a sentence, each with its grammatical targets."""
     targets = _targets(s, tokens)
     for kind, find in (("EXPLAIN", _after), ("DUETO", _before), ("TREATEDAS", _before), ("SO", _so)):
         for place in s.of(kind):
             if kind == "EXPLAIN" and "DUETO" in place.classes:
-                continue  # "put down to": the finding stands before it
+                continue  # "put down to": the finding comes before it
             if not denied(s, place) and not _immune_illness(s, place, kind) and (found := find(s, place, targets)):
                 yield Bond(place, found)
 
 
 def _targets(s: Sentence, tokens: Sequence[Token]) -> list[Target]:
-    """What a sentence may say a cause of: its findings, words for an organ, and words for all of it."""
+    """Everything a sentence can give a cause for: findings, words for an organ, words for the whole illness."""
     whole = {p.start for p in s.of("ALLORGANS")}
     found = []
     for _, token in within(tokens, s.start, s.end):
@@ -72,7 +72,7 @@ def _targets(s: Sentence, tokens: Sequence[Token]) -> list[Target]:
 
 
 def _after(s: Sentence, place: Place, targets: list[Target]) -> tuple[Target, ...]:
-    """ "X explains the colitis": the targets behind the bond, up to a comma or a "but"."""
+    """ "X explains the colitis": the targets after the bond, up to a comma or a "but"."""
     return _named([t for t in targets if t.start >= place.end and _joined(s, place.end, t.start)])
 
 
@@ -106,20 +106,20 @@ def _so(s: Sentence, place: Place, targets: list[Target]) -> tuple[Target, ...]:
 
 
 def _named(targets: list[Target]) -> tuple[Target, ...]:
-    """The findings where some are named, else the words for the whole."""
+    """The named findings if there are any, else the words for the whole."""
     named = tuple(t for t in targets if not t.scope)
     return named or tuple(targets)
 
 
 def _one_phrase(s: Sentence, target: Target, nearest: Target) -> bool:
-    """Do two targets stand in one phrase, "the inflammation of the bowel", with no "and" between?"""
+    """Whether two targets are in one phrase, "the inflammation of the bowel", with no "and" between them."""
     between = s.text[target.end - s.start : max(target.end, nearest.start) - s.start]
     joined = " and " in between and not _NOUN.search(s.text, nearest.end - s.start, nearest.end - s.start + 15)
     return not joined and len(between.split()) <= 3
 
 
 def _joined(s: Sentence, first: int, last: int) -> bool:
-    """Are these offsets few words apart, without a mark or a "but" between?"""
+    """Whether two offsets are a few words apart, without a mark or a "but" between them."""
     between = s.text[first - s.start : max(first, last) - s.start]
     if len(between) > 120 or any(mark in between for mark in ",():"):
         return False
@@ -128,7 +128,7 @@ def _joined(s: Sentence, first: int, last: int) -> bool:
 
 
 def _immune_illness(s: Sentence, place: Place, kind: str) -> bool:
-    """Is the cause itself named as what an inhibitor causes: "due to pneumonitis"?"""
+    """Whether the cause itself is named as an illness that inhibitors cause: "due to pneumonitis"."""
     first, last = (place.at - 3, place.at - 1) if kind == "EXPLAIN" else (place.last + 1, place.last + 4)
     if kind == "SO" or (kind == "DUETO" and _ACTIVE.search(s.text[place.start - s.start : place.end - s.start])):
         return False
@@ -137,7 +137,7 @@ def _immune_illness(s: Sentence, place: Place, kind: str) -> bool:
 
 
 def _illness(s: Sentence, first: int) -> bool:
-    """Does the name of an illness follow, up to a mark, and no grade?"""
+    """Whether the name of an illness, rather than a grade, follows up to the next mark."""
     phrase = re.split(r"[,;:(]| and | but ", s.text[first:], maxsplit=1)[0]
     words = phrase.split()[:7]
     last = s.start + first + len(phrase)
@@ -151,13 +151,13 @@ def _illness(s: Sentence, first: int) -> bool:
 
 
 def _between(s: Sentence, first: int, last: int) -> list[Place]:
-    """The places of words that bear on what an illness is, between two offsets."""
+    """The places between two offsets whose words help to identify an illness."""
     named = s.of("SEVERITY", "NOT", "IMMUNE", "IODRUG", "KINDWORD", "THING")
     return [p for p in named if first <= p.start < last]
 
 
 def is_name(word: str, ordinary: set[str], least: int = 6) -> bool:
-    """Is it a name that only a few notes hold?"""
+    """Whether a word is a rare name: long, and absent from common English."""
     rare = (
         len(word) >= least and word.isalpha() and word not in ordinary and _FORM.sub("", word) not in common_english()
     )

@@ -1,4 +1,4 @@
-"""The sentences of one note, asked whether they prove a cause, attribute a finding to it or keep an immune one open."""
+"""The sentences of one note, and the checks that decide whether they prove a cause other than the inhibitor."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .chart import Chart
 from .matching import Place
 from .tokens import Token
 
-_MOST = 60  # places of one class that are compared
-_REACH = 2  # sentences over which "this explains it" points back
+_MOST = 60  # most places of one class that are compared
+_REACH = 2  # most sentences that "this explains it" can point back
 _MONTH = re.compile(
     r"\b(?:(?:in|of|\d{1,2}(?:st|nd|rd|th)?) )?"
     r"(jan|feb|mar|apr|jun|jul|aug|sept?|oct|nov|dec)(?:uary|ruary|ch|il|e|y|ust|tember|ober|ember)?\b"
@@ -28,7 +28,7 @@ _IS_THE = re.compile(r"\b(?:was|were|is|are)(?: all| just| only| simply| purely)
 
 
 def contradicted(cause: str, chart: Chart) -> bool:
-    """Does the note hold a finding beside which the cause explains nothing: a raised CK beside a culprit lesion?"""
+    """Whether the note holds a finding that rules the cause out: a raised CK next to a culprit lesion."""
     unless = table().causes[cause].get("unless", ())
     return any(chart.any(name) or (name == "ck" and chart.above(name)) for name in unless)
 
@@ -42,7 +42,7 @@ class Proof(NamedTuple):
 
 
 class Note:
-    """The sentences of one note, asked for proofs."""
+    """The sentences of one note, indexed for finding proofs."""
 
     def __init__(self, found: list[Sentence], tokens: Sequence[Token]):
         self.sentences, self.tokens = found, tokens
@@ -50,11 +50,11 @@ class Note:
         self.drug_ends = [t.end for t in self.drugs]
         self.years = [set(_YEAR.findall(s.text)) for s in found]
         self.months = [{m[1][:3] for m in _MONTH.finditer(s.text)} for s in found]
-        self.dated = Counter(mark for marks in (*self.years, *self.months) for mark in marks)  # how many sentences
+        self.dated = Counter(mark for marks in (*self.years, *self.months) for mark in marks)  # sentence counts
         self.latest = max((year for years in self.years for year in years), default="")
 
     def proof(self, cause: str) -> Proof | None:
-        """The result that proves the cause, if all conditions of the contract hold."""
+        """The result that proves the cause, if every condition of the contract is met."""
         row = table().causes[cause]
         results = [
             m
@@ -71,7 +71,7 @@ class Note:
         return Proof(cause, results[0].start, results[0].token.end)
 
     def is_result(self, i: int, m: Mention) -> bool:
-        """Is it a result of this patient, of this episode, and in hand?"""
+        """Whether a mention is an available result of this patient and this episode."""
         s = self.sentences[i]
         standing = table().causes.get(m.cause, {}).get("standing")
         if not (m.current or (standing and m.token.status == "historical")) or of_another(s, m) or is_hedged(s, m, 4):
@@ -81,7 +81,7 @@ class Note:
         return not s.near(m.at, 8, 8 + m.last - m.at, "EARLIER") and not self.dated_otherwise(i)
 
     def dated_otherwise(self, i: int) -> bool:
-        """Does the sentence carry a year or month that is not that of the rest of the note?"""
+        """Whether the sentence carries a year or month that differs from the rest of the note."""
         elsewhere = {mark for mark in self.years[i] | self.months[i] if self.dated[mark] > 1}
         if self.years[i] and (not self.years[i] & elsewhere or max(self.years[i]) < self.latest):
             return True
@@ -91,14 +91,14 @@ class Note:
         return any(s.of("CARRIER") and s.said(cause, "result", "name", "agent") for s in self.sentences)
 
     def _ended_alone(self, i: int, m: Mention) -> bool:
-        """Did the finding end after a drug, and no inhibitor, was stopped, and nothing else done?"""
+        """Whether the finding ended after a drug other than an inhibitor was stopped, with no other treatment."""
         here = self.sentences[i : i + 1 + _REACH]
         if self.sentences[i].near(m.at, 2, m.last - m.at, "IODRUG"):
             return False
         return any(s.of("WELL") for s in here) and any(s.of("ALONE") for s in here)
 
     def _attributed(self, cause: str) -> bool:
-        """Does the note itself say that this is the cause, or that all settles under the treatment of it?"""
+        """Whether the note attributes the finding to this cause, or says that it settles under its treatment."""
         groups = frozenset(table().causes[cause]["explains"])
         for i, s in enumerate(self.sentences):
             mentions = [m for m in s.said(cause, "result", "name", "agent") if m.stated and not of_another(s, m)]
@@ -112,10 +112,10 @@ class Note:
                 return True
         return False
 
-    # --- what keeps an immune cause open
+    # --- evidence that keeps an immune cause open
 
     def _open(self, cause: str) -> bool:
-        """Does the note keep an immune cause open, or treat for one?"""
+        """Whether the note keeps an immune cause open, or treats for one."""
         row = table().causes[cause]
         return self.keeps_open(frozenset(row["explains"]), frozenset(row["agents"]), row.get("with_steroid", ()))
 
@@ -126,11 +126,11 @@ class Note:
         allowed: Sequence[str] = (),
         settled: int = -1,
     ) -> bool:
-        """Does the note keep an immune cause of these groups open, or treat for one?
+        """Whether the note keeps an immune cause of these groups open, or treats for one.
 
         Args:
-            groups: the groups of findings; agents: classes of drugs that are the cause; allowed: steroids that its own
-                treatment holds.
+            groups: the groups of findings; agents: classes of drugs that are the cause; allowed: steroids in its
+                treatment.
             settled: the sentence that explains a finding; an illness only named before it ("colitis") is that finding.
         """
         spared = max((i for i, s in enumerate(self.sentences) if s.of("NEVERGIVEN")), default=-1)
@@ -147,7 +147,7 @@ class Note:
         )
 
     def _begun(self, s: Sentence, place: Place, allowed: Sequence[str]) -> bool:
-        """Is immunosuppression given in this episode?"""
+        """Whether immunosuppression is given in this episode."""
         if s.near(place.at, 5, place.last - place.at + 4, "NOTGIVEN") or s.near(place.at, 9, 0, "MEANT"):
             return False
         if s.text[place.start - s.start : place.end - s.start] in allowed:
@@ -158,26 +158,26 @@ class Note:
 
 
 def of_another(s: Sentence, m: Mention) -> bool:
-    """Is another person named before it, or another patient in the sentence?"""
+    """Whether another person is named before the mention, or another patient in the sentence."""
     if s.of("ANOTHER"):
         return True
     return bool(s.within(0, m.at - 1, "PERSON")) and not s.near(m.at, 4, -1, "PATIENT")
 
 
 def is_hedged(s: Sentence, m: Mention, reach: int) -> bool:
-    """Is it only thought, asked or awaited?"""
+    """Whether a mention is only suspected, asked about or pending."""
     if s.near(m.at, reach, m.last - m.at + reach, "HEDGE", "UNSURE", "PENDING") or s.asks:
         return True
     return "?" in s.text[max(0, m.start - s.start - 2) : m.start - s.start]
 
 
 def denied(s: Sentence, place: Place) -> bool:
-    """ "Not due to", "does not explain"."""
+    """Whether the bond is denied: "not due to", "does not explain"."""
     return _DENIED.search(s.text, max(0, place.start - s.start - 25), place.start - s.start) is not None
 
 
 def doubted(s: Sentence) -> bool:
-    """Does it doubt or deny that another thing than the inhibitor is the cause: "may be due to", "is not the cause"?"""
+    """Whether the sentence doubts or denies a cause other than the inhibitor: "may be due to", "is not the cause"."""
     for place in s.of("EXPLAIN", "DUETO"):
         doubt = denied(s, place) or s.near(place.at, 3, -1, "HEDGE", "UNSURE")
         if doubt and not s.near(place.last, -1, 5, "IMMUNE", "IODRUG", "ORGANITIS", "THERAPY"):
@@ -186,7 +186,7 @@ def doubted(s: Sentence) -> bool:
 
 
 def _names_it(s: Sentence, m: Mention) -> bool:
-    """ "due to X", "X explains", "diagnosis: X", "this is X", or X alone at the beginning of a sentence."""
+    """Whether X is named as the cause: "due to X", "X explains", "diagnosis: X", "this is X", or X opens a sentence."""
     if m.role == "name" and table().causes[m.cause].get("asserts"):
         return True
     explains = s.of("EXPLAIN")
@@ -199,38 +199,38 @@ def _names_it(s: Sentence, m: Mention) -> bool:
 
 
 def _rejects(s: Sentence, groups: frozenset[str]) -> bool:
-    """Does the sentence reject an immune cause, of no organ in particular or of one of these?"""
+    """Whether the sentence rejects an immune cause, in general or for an organ of these groups."""
     return any(_concerns(s, m, groups) for m in s.said("note", "rejection"))
 
 
 def _suspects(s: Sentence, groups: frozenset[str], roles: Sequence[str]) -> bool:
-    """Does it name or suspect an immune illness, of no organ in particular or of one of these?"""
+    """Whether the sentence names or suspects an immune illness, in general or for an organ of these groups."""
     return any(
         m.token.status in ("current", "hypothetical") and _concerns(s, m, groups) for m in s.said("note", *roles)
     )
 
 
 def _concerns(s: Sentence, m: Mention, groups: frozenset[str]) -> bool:
-    """Is what is said of an immune cause about one of these groups, or about no organ in particular?"""
+    """Whether the mention of an immune cause concerns one of these groups, or names no organ."""
     words = re.findall(r"[a-z]+", s.text[m.start - s.start : m.token.end - s.start + 30])
     organs = [table().organs[word] for word in words if word in table().organs]
     return not organs or any(groups & organ for organ in organs)
 
 
 def _left_open(s: Sentence) -> bool:
-    """Does it say that both are true or cannot be told apart?"""
+    """Whether the sentence says that both causes are true or cannot be distinguished."""
     return any(not s.near(place.at, 2, -1, "NOT") for place in s.of("OPEN")) or any(
         m.token.status != "negated" and not s.near(m.last, -1, 2, "NOT", "CONTINUED") for m in s.said("note", "overlap")
     )
 
 
 def _shows_immune(s: Sentence) -> bool:
-    """Does it show immune histology?"""
+    """Whether the sentence reports immune histology."""
     return any(m.current and not s.near(m.at, 4, -1, "NOT", "NEGATIVE") for m in s.said("note", "histology"))
 
 
 def _points_back(s: Sentence, groups: frozenset[str]) -> bool:
-    """ "This explains it", "all explained", "not immune" in a sentence after the cause was named."""
+    """Whether a later sentence refers to the named cause: "this explains it", "all explained", "not immune"."""
     if _rejects(s, groups):
         return True
     explains = s.of("EXPLAIN", "DUETO")
@@ -238,7 +238,7 @@ def _points_back(s: Sentence, groups: frozenset[str]) -> bool:
 
 
 def _settles(s: Sentence) -> bool:
-    """ "Settling on vancomycin", "colchicine and much better": better under a treatment that suppresses nothing."""
+    """Whether the patient improves without immunosuppression: "settling on vancomycin"."""
     if s.of("NOBETTER", "HEDGE", "UNSURE", "PENDING", "IMMUNOSUPPRESSION") or s.asks:
         return False
     well = [place.at for place in s.of("WELL")[:_MOST] if not s.near(place.at, 2, -1, "NOT")]
@@ -246,7 +246,7 @@ def _settles(s: Sentence) -> bool:
 
 
 def _no_better(s: Sentence, agents: frozenset[str]) -> bool:
-    """Is the patient worse or no better under the treatment of the cause? A drug that is the cause treats nothing."""
+    """Whether the patient is no better under treatment of the cause. A drug that is the cause is not treatment."""
     treated = [place.at for place in s.of("TREAT") if agents.isdisjoint(place.classes)]
     worse = [place.at for place in s.of("NOBETTER") if not s.near(place.at, 2, -1, "NOT")]
     if any(abs(at - other) <= 7 for at in treated[:_MOST] for other in worse[:_MOST]):

@@ -1,8 +1,8 @@
 """Proofs of a cause that no list names: a specific result of any test, and a sentence that ties a finding to it.
 
-The illness may be one that nobody foresaw; the grammar of a proof is not. "Larvae sit in the crypts on histology, so
-the bowel inflammation is strongyloidiasis": a result, a bond ("so ... is"), and the finding that it is about.
-`open_proofs` finds bonds, then a result beside each.
+The illness may be unknown to the tables; only the grammar of a proof is fixed. "Larvae sit in the crypts on histology,
+so the bowel inflammation is strongyloidiasis": a result, a bond ("so ... is"), and a target finding. `open_proofs`
+finds bonds, then a result near each.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .chart import Chart
 from .lexicon import common_english
 from .matching import Place
 
-_BEFORE, _AFTER = 2, 1  # clauses before and after a bond in which its result may stand
-_MOST, _LONGEST = 60, 1500  # bonds of a note, characters of a sentence: beyond them nothing is proven
+_BEFORE, _AFTER = 2, 1  # clauses before and after a bond that may hold its result
+_MOST, _LONGEST = 60, 1500  # bonds per note, characters per sentence; beyond these nothing is proven
 _POINTS = re.compile(
     r"\b(?:this|that|these|those|it|them|the (?:virus|drug|organism|injury|tumour|tumor|toxin|parasite|lesion))\b"
 )
@@ -29,13 +29,13 @@ _LONG = re.compile(r"[a-z]{5,}")
 
 
 class OpenProof(NamedTuple):
-    """A proof and the findings it explains."""
+    """A proof and its target findings."""
 
     proof: Proof
     targets: tuple[Target, ...]
 
     def explains(self, system: str, finding: str, organs: int) -> bool:
-        """Does it explain this finding, in a note whose floors are about so many organ systems?"""
+        """Whether it explains this finding, in a note whose floors concern this number of organ systems."""
         for target in self.targets:
             if target.scope == "all" or (target.scope == "organ" and organs == 1) or finding in target.names:
                 return True
@@ -47,7 +47,7 @@ class OpenProof(NamedTuple):
 
 
 def open_proofs(note: Note, chart: Chart) -> list[OpenProof]:
-    """The proofs of causes that no row of the table names."""
+    """The proofs of causes that the table does not name."""
     proofs = []
     tied = [i for i, s in enumerate(note.sentences) if s.of(*BONDS)]
     for i in tied if len(tied) <= _MOST else ():
@@ -65,7 +65,7 @@ def open_proofs(note: Note, chart: Chart) -> list[OpenProof]:
 
 
 def _firm(s: Sentence) -> bool:
-    """Is it said as a fact, of this patient, and without the inhibitor as a cause?"""
+    """Whether the sentence states a fact about this patient, without naming the inhibitor as a cause."""
     if s.asks or s.of("HEDGE", "UNSURE", "UNDECIDED", "ANOTHER") or doubted(s):
         return False
     for place in s.of("IMMUNE", "IODRUG", "THERAPY"):
@@ -79,7 +79,7 @@ def _firm(s: Sentence) -> bool:
 
 
 def _of_someone(s: Sentence, place: Place) -> bool:
-    """Is another person named before the bond?"""
+    """Whether another person is named before the bond."""
     return bool(s.within(0, place.at - 1, "PERSON"))
 
 
@@ -101,7 +101,7 @@ def _result(note: Note, i: int, bond: Place) -> Mention | None:
 
 
 def _finds_nothing(s: Sentence, m: Mention) -> bool:
-    """ "MRI shows no nerve root touched"; to find no inflammation is another matter."""
+    """Whether nothing was found, as in "MRI shows no nerve root touched"; finding no inflammation does not count."""
     if s.near(m.at, 6, m.last - m.at + 6, "CARRIER"):
         return True
     nothing = s.within(m.last + 1, m.last + 3, "NOT", "NEGATIVE")
@@ -109,7 +109,7 @@ def _finds_nothing(s: Sentence, m: Mention) -> bool:
 
 
 def _agrees(note: Note, k: int, i: int, bond: Place, m: Mention) -> bool:
-    """Are a result and a bond about one thing: does it point back, share a name or, in one sentence, fit its kind?
+    """Whether a result and a bond concern one thing: it points back, shares a name or, in one sentence, fits its kind.
 
     A culture or a scan may be about something else: "E. coli in urine; the AKI is due to dehydration".
     """
@@ -131,42 +131,42 @@ def _agrees(note: Note, k: int, i: int, bond: Place, m: Mention) -> bool:
 
 
 def _names(s: Sentence) -> set[str]:
-    """The roots of its names: long words that are neither common English, nor an organ, nor said of any biopsy."""
+    """Roots of the rare names: long words that are not common English, organ words or ordinary biopsy words."""
     known = [(p.start, p.end) for p in s.of("ORDINARY", "POSITIVE", *table().targets)]
     words = ((m.start() + s.start, m[0]) for m in _LONG.finditer(s.text))
     return {w[:5] for at, w in words if w not in common_english() and not any(a <= at < b for a, b in known)}
 
 
 def _colon(s: Sentence, first: int, last: int) -> bool:
-    """Does a colon lead from a bond to its result: "pamidronate was the cause: ..."?"""
+    """Whether a colon leads from a bond to its result: "pamidronate was the cause: ..."."""
     return ":" in s.text[first - s.start : max(first, last) - s.start]
 
 
 def _ended(s: Sentence, m: Mention, bond: Sentence) -> bool:
-    """Did it end when a drug, not the inhibitor, was stopped: that alone, or again and again?"""
+    """Whether the finding ended when a drug other than the inhibitor was stopped, alone or repeatedly."""
     if of_another(s, m) or is_hedged(s, m, 8) or s.near(m.at, 4, m.last - m.at + 1, "IODRUG", "THERAPY"):
         return False
     return bool(s.of("ALONE", "RECHALLENGE", "CONTINUED") or bond.of("ALONE", "RECHALLENGE"))
 
 
 def _names_a_thing(s: Sentence, m: Mention) -> bool:
-    """Does a test tell of a thing that neither common English nor inflammation has a word for: an organism?"""
+    """Whether a test names something outside common English and the words for inflammation: an organism."""
     if s.near(m.at, 5, m.last - m.at + 5, "NEGATIVE", "DONE", "AUTOIMMUNE", "HEPBV", "TUMOURGENE") or s.near(
         m.at, 10, 10, "PENDING"
     ):
         return False
     before, after = s.text[: m.start - s.start].split()[-8:], s.text[m.token.end - s.start :].split()[:8]
-    if m.role == "source":  # "burkholderia pseudomallei from the washings": the name stands before it
+    if m.role == "source":  # "burkholderia pseudomallei from the washings": the name comes before it
         before, after = before[-2:], []
     ordinary = {s.text[p.start - s.start : p.end - s.start] for p in s.of("ORDINARY")}
     return any(is_name(word.strip(",()"), ordinary) for word in (*before, *after))
 
 
-# --- what forbids it ------------------------------------------------------------------------------------
+# --- contradictions ------------------------------------------------------------------------------------
 
 
 def _contradicted(note: Note, i: int, bond: Bond, chart: Chart) -> bool:
-    """Is it one of the results that the contract never takes as a proof, beside these findings?"""
+    """Whether, with these findings, it is a result that the contract never accepts as proof."""
     first, last = max(0, i - _BEFORE), i + 1
     around = [s for s in note.sentences[first:last]]
     groups = frozenset().union(*(t.groups for t in bond.targets))
@@ -183,7 +183,7 @@ def _contradicted(note: Note, i: int, bond: Bond, chart: Chart) -> bool:
 
 
 def _left_open(note: Note, i: int, bond: Bond) -> bool:
-    """Does the note keep an immune cause of the targets open, or is the patient worse since?"""
+    """Whether the note keeps an immune cause of the targets open, or the patient is worse since."""
     groups = frozenset().union(*(t.groups for t in bond.targets)) or frozenset(table().groups)
     if any(s.of("UNDECIDED") for s in note.sentences[max(0, i - _BEFORE) :]):
         return True

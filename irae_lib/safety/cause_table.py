@@ -1,4 +1,4 @@
-"""The table of `causes.json`: what each cause explains, and the ways to say it."""
+"""The table of `causes.json`: the findings that each cause explains, and the phrases for it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"#>([\d.]+)")
 
 
 class Table(NamedTuple):
-    """The data file: its ways, by cause (or "open", "note") and role, and its other sections."""
+    """The data file: its phrases, by cause (or "open", "note") and role, and its other sections."""
 
     ways: Ways
     causes: dict[str, dict[str, Any]]
@@ -25,12 +25,12 @@ class Table(NamedTuple):
     organs: dict[str, frozenset[str]]
     general: frozenset[str]
     explains: dict[tuple[str, str], tuple[str, ...]]  # organ system and finding to causes, in the order of the file
-    begin: dict[str, frozenset[str]]  # words of which a result of the cause has one
+    begin: dict[str, frozenset[str]]  # words of which every result of the cause has at least one
 
 
 @built_once
 def table() -> Table:
-    """`causes.json` ready for use."""
+    """`causes.json`, parsed and indexed."""
     data = json.loads((DATA / "clinical" / "causes.json").read_text(encoding="utf-8"))
     said = [(cause, key[:-1], way) for cause, row in data["causes"].items() for key in _ROLES for way in row[key]]
     said += [(name, role, way) for name in ("open", "note") for role, ways in data[name].items() for way in ways]
@@ -54,6 +54,6 @@ def table() -> Table:
 
 
 def _numbers(said: list[tuple[str, str, str]]) -> dict[str, list[tuple[float, float]]]:
-    """The classes of numbers that ways name: "#" is any, "#>20" one above 20."""
+    """The number classes used in phrases: "#" is any number, "#>20" a number above 20."""
     above = {f"#>{limit}": float(limit) for _, _, way in said for limit in _NUMBER.findall(way)}
     return {"#": [(0, math.inf)]} | {name: [(math.nextafter(low, math.inf), math.inf)] for name, low in above.items()}

@@ -1,8 +1,8 @@
-"""What a note says about causes: results, names of other illnesses, and what is said of the immune one.
+"""Mentions of causes in a note: results, names of other illnesses, and statements about an immune cause.
 
-`sentences` cuts a scanned note into sentences whose words have classes, and finds the mentions that
-`data/clinical/causes.json` lists. A mention is a token too, so that the same pass that gives findings their status
-tells whether it is current, denied, somebody else's, past or only possible.
+`sentences` cuts a scanned note into sentences whose words have classes, and finds the mentions listed in
+`data/clinical/causes.json`. A mention is also a token, so the pass that gives findings their status also marks it as
+current, denied, past, only possible or about another person.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from .matching import Place, Word, classes_of, place_of, said, words_of
 from .tokens import Token
 from .ways import WORD
 
-OPEN = "open"  # a cause that no row of the table names
+OPEN = "open"  # a cause that the table does not name
 BONDS = ("EXPLAIN", "DUETO", "SO", "TREATEDAS")  # classes of words that tie a finding to its cause
 _RESULTS = ("result", "ended", "test", "source")
 _NONE: tuple[list[int], list[Any]] = ([], [])
 
 
 class Mention(NamedTuple):
-    """A way that a sentence says: of which cause (or "note"), which role, where, and the token with its status."""
+    """A phrase matched in a sentence: its cause (or "note"), its role, its position, and the token with its status."""
 
     cause: str
     role: str
@@ -34,17 +34,17 @@ class Mention(NamedTuple):
 
     @property
     def current(self) -> bool:
-        """Is it said of this patient, now, and as a fact?"""
+        """Whether it is stated as a current fact about this patient."""
         return self.token.status == "current"
 
     @property
     def stated(self) -> bool:
-        """Is it said of this patient as a fact, though it may be over: "caused by gentamicin, recovered"?"""
+        """Whether it is stated as a fact about this patient, possibly a past one: "caused by gentamicin, recovered"."""
         return self.current or (self.token.status == "historical" and self.token.resolved)
 
 
 class Sentence:
-    """The places and mentions of one sentence, indexed by class and by what is said."""
+    """The places and mentions of one sentence, indexed by class."""
 
     def __init__(self, norm: str, start: int, end: int, places: list[Place]):
         self.text, self.start, self.end = norm[start:end], start, end
@@ -56,7 +56,7 @@ class Sentence:
                 held.append(place)
         query = norm[max(0, start - 1) : start] == "?" and not self.text[:1].isspace()  # "?gout"
         self.asks = query or norm[end : end + 1] == "?"
-        self.closed = norm[end : end + 1] != ";"  # does a full stop, not a semicolon, end it?
+        self.closed = norm[end : end + 1] != ";"  # ends in a full stop rather than a semicolon
         self.mentions: list[Mention] = []
 
     def of(self, *names: str) -> list[Place]:
@@ -72,16 +72,16 @@ class Sentence:
         return found
 
     def near(self, at: int, before: int, after: int, *names: str) -> bool:
-        """Does a place of these classes begin at most so many words before or after word `at`?"""
+        """Whether a place of these classes begins within this many words before or after word `at`."""
         return bool(self.within(at - before, at + after, *names))
 
     def said(self, cause: str, *roles: str) -> list[Mention]:
-        """What it says of a cause in these roles."""
+        """The mentions of a cause in these roles."""
         return [m for m in self.mentions if m.cause == cause and m.role in roles]
 
 
 def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> list[Sentence]:
-    """The sentences of a note with what they say of these causes; the tokens of mentions have no status yet."""
+    """The sentences of a note with their mentions of these causes; the mention tokens have no status yet."""
     found = []
     for first, last, number in _spans(norm, tokens):
         words = words_of(norm, first, last)
@@ -93,9 +93,9 @@ def sentences(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> li
 
 
 def asked_of(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> set[str]:
-    """Those of the causes, and OPEN where an attribution is said, that a note may prove: none in most notes.
+    """The causes that a note may prove, plus OPEN where it attributes something; none in most notes.
 
-    A quick test: some sentence has the words of a result of one of them.
+    A quick test: at least one sentence must have the words of a result for one of them.
     """
     words = WORD.findall(norm)
     held, words_held = table().ways.held(words), set(words)
@@ -110,7 +110,7 @@ def asked_of(norm: str, tokens: Sequence[Token], causes: Collection[str]) -> set
 
 
 def _ways(held: Collection[str], causes: Collection[str], roles: Collection[str] = ()) -> list[int]:
-    """The ways that words of these classes may say of these causes, by their places in the table."""
+    """Indices of the ways for these causes that words of these classes can match."""
     ways = table().ways
     named = ((number, ways.opened[number][1]) for number in ways.candidates(held))
     return [number for number, way in named if way.name in causes and (not roles or way.role in roles)]
@@ -129,7 +129,7 @@ def _spans(norm: str, tokens: Sequence[Token]) -> Iterator[tuple[int, int, int]]
 
 
 def _places(words: list[Word]) -> Iterator[Place]:
-    """The words of a sentence that mean something here; the longest phrase wins."""
+    """The classified words of a sentence; the longest phrase wins."""
     ways, taken = table().ways, -1
     for i in range(len(words)):
         if i > taken and (classes := classes_of(ways, words, i)):

@@ -1,7 +1,7 @@
-"""What a rule may ask of a note: current findings by name and the worst value of an analyte.
+"""Current findings of a note, for the rules: by name, and the worst value of an analyte.
 
-A chart is built once per note and never changes. Only current findings of the patient are in reach; negated,
-historical, family, hypothetical and planned ones stay in the reader's list for people to see.
+A chart is built once per note and never changes. Rules see only the patient's current findings; negated, historical,
+family, hypothetical and planned findings stay in the reader's list for human review.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ..schemas import Finding
 from .course import EARLIER
 from .lexicon import ANALYTES, CYTOTOXIC
 
-_ENDOGENOUS = frozenset(("hydrocortisone",))  # a replacement for missing cortisol, not the reason for a low one
+_ENDOGENOUS = frozenset(("hydrocortisone",))  # replaces missing cortisol; does not explain a low value
 
 
 def _key(f: Finding) -> tuple:
@@ -34,7 +34,7 @@ def _key(f: Finding) -> tuple:
 
 
 class Chart:
-    """Current findings of one note, indexed for the rules; with `episode`, those of its earlier days too."""
+    """Current findings of one note, indexed for the rules; `episode` adds those of its earlier days."""
 
     def __init__(self, findings: Sequence[Finding], episode: bool = False):
         self.findings = findings
@@ -52,12 +52,12 @@ class Chart:
         if not episode:
             self._latest()
         for name, found in self._named.items():
-            if len(found) > 1:  # the same statement twice is one fact
+            if len(found) > 1:  # a repeated statement is one fact
                 self._named[name] = list({_key(f): f for f in reversed(found)}.values())[::-1]
         self.names = self._named.keys()
 
     def _latest(self) -> None:
-        """Keep, of the values of one analyte that carry dates, those of the newest three days."""
+        """Keep, of an analyte's dated values, those from the newest three days."""
         for name, found in self._named.items():
             dated = [f for f in found if f.when.isdigit() and f.kind == "lab"]
             if dated:
@@ -65,7 +65,7 @@ class Chart:
                 self._named[name] = [f for f in found if not f.when.isdigit() or newest - Decimal(f.when) <= 3]
 
     def any(self, *names: str) -> Finding | None:
-        """The first current finding that bears one of the names (a grade or a bare value excepted)."""
+        """The first current finding with one of the names (grades and bare values excluded)."""
         for name in names:
             for f in self._named.get(name, ()):
                 if f.kind not in ("grade", "lab"):
@@ -77,7 +77,7 @@ class Chart:
         return self._named.get(name, [])
 
     def past(self, *names: str) -> Finding | None:
-        """A finding that the note gives as history."""
+        """A finding that the note reports as history."""
         return next((self._background[name] for name in names if name in self._background), None)
 
     def severe(self, *names: str) -> Finding | None:
@@ -95,7 +95,7 @@ class Chart:
         return min(numbers, key=lambda f: f.low) if numbers else None
 
     def above(self, name: str) -> Finding | None:
-        """A value above its upper limit, or said to be high where no number is given."""
+        """A value above its upper limit, or called high without a number."""
         for f in self._named.get(name, ()):
             if f.kind != "lab":
                 continue
@@ -111,7 +111,7 @@ class Chart:
         return None
 
     def below(self, name: str, limit: Decimal | None = None) -> Finding | None:
-        """A value below its lower limit (printed, given or default), or said to be low."""
+        """A value below its lower limit (printed, given or default), or called low."""
         for f in self._named.get(name, ()):
             if f.kind not in ("lab", "vital"):
                 continue
@@ -132,18 +132,18 @@ class Chart:
         return None
 
     def steroid(self) -> Finding | None:
-        """A systemic steroid that is being taken and could itself suppress cortisol."""
+        """A systemic steroid in current use that could itself suppress cortisol."""
         return next((f for f in self._named.get("steroids", ()) if f.name not in _ENDOGENOUS), None)
 
     def cytotoxic(self) -> Finding | None:
-        """A cytotoxic drug that is running."""
+        """A cytotoxic drug in current use."""
         return next((f for f in self._named.get("other_anticancer", ()) if f.name in CYTOTOXIC), None)
 
     def fever(self) -> Finding | None:
-        """A temperature of 38.0 C or more, or fever said in words."""
+        """A temperature of 38.0 C or more, or fever in words."""
         temp = self.highest("temp")
         return temp if temp is not None and temp.high >= 38 else self.any("fever")
 
     def hypotensive(self) -> Finding | None:
-        """A systolic pressure below 90 mmHg, or hypotension or shock said in words."""
+        """A systolic pressure below 90 mmHg, or hypotension or shock in words."""
         return self.below("bp", Decimal(90)) or self.any("hypotension", "shock")

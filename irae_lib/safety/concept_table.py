@@ -1,4 +1,4 @@
-"""The table of `concepts.json`: which words stand in a class, and the ways to say each concept."""
+"""The table of `concepts.json`: word classes, and the word combinations that express each concept."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..files import DATA, built_once
 from .inflection import spellings
 from .ways import Ways
 
-THING = "THING"  # the class of what is never ill
+THING = "THING"  # the class of objects that cannot be ill
 
 
 class Table(NamedTuple):
-    """The data file ready for use; `ends` are the words that begin a new clause."""
+    """The data file, parsed and indexed; `ends` are the words that begin a new clause."""
 
     ways: Ways
     kinds: dict[str, str]
@@ -25,7 +25,7 @@ class Table(NamedTuple):
 
 @built_once
 def vocabulary() -> frozenset[str]:
-    """Every word that stands in a class, except those that only show another meaning of a word."""
+    """Every word in a class, except those that only indicate another meaning of a word."""
     return frozenset(
         word
         for first, begun in concept_table().ways.words.items()
@@ -36,7 +36,7 @@ def vocabulary() -> frozenset[str]:
 
 
 def written_words() -> frozenset[str]:
-    """The words of the table as they are written in it, in both national spellings, without further forms."""
+    """The words of the table as written, in British and American spelling, without inflected forms."""
     data = _data()
     ways = (part for row in data["concepts"].values() for way in row["ways"] for part in re.split(r"[ |]", way))
     text = " ".join((*data["words"].values(), *(part.replace("_", " ") for part in ways if part.islower())))
@@ -45,7 +45,7 @@ def written_words() -> frozenset[str]:
 
 @built_once
 def concept_table() -> Table:
-    """`concepts.json` ready for use."""
+    """`concepts.json`, parsed and indexed."""
     data = _data()
     concepts = data["concepts"]
     said = ((concept, "", written) for concept, row in concepts.items() for written in row["ways"])
@@ -59,13 +59,13 @@ def concept_table() -> Table:
 
 @functools.cache
 def guards() -> dict[str, frozenset[str]]:
-    """The classes with a second meaning, each with the classes that show it."""
+    """The classes with a second meaning, each with the classes that indicate it."""
     return {name: frozenset(row.split()) for names, row in _data()["guards"].items() for name in names.split()}
 
 
 @functools.cache
 def showing() -> frozenset[str]:
-    """The classes that show another meaning of a word beside them."""
+    """The classes that indicate another meaning of a nearby word."""
     return frozenset((THING,)).union(*guards().values())
 
 

@@ -1,8 +1,8 @@
-"""Findings said in any words: a concept is word classes that stand together in a clause.
+"""Findings in free wording: a concept is a set of word classes that occur together in a clause.
 
-`concepts.json` names word classes ("STOOL": stool, motion, poo ...) and, for each concept, the ways to say it: "BLOOD
-STOOL" is any word of both classes, in either order, a few words apart. `composed` finds them in a scanned note and
-returns finding tokens for the same pass that gives every other token its status.
+`concepts.json` lists word classes ("STOOL": stool, motion, poo ...) and, for each concept, its ways: "BLOOD STOOL"
+matches any word of both classes, in either order, a few words apart. `composed` finds them in a scanned note and
+returns finding tokens, which get their status in the same pass as all other tokens.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _AFTER_NORMAL = frozenset(
 )
 _ELSE = frozenset(("background", "rival"))  # findings that are another illness
 _FOUND = frozenset(("finding", "lab", "vital"))
-_VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase without meaning takes away
-_MEANT = _VOID | {"imaging"}  # findings whose meaning hangs on their neighbours
-_FAR = 120  # characters around a concept in which other findings of it are looked for
+_VOID = frozenset(("symptom", "sign", "diagnosis"))  # findings that a phrase with another meaning removes
+_MEANT = _VOID | {"imaging"}  # findings whose meaning depends on their neighbours
+_FAR = 120  # characters around a concept in which duplicate findings are searched
 
 _DENYING = frozenset(name for name, rule in RULES.items() if rule.status == "negated") | {"inability"}
 
 
 def composed(norm: str, tokens: list[Token]) -> list[Token]:
-    """The tokens with those of the composed concepts added, in order; what a larger concept absorbs is left out."""
+    """The tokens plus those of the composed concepts, in order, without those absorbed by a larger concept."""
     table = concept_table()
     added: list[Token] = []
     used: list[tuple[int, int]] = []
@@ -48,7 +48,7 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
         held = _held(table.ways, norm, first, last, group)
         numbers = table.ways.candidates(held)
         if not numbers and "NOTHING" not in held and not has_senses(held):
-            continue  # most sentences: their places are never built
+            continue  # most sentences stop here, before any place is built
         wanted = table.ways.relevant(numbers) | {"NORMAL"} | showing()
         for places in _clauses(table, norm, first, last, group, absorbed, wanted):
             found = said(table.ways, numbers, places)
@@ -72,7 +72,7 @@ def composed(norm: str, tokens: list[Token]) -> list[Token]:
         if token.kind == "cue" and _covered(token, used):  # the "no" of "no strength" denies nothing
             token.cues = tuple(cue for cue in token.cues if cue not in _DENYING)
     added = [t for t in added if id(t) not in absorbed]
-    return sorted(added + kept, key=lambda t: t.start)  # before a laboratory name there, whose number follows it
+    return sorted(added + kept, key=lambda t: t.start)  # before a laboratory name there, as its number follows it
 
 
 def _start(token: Token) -> int:
@@ -94,7 +94,7 @@ def _sentences(tokens: list[Token], length: int) -> Iterator[tuple[int, int, lis
 
 
 def _held(ways: Ways, norm: str, first: int, last: int, group: list[Token]) -> set[str]:
-    """The classes that a sentence may hold."""
+    """The classes that a sentence may contain."""
     held = ways.held(WORD.findall(norm, first, last))
     for t in group:
         if t.kind in _FOUND:
@@ -104,16 +104,16 @@ def _held(ways: Ways, norm: str, first: int, last: int, group: list[Token]) -> s
 
 @functools.lru_cache(maxsize=2_000)
 def _found(names: tuple[str, ...]) -> frozenset[str]:
-    """The classes of a finding that has been read before."""
+    """The classes of an existing finding."""
     return frozenset(f"<{name}>" for name in names)
 
 
 def _clauses(
     table: Table, norm: str, first: int, last: int, group: list[Token], void: set[int], wanted: set[str]
 ) -> Iterator[list[Place]]:
-    """The places of each clause of a sentence that have a wanted class; a word like "but" begins a new clause.
+    """The places of a wanted class in each clause of a sentence; a word like "but" begins a new clause.
 
-    Findings inside a phrase that means nothing here ("hay fever") are no places; `void` collects them.
+    Findings inside a phrase with another meaning ("hay fever") are not places; `void` collects them.
     """
     findings: dict[int, list[Token]] = {}
     for t in group:
@@ -122,14 +122,14 @@ def _clauses(
     words = words_of(norm, first, last, _FILLERS)
     places: list[Place] = []
     opens = 0  # the first word of the clause
-    taken, edge = -1, first  # the last word, and the end, of a phrase that means nothing here
+    taken, edge = -1, first  # last word and end offset of a phrase with another meaning
     begun, ends = table.ways.begun, table.ends
     for i, (word, at, _, start, _) in enumerate(words):
         if begun(word) is UNKNOWN and start not in findings and word not in ends:
             continue  # most words
         classes = _classes(table.ways, words, i) if i > taken else {}
         if classes and "NOTHING" in classes[longest := max(classes)]:
-            taken, edge = i + longest, words[i + longest].end  # what else it is called still holds ("blood sugar")
+            taken, edge = i + longest, words[i + longest].end  # other readings still count ("blood sugar")
             classes = {longest: classes[longest] - {"NOTHING"}}
         for t in findings.get(start, ()):
             if t.end <= edge and t.detail in _VOID:
@@ -147,7 +147,7 @@ def _clauses(
 
 
 def _meant(places: list[Place], opens: int, findings: dict[int, list[Token]], void: set[int]) -> list[Place]:
-    """The places with the meaning that their neighbours leave them; `void` collects findings that are left with none."""
+    """The places after their neighbours settle their meaning; `void` collects findings left without one."""
     meant = sensed(places, opens)
     if meant is not places:
         for before, after in zip(places, meant, strict=True):
@@ -162,7 +162,7 @@ def _loses(classes: frozenset[str], had: frozenset[str], lost: frozenset[str]) -
 
 
 def _classes(ways: Ways, words: list[Word], i: int) -> dict[int, frozenset[str]]:
-    """The classes of what begins at word `i`; "fine" is no class where it does not say that all is well."""
+    """The classes of the phrase at word `i`; "fine" has a class only where it says that all is well."""
     classes = classes_of(ways, words, i)
     if classes and "NORMAL" in classes[longest := max(classes)] and not _says_normal(words, i, i + longest):
         classes[longest] = classes[longest] - {"NORMAL"}
@@ -170,7 +170,7 @@ def _classes(ways: Ways, words: list[Word], i: int) -> dict[int, frozenset[str]]
 
 
 def _says_normal(words: list[Word], first: int, last: int) -> bool:
-    """Is "fine", "normal" said of what stands before it: at the end of its part, and not denied?"""
+    """Whether "fine" or "normal" describes the words before it: at the end of its part, and not denied."""
     if any(word.text in _NEGATORS for word in words[max(0, first - 2) : first]):
         return False
     after = words[last + 1] if last + 1 < len(words) else None
@@ -180,7 +180,7 @@ def _says_normal(words: list[Word], first: int, last: int) -> bool:
 def _token(table: Table, way: Way, chosen: Sequence[Place]) -> Token:
     """The finding, placed at its last word, so that a denial before or between the parts reaches it.
 
-    A number stays free for the value that it belongs to.
+    Numbers are left free for the value they belong to.
     """
     said = [place for place in chosen if not place.number] or chosen
     last = max(said, key=lambda p: p.end)
@@ -190,7 +190,7 @@ def _token(table: Table, way: Way, chosen: Sequence[Place]) -> Token:
 
 
 def _known(token: Token, others: Sequence[Token]) -> bool:
-    """Is the concept said already at an overlapping place, or is it part of a longer name ("radiation pneumonitis")?"""
+    """Whether an overlapping token already states the concept or contains it ("radiation pneumonitis")."""
     return any(
         (token.names[0] in t.names and t.first < token.end and token.first < t.end)
         or (
@@ -204,7 +204,7 @@ def _known(token: Token, others: Sequence[Token]) -> bool:
 
 
 def _has_value(token: Token, chosen: Sequence[Place], group: Sequence[Token]) -> bool:
-    """Is it said of a test whose value follows ("platelets have dropped to 19")? Then the value speaks."""
+    """Whether it describes a test whose value follows ("platelets have dropped to 19"); then the value counts."""
     starts = {place.start for place in chosen}
     if not any(t.kind == "lab" and t.start in starts for t in group):
         return False

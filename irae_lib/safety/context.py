@@ -1,8 +1,8 @@
-"""Whose, when and whether: the status of every item a sentence names.
+"""Assign a status to every item of a sentence: negated, historical, hypothetical, family or current.
 
 One pass over its tokens. A cue opens a scope for the findings after it, or reaches back to those before it; marks,
-commas and values close scopes. Where scopes overlap, family comes before negated, hypothetical and historical. Which
-cue does what is data (`cues.json`); nothing here knows any disease.
+commas and values close scopes. Where scopes overlap, family comes before negated, hypothetical and historical. The
+effect of each cue is data (`cues.json`); this code knows no diseases.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _JOINED = re.compile(r"\b(?:and|or|nor)\b|[/&]")
 _DIRECTLY = re.compile(r"\s+(?:in|of|to)\s+(?:(?:the|his|her|their|any|this|a)\s+)?$")
 _OPENING = re.compile(r"(?:^|[.;:\n])\s*$")
 _PRESENT = re.compile(rf"\b(?:known|background|{PRESENT})\b")
-_WINDOW = 14  # tokens that a cue looks back over
+_WINDOW = 14  # tokens that a cue can look back over
 
 
 def assign(norm: str, tokens: list[Token], section: str = "") -> None:
@@ -69,7 +69,7 @@ class _Sentence:
         self.norm, self.tokens = norm, tokens
         self.section = section if section in _SECTIONS else ""
         self.scopes = Scopes(norm, tokens)
-        self.past = 0  # cues before this offset belong to a phrase that is read
+        self.past = 0  # cues before this offset belong to a phrase already read
 
     def read(self) -> None:
         for i, token in enumerate(self.tokens):
@@ -94,7 +94,7 @@ class _Sentence:
         self._answer()
 
     def _mark(self, i: int, token: Token) -> None:
-        """Brackets keep their scopes to themselves; commas, values and numbered lists close some."""
+        """Open and close scopes at brackets, commas, values and numbered lists."""
         kind, scopes = token.kind, self.scopes
         if kind == "(":
             scopes.bracket()
@@ -118,7 +118,7 @@ class _Sentence:
             scopes.close("value")
 
     def _tells_of_the_past(self, i: int, bracket: Token) -> bool:
-        """ "Colitis in 2022 (12 stools a day, blood)": a bracket behind a past episode belongs to it."""
+        """Whether a bracket belongs to a past episode before it: "Colitis in 2022 (12 stools a day, blood)"."""
         for token in reversed(self.tokens[max(0, i - 6) : i]):
             if bracket.start - token.end > FAR or token.kind in (",", ")", "end"):
                 return False
@@ -129,7 +129,7 @@ class _Sentence:
         return False
 
     def _give(self, i: int, token: Token) -> None:
-        """The item gets the status of the first scope that reaches it, else that of the section."""
+        """Give the item the status of the first scope that reaches it, else that of the section."""
         for status in _ORDER:
             scope = self.scopes.open.get(status)
             if scope is None:
@@ -149,13 +149,13 @@ class _Sentence:
             token.status = self.section
 
     def _stands_alone(self, scope: Scope, i: int) -> bool:
-        """A measured value is neither denied nor only looked for; nor is a symptom with a time only looked for."""
+        """Whether an item escapes the scope: a measured value is not denied, a dated symptom not merely looked for."""
         if scope.rule.status == "negated":
             return has_exact_value(self.norm, self.tokens, i) or (
                 scope.comma and is_new_since(self.norm, self.tokens[i])
             )
         if scope.rule.only and self.tokens[i].detail not in scope.rule.only:
-            return True  # a symptom that is evaluated is there
+            return True  # a symptom under evaluation is present
         if scope.rule.values == "dated":
             when = scope.comma and says_when(self.norm, self.tokens, i)
             return when or is_now(self.norm, self.tokens[i])
@@ -164,7 +164,7 @@ class _Sentence:
         return scope.rule.values == "measured" and is_measured(self.norm, self.tokens, i)
 
     def _outside_section(self, i: int) -> bool:
-        """Is the item too definite for its section: dated in a history or a leaflet, measured in a list of denials?"""
+        """Whether the item is too specific for its section: dated in a history or leaflet, or measured in denials."""
         if self.section == "negated":
             return has_exact_value(self.norm, self.tokens, i) or has_count(self.norm, self.tokens, i)
         if self.section == "hypothetical":
@@ -213,7 +213,7 @@ class _Sentence:
         self.scopes.add(rule, token)
 
     def _reversed(self, i: int, token: Token) -> bool:
-        """Does the next word turn the denial round: "no improvement in", "cannot be excluded", "not only"?"""
+        """Whether the next word reverses the denial: "no improvement in", "cannot be excluded", "not only"."""
         if _DENIALS.isdisjoint(token.cues):
             return False
         match = reversal().match(self.norm, token.end)
@@ -231,7 +231,7 @@ class _Sentence:
         return True
 
     def _answers(self, i: int, token: Token) -> bool:
-        """ "Jaundice: no", "rash = none": an answer behind its question, not the start of a list."""
+        """Whether a word answers the item before it ("Jaundice: no", "rash = none") rather than starting a list."""
         item = next((t for t in reversed(self.tokens[max(0, i - 3) : i]) if t.kind in ITEMS), None)
         if item is None or FORM_GAP.fullmatch(self.norm, item.end, token.start) is None:
             return False
@@ -243,12 +243,12 @@ class _Sentence:
         return following[1].kind in (":", "=") or self.norm[following[1].start] == "?"
 
     def _ticks_behind(self, i: int) -> bool:
-        """ "Rash (-) fever (+)": boxes behind their items rather than before them."""
+        """Whether the boxes follow their items: "Rash (-) fever (+)"."""
         marks = [t for t in self.tokens[-2:] if not _TICKS.isdisjoint(t.cues)]
         return bool(marks) and i > 0 and self.tokens[i - 1].kind in ITEMS and "unticked" in self.tokens[i].cues
 
     def _year(self, i: int, token: Token) -> None:
-        """ "colitis in 2022 with 12 stools a day": the year dates what stands beside it."""
+        """Date the neighbouring items by a year: "colitis in 2022 with 12 stools a day"."""
         self._back(i, RULES["year"])
         start = token.start if token.kind == "year" else start_of_date(self.norm, token)
         if self.norm.startswith("in ", start):
@@ -256,7 +256,7 @@ class _Sentence:
             self.scopes.open["historical"] = Scope(RULES["opening year" if opening else "year"], token)
 
     def _answer(self) -> None:
-        """A question gets its status from the answer that follows it."""
+        """Give a question the status of the answer that follows it."""
         last = self.tokens[-1]
         if last.kind != "end" or self.norm[last.start] != "?":
             return
@@ -287,7 +287,7 @@ class _Sentence:
     def _in_list(self, token: Token, edge: int, rule: Rule) -> bool:
         gap = edge - token.end
         if gap < 0:
-            return True  # two readings of one place
+            return True  # two readings of the same words
         if gap > FAR:
             return False
         near = rule.gap == "near" and gap <= rule.near

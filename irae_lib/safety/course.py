@@ -1,8 +1,9 @@
-"""The course of an episode: which findings are its last state, and which belong to an earlier day of it.
+"""The course of an episode: separate its last state from its earlier days.
 
-`staged` gives findings of an earlier day the status "historical" and `when` "previous" where the note has a later state.
-`Chart(findings)` then holds the last state, which decides urgency; `Chart(findings, episode=True)` holds the whole
-present episode, whose worst day decides the grade (contract *Time*). Order unclear: nothing is moved.
+`staged` gives findings of an earlier day the status "historical" and `when` "previous" where the note has a later
+state. `Chart(findings)` then holds the last state, which decides urgency; `Chart(findings, episode=True)` holds the
+whole present episode, whose worst day decides the grade (contract *Time*). If the order is unclear, findings stay as
+they are.
 """
 
 from __future__ import annotations
@@ -27,16 +28,16 @@ _ENDS = _STATES | {"grade"}
 _SENTENCE = re.compile(r"[.;!?](?=\s)|\n")
 _DATES = re.compile(r"(?: [a-z]+){0,2} (?:seen|noted|found|present|described|reported|shown|visible|of|from) ")
 _YEAR = re.compile(r"(?<![\d/.-])(?:19|20)\d\d(?![\d/.-]\d)")
-_LONG = 220  # characters of a sentence that are looked at, to each side
-_NEAR = 40  # characters between a finding and a time that stands behind it
+_LONG = 220  # characters searched to each side of a sentence
+_NEAR = 40  # characters between a finding and a time after it
 
 
 def staged(norm: str, findings: list[Finding]) -> list[Finding]:
-    """The findings, those that a later state of the note replaces marked as previous.
+    """Return the findings; those that a later state replaces are marked as previous.
 
-    A finding of an earlier day is replaced by what the note says of the same thing now; where the patient was sent
-    home, by that, unless it is said to hold at discharge. An event such as a seizure is not replaced. What is dated
-    back and said to be over is no part of the present episode.
+    A later statement about the same sign replaces a finding of an earlier day. So does discharge home, unless the
+    finding is reported at discharge. An event such as a seizure is never replaced. Findings dated back and reported as
+    over do not belong to the present episode.
     """
     leaving = [match.span() for match in _pattern("goes home").finditer(norm)]
     clock, recovered = _Clock(norm, leaving[:20]), _goes_home_better(norm, leaving)
@@ -52,7 +53,7 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
     }
     if ended and clock.is_back:
         ended = set()
-    newest: dict[str, int] = {}  # name -> the last place that says how it is now
+    newest: dict[str, int] = {}  # name -> the last offset that gives its present state
     last: dict[str, int] = {}
     for f, time in zip(findings, times, strict=True):
         if f.status in ("current", "negated"):
@@ -76,32 +77,32 @@ def staged(norm: str, findings: list[Finding]) -> list[Finding]:
 
 
 def organ(name: str) -> str:
-    """The organ system of a finding, as far as the data say; else ""."""
+    """The organ system of a finding, or "" if the data do not list it."""
     row = DIAGNOSES["rows"].get(name)
     return row["system"] if row else DIAGNOSES["graded"].get(name) or _data()["organs"].get(name, "")
 
 
 def _key(f: Finding) -> str:
-    """Counts of stools and their difference from the baseline are one thing."""
+    """Counts of stools and their difference from the baseline share one key."""
     return "stools" if f.name == "stools_over_baseline" else f.name
 
 
 def says_onset(norm: str, start: int, end: int) -> bool:
-    """Does the clause around a symptom say that it came, goes on or troubles: "since Monday", "for two weeks", "worse"?"""
+    """Whether the clause of a symptom gives its onset, duration or worsening: "since Monday", "for two weeks"."""
     first = max(norm.rfind(mark, max(0, start - 90), start) for mark in ".;\n") + 1
     return _pattern("onset").search(norm, max(first, start - 90), min(len(norm), _clause_end(norm, end))) is not None
 
 
 def names_a_year(norm: str) -> bool:
-    """Does the note name any year? Most do not, and nothing in them is dated by one."""
+    """Whether the note names any year. Most do not."""
     return _YEAR.search(norm) is not None
 
 
 def is_dated_and_over(norm: str, start: int, end: int) -> bool:
-    """Does the sentence give a year, and say that what it tells of ended ("2018: uveitis, full sight regained")?
+    """Whether the sentence gives a year and reports a past episode that ended ("2018: uveitis, full sight regained").
 
-    The next sentence may say so, with a year of its own. Not if either tells of the present as well, or of something
-    that came back.
+    The next sentence may report the end, with its own year. Sentences that also mention the present, or a return, do
+    not count.
     """
     first, last = sentence_around(norm, start, end, _LONG, (". ", "\n"))
     if _YEAR.search(norm, first, last) is None:
@@ -119,10 +120,10 @@ def _clause_end(norm: str, end: int) -> int:
 
 
 class _Clock:
-    """The times that a note names, and which of them a finding stands under: "now", "then", "past" or ""."""
+    """The time expressions of a note, and the one that governs each finding: "now", "then", "past" or ""."""
 
     def __init__(self, norm: str, leaving: list[tuple[int, int]]):
-        self._norm = norm  # `leaving`: "home today" dates no value
+        self._norm = norm  # `leaving`: "home today" does not date a value
         self._marks = _without_dates_of_today(
             sorted(
                 (match.start(), match.end(), name)
@@ -138,7 +139,7 @@ class _Clock:
 
     @functools.cached_property
     def is_back(self) -> bool:
-        """Does the note say that a course was reopened?"""
+        """Whether the note says that the illness came back."""
         return _pattern("back").search(self._norm) is not None
 
     @functools.cached_property
@@ -147,7 +148,7 @@ class _Clock:
 
     @functools.cached_property
     def _stays_away(self) -> int:
-        """The last place where the note says that nothing came back after the treatment; -1 where it does not."""
+        """The last place where the note reports no recurrence after treatment, or -1."""
         return max((match.start() for match in _pattern("stays away").finditer(self._norm)), default=-1)
 
     @functools.cached_property
@@ -159,9 +160,9 @@ class _Clock:
         return [match.start() for match in _pattern("over").finditer(self._norm)]
 
     def time(self, f: Finding) -> str:
-        """The time of a finding: of its own clause, of words right behind it, or carried over from before."""
+        """The time of a finding: from its own clause, from words right after it, or carried over from before."""
         first, last = self._sentence(f.start)
-        if f.when == "now":  # "on arrival" is now where nothing later is told, and then where it is
+        if f.when == "now":  # "on arrival" is now, unless something later is reported
             at = bisect.bisect_right(self._starts, f.start) - 1
             return "then" if at >= 0 and self._marks[at][0] >= first and self._marks[at][2] == "then" else "now"
         just_behind = bisect.bisect_left(self._starts, f.end)
@@ -184,14 +185,14 @@ class _Clock:
         return name if start >= (line if name == "past" else paragraph) else ""
 
     def is_partial(self, f: Finding) -> bool:
-        """Is it a count of a day that is not over: "already six today"?"""
+        """Whether it counts a day that is not over: "already six today"."""
         if f.kind != "count":
             return False
         first, last = self._sentence(f.start)
         return _pattern("partial").search(self._norm, max(first, f.start - 40), min(last, f.end + 25)) is not None
 
     def ends(self, f: Finding) -> bool:
-        """Is it said in the clause of the finding, or in the three that follow, that it is over, and not back?"""
+        """Whether the finding's clause, or one of the next three, says that it is over, with no return in the note."""
         k = bisect.bisect_right(self._breaks, f.start)
         first = self._breaks[k - 1] if k else 0
         last = self._breaks[k] if k < len(self._breaks) else len(self._norm)
@@ -207,9 +208,9 @@ class _Clock:
         return self._marks[at : at + 6]
 
     def closes(self, f: Finding) -> bool:
-        """Does the paragraph of the finding, which is dated months back, go on to say that the episode is over?
+        """Whether the paragraph of a finding dated months back goes on to say that the episode is over.
 
-        A story needs no date where it goes on to the end of the treatment, and to say that nothing came back.
+        No date is needed if it reports both the end of treatment and no recurrence.
         """
         if f.kind not in _ENDS:
             return False
@@ -227,7 +228,7 @@ class _Clock:
 
 
 def _without_dates_of_today(marks: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    """The marks without the date of the visit: "Today (Oct 2025)" is no time in the past."""
+    """The marks without the visit's own date: "Today (Oct 2025)" is not in the past."""
     return [
         mark
         for before, mark in zip([(0, -9, ""), *marks], marks, strict=False)
@@ -241,7 +242,7 @@ def _lies_between(places: list[int], first: int, last: int) -> bool:
 
 
 def _goes_home_better(norm: str, leaving: list[tuple[int, int]]) -> bool:
-    """Does the sentence that sends the patient home say "better"? Then undated values are of the stay."""
+    """Whether the sentence about going home says "better". If so, undated values belong to the hospital stay."""
     around = (sentence_around(norm, start, end, _LONG, (". ", "\n")) for start, end in leaving)
     return any(_pattern("better").search(norm, first, last) for first, last in around)
 

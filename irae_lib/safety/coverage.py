@@ -1,7 +1,7 @@
-"""How much of a note was understood: its language, its clinical words, and what was seen and not graded.
+"""Measure how much of a note was understood: its language, its clinical words, and tests seen but not graded.
 
-A reader that knows words is silent on words it does not know. `coverage` says where that silence means nothing. Lists
-and thresholds are data: `common_english.json` and `coverage.json`.
+The reader is silent on words it does not know; `coverage` reports where that silence means nothing. Lists and
+thresholds are data: `common_english.json` and `coverage.json`.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ NOT_GRADED = "a test was seen and not graded"
 NOTHING_CLINICAL = "it says nothing clinical about the patient"
 _WORD = re.compile(r"[^\W\d_]{2,}(?:'[^\W\d_]+)?")
 _BOX = re.compile(r"[\[(☐□◻☑☒]")
-_BETWEEN = ":;=?_[]{}|☐□◻☑☒"  # what can stand between the fields of a form
+_BETWEEN = ":;=?_[]{}|☐□◻☑☒"  # separators between the fields of a form
 _AFTER = re.compile(rf"[^\n({re.escape(_BETWEEN)}]*")
 _PERSONAL = ("current", "negated", "historical")  # statuses in which a finding is a statement about the patient
-_AGENTS = ("ici", "drug")  # what is given, not how the patient is
+_AGENTS = ("ici", "drug")  # treatments, not statements about how the patient is
 
 
 class _Lists(NamedTuple):
-    """The lists of the data files as sets, the thresholds, and what to look for in a text."""
+    """The lists of the data files as sets, the thresholds, and compiled patterns."""
 
     common: frozenset[str]
     clinical: frozenset[str]
@@ -49,7 +49,7 @@ class _Lists(NamedTuple):
 
 
 class _Words(NamedTuple):
-    """The words of a note; `unknown` are those outside common English, `understood` counts the clinical of these."""
+    """The words of a note; `unknown` are outside common English, `understood` counts the clinical ones among them."""
 
     all: list[str]
     unknown: list[str]
@@ -57,7 +57,7 @@ class _Words(NamedTuple):
 
 
 def coverage(text: str, findings: Sequence[Finding]) -> Coverage:
-    """What of a note was understood, and each reason (`gaps`) why it was not."""
+    """Report the understood part of a note, with a reason for each gap (`gaps`)."""
     lists, norm = _lists(), normalise(readable(text))
     found = _WORD.findall(norm)
     unknown = [word for word in found if word not in lists.common]
@@ -83,7 +83,7 @@ def coverage(text: str, findings: Sequence[Finding]) -> Coverage:
 
 
 def _is_english(lists: _Lists, words: _Words) -> bool:
-    """English by its known words, and by function words of other languages where the known ones do not decide."""
+    """Judge the language by known words; if they do not decide, by function words of other languages."""
     limit, total = lists.thresholds, len(words.all)
     if sum(not word.isascii() for word in words.unknown) > limit["other_script"] * total:
         return False
@@ -98,10 +98,10 @@ def _is_english(lists: _Lists, words: _Words) -> bool:
 
 
 def _is_clinical(lists: _Lists, norm: str, findings: Sequence[Finding], words: _Words) -> bool:
-    """Does the note state how the patient is: a finding outside the empty fields of a form, or that all is well?
+    """Whether the note states how the patient is: a finding outside empty form fields, or that all is well.
 
-    A bare list of medicines is enough; with empty fields, or further words of which none is understood, it is not.
-    Nor is long prose with a stray clinical word ("a cold reception", "tired").
+    A bare list of medicines is enough, unless it comes with empty form fields or many unknown words. Long prose with a
+    stray clinical word ("a cold reception", "tired") is not.
     """
     blanks = list(_blanks(lists, norm))
     personal = [f for f in findings if f.status in _PERSONAL and not _within(f.start, blanks)]
@@ -117,13 +117,13 @@ def _is_clinical(lists: _Lists, norm: str, findings: Sequence[Finding], words: _
 
 
 def _within(place: int, spans: Sequence[tuple[int, int]]) -> bool:
-    """Does a place lie in one of the spans, which stand in the order of the note?"""
+    """Whether a place is in one of the spans, which are sorted."""
     at = bisect.bisect_right(spans, (place, math.inf))
     return any(start <= place < end for start, end in spans[max(0, at - 2) : at])
 
 
 def _blanks(lists: _Lists, norm: str) -> Iterator[tuple[int, int]]:
-    """The fields of a form that nobody filled in: an unticked box and its words, or a label with nothing behind it."""
+    """The empty fields of a form: an unticked box with its words, or a label with nothing after it."""
     for match in lists.blank.finditer(norm):
         if match.lastgroup == "row":
             yield match.span()
@@ -133,7 +133,7 @@ def _blanks(lists: _Lists, norm: str) -> Iterator[tuple[int, int]]:
         if match.lastgroup == "box":
             first = _BOX.search(norm, line, match.end())
             lead = norm[line : first.start()].rstrip() if first else ""
-            if not lead or lead[-1] in ":;.-*•|,":  # boxes stand before their words
+            if not lead or lead[-1] in ":;.-*•|,":  # boxes come before their words
                 yield match.start(), _AFTER.match(norm, match.end()).end()
                 continue
         before = norm[line : match.start()].rstrip(" \t:=?")
@@ -143,7 +143,7 @@ def _blanks(lists: _Lists, norm: str) -> Iterator[tuple[int, int]]:
 
 
 def _not_graded(lists: _Lists, words: _Words, text: str, norm: str, findings: Sequence[Finding]) -> Iterator[str]:
-    """Tests that a rule grades and whose value was seen but not read: no unit or limit, or a form not known."""
+    """Tests that a rule grades whose value was seen but not read: no unit or limit, or an unknown format."""
     values = [f for f in findings if f.kind in ("lab", "vital")]
     for f in values:
         unread = f.low is None and f.times_uln is None and f.flag in ("", "no unit")
@@ -154,7 +154,7 @@ def _not_graded(lists: _Lists, words: _Words, text: str, norm: str, findings: Se
         place = norm.find(name)
         while place >= 0:
             at = bisect.bisect_right(starts, place)
-            here = values[max(0, at - 12) : at]  # a row of results may hold as many values
+            here = values[max(0, at - 12) : at]  # a row of results may hold this many values
             match = _test_pattern(name).match(norm, place)
             if match and not any(place < f.end and match[1] in f.value for f in here):
                 yield text[match.start() : match.end()]
@@ -187,14 +187,14 @@ def _lists() -> _Lists:
 
 
 def _blank_pattern(data: dict[str, Any]) -> re.Pattern[str]:
-    """What marks an empty field: an unticked box, a placeholder, a row of empty cells, a label at the end of a line."""
+    """Pattern of an empty field: unticked box, placeholder, row of empty cells, or label at the end of a line."""
     fill, box = "|".join(data["fill"]), "|".join(data["box"])
     row = r"\|[^|\n]{1,60}(?:\|[ \t]*){2,}(?=\n|$)"
     return re.compile(rf"(?P<row>{row})|(?P<box>{box})|(?P<fill>{fill})|[:=?][ \t]*(?=\n|$|[;|])")
 
 
 def _tests() -> dict[str, list[str]]:
-    """By the first word of its name, the names of a graded test."""
+    """The names of the graded tests, by first word."""
     graded, names = _graded_tests(), {}
     for phrase, found in meanings().items():
         word = _WORD.match(phrase)
@@ -205,7 +205,7 @@ def _tests() -> dict[str, list[str]]:
 
 @functools.cache
 def _test_pattern(name: str) -> re.Pattern[str]:
-    """A graded test whose name begins so, with a number behind it that is not a dose, share or date."""
+    """A graded test whose name begins with this word, followed by a number that is not a dose, share or date."""
     other = r"%|mg\b|mcg|tab|(?:day|week|month|year|hour)s?\b|am\b|pm\b|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
     link = r"(?: ?(?:=|:|\bis\b|\bwas\b|\bof\b))?"
     value = rf"{link} ?[<>]?(\d+)[\d.,]*+(?! ?(?:{other}))"

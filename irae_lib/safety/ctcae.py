@@ -1,7 +1,7 @@
 """Grade a number by CTCAE: the tables of `data/clinical/ctcae.json`, read with exact decimals.
 
-v5.0 is the scale of the labels and of the guidelines in use; v6.0 is behind the `version` switch. Bounds are
-"greater than" where CTCAE says so: exactly 3.0 x ULN is Grade 1. Floats would get 1.5 x 1.2 wrong.
+The labels and current guidelines use v5.0; the `version` argument selects v6.0. Bounds are "greater than" where CTCAE
+says so: exactly 3.0 x ULN is Grade 1. Floats would get 1.5 x 1.2 wrong.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _OPERATORS = {">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": opera
 
 
 class CtcaeGrade(NamedTuple):
-    """A CTCAE grade (0 is none), the term and version it was read from, and the comparison in words."""
+    """A CTCAE grade (0 is none), its term, version and source, and the comparison in words."""
 
     grade: int
     term: str
@@ -69,7 +69,7 @@ def grade(
 
     Args:
         value: in the unit of `labs.json`; stools are per day over baseline, an EF is in percent.
-        times_uln: a multiple the note states itself ("7x ULN"), used where `value` or `uln` is missing.
+        times_uln: a multiple stated in the note ("7x ULN"), used where `value` or `uln` is missing.
         baseline: the patient's own earlier value; above `uln` it replaces the ULN (abnormal-baseline rule).
         symptomatic: chooses the symptomatic row of lipase and amylase.
     """

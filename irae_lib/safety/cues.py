@@ -1,7 +1,7 @@
-"""The cues of a note and the rule of each: which way it works, how far, what ends it and the status it gives.
+"""The cues of a note and the rule of each: direction, reach, end and resulting status.
 
-Loads `data/clinical/cues.json`. `RULES` are the statuses a cue can give; `cue_phrases` lists every spelling by the
-name of its rule or mark, for the table of phrases in `lexicon`.
+Loads `data/clinical/cues.json`. `RULES` are the statuses a cue can give; `cue_phrases` lists every spelling by the name
+of its rule or mark, for the table of phrases in `lexicon`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _NAME = re.compile(r"<([a-z ]+)>")
 
 
 class Rule(NamedTuple):
-    """What a cue says of the findings around it. The fields are explained in `cues.json`."""
+    """The effect of a cue on the findings around it. `cues.json` explains the fields."""
 
     name: str
     status: str
@@ -45,7 +45,7 @@ class Rule(NamedTuple):
 def _rule(name: str, row: dict[str, Any]) -> Rule:
     fields = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items() if key != "cues"}
     ends = fields.get("ends", {})
-    if "as" in ends:  # a named set and what differs from it
+    if "as" in ends:  # a named set with overrides
         fields["ends"] = _TABLE["ends"][ends["as"]] | {event: when for event, when in ends.items() if event != "as"}
     return Rule(name, **fields)
 
@@ -54,7 +54,7 @@ RULES: dict[str, Rule] = {name: _rule(name, row) for name, row in _TABLE["rules"
 
 
 def cue_phrases() -> dict[str, list[str]]:
-    """Rule or mark to its phrases; named spellings are written out, alternatives are not."""
+    """Map each rule or mark to its phrases. Named spellings are expanded, alternatives are not."""
     listed = {name: row["cues"] for name, row in _TABLE["rules"].items()} | _TABLE["marks"]
     listed["inability"] = _TABLE["inability"]
     return {name: [spelling for phrase in phrases for spelling in _spelled(phrase)] for name, phrases in listed.items()}
@@ -69,9 +69,9 @@ def _spelled(phrase: str) -> list[str]:
 
 @functools.cache
 def barrier(rule: Rule) -> re.Pattern[str]:
-    """The words beyond which a cue means an item no longer; a comma ends what they shield from a denial.
+    """Words that end the reach of a cue; a comma ends their protection from a denial.
 
-    "Known melanoma with diarrhea" gives no history of diarrhea, "no fever since admission" denies no admission.
+    "Known melanoma with diarrhea" gives no history of diarrhea, "no fever since admission" does not deny the admission.
     """
     rest = "[^,]*$" if rule.status == "negated" else ""
     return re.compile(rf"\b(?:{'|'.join(rule.barrier)})\b{rest}")
@@ -79,7 +79,7 @@ def barrier(rule: Rule) -> re.Pattern[str]:
 
 @functools.cache
 def reversal() -> re.Pattern[str]:
-    """What turns the denial before it round: "no improvement", "cannot be completely excluded"."""
+    """Words that reverse the denial before them: "no improvement", "cannot be completely excluded"."""
     longest_first = sorted(_TABLE["reversal"], key=len, reverse=True)
     words = "|".join(re.escape(word).replace(r"\ ", r"\s+") for word in longest_first)
     return re.compile(rf"\s+(?:[a-z]+\s+){{0,3}}?(?P<word>(?:{words}))(?![a-z])")

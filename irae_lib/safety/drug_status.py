@@ -1,4 +1,4 @@
-"""What a note says of a drug: running, stopped, planned, never given, or given to a relative."""
+"""The status of a drug in a note: running, stopped, planned, never given, or given to a relative."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ENDS = frozenset(("contrast", "presentation", "assertion"))
 _BEHIND = frozenset(("absence", "result", "not reported"))
 _LISTED = re.compile(r"[\s,/]*(?:\b(?:or|and|nor|inhaled|injected|oral|topical|other)\b[\s,/]*){0,4}")
 _LONG_AGO = re.compile(r"[^.;,\n]{0,30}?(?:\b(?:months?|years?) (?:ago|before|earlier)|\bin (?:19|20)\d\d\b)")
-# The note counts cycles or doses: a second one that is planned is no first one.
+# The note counts cycles or doses: a planned second dose implies a first.
 SECOND_DOSE = re.compile(
     r"\b(?:(?:cycle|dose|c|infusion)s? ?(?:#|number |no\.? ?)?(?:[2-9]|1\d|two|three|four|five|six)|"
     r"(?:second|third|fourth|fifth|next|2nd|3rd|[4-9]th|1\dth) (?:cycle|dose|infusion|treatment|round))\b"
@@ -65,7 +65,7 @@ def drug_status(norm: str, tokens: list[Token], at: int) -> str:
         if token.kind == "end" or gap > 70:
             break
         if token.kind in ("drug", "ici") and norm[drug.end : token.start].strip(" +/,and&-"):
-            break  # what follows is said of the other drug
+            break  # the words that follow describe the other drug
         cues = token.cues
         if drug.kind == "drug" and not _BEHIND.isdisjoint(cues) and LIST_GAP.fullmatch(norm, drug.end, token.start):
             return "negated"
@@ -94,7 +94,7 @@ def drug_status(norm: str, tokens: list[Token], at: int) -> str:
 
 
 def _denies(norm: str, cue: Token, drug: Token) -> bool:
-    """Is the drug what the cue denies: "no steroids", not "did not resolve with prednisone"?"""
+    """Whether the cue denies the drug: "no steroids", not "did not resolve with prednisone"."""
     return (
         not _DENIALS.isdisjoint(cue.cues)
         and _TWO_WORDS.fullmatch(norm, cue.end, drug.start) is not None
@@ -103,7 +103,7 @@ def _denies(norm: str, cue: Token, drug: Token) -> bool:
 
 
 def _listed_with(norm: str, tokens: list[Token], at: int) -> str:
-    """The status of the drug that stands before this one in the same list; "" where there is none."""
+    """The status of the previous drug in the same list; "" where there is none."""
     for token in reversed(tokens[max(0, at - 3) : at]):
         if token.kind == "drug":
             return token.status if _LISTED.fullmatch(norm, token.end, tokens[at].start) else ""

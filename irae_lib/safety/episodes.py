@@ -1,7 +1,7 @@
-"""Fire the rules over the last state of a note and over the whole present episode (contract *Time*).
+"""Run the rules on the last state of a note and on the whole present episode (contract *Time*).
 
-The worst day of the episode decides the grade, the last state decides the urgency. An organ whose every sign is back
-to normal is over: it keeps no grade, only "soon" while its treatment runs.
+The worst day of the episode decides the grade, the last state decides the urgency. An organ with every sign back to
+normal has recovered: it keeps no grade, only "soon" while treatment continues.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MEASURED = ("lab", "vital", "count")
 
 
 class Fired(NamedTuple):
-    """What the rules demand: floors and advice, and the grade of the last state where an earlier day was worse."""
+    """The result of the rules: floors and advice, and the last state's grade where an earlier day was worse."""
 
     floors: list[Floor]
     advice: list[Advice]
@@ -29,7 +29,7 @@ class Fired(NamedTuple):
 
 
 def fire_course(findings: Sequence[Finding]) -> Fired:
-    """The floors of the last state, and those of earlier days with the urgency they still have."""
+    """The floors of the last state, and those of earlier days with their remaining urgency."""
     state = Chart(findings)
     floors, advice = fire(state)
     if not any(f.when in EARLIER and f.status == "historical" for f in findings):
@@ -44,14 +44,14 @@ def fire_course(findings: Sequence[Finding]) -> Fired:
 
 
 def _is_over(system: System, worse: list[Floor], now: dict[System | None, int], state: Chart) -> bool:
-    """Is every sign that made this organ ill said to be normal, or gone, in the last state?"""
+    """Whether the last state reports every sign of this organ system as normal or gone."""
     if now.get(system, 0) > 0:
         return False
     return all(_is_back(floor.finding, state) for floor in worse if floor.system == system)
 
 
 def _is_back(sign: Finding | None, state: Chart) -> bool:
-    """Does the last state give the value of this sign, or say that it is not there?"""
+    """Whether the last state gives the value of this sign, or says that it is gone."""
     if sign is None:
         return False
     if sign.kind in _MEASURED:
@@ -65,13 +65,13 @@ def _is_back(sign: Finding | None, state: Chart) -> bool:
 
 
 def _at_baseline(value: Finding) -> bool:
-    """Is a creatinine within a quarter of the baseline, or of the upper limit where no baseline is given?"""
+    """Whether a creatinine is at most 1.25 times the baseline (the upper limit, if no baseline is given)."""
     limit = value.baseline or value.uln or ANALYTES[value.name].uln
     return value.high is None or value.high <= limit * Decimal("1.25")
 
 
 def _earlier(floor: Floor, is_over: bool, state: Chart) -> Floor:
-    """The floor of an earlier day: its grade with the urgency that is left of it."""
+    """The floor of an earlier day: its grade with the remaining urgency."""
     treated = state.any("steroids") is not None
     urgency = Urgency.SOON if not is_over or treated else Urgency.ROUTINE
     grade, system = (0, None) if is_over else (floor.grade, floor.system)

@@ -1,8 +1,8 @@
-"""Exposure to checkpoint inhibitors: what the note says, what is known from elsewhere, and which rules apply.
+"""Exposure to checkpoint inhibitors, from the note and from other sources, and the rules that apply.
 
-Every mention of an inhibitor counts with its status. Where there is none, the note may still show cancer care (a
-cancer, an oncology clinic, chemotherapy, "immunotherapy"): then all rules apply, with an advisory. In any other
-note a laboratory value or a symptom is no irAE, and only the urgency of a dangerous illness remains.
+Every mention of an inhibitor counts with its status. If there is none, the note may still show cancer care (a cancer,
+an oncology clinic, chemotherapy, "immunotherapy"): then all rules apply, with an advisory. In any other note a
+laboratory value or symptom is not an irAE, and only the urgency of a dangerous illness remains.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ _ADVICE = {
 }
 _LATE = "The last dose is more than 12 months ago: late irAEs occur, other causes are more likely."
 _CONFLICT = "The note and the exposure given with it disagree: clarify; floors assume a checkpoint inhibitor."
-_CLASS = "checkpoint inhibitor"  # the name of a mention that says no drug
+_CLASS = "checkpoint inhibitor"  # the name of a mention without a specific drug
 _GIVEN = ("current", "historical")
 
 
 class Exposure(NamedTuple):
-    """Contact with checkpoint inhibitors.
+    """Exposure to checkpoint inhibitors.
 
     `kind` is exposed, planned, never, cancer care (no inhibitor named, but a cancer is treated) or undocumented;
-    `finding` is the mention that decided; `late` says the last dose is over a year ago; `conflict` says that the note
-    and what is known from elsewhere contradict each other.
+    `finding` is the deciding mention; `late` means that the last dose is over a year ago; `conflict` means that the
+    note and the exposure given with it contradict each other.
     """
 
     kind: str
@@ -52,11 +52,11 @@ class Exposure(NamedTuple):
 
     @property
     def stated(self) -> bool:
-        """True where the note, or who gave it, says whether there was a checkpoint inhibitor."""
+        """True where the note or the caller states whether a checkpoint inhibitor was given."""
         return self.kind not in ("cancer care", "undocumented")
 
     def advice(self, fired: bool, advised: bool) -> list[str]:
-        """The advisories on exposure for a note in which rules `fired` floors or only `advised`."""
+        """The exposure advisories for a note in which rules `fired` floors or only `advised`."""
         lines = [_ADVICE[self.kind]] if self.kind in _ADVICE and (fired or advised) else []
         lines += [_LATE] if self.late and fired else []
         return lines + ([_CONFLICT] if self.conflict else [])
@@ -66,10 +66,10 @@ def exposure(findings: Sequence[Finding], text: str = "", known: bool | None = N
     """The exposure that decides which rules apply.
 
     Args:
-        findings: what was read from the note.
+        findings: the findings read from the note.
         text: the note, searched for cancer care where no inhibitor and no cancer drug is named.
-        known: True or False where exposure is known from elsewhere. True holds against a note that says never or
-            planned, and a note that documents an inhibitor holds against False: in a conflict all rules apply.
+        known: True or False where exposure is known from elsewhere. True overrides a note that says never or
+            planned, and a note that documents an inhibitor overrides False: in a conflict all rules apply.
     """
     read = _stated(findings, normalise(readable(text)))
     if known is None:
@@ -81,16 +81,16 @@ def exposure(findings: Sequence[Finding], text: str = "", known: bool | None = N
 
 
 def assumed(findings: Sequence[Finding], text: str, ticked: bool) -> bool | None:
-    """What a box "on or after a checkpoint inhibitor", ticked unless a person clears it, says of a note.
+    """Exposure according to the box "on or after a checkpoint inhibitor", which is ticked by default.
 
-    True where it is ticked, except where the note itself says never or planned: a default is not knowledge.
+    A ticked box means True, except where the note itself says never or planned: a default is not knowledge.
     """
     read = _stated(findings, normalise(readable(text)))
     return True if ticked and (read is None or read.kind == "exposed") else None
 
 
 def _stated(findings: Sequence[Finding], norm: str) -> Exposure | None:
-    """Exposure by the mentions of inhibitors; None where none decides."""
+    """Exposure according to the mentions of inhibitors; None where they do not decide."""
     mentions = _mentions(findings, norm)
     given = [f for f, status in mentions if status in _GIVEN and f.name != _CLASS]
     decided = {status: f for f, status in reversed(mentions) if status in ("planned", "negated")}
@@ -113,9 +113,9 @@ def _stated(findings: Sequence[Finding], norm: str) -> Exposure | None:
 
 
 def _mentions(findings: Sequence[Finding], norm: str) -> list[tuple[Finding, str]]:
-    """Every mention of an inhibitor with its status; the words next to it may say that it was never or not yet given.
+    """Every mention of an inhibitor with its status; nearby words may say that it was never or not yet given.
 
-    In "ipilimumab + nivolumab" what is said of the first holds for the second.
+    In "ipilimumab + nivolumab" the status of the first also holds for the second.
     """
     patterns, found = _patterns(), []
     never = any(f.kind == "ici" and f.name == _CLASS and f.status == "negated" for f in findings)
@@ -139,7 +139,7 @@ def _mentions(findings: Sequence[Finding], norm: str) -> list[tuple[Finding, str
 
 
 def _is_ahead(norm: str, f: Finding, clause: str) -> bool:
-    """Is the first dose still to come: "begins pembrolizumab next Tuesday", "pembrolizumab to be added from C2"?"""
+    """Whether the first dose is still to come: "begins pembrolizumab next Tuesday", "... to be added from C2"."""
     patterns = _patterns()
     if patterns.added.match(norm, f.end):
         return True
@@ -153,7 +153,7 @@ def _is_cancer_drug(f: Finding) -> bool:
 
 
 def _cancer_care(findings: Sequence[Finding], text: str) -> Exposure:
-    """Whether a note without a named inhibitor shows that a cancer is treated."""
+    """Whether a note without a named inhibitor shows cancer treatment."""
     shared = exposure_data()["not_only_cancer"]
     for f in findings:
         if f.kind == "ici" and f.status in _GIVEN or _is_cancer_drug(f) and f.name not in shared:
@@ -162,7 +162,7 @@ def _cancer_care(findings: Sequence[Finding], text: str) -> Exposure:
 
 
 def _names_cancer(text: str) -> bool:
-    """Does the text name a cancer or its care, of the patient and not denied?"""
+    """Whether the text names the patient's cancer or its care without denying it."""
     norm, patterns = normalise(readable(text)), _patterns()
     for match in patterns.cancer.finditer(norm):
         reach = max(0, match.start() - 60)
@@ -175,7 +175,7 @@ def _names_cancer(text: str) -> bool:
 
 
 class _Patterns(NamedTuple):
-    """What `exposure.json` lists, compiled: a mention of cancer, and what around a mention changes its meaning."""
+    """The compiled patterns of `exposure.json`: a mention of cancer, and nearby words that change its meaning."""
 
     cancer: re.Pattern[str]
     not_before: re.Pattern[str]

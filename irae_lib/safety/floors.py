@@ -1,7 +1,7 @@
-"""The safety layer: floors over a model's proposal, or over nothing, with an audit trail.
+"""The safety layer: raise a model's assessment, or an empty one, to floors, with an audit trail.
 
-It may only raise. `review` reads the note, takes the highest floor that any rule demands and records every
-raise with the rule, the quote and the source; causality is never touched.
+It only raises. `review` reads the note, takes the highest floor that any rule demands and records every raise with the
+rule, the quote and the source; causality is never touched.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .reader import read
 from .reviews import NOT_ASSESSED, Correction, Evidence, Review
 from .rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS, Floor
 
-# With nothing proposed and nothing found: no claim of an irAE, and no claim about its cause either.
+# The empty assessment: no claim of an irAE, and no claim about its cause either.
 NOTHING = Assessment(
     irae_detected=False,
     affected_systems=(),
@@ -31,16 +31,16 @@ _EXPOSURE_OPEN = "exposure to a checkpoint inhibitor is not stated and no rule f
 
 
 def review(case: Case, proposed: Assessment | None = None, exposed: bool | None = None) -> Review:
-    """What may be told to a clinician: the proposal, raised wherever a rule demands it.
+    """Review an assessment: read the note and raise the proposal wherever a rule demands it.
 
     Args:
         case: the note the rules read.
-        proposed: a model's assessment; None means the rules speak alone.
+        proposed: a model's assessment; None runs the rules alone.
         exposed: True or False where exposure to a checkpoint inhibitor is known from elsewhere; None reads it from
             the note (see `exposure`).
     Returns:
-        A `Review` whose `final` is never below `proposed`. Reviewing `final` again changes nothing. `evidence` says
-        where in the note each quote of the proposal stands, or that it was not found. `assessed` is False where no
+        A `Review` whose `final` is never below `proposed`. Reviewing `final` again changes nothing. `evidence` gives
+        the position of each quote of the proposal in the note, or marks it as not found. `assessed` is False where no
         rule at urgent or above fired and the silence of the others means nothing; it does not depend on `proposed`.
     """
     findings = read(case)
@@ -77,9 +77,9 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
 
 
 def _dangerous(floor: Floor) -> bool:
-    """Is it urgent whatever the cause?
+    """Whether the floor is urgent whatever the cause.
 
-    Numbness (Grade 1), a severe pain of limbs and help with washing are so only as signs of an irAE.
+    Numbness (Grade 1), severe limb pain and help with washing are urgent only as signs of an irAE.
     """
     only_as_irae = floor.grade == 1 or (floor.rule in ("X07", "X08") and floor.system is System.MUSCULOSKELETAL)
     return floor.urgency >= Urgency.URGENT and not only_as_irae
@@ -119,7 +119,7 @@ def _highest(floors: list[Floor], key: Callable) -> Floor | None:
 
 
 def _generic_floor(labels: Assessment, fired: Fired, contact: Exposure) -> Floor:
-    """The original's floors on the labels themselves: by grade, and urgent for heart and nerve, whoever gave them.
+    """The original floors on the labels themselves, whoever gave them: by grade, and urgent for heart and nerve.
 
     Where the grade is that of an earlier day of the episode, the grade of the last state decides.
     """
@@ -162,7 +162,7 @@ def _names(systems: tuple[System, ...]) -> str:
 
 
 def _locate(text: str, quote: str) -> Evidence:
-    """Where a quote stands in the note: word for word, else with other spacing or capitals; or not at all."""
+    """Locate a quote in the note: word for word, else ignoring case; or mark it as not found."""
     start = text.find(quote)
     if start < 0:
         start = text.lower().find(quote.lower())

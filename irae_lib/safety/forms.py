@@ -1,4 +1,4 @@
-"""Form answers: spans of a note whose status the form gives, whatever the words around them.
+"""Form answers: spans of a note whose status comes from the form, whatever the surrounding words.
 
 "Seizures: No", "Rash | none", "Any fever? No.", "[ ] colitis", "(-) jaundice", "Grade 0 rash", "risks include seizure".
 """
@@ -17,14 +17,14 @@ _RISKS = re.compile(
     re.I,
 )
 _SOURCES = "booklet leaflet sheet handout pamphlet internet google website online forum facebook card".split()
-_READ = re.compile(  # what a leaflet or a web page says, and the patient repeats
+_READ = re.compile(  # content of a leaflet or web page, repeated by the patient
     rf"\b(?:{'|'.join(_SOURCES)})(?:(?<=google)\w*)?\b[^\n]{{0,120}}?"
     r"\b(?:it|they|which|that|and) (?P<says>says?|said|lists?|listed|mentions?|mentioned|talks? about|warns?|saw|read)\b[^.;\n]*",
     re.I,
 )
 _ORDERS = ("transfuse", "replete", "replace", "notify", "page")
 _LIMITS = re.compile(rf"\b(?:{'|'.join(_ORDERS)})\b[^.;\n]{{0,20}}?\bfor\b[^.;\n]{{0,160}}", re.I)
-_HARMS = ("risk", "effect", "adverse", "complications", "toxicities")  # a word of each way that `_RISKS` begins
+_HARMS = ("risk", "effect", "adverse", "complications", "toxicities")  # one of them is in every match of `_RISKS`
 _COMPARISONS = ("<", ">", "≥", "≤")
 _ACTION_BEHIND = re.compile(  # "ALT >5x ULN: stop", "glucose >28 -> A&E", "stools <4 over baseline?"
     r"[<>≥≤]=? ?\d[\d.,]*[^.;:?\n\d<>]{0,24}?(?:\?|(?: ?(?:->|=>|→|:|=) ?|, )"
@@ -38,9 +38,9 @@ _TOLD = re.compile(
 
 
 class Mark(NamedTuple):
-    """A span whose status the form gives: negated, current, hypothetical or historical.
+    """A span whose status comes from the form: negated, current, hypothetical or historical.
 
-    "limit" makes values with a comparator hypothetical; "" is an answer word.
+    "limit" makes values with a comparator hypothetical; "" marks an answer word.
     """
 
     start: int
@@ -103,7 +103,7 @@ _LETTER = re.compile(
 
 
 def form_marks(text: str) -> list[Mark]:
-    """Every span whose status is given by a form, in order of its start."""
+    """Every span whose status comes from a form, sorted by start."""
     marks = list(_risks(text))
     marks += _letters(text)
     marks += _zeros(text)
@@ -114,8 +114,8 @@ def form_marks(text: str) -> list[Mark]:
 
 
 def _risks(text: str) -> Iterator[Mark]:
-    """What a patient was told could happen: "risks include seizure". Side effects that are listed may be real ones."""
-    lower = text.lower()  # most notes have none of these words
+    """Risks that a patient was told about: "risks include seizure". Listed side effects may be real."""
+    lower = text.lower()  # most notes contain none of these words
 
     def found(pattern: re.Pattern[str], words: Sequence[str]) -> Iterable[re.Match[str]]:
         return pattern.finditer(text) if any(word in lower for word in words) else ()
@@ -134,13 +134,13 @@ def _risks(text: str) -> Iterator[Mark]:
 
 
 def _back(text: str, at: int, stops: str) -> int:
-    """The start of the segment that ends at `at`: behind the last of `stops`, or the farthest an item reaches."""
+    """The start of the segment that ends at `at`: after the last of `stops`, at most one item's length back."""
     lowest = max(0, at - _LONGEST_ITEM)
     return max((text.rfind(stop, lowest, at) + 1 for stop in stops), default=0) or lowest
 
 
 def _answers(text: str) -> Iterator[Mark]:
-    """Behind a colon, an equals sign, a dash or a cell border: "Seizures: No", "Rash | none", "Fever - denied"."""
+    """Answers after a colon, equals sign, dash or cell border: "Seizures: No", "Rash | none", "Fever - denied"."""
     asked: list[Mark] = []
     last = 0
     for match in _ANSWER.finditer(text):
@@ -154,7 +154,7 @@ def _answers(text: str) -> Iterator[Mark]:
             asked.append(Mark(start, end, status))
         elif (
             asked and not text[last:end].strip() and status == "current"
-        ):  # "Rash | No | Yes": one of the visits says yes
+        ):  # "Rash | No | Yes": one of the visits answers yes
             asked[-1] = asked[-1]._replace(status=status)
         last = match.end()
         yield Mark(match.start(), last, "")
@@ -180,7 +180,7 @@ def _until(text: str, at: int, limit: int, stop: re.Pattern[str] = _STOP) -> int
 
 
 def _boxes(text: str) -> Iterator[Mark]:
-    """Ticked and unticked boxes, before what they speak of or behind it, and "[ ] yes [x] no" behind a question."""
+    """Ticked and unticked boxes, before or after their items, and "[ ] yes [x] no" after a question."""
     for _, group in groupby(_BOX.finditer(text), key=_LineCounter(text)):
         boxes = list(group)
         line_end = text.find("\n", boxes[-1].end())
@@ -208,7 +208,7 @@ def _boxes(text: str) -> Iterator[Mark]:
 
 
 class _LineCounter:
-    """The number of the line of each match, for matches in order."""
+    """The line number of each match, for matches in order."""
 
     def __init__(self, text: str):
         self.text, self.at, self.line = text, 0, 0
@@ -220,7 +220,7 @@ class _LineCounter:
 
 
 def _signs(text: str) -> Iterator[Mark]:
-    """(+) and (-), before a list ("(-) jaundice, diplopia") or behind one item ("jaundice (-), rash (+)")."""
+    """(+) and (-), before a list ("(-) jaundice, diplopia") or after one item ("jaundice (-), rash (+)")."""
     signs = list(_SIGN.finditer(text))
     for i, sign in enumerate(signs):
         following = signs[i + 1].start() if i + 1 < len(signs) else len(text)
@@ -233,13 +233,13 @@ def _signs(text: str) -> Iterator[Mark]:
 
 
 def _brought_forward(text: str) -> Iterator[Mark]:
-    """ "[Brought forward from 14 Mar 2025: ALT 412]": what was copied into a bracket is past."""
+    """ "[Brought forward from 14 Mar 2025: ALT 412]": text copied into a bracket is historical."""
     for match in _FORWARD.finditer(text):
         yield Mark(match.start(), match.end(), "historical")
 
 
 def _letters(text: str) -> Iterator[Mark]:
-    """ "Fever N, chest pain N, rash Y": only where a line has several, of which one is no."""
+    """ "Fever N, chest pain N, rash Y": only where a line has several answers and at least one is no."""
     for _, group in groupby(_LETTER.finditer(text), key=_LineCounter(text)):
         answers = list(group)
         if len(answers) > 1 and any(answer["no"] for answer in answers):
@@ -261,7 +261,7 @@ def _zeros(text: str) -> Iterator[Mark]:
 
 
 def _tight_signs(text: str) -> Iterator[Mark]:
-    """ "+fatigue, -fever, -chills": only where a line has several, for a single one may be a bullet."""
+    """ "+fatigue, -fever, -chills": only where a line has several, because a single sign may be a bullet."""
     for _, group in groupby(_TIGHT.finditer(text), key=_LineCounter(text)):
         signs = list(group)
         for sign in signs if len(signs) > 1 else ():
@@ -270,7 +270,7 @@ def _tight_signs(text: str) -> Iterator[Mark]:
 
 
 def _zero_grades(text: str) -> Iterator[Mark]:
-    """ "Diarrhea Grade 0" and "Grade 0 diarrhea" say that there is none."""
+    """ "Diarrhea Grade 0" and "Grade 0 diarrhea" deny the finding."""
     for match in _GRADE_0.finditer(text):
         start = _back(text, match.start(), ".;,\n|")
         if text[start : match.start()].strip(" \t:(-"):

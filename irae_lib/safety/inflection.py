@@ -1,4 +1,4 @@
-"""Forms and spellings of an English word: enough that a word list need name each word once."""
+"""Inflected forms and spellings of an English word, so that a word list can name each word once."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SPELLINGS = (  # British to American
     (re.compile(r"tre\b"), "ter"),
 )
 
-_VARIES = re.compile(r"oe|ae|our|is|yse|ll|tre")  # what each of these spellings holds
+_VARIES = re.compile(r"oe|ae|our|is|yse|ll|tre")  # letters that every one of these spellings contains
 
 
 def forms(word: str) -> set[str]:
-    """The word with its plural and verb endings; a form that does not exist does no harm.
+    """The word with its plural and verb endings; forms that do not exist are harmless.
 
     >>> sorted(forms("swell"))
     ['swell', 'swelled', 'swelling', 'swells']
@@ -41,7 +41,7 @@ def forms(word: str) -> set[str]:
 
 
 def spellings(word: str) -> set[str]:
-    """The word as given and in its other national spelling.
+    """The word in British and American spelling.
 
     >>> sorted(spellings("diarrhoea"))
     ['diarrhea', 'diarrhoea']

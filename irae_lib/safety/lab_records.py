@@ -1,7 +1,7 @@
-"""Laboratory rows as records: which number of a row is the value, which the limits, which an older value.
+"""Parse laboratory rows into records: the value, the limits and the older values of a row.
 
-A row is a name and cells in any order: value, unit, flag, range, date. `Record.parse` reads the cells with one grammar
-and takes the assignment of cells to roles that fits best; an interval is never the value where a single number stands.
+A row is a name and cells in any order: value, unit, flag, range, date. One grammar reads the cells, and the
+best-fitting assignment of cells to roles wins; an interval is never the value if there is a single number.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Cell(NamedTuple):
     start: int
     end: int
     depth: int
-    limit: bool  # announced as a limit: "ref", "normal", "M", "F"
+    limit: bool  # introduced as a limit: "ref", "normal", "M", "F"
     low: Decimal | None = None
     high: Decimal | None = None
     sign: str = ""
@@ -58,7 +58,7 @@ class Cell(NamedTuple):
 
 
 class Record:
-    """The values of one name, with what the row prints beside them: limits, flag, days."""
+    """The values of one name, with the row's limits, flag and days."""
 
     times_uln: Decimal | None = None
 
@@ -67,10 +67,10 @@ class Record:
         self.limits: dict[str, Token] = {}
         self.flag = ""
         self.end = end
-        self.days: list[Decimal] | None = None  # of the values, where the row gives them in a known order
+        self.days: list[Decimal] | None = None  # of the values, if the row gives them in a known order
 
     def add_earlier(self, previous: list[Cell], baseline: list[Cell]) -> None:
-        """Add what stands in columns of earlier days and of the baseline, in the unit of the value."""
+        """Add the columns of earlier days and of the baseline, in the unit of the value."""
         unit = self.values[0].unit
         previous, baseline = ([c if c.unit else c._replace(unit=unit) for c in row] for row in (previous, baseline))
         if previous:
@@ -84,7 +84,7 @@ _KEEPS_LIMIT = frozenset(("mark", "word", "number", "unit", "bare", "scale"))
 
 
 def cells(norm: str, start: int, end: int) -> tuple[list[Cell], int]:
-    """The cells between two offsets, and how far the grammar of a row went."""
+    """The cells between two offsets, and the offset where the row's grammar ends."""
     found: list[Cell] = []
     depth, at, limit = 0, start, False
     while at < end:
@@ -104,7 +104,7 @@ def cells(norm: str, start: int, end: int) -> tuple[list[Cell], int]:
 
 
 def _cells_of(match: re.Match[str], kind: str, depth: int, limit: bool) -> list[Cell]:
-    """The cells of one piece of a row: a number whose unit is the letter of a flag makes two."""
+    """The cells of one piece of a row: a number followed by a flag letter gives two."""
     first, last = match.span()
     if kind == "number":
         letter = (match["unit"] or match["inner"]) in _LETTERS and not _TIMED.match(match.string, last)
@@ -120,7 +120,7 @@ def _cells_of(match: re.Match[str], kind: str, depth: int, limit: bool) -> list[
 
 
 def _number(match: re.Match[str], depth: int, limit: bool, letter: bool) -> Cell:
-    """A number, an interval or a code ("1742-6") with its unit; `letter`: what looks like one is a flag."""
+    """A number, an interval or a code ("1742-6") with its unit; `letter` means that the apparent unit is a flag."""
     low, high = decimal(match["low"]), decimal(match["high"]) if match["high"] else None
     interval = high is not None and high > low
     written = match["unit"] or match["inner"]
@@ -140,13 +140,13 @@ def _number(match: re.Match[str], depth: int, limit: bool, letter: bool) -> Cell
 
 
 def assigned(row: list[Cell], analyte: Analyte, end: int) -> Record | None:
-    """The record that fits a row best; None where no cell can be the value."""
+    """The record that fits a row best; None if no cell can be the value."""
     numbers = [cell for cell in row if cell.kind == "number" and _fits(cell, analyte)]
     intervals = [cell for cell in row if cell.kind == "interval"]
     plain = [cell for cell in numbers if not cell.limit]
     values = [cell for cell in plain if not cell.sign] or plain
     if analyte.unit == "%" and (shares := [cell for cell in values if cell.unit == "%"]):
-        values = shares  # "FVC 3.9 L (101 %)": litres, and no flag
+        values = shares  # "FVC 3.9 L (101 %)": litres, not a flag
     elif any(cell.depth == 0 for cell in (*values, *intervals)):
         values = [cell for cell in values if cell.depth == 0]
     if not values:
@@ -164,14 +164,14 @@ def assigned(row: list[Cell], analyte: Analyte, end: int) -> Record | None:
 
 
 def _fits(cell: Cell, analyte: Analyte) -> bool:
-    """Can the number be one of this analyte, by its unit?"""
+    """Whether the unit of a number fits this analyte."""
     if not cell.unit or cell.unit in analyte.units or (cell.unit == "g/l" and "g/l_cells" in analyte.units):
         return True
     return not analyte.units and cell.unit not in FOREIGN
 
 
 def _best(values: list[Cell], row: list[Cell], analyte: Analyte) -> list[Cell]:
-    """The values that fit best: one beside its unit or flag before a bare one; several where nothing decides."""
+    """The values that fit best: with a unit or flag rather than bare; all of them if there is a tie."""
     if len(values) == 1 or any(cell.kind in ("date", "slash") for cell in row):
         return values
     scores = []
@@ -185,7 +185,7 @@ def _best(values: list[Cell], row: list[Cell], analyte: Analyte) -> list[Cell]:
 
 
 def _read_limits(record: Record, cells_: list[Cell]) -> None:
-    """Upper and lower limit; where a row prints one range for men and one for women, the narrower upper limit."""
+    """Upper and lower limit; of separate ranges for men and women, the narrower upper limit."""
     for cell in cells_:
         if cell in record.values:
             continue
@@ -199,7 +199,7 @@ def _read_limits(record: Record, cells_: list[Cell]) -> None:
 
 
 def _read_unit(record: Record, row: list[Cell]) -> None:
-    """A unit printed once, in its own cell or with the range, is the unit of the whole row."""
+    """Apply a unit printed once, in its own cell or with the range, to the whole row."""
     units = [cell.unit for cell in row if cell.unit and cell.kind in ("unit", "number", "interval")]
     if not units:
         return
@@ -219,14 +219,14 @@ def _read_flag(record: Record, row: list[Cell]) -> None:
 
 
 def _read_days(record: Record, row: list[Cell]) -> None:
-    """The day of each value: the dates stand all before their values, or all behind them."""
+    """The day of each value, if all dates come before or all after their values."""
     dates = [cell.text for cell in row if cell.kind == "date"]
     if len(dates) == len(record.values):
         record.days = order(dates)
 
 
 def token_of(cell: Cell) -> Token:
-    """A cell as a number token."""
+    """Convert a cell to a number token."""
     token = Token("number", cell.start, cell.end)
     token.low, token.high, token.sign, token.unit = cell.low, cell.high, cell.sign, cell.unit
     return token
@@ -236,7 +236,7 @@ _ENDS = frozenset(("lab", "vital", "finding", "ici", "drug", "arrow", "end"))
 
 
 def record_behind(text: str, norm: str, tokens: list[Token], i: int, analyte: Analyte) -> Record | None:
-    """The record that follows the name at `i` on its line; None where what follows is prose or a plain value."""
+    """The record that follows the name at `i` on its line; None if prose or a plain value follows."""
     if _PLAIN.match(norm, tokens[i].end):
         return None
     start = _past_alias(norm, tokens[i].end)
@@ -246,7 +246,7 @@ def record_behind(text: str, norm: str, tokens: list[Token], i: int, analyte: An
     end = min(boundary.start if boundary is not None else len(norm), start + 400)
     row, at = cells(norm, start, end)
     if any(b.sign == ">" and a.kind == b.kind == "number" and not b.depth for a, b in pairwise(row)):
-        return None  # "9 > 22 > 91": one after the other
+        return None  # "9 > 22 > 91": a time series
     flagged = any(cell.kind == "flag" for cell in row)
     if norm[at:end].strip(" ,;.|)]") and not (flagged and _in_capitals(text, row)):
         return None
@@ -260,7 +260,7 @@ def record_behind(text: str, norm: str, tokens: list[Token], i: int, analyte: An
     return record if flagged or record.limits or apart or start > tokens[i].end else None
 
 
-_PLAIN = re.compile(  # a value with no flag and no range beside it
+_PLAIN = re.compile(  # a value without a flag or range
     rf"[ :=]{{0,3}}{NUMBER}(?: ?(?!h\b|l\b){_UNIT})?(?:[,;]|\.?\s?$|"
     rf"\.?\s(?!(?:hh?|ll?|high|low|crit\w*|abn\w*|{_REFERENCE})\b)[a-z])",
     re.M,
@@ -270,7 +270,7 @@ _ALIAS = re.compile(rf"(?:,? {_QUALIFIER}\b){{1,2}}|\s*\([a-z][a-z -]{{0,24}}\)"
 
 
 def _past_alias(norm: str, start: int) -> int:
-    """Behind a second name in brackets: "ALT (SGPT) 412"."""
+    """The offset after a second name in brackets: "ALT (SGPT) 412"."""
     match = _ALIAS.match(norm, start)
     return match.end() if match else start
 

@@ -1,7 +1,7 @@
-"""The numbers that follow a name: "640 (1 May) -> 210 -> 44 U/L (ULN 40), baseline 28".
+"""Read the numbers that follow a name: "640 (1 May) -> 210 -> 44 U/L (ULN 40), baseline 28".
 
-`Series` walks the tokens after a laboratory name and sorts every number: a value, an earlier value, the baseline,
-a limit of the reference range, a multiple of ULN, a date - or something that ends the series.
+`Series` walks the tokens after a laboratory name and classifies every number: a value, an earlier value, the baseline,
+a limit of the reference range, a multiple of ULN or a date. Anything else ends the series.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from .quantities import FOREIGN, TIME_UNITS, UNITS
 from .quantities import unit as to_unit
 from .tokens import Token
 
-_REACH = 45  # characters between a name, or what belongs to it, and a number
-_LONGEST = 24  # values of one series that are read
-_DEEPEST = 3  # open brackets inside which other names are passed over
+_REACH = 45  # characters between a name, or the last part of its series, and a number
+_LONGEST = 24  # most values read from one series
+_DEEPEST = 3  # open brackets within which other names are skipped
 _BASELINE_AFTER = re.compile(r"\s*(?:before|pre-?treatment|at baseline|at the start|at start)")
 _AGO = re.compile(r"\s*(?:ago|before|earlier)\b")
 _LINK = re.compile(r",.*\b(?:then|now|today|and|to|peak|currently)\b|\b(?:then|now|today|and|to|peak|currently)\b.*,")
@@ -45,7 +45,7 @@ _LIST = re.compile(  # "88, 210, 344 today": one analyte, day after day
 )
 _ORDINAL = re.compile(r"\b(?:week|day|cycle|dose|month|visit|hour) $")
 _CLOCK = re.compile(r"\s?(?:am|a\.m\.|pm|p\.m\.|o'clock)\b")
-_WEAK_BASELINE = ("was", "from", "before")  # a baseline only once there is a value: "2.8 (was 1.1)"
+_WEAK_BASELINE = ("was", "from", "before")  # a baseline only after a value: "2.8 (was 1.1)"
 
 
 class Reading:
@@ -60,7 +60,7 @@ class Reading:
 
 
 class Series:
-    """What stands after the name at `at`.
+    """The series of numbers after the name at `at`.
 
     Attributes:
         readings: the numbers in order. `limits`: the tokens that give uln, lln and baseline. `times_uln`: a stated
@@ -80,10 +80,10 @@ class Series:
         self._label = previous_before(norm, tokens, at)
         self._limit = False  # the next number is a limit
         self._arrow = False  # the next number replaces the last
-        self._far = False  # a comma stands between the name and its first number
-        self._pinned = False  # a value is said to be today's: what follows is older
+        self._far = False  # a comma separates the name from its first number
+        self._pinned = False  # one value is marked as today's: later numbers are older
         heading = _UNIT_HEADING.match(norm, tokens[at].end)
-        self._unit = to_unit(heading["unit"] or heading["inside"]) if heading else ""  # of every number that bears none
+        self._unit = to_unit(heading["unit"] or heading["inside"]) if heading else ""  # default unit of bare numbers
         self._unit = self._unit if self._unit in analyte.units else ""
         self._edge = heading.end() if self._unit else tokens[at].end
         listed = _LIST.match(norm, self._edge)
@@ -103,7 +103,7 @@ class Series:
         """Use one token; False ends the series."""
         kind = t.kind
         if t.first < t.start:
-            return True  # a finding in several words ("ejection fraction has dropped") that the name is part of
+            return True  # a finding in several words ("ejection fraction has dropped") that includes the name
         if kind == "number" or kind == "pair":
             going_on = self._take_number(t, j)
             self._edge = t.end
@@ -124,7 +124,7 @@ class Series:
         elif kind == ",":
             if self._depth == 0:
                 self._label = ""
-                self._far = not self.readings  # "cortisol at 08:20, before treatment, 41 nmol/L": only with its unit
+                self._far = not self.readings  # "cortisol at 08:20, before treatment, 41 nmol/L": needs a unit
         elif kind in (":", "/", "|", "=", "glue", "?"):
             pass
         elif kind == "end":
@@ -140,7 +140,7 @@ class Series:
 
     def _take_number(self, t: Token, j: int) -> bool:
         if _ORDINAL.search(self.norm, max(0, t.start - 8), t.start) or _CLOCK.match(self.norm, t.end):
-            return True  # "in week 6", "at 8 am": it counts something else
+            return True  # "in week 6", "at 8 am": a number of something else
         if self.norm[t.start].isalpha() and not t.unit and _COUNTS_A_THING.match(self.norm, t.start):
             return False  # "platelet count twice weekly", "eosinophils with three exclamation marks"
         if t.unit in FOREIGN and not (t.unit == "mg" and "mg" in self.analyte.units):
@@ -191,7 +191,7 @@ class Series:
         return True
 
     def _follow(self, t: Token) -> None:
-        """Does the number replace the last one: behind ">", behind the name of a day, or in a plain list?"""
+        """Mark the number as replacing the last one if it follows ">", the name of a day, or a plain list."""
         if (
             t.sign == ">"
             and self.readings
@@ -206,7 +206,7 @@ class Series:
             self._arrow = True
 
     def _take_foreign(self, t: Token) -> bool:
-        """A time ("two weeks ago") dates a value; a dose before any value ends the series."""
+        """Use a time ("two weeks ago") to date a value; a dose before any value ends the series."""
         if t.unit in TIME_UNITS:
             if _AGO.match(self.norm, t.end):
                 when = "recent" if t.unit in ("days", "weeks", "hours") else "previous"
@@ -226,7 +226,7 @@ class Series:
             and not ("previous" in cues and not self._depth)
             and (self.readings or word not in _WEAK_BASELINE)
         ):
-            if not (self.readings and self.readings[-1].when == "baseline"):  # "88 before treatment": said and done
+            if not (self.readings and self.readings[-1].when == "baseline"):  # "88 before treatment": already labelled
                 self._label = "baseline"
         elif "previous" in cues:
             if word != "ago":
@@ -234,7 +234,7 @@ class Series:
             elif self.readings:
                 self.readings[-1].when = self.readings[-1].when or "previous"
         if "now" in cues and self.readings:
-            # "60 on Monday, now 480": the next number takes over. "412 now, 95 in March": this one stays.
+            # "60 on Monday, now 480": the next number replaces it. "412 now, 95 in March": this number stays.
             gap = self.norm[self.readings[-1].token.end : t.start]
             self._label = ""
             if "," in gap or ";" in gap or not self._limit and self._number_follows(self.tokens.index(t, self.at)):
@@ -253,7 +253,7 @@ class Series:
             earlier.when = earlier.when or "previous"
 
     def _is_limit(self, t: Token, j: int) -> bool:
-        """Is the number at `j` a limit rather than a value?"""
+        """Whether the number at `j` is a limit rather than a value."""
         if t.unit == "xuln":
             return False
         if self._limit and (self.readings or self._depth):
@@ -265,12 +265,12 @@ class Series:
         return bool(self.readings) and bound and (before.kind == "(" or "reference" in before.cues)
 
     def _number_follows(self, j: int) -> bool:
-        """Is the next token a number that can be a value of this analyte?"""
+        """Whether the next token is a number that can be a value of this analyte."""
         t = self.tokens[j + 1] if j + 1 < len(self.tokens) else None
         return bool(self.readings) and t is not None and t.kind == "number" and self._fits(t)
 
     def _fits(self, t: Token) -> bool:
-        """True where the number has no unit or a unit of this analyte."""
+        """Whether the number has no unit or a unit of this analyte."""
         return not t.unit or t.unit in self.analyte.units
 
     def _set_limit(self, t: Token) -> None:
@@ -280,7 +280,7 @@ class Series:
             self.limits["lln" if t.sign == ">" else "uln"] = t
 
     def _goes_on(self, t: Token) -> bool:
-        """Is the number a further value of the same series (", then 1.9", "60 on Monday, 480 today")?"""
+        """Whether the number continues the same series (", then 1.9", "60 on Monday, 480 today")."""
         last = self.readings[-1]
         gap = self.norm[last.token.end : t.start]
         if t.unit and t.unit == last.unit:

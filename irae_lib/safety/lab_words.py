@@ -1,4 +1,4 @@
-"""Words around a laboratory name: high, low or normal; its date; an earlier value announced; a ratio of two."""
+"""Words around a laboratory name: high, low or normal; its date; a label for earlier values; a ratio of two tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _LEAST_IN_SI = {"creatinine": 25, "hemoglobin": 50}
 
 
 def flag_before(norm: str, tokens: list[Token], i: int) -> str:
-    """high, low or normal, said right before the name: "raised troponin"."""
+    """The flag right before the name, high, low or normal: "raised troponin"."""
     if not i or not tokens[i - 1].cues or tokens[i].start - tokens[i - 1].end >= 3:
         return ""
     word = norm[tokens[i - 1].start : tokens[i - 1].end]
@@ -32,7 +32,7 @@ def flag_before(norm: str, tokens: list[Token], i: int) -> str:
 
 
 def flag_after(tokens: list[Token], i: int) -> str:
-    """high, low or normal, said after a name that has no number: "TSH low"."""
+    """The flag after a name without a number, high, low or normal: "TSH low"."""
     for t in tokens[i + 1 : i + 4]:
         if t.kind in ("end", "number", ",", "finding", "lab", "pair") or t.start - tokens[i].end > 22:
             return ""
@@ -60,7 +60,7 @@ _HEADING_AGO = re.compile(r" ago(?:\)?:|\))")
 
 
 def previous_before(norm: str, tokens: list[Token], i: int) -> str:
-    """Is the value announced as an earlier one: "prior TSH 2.1", "Labs (3 weeks ago): ALT 38"?"""
+    """The label of an earlier value, "recent" or "previous": "prior TSH 2.1", "Labs (3 weeks ago): ALT 38"."""
     name = tokens[i]
     for t in reversed(tokens[max(0, i - 8) : i]):
         if t.kind == "end" or "now" in t.cues:
@@ -74,17 +74,17 @@ def previous_before(norm: str, tokens: list[Token], i: int) -> str:
 
 
 def is_ratio(norm: str, token: Token) -> bool:
-    """Is the name part of a ratio of two ("protein/creatinine ratio 0.2")?"""
+    """Whether the name is part of a ratio ("protein/creatinine ratio 0.2")."""
     before = _RATIO_BEFORE.search(norm, max(0, token.start - 12), token.start)
     return before is not None or _RATIO_AFTER.match(norm, token.end) is not None
 
 
 def repeats(norm: str, last: Token, token: Token) -> bool:
-    """Is it a second name of the last one, in brackets behind it?"""
+    """Whether a token is a second name of the last one, in brackets after it."""
     return last.names == token.names and norm[last.end : token.start].strip() == "(" and norm.startswith(")", token.end)
 
 
 def is_in_si(name: str, value: str, unit: str) -> bool:
-    """Is it a creatinine or hemoglobin without a unit that is too large for mg/dL or g/dL?"""
+    """Whether it is a creatinine or hemoglobin without a unit that is too large for mg/dL or g/dL."""
     least = _LEAST_IN_SI.get(name)
     return least is not None and not unit and value.isdigit() and int(value) >= least

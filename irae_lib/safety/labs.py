@@ -1,8 +1,8 @@
-"""Laboratory values and vital signs: a name, its number, and what the note prints around it.
+"""Laboratory values and vital signs: a name, its number, and the details printed around it.
 
-Works on the tokens of a note after `context.assign`. A value keeps unit, comparator, reference range, flag,
-baseline and date. Nothing is guessed that could change a grade: a troponin without a unit is graded by its flag
-or not at all, and a dose is never a value.
+Works on the tokens of a note after `context.assign`. A value keeps unit, comparator, reference range, flag, baseline
+and date. Nothing that could change a grade is guessed: a troponin without a unit is graded by its flag or not at all,
+and a dose is never a value.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _NO_TEST = re.compile(  # "BP tablet Telma 40"
 
 
 def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
-    """Every lab and vital sign with a number or a flag, in the order of the note."""
+    """Every laboratory value and vital sign with a number or a flag, in the order of the note."""
     found: list[Finding] = []
     tables = Tables(text, norm, tokens)
-    together: list[Token] = []  # names that share what follows: "AST/ALT", "Na and K"
+    together: list[Token] = []  # names that share the following numbers: "AST/ALT", "Na and K"
     last: Token | None = None
     for i, token in enumerate(tokens):
         if token.kind in ("lab", "vital"):
@@ -51,16 +51,16 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
 
 
 def _in_one_unit(found: list[Finding]) -> list[Finding]:
-    """Bare numbers take the unit that the note gives for the same analyte.
+    """Give bare numbers the unit that the note states for the same analyte.
 
-    A whole bilirubin of 3 to 21 without any unit, beside (nearly) normal transaminases, or in a report whose creatinine
-    or hemoglobin can only be in SI units, is one in umol/L.
+    A whole-number bilirubin of 3 to 21 without a unit is read as umol/L if transaminases are (nearly) normal, or if the
+    creatinine or hemoglobin of the report can only be in SI units.
     """
     stated = {f.name: f for f in found if f.kind == "lab" and f.high and f.unit in ANALYTES[f.name].units}
     units = {name: f.unit for name, f in stated.items()}
     values = [f for f in found if f.name in ("alt", "ast")]
     values = [f for f in values if f.status == "current"] or values
-    enzymes = {f.name: f.times_uln for f in values}  # the last ones
+    enzymes = {f.name: f.times_uln for f in values}  # the last values
     normal = enzymes and all(times is not None and times < _NEARLY_NORMAL for times in enzymes.values())
     if "bilirubin" not in units and (normal or any(is_in_si(f.name, f.value, f.unit) for f in found)):
         units["bilirubin"] = "umol/l"
@@ -68,7 +68,7 @@ def _in_one_unit(found: list[Finding]) -> list[Finding]:
 
 
 def _converted(f: Finding, unit: str, stated: Finding | None) -> Finding:
-    """The finding with its bare number read in `unit`, unless it fits the stated value better as it is."""
+    """The finding with its bare number read in `unit`, unless the number is close to the stated value."""
     if stated is not None and f.high and Decimal("0.1") < f.high / stated.high < 10:
         return f
     bare = (
@@ -97,7 +97,7 @@ def _shares_what_follows(norm: str, tokens: list[Token], i: int) -> bool:
 
 
 def _pair(text: str, norm: str, tokens: list[Token], i: int, together: list[Token]) -> list[Finding] | None:
-    """ "AST/ALT 485/612", "Na/K 128/5.6": two names, two numbers; None where there are not two of each."""
+    """Two names with two numbers: "AST/ALT 485/612", "Na/K 128/5.6"; None otherwise."""
     token = tokens[i]
     names = [t.names[0] for t in (*together, token)] if together else norm[token.start : token.end].split("/")
     if len(names) != 2 or token.kind == "vital" or any(name not in ANALYTES for name in names):
@@ -120,7 +120,7 @@ def _pair(text: str, norm: str, tokens: list[Token], i: int, together: list[Toke
 
 
 def _said_now(tokens: list[Token], i: int) -> bool:
-    """Does the sentence say "today" before the name or right after its value?"""
+    """Whether the sentence says "today" before the name or right after its value."""
     name = tokens[i]
     around = (*tokens[max(0, i - 12) : i], *tokens[i + 1 : i + 3])
     return any("now" in t.cues and t.sentence == name.sentence for t in around)
@@ -134,7 +134,7 @@ def _second_number(norm: str, tokens: list[Token], j: int) -> bool:
 
 
 def _from_record(text: str, token: Token, analyte: Analyte, record: Record) -> list[Finding]:
-    """One finding for each value of a row; all but those of the newest day are past."""
+    """One finding for each value of a row; values before the newest day are historical."""
     made = []
     last = max(record.days) if record.days else None
     for k, cell in enumerate(record.values):
@@ -143,7 +143,7 @@ def _from_record(text: str, token: Token, analyte: Analyte, record: Record) -> l
         if finding is None:
             continue
         start, end = min(token.start, cell.start), max(token.end, cell.end)
-        if "\n" in text[start:end]:  # named in the header of its column
+        if "\n" in text[start:end]:  # the name is a column header
             start, end = cell.start, cell.end
         elif not when and len(record.values) == 1:
             end = max(end, record.end)
@@ -152,15 +152,15 @@ def _from_record(text: str, token: Token, analyte: Analyte, record: Record) -> l
 
 
 def _record(text: str, norm: str, tokens: list[Token], i: int, tables: Tables) -> Record | None:
-    """The row that the name at `i` stands in, or that follows it; None for prose."""
+    """The table row that contains or follows the name at `i`; None for prose."""
     token, analyte = tokens[i], ANALYTES[tokens[i].names[0]]
     if analyte.name == "bp" and not norm.startswith((" syst", ", syst"), token.end):
-        return None  # two numbers are one pressure
+        return None  # a blood pressure is two numbers
     return tables.record(token, analyte) or record_behind(text, norm, tokens, i, analyte)
 
 
 def _read(text: str, norm: str, tokens: list[Token], i: int, tables: Tables) -> list[Finding]:
-    """The findings that belong to the name at `i`."""
+    """The findings of the name at `i`."""
     token = tokens[i]
     analyte = ANALYTES[token.names[0]]
     record = _record(text, norm, tokens, i, tables)
@@ -173,7 +173,7 @@ def _read(text: str, norm: str, tokens: list[Token], i: int, tables: Tables) -> 
             return [make(text, token, token.kind, analyte.name, end=none.end(), status="current", **zero)]
         flag = flag_before(norm, tokens, i) or flag_after(tokens, i)
         if not flag or (token.status == "negated" and flag != "normal"):
-            return []  # "no troponin rise" is no troponin
+            return []  # "no troponin rise" does not give a troponin
         end = max((t.end for t in tokens[i + 1 : i + 4] if t.cues and t.start - token.end <= 22), default=token.end)
         return [make(text, token, token.kind, analyte.name, flag=flag, end=end)]
     made: list[Finding] = []
@@ -220,9 +220,9 @@ def _finding(
             return None
         printed = series.limits.get("uln") if series and when != "baseline" else None
         if low is None and printed is not None and printed.high and printed.unit == reading.unit:
-            fields["times_uln"] = reading.high / printed.high  # value and limit in one unit, whichever it is
+            fields["times_uln"] = reading.high / printed.high  # value and limit share a unit, known or not
         elif low is None and analyte.missing == "never" and not when and not fields["flag"]:
-            fields["flag"] = "no unit"  # never guessed: ng/L and ng/mL differ a thousandfold
+            fields["flag"] = "no unit"  # not guessed: ng/L and ng/mL differ a thousandfold
         fields["low"], fields["high"] = low, high
         if series is not None and when != "baseline":
             for name, side in (("uln", "high"), ("lln", "low"), ("baseline", "low")):
@@ -236,15 +236,16 @@ def _finding(
     if when and token.status == "current":
         fields["status"] = "historical"
     elif token.status == "historical" and when in ("previous", "recent"):
-        fields["when"] = "past"  # the note gives all of it as history, not as an earlier day of this episode
+        fields["when"] = "past"  # history, not an earlier day of this episode
     kind = "vital" if analyte.name in VITALS else "lab"
     return make(text, token, kind, analyte.name, end=reading.token.end, **fields)
 
 
 def standard(number: Decimal | None, unit: str, analyte: Analyte) -> Decimal | None:
-    """The number in the analyte's standard unit; None where the unit is missing and must not be guessed, or unknown.
+    """The number in the analyte's standard unit; None if the unit is unknown, or missing and must not be guessed.
 
-    A bare number is taken as standard unless it cannot be: a bilirubin of 88 is in umol/L, a temperature of 101 in F.
+    A bare number is assumed to be in the standard unit unless it cannot be: bilirubin 88 is in umol/L, temperature 101
+    in F.
     """
     if number is None:
         return None
@@ -261,7 +262,7 @@ def standard(number: Decimal | None, unit: str, analyte: Analyte) -> Decimal | N
     return analyte.convert(number, unit) if analyte.units else number
 
 
-_LAKH = re.compile(r"\d\.\d{1,2} ?L\b")  # "Plt 2.4L": whole counts have no point
+_LAKH = re.compile(r"\d\.\d{1,2} ?L\b")  # "Plt 2.4L": whole counts have no decimal point
 _CELLS = frozenset(("anc", "platelets", "wbc", "lymphocytes"))
 _NONE_LEFT = re.compile(
     r"(?: count)?(?:\s?[:=]|\s(?:are|is|was|were|of|at|now|count))?\s(?P<zero>zero|nil)\b(?! [a-z]+ing)"
@@ -272,7 +273,7 @@ _IT_WAS = re.compile(r"\bit (?:was|had been|has been|used to be)\s*$")
 
 
 def _later_number(text: str, norm: str, tokens: list[Token], i: int, lab: Token) -> list[Finding]:
-    """ "TODAY it is 2.6 mg/dL", "it was 0.9 mg/dL": a number in the unit of the laboratory value named last."""
+    """A number in the unit of the laboratory value named last: "TODAY it is 2.6 mg/dL", "it was 0.9 mg/dL"."""
     analyte, t = ANALYTES[lab.names[0]], tokens[i]
     if t.kind == "number":
         if (not t.unit or t.unit in analyte.units) and _IT_WAS.search(norm, max(0, t.start - 16), t.start):

@@ -1,8 +1,8 @@
-"""Lines and forms of a note: which section a sentence stands in, and what a form answers.
+"""Lines and forms of a note: the section of each sentence and the answers of a form.
 
-`Layout` is built from the view of a note. `section` is the value that `context.assign` gets for a sentence; `marks`
-are spans whose status the form itself gives: "Seizures: No", "(-) jaundice", "[ ] colitis", "Grade 0 rash".
-Nothing here knows a disease.
+`Layout` is built from the view of a note. `section` is passed to `context.assign` for each sentence; `marks` are spans
+whose status comes from the form itself: "Seizures: No", "(-) jaundice", "[ ] colitis", "Grade 0 rash". This code knows
+no diseases.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .forms import Mark, form_marks
 from .phrasing import is_definite
 from .tokens import Token, within
 
-# What a heading says of the text below it, first match first. "" ends the section before.
+# The section that a heading opens, first match first. "" ends the section before.
 _SECTIONS = (
     ("family", r"family (?:medical )?(?:history|hx)|fhx?|family"),
     (
@@ -72,7 +72,7 @@ _SECTIONS = (
     ("signature", r"(?:electronically |digitally )?(?:signed|authenticated|dictated|transcribed|reviewed by)\b.*"),
 )
 _SECTION = tuple((value, re.compile(pattern, re.I)) for value, pattern in _SECTIONS)
-# Names that end a section when they stand in the middle of a line.
+# Names that end a section even in the middle of a line.
 _NEUTRAL = (
     r"HPI|Interval (?:history|hx)|History of present(?:ing)? illness|Subjective|Objective|"
     r"Assessment(?: (?:and|&) plan)?|"
@@ -88,14 +88,14 @@ _KNOWN = (
 _INSIDE = re.compile(rf"(?<=[.;!?] )(?:{_NEUTRAL}|{_KNOWN})(?: \([^()\n]{{1,60}}\))?:", re.I)
 _VISIT = re.compile(r"\b(?:today|this (?:visit|morning|afternoon)|since last (?:visit|seen))\b", re.I)
 _NEWER = re.compile(r"(?<=[.;!?] )(?:today|now|currently|at present|this visit)\b", re.I)
-_UPDATE = re.compile(r"(?:interval|today|current|now|update|since)\b", re.I)  # what is newer than copied text
+_UPDATE = re.compile(r"(?:interval|today|current|now|update|since)\b", re.I)  # newer than copied text
 _SENTENCE_END = re.compile(r"[.!?]\s")
 _HEADING = re.compile(r"[\s\-*•·#\d.)]*([A-Za-z][^:\n]{0,90}?)\s*:")
 _TITLE = re.compile(r"[\s*#=_-]*([A-Za-z][A-Za-z /&'()-]{1,60}?)[\s*#=_-]*")
 _BULLET = re.compile(r"\s*(?:[-*•·▪◦‣–—o]\s|[-*•·▪◦‣]|\d{1,2}[.)]\s|\[[ xX_]?\])")
 _SIGNED = re.compile(r"\s*(?:electronically|digitally) signed\b", re.I)
 _LONGEST_NAME = 4  # words of a heading
-_SENTENCES = ("copied", "hypothetical", "signature")  # what these headings say may be a sentence
+_SENTENCES = ("copied", "hypothetical", "signature")  # headings of these sections may be sentences
 _LONGEST_SENTENCE = 14
 
 
@@ -110,14 +110,14 @@ class Layout:
         self.marks = form_marks(text)
 
     def section(self, at: int) -> str:
-        """historical, family, copied, hypothetical, plan, review, signature, or "" for the text at `at`."""
+        """The section at `at`: historical, family, copied, hypothetical, plan, review, signature, or ""."""
         return self._sections[bisect.bisect_right(self._starts, at) - 1]
 
     def _read_sections(self, text: str) -> None:
-        block = ""  # what a heading on a line of its own says of the lines below
-        bullets = ""  # what a heading with text behind it says of the bullets below
+        block = ""  # section of the lines below a heading on its own line
+        bullets = ""  # section of the bullets below a heading with text after it
         start, updated, alone = 0, False, False
-        opened = False  # the line before is a heading of its own
+        opened = False  # the previous line is a heading on its own
         for line in text.split("\n"):
             name, rest = _heading(line)
             bullet = _BULLET.match(line) is not None
@@ -128,7 +128,7 @@ class Layout:
                 section = value or ""
                 block, bullets, alone = "" if rest else section, section, not rest
             elif not line.strip():
-                if not opened:  # a heading may stand apart from its text
+                if not opened:  # a blank line may separate a heading from its text
                     block, section, bullets = "", "", bullets if alone else ""
             else:
                 section, bullets = block, bullets if block else ""
@@ -143,15 +143,15 @@ class Layout:
                 value = _value(match.group().rstrip(":")) or ""
                 updated = updated or _UPDATE.match(match.group()) is not None
                 self._begin(start + match.start(), value)
-                if value and value != "copied":  # a heading inside a paragraph speaks for its own sentence
+                if value and value != "copied":  # a heading inside a paragraph covers its own sentence
                     end = _SENTENCE_END.search(line, match.end())
                     self._begin(start + (end.end() if end else len(line)), "")
             start += len(line) + 1
-        if not updated:  # text that was only copied is the newest there is
+        if not updated:  # without newer text, copied text is current
             self._sections = ["" if section == "copied" else section for section in self._sections]
 
     def spans(self) -> Iterator[tuple[str, int, int]]:
-        """Every section that has a name, with its first and last offset."""
+        """Every named section, with its first and last offset."""
         ends = [*self._starts[1:], self._end]
         for section, start, end in zip(self._sections, self._starts, ends, strict=True):
             if section:
@@ -164,7 +164,7 @@ class Layout:
 
 
 def _heading(line: str) -> tuple[str, str]:
-    """The name of a heading and the text behind it; no name where the line is no heading."""
+    """The name of a heading and the text after it; an empty name if the line is not a heading."""
     if _SIGNED.match(line):
         return "signed", line
     match = _HEADING.match(line)
@@ -185,7 +185,7 @@ def _heading(line: str) -> tuple[str, str]:
 
 @functools.lru_cache(maxsize=2048)
 def _value(name: str) -> str | None:
-    """The section a heading opens; None for a name that is not listed."""
+    """The section that a heading opens; None for an unlisted name."""
     words = len(name.split())
     for value, pattern in _SECTION:
         if words and words <= (_LONGEST_SENTENCE if value in _SENTENCES else _LONGEST_NAME) and pattern.fullmatch(name):
@@ -193,7 +193,7 @@ def _value(name: str) -> str | None:
     return None
 
 
-# --- what the layout says of tokens -------------------------------------------------------------------------
+# --- effects of the layout on tokens ------------------------------------------------------------------------
 
 _BOUND = re.compile(
     r"(?:[<>]|above|over|more|higher|greater|below|less|under|at least|exceed\w*|reach\w*)[^\d.;\n]{0,14}$"
@@ -201,7 +201,7 @@ _BOUND = re.compile(
 
 
 def mute_answers(tokens: list[Token], marks: list[Mark]) -> None:
-    """Take the cues from the answer words of a form, so that "Fever: no, rash: yes" denies no rash."""
+    """Remove the cues from the answer words of a form, so that "Fever: no, rash: yes" does not deny the rash."""
     for mark in marks:
         if not mark.status:
             for _, token in within(tokens, mark.start, mark.end):
@@ -210,7 +210,7 @@ def mute_answers(tokens: list[Token], marks: list[Mark]) -> None:
 
 
 def impose(norm: str, tokens: list[Token], layout: Layout) -> None:
-    """Give tokens the status that section and form demand; words inside a sentence have been heard before."""
+    """Apply the status of section and form to tokens; cues within a sentence were applied before."""
     for section, first, last in layout.spans():
         for at, token in within(tokens, first, last):
             if section == "copied" and token.kind in ITEMS and token.status == "current":
@@ -234,7 +234,7 @@ def impose(norm: str, tokens: list[Token], layout: Layout) -> None:
 
 
 def is_measured(norm: str, token: Token) -> bool:
-    """Is it a value of its own, which no heading makes hypothetical? Not a bound to watch for ("above 38 C")."""
+    """Whether it is a measured value, which no heading makes hypothetical, rather than a bound ("above 38 C")."""
     if token.kind not in NUMBERED:
         return token.kind != "finding"
     number = token if token.kind == "number" else None

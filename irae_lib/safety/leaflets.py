@@ -1,6 +1,6 @@
-"""Lists of everything that can happen: a paragraph that names half the organs and says it was told is no patient.
+"""Lists of possible side effects: their illnesses of many organs are information, not findings.
 
-No patient has the bowel, the liver, the lung, the heart and a gland ill in one sentence of a letter; every leaflet has.
+No patient has illness of the bowel, liver, lung, heart and a gland in one sentence of a letter; every leaflet does.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _ITEMS = frozenset(("finding", "lab", "vital", "number"))
 _LINE = re.compile(r"[^\n]+")
 _BULLET = re.compile(r"\s*(?:[-*•·>]|\[.?\]|\d{1,2}[.)]|scenario\b)")
 _SENTENCE = re.compile(r"(?<!incl)(?<!e\.g)(?<!i\.e)(?<! eg)(?<!approx)[.!?](?=\s)|\n")
-_RATE = re.compile(  # "hepatitis ~5 %", "myocarditis in fewer than 1 in 100": how often an illness happens
+_RATE = re.compile(  # frequency of an illness: "hepatitis ~5 %", "myocarditis in fewer than 1 in 100"
     r"[\s:(]{1,3}(?:(?:risk|rate|in|of|is|about|around|approx\w*|roughly|up to|at|fewer than|less than|under|some|only) ?|[~<>=]{1,2} ?){0,3}"
     r"(?:\d+(?:\.\d+)? ?(?:-|to) ?)?(?P<rate>\d+(?:\.\d+)?) ?(?:%|percent\b|in (?:a )?\d{2,6}\b|out of \d+)"
     r"(?! ?(?:of (?:the |his |her )?(?:lungs?|body|bsa|surface|parenchyma|skin|liver)|on|ra\b|room|air|bsa|body|sat|predicted))"
 )
 _HIGHEST_RATE = 50
-_IN_PERCENT = frozenset(("sjs", "ten", "aplastic_anemia"))  # of the skin, of the marrow
+_IN_PERCENT = frozenset(("sjs", "ten", "aplastic_anemia"))  # percent of the skin or of the marrow
 _TOLD_BEHIND = re.compile(  # "colitis, pneumonitis and the rare heart one explained"
     r"\b(?:explained|outlined|described|mentioned|covered|recapped|quoted|warned (?:of|about)|(?:gone|talked|run|went) (?:through|over|thru)|discussed as|spelled out|listed)"
     r"(?! by| in terms| on the basis)\b"
@@ -42,7 +42,7 @@ class _Data(NamedTuple):
 
 
 def impose_leaflets(norm: str, tokens: Sequence[Token]) -> None:
-    """Give what stands in such a list the status hypothetical, from the words that announce it on."""
+    """Give the findings of such a list the status hypothetical, from the words that announce it."""
     _impose_rates(norm, tokens)
     _impose_told_behind(norm, tokens)
     data = _data()
@@ -55,7 +55,7 @@ def impose_leaflets(norm: str, tokens: Sequence[Token]) -> None:
         inside = [i for i, token in within(tokens, told.start(), end) if token.kind in _ITEMS]
         named = [i for i in inside if tokens[i].kind == "finding" and tokens[i].status in ("current", "hypothetical")]
         organs = {organ(name) for i in named for name in tokens[i].names} - {""}
-        if data.sheet.match(norm, told.start()):  # what is printed
+        if data.sheet.match(norm, told.start()):  # printed text
             enough = data.organs_of_a_sheet
         if len(organs) < enough:
             continue
@@ -66,7 +66,7 @@ def impose_leaflets(norm: str, tokens: Sequence[Token]) -> None:
 
 
 def _impose_rates(norm: str, tokens: Sequence[Token]) -> None:
-    """An illness with how often it happens is a risk: nobody has a hepatitis of five percent."""
+    """Treat an illness with a frequency as a risk: a patient does not have "hepatitis ~5 %"."""
     for token in tokens:
         if (
             token.kind == "finding"
@@ -80,7 +80,7 @@ def _impose_rates(norm: str, tokens: Sequence[Token]) -> None:
 
 
 def _impose_told_behind(norm: str, tokens: Sequence[Token]) -> None:
-    """A list of illnesses of several organs that ends in "explained" is what the patient was told."""
+    """Treat a list of illnesses of several organs that ends in "explained" as information given to the patient."""
     for told in _TOLD_BEHIND.finditer(norm):
         lowest = max(0, told.start() - 200)
         start = max((m.end() for m in _SENTENCE.finditer(norm, lowest, told.start())), default=lowest)
@@ -95,7 +95,7 @@ def _impose_told_behind(norm: str, tokens: Sequence[Token]) -> None:
 
 
 def _regions(norm: str, data: _Data) -> Iterator[tuple[int, int, int]]:
-    """Lines with the bullets below them, and sentences, with how many organ systems make each of them a leaflet."""
+    """Lines with their bullets, and sentences, each with the number of organ systems that makes it a leaflet."""
     lines = [(match.start(), match.end()) for match in _LINE.finditer(norm)]
     for k, (start, end) in enumerate(lines):
         if data.told.search(norm, start, end) is None:

@@ -1,8 +1,8 @@
-"""The words a note is read with: one table from phrase to meaning, and one pattern that finds them all.
+"""The vocabulary for reading a note: one table from phrase to meaning, and one pattern that finds every phrase.
 
 Loads `lexicon.json` (findings and labels of values), `labs.json` (analytes and vitals), `drugs.json` and
-`diagnoses.json`, and takes the cues of `cues.json` from `cues`.
-Phrases are found by their first word, so a note is scanned once however many phrases there are.
+`diagnoses.json`, and takes the cues of `cues.json` from `cues`. Phrases are looked up by their first word, so a note is
+scanned once whatever the number of phrases.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from .cues import cue_phrases
 
 
 class Meaning(NamedTuple):
-    """What a phrase stands for: `kind` is finding, lab, vital, ici, drug or cue; `names` are canonical."""
+    """The meaning of a phrase: `kind` is finding, lab, vital, ici, drug or cue; `names` are canonical."""
 
     kind: str
     names: tuple[str, ...]
     detail: str = ""  # findings: symptom, sign ...; drugs: their class
-    capitals: bool = False  # only written in capitals ("MG" is myasthenia, "mg" is a dose)
+    capitals: bool = False  # match capitals only ("MG" is myasthenia, "mg" is a dose)
 
 
 class Analyte(NamedTuple):
@@ -39,9 +39,9 @@ class Analyte(NamedTuple):
     lln: Decimal | None
     system: str
     missing: str  # "never": a number without a unit is not read as a value
-    over: tuple[Decimal, str] | None  # beyond this bound a bare number must be in the other unit
-    under: tuple[Decimal, str, Decimal] | None = None  # and below this one, down to the last: less is another test
-    plausible: tuple[Decimal, Decimal] | None = None  # outside, the number is something else ("T 4", "pH 35", "sat 2")
+    over: tuple[Decimal, str] | None  # above this bound a bare number must be in the other unit
+    under: tuple[Decimal, str, Decimal] | None = None  # below it, down to the last; less is another test
+    plausible: tuple[Decimal, Decimal] | None = None  # outside it means something else ("T 4", "pH 35", "sat 2")
 
     def convert(self, number: Decimal, unit: str) -> Decimal | None:
         """The number in the standard unit; None for a unit that cannot be converted."""
@@ -74,12 +74,12 @@ ANALYTES: dict[str, Analyte] = {
 }
 VITALS = frozenset(_LABS["vitals"])
 DIAGNOSES: dict[str, Any] = _file("diagnoses.json")
-GRADABLE = DIAGNOSES["rows"].keys() | DIAGNOSES["graded"].keys()  # what a grade stated in a note can be about
+GRADABLE = DIAGNOSES["rows"].keys() | DIAGNOSES["graded"].keys()  # diagnoses that a stated grade can refer to
 DRUGS: dict[str, Any] = _file("drugs.json")
 CYTOTOXIC = frozenset(DRUGS["cytotoxic"])
 DRUG_CLASSES = tuple(name for name in DRUGS if name not in ("source", "checkpoint_inhibitors", "cytotoxic"))
 
-_GAP = re.compile(r"[\n-][ \n-]*| [ \n-]+")  # not one space by itself
+_GAP = re.compile(r"[\n-][ \n-]*| [ \n-]+")  # anything but a single space
 _ALTERNATIVES = re.compile(r"\(([^()]*\|[^()]*)\)")
 
 
@@ -108,7 +108,7 @@ def common_english() -> frozenset[str]:
 
 @built_once
 def meanings() -> dict[str, tuple[Meaning, ...]]:
-    """Phrase (lower case, single spaces) to everything it may mean."""
+    """Map each phrase (lower case, single spaces) to all its meanings."""
     table: dict[str, list[Meaning]] = {}
 
     def add(phrase: str, meaning: Meaning) -> None:
@@ -144,7 +144,7 @@ def meanings() -> dict[str, tuple[Meaning, ...]]:
 
 @built_once
 def openers() -> dict[str, list[str]]:
-    """What follows the first word of each phrase, by that word; "" holds the phrases that start with no letter.
+    """The rest of each phrase by its first word; "" holds the phrases that do not start with a letter.
 
     A word that opens no phrase costs one look-up.
     """
@@ -157,7 +157,7 @@ def openers() -> dict[str, list[str]]:
 
 @functools.cache
 def opened(word: str) -> re.Pattern[str]:
-    """What follows an opener as one expression; spaces match a hyphen or a line break. Few openers occur in a note."""
+    """The rest of an opener's phrases as one pattern; spaces match a hyphen or line break. A note has few openers."""
     return re.compile(f"{any_phrase(openers()[word])}(?![a-z0-9])")
 
 

@@ -1,7 +1,7 @@
-"""The ways that the words of a clause say.
+"""Match the ways of a data file against the words of a clause.
 
-A clause is a list of places: words and phrases with their classes. A way is said where places of each of its parts
-stand close enough together and nothing near by cancels it.
+A clause is a list of places: words and phrases with their classes. A way matches where places of each of its parts are
+close enough together and no nearby word cancels it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 from .ways import WORD, Way, Ways
 
-_BESIDE = 3  # words beside a way in which an excluded word cancels it
-_MOST = 60  # occurrences of one class in a sentence that are tried
+_BESIDE = 3  # words around a way in which an excluded word cancels it
+_MOST = 60  # most occurrences of one class tried in a sentence
 _DENIAL = frozenset(("NOT",))
 _MARKS = frozenset(",()[]|")
 
 
 class Word(NamedTuple):
-    """A word of a sentence: the words and the marks that stand before it, fillers not counted, and its offsets."""
+    """A word of a sentence, the numbers of words (without fillers) and marks before it, and its offsets."""
 
     text: str
     at: int
@@ -29,23 +29,23 @@ class Word(NamedTuple):
     end: int
 
 
-_word = functools.partial(tuple.__new__, Word)  # half the cost of the constructor, for every word of a sentence
+_word = functools.partial(tuple.__new__, Word)  # half the cost of the constructor, for every word
 
 
 class Place(NamedTuple):
-    """A word, phrase or earlier finding of a clause: its classes, its place among the words and in the text."""
+    """A word, phrase or earlier finding of a clause: its classes, and its position among the words and in the text."""
 
     classes: frozenset[str]
     at: int
     last: int
     start: int
     end: int
-    part: int = 0  # marks before it: two places of the same part have no mark between
+    part: int = 0  # marks before it: no mark separates two places of the same part
     number: bool = False
 
 
 def words_of(norm: str, first: int, last: int, fillers: Collection[str] = ()) -> list[Word]:
-    """The words of a sentence; a mark counts as a word, a filler does not."""
+    """The words of a sentence; marks count towards word positions, fillers do not."""
     words, at, marks = [], 0, 0
     for match in WORD.finditer(norm, first, last):
         text = match.group()
@@ -58,7 +58,7 @@ def words_of(norm: str, first: int, last: int, fillers: Collection[str] = ()) ->
 
 
 def classes_of(ways: Ways, words: list[Word], i: int) -> dict[int, frozenset[str]]:
-    """The classes of what begins at word `i`, by how many words follow it."""
+    """The classes of the phrases that begin at word `i`, by the number of words after it."""
     alone, further = ways.begun(words[i].text)
     classes = {0: alone} if alone else {}
     if further and i + 1 < len(words):
@@ -69,7 +69,7 @@ def classes_of(ways: Ways, words: list[Word], i: int) -> dict[int, frozenset[str
 
 
 def place_of(words: list[Word], i: int, length: int, classes: frozenset[str]) -> Place:
-    """The place of word `i` and those that follow it."""
+    """The place of word `i` and the words that follow it."""
     text, at, marks, start, end = words[i]
     if not length:
         return Place(classes, at, at, start, end, marks, text[0].isdigit())
@@ -78,7 +78,7 @@ def place_of(words: list[Word], i: int, length: int, classes: frozenset[str]) ->
 
 
 def _follows(words: list[Word], i: int, rest: tuple[str, ...]) -> bool:
-    """Do the words of a phrase, of which the first is known to, follow word `i` without a mark between?"""
+    """Whether a phrase, whose first two words match at `i`, continues without a mark between its words."""
     last = i + len(rest)
     if last >= len(words) or words[last].marks != words[i].marks:
         return False
@@ -86,8 +86,10 @@ def _follows(words: list[Word], i: int, rest: tuple[str, ...]) -> bool:
 
 
 def said(ways: Ways, numbers: list[int], places: list[Place]) -> Iterator[tuple[Way, list[list[Place]]]]:
-    """Those of the ways, by their places in `Ways.opened`, that a clause says, each with the groups of places it is
-    made of, one for each place that can begin it."""
+    """Yield the ways that match a clause, with their groups of places.
+
+    `numbers` index `Ways.opened`. A way has one group for each place that can begin it.
+    """
     if not places:
         return
     present = _by_class(places)
@@ -100,7 +102,7 @@ def said(ways: Ways, numbers: list[int], places: list[Place]) -> Iterator[tuple[
 
 
 def closest(groups: list[list[Place]]) -> list[list[Place]]:
-    """The closest groups, none of which shares a word with one that is closer."""
+    """The closest groups; none shares a word with a closer group."""
     spans = [(min(p.at for p in group), max(p.last for p in group)) for group in groups]
     chosen: list[int] = []
     for i in sorted(range(len(groups)), key=lambda i: spans[i][1] - spans[i][0]):
@@ -139,7 +141,7 @@ def _order(place: Place) -> tuple[int, int, int]:
 
 
 def _cancelled(way: Way, group: list[Place], places: list[Place]) -> bool:
-    """Is a word near by that the way excludes, or one that says that all is well? A "no" behind denies what follows."""
+    """Whether a nearby word cancels the way: an excluded one, or a word for "normal". A "no" after it does not."""
     low, high = min(p.at for p in group), max(p.last for p in group)
     for i in range(bisect_left(places, low - _BESIDE, key=lambda p: p.at), len(places)):
         p = places[i]
@@ -155,7 +157,7 @@ def _cancelled(way: Way, group: list[Place], places: list[Place]) -> bool:
 
 
 def _grown(way: Way, chosen: list[Place], options: list[list[Place]], starts: list[list[int]]) -> list[Place] | None:
-    """The chosen places completed by the nearest place of each further part; None where one is missing."""
+    """The chosen places plus the nearest place for each remaining part; None if a part is missing."""
     if len(chosen) == len(options):
         return chosen
     row, at = options[len(chosen)], starts[len(chosen)]

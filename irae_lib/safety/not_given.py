@@ -1,7 +1,7 @@
-"""A drug that is named and was never given: "offered in March, declined", "not yet started", "allocation: placebo".
+"""Drugs that are named but were never given: "offered in March, declined", "not yet started", "allocation: placebo".
 
-A name alone is no dose. Where the note says that nothing was given, and no mention of an inhibitor tells of a dose, a
-cycle or a time under treatment, the inhibitor was never given, or not yet. The words are data (`exposure.json`).
+A name alone is not a dose. An inhibitor counts as never or not yet given where the note says so and no mention reports
+a dose, a cycle or a time under treatment. The words are data (`exposure.json`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ..files import DATA
 from ..schemas import Finding
 from .phrasing import sentence_around
 
-_BEFORE, _AFTER = 220, 90  # characters from the name to the words that say that it was not given
+_BEFORE, _AFTER = 220, 90  # characters between the name and the words that say it was not given
 _MARKS = (". ", ";", "\n", "?", "!")
 _BEGINS = re.compile(
     r"(?:^|[.;:,\n!?–(-]|\b(?:and|but|so|then|doses?|infusions?|treatment|it|this|that|which|has|have|was|is)\b)\W*$"
@@ -25,17 +25,17 @@ LISTED = re.compile(r"[\s+/,&-]*(?:and|plus|with)?\s*")  # between two drugs of 
 
 
 def not_given(norm: str, mentions: Sequence[Finding], others: Sequence[Finding]) -> str:
-    """ "never" or "planned" where the note says that the inhibitors it names were not given; "" otherwise.
+    """ "never" or "planned" where the note says that its inhibitors were not given; "" otherwise.
 
     Args:
         norm: the normalised note.
         mentions: the inhibitors that would count as given.
-        others: other drugs, of which it could be said as well.
+        others: other drugs that the words could refer to.
     """
     words = _words()
     blinded = len({f.name for f in mentions}) == 1 and words["placebo"].search(norm) is not None
     if blinded and not words["crossed"].search(norm):
-        return "never"  # doses were counted before anybody knew
+        return "never"  # doses counted before unblinding
     if not mentions or any(_tells_of_a_dose(norm, f) for f in mentions):
         return ""
     apart = [f for f in others if not any(LISTED.fullmatch(norm, ici.end, f.start) for ici in mentions)]
@@ -49,7 +49,7 @@ def not_given(norm: str, mentions: Sequence[Finding], others: Sequence[Finding])
 
 
 def _tells_of_a_dose(norm: str, f: Finding) -> bool:
-    """Does the sentence of a mention tell of a dose given, a cycle or a time under treatment?"""
+    """Whether the sentence of a mention reports a dose given, a cycle or a time under treatment."""
     start, end = sentence_around(norm, f.start, f.end, 120, _MARKS)
     words = _words()
     return any(
@@ -59,7 +59,7 @@ def _tells_of_a_dose(norm: str, f: Finding) -> bool:
 
 
 def _is_about(f: Finding, start: int, end: int, others: Sequence[Finding]) -> bool:
-    """Do the words stand behind the name, or shortly before it, with no other drug between them?"""
+    """Whether the words follow the name, or shortly precede it, with no other drug between them."""
     if 0 <= start - f.end <= _BEFORE:
         gap = (f.end, start)
     elif 0 <= f.start - end <= _AFTER:
@@ -77,5 +77,5 @@ def _words() -> dict[str, re.Pattern[str]]:
 
 @functools.cache
 def exposure_data() -> dict[str, Any]:
-    """`exposure.json` as it is written."""
+    """`exposure.json`, parsed."""
     return json.loads((DATA / "clinical" / "exposure.json").read_text(encoding="utf-8"))

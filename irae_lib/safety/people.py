@@ -1,4 +1,4 @@
-"""The words for people: relatives, acquaintances, who informs, who is dead or under treatment (`subjects.json`)."""
+"""Words for people: relatives, acquaintances, informants, people who are dead or under treatment (`subjects.json`)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PeopleWords(NamedTuple):
 
 @functools.cache
 def people_words() -> PeopleWords:
-    """`subjects.json` ready for use."""
+    """`subjects.json`, compiled into patterns."""
     data = subject_data()
     gender = {word: kind for kind, listed in data["relations"].items() for word in listed}
     return PeopleWords(
@@ -50,5 +50,5 @@ def people_words() -> PeopleWords:
 
 @functools.cache
 def subject_data() -> dict[str, Any]:
-    """`subjects.json` as it is written."""
+    """`subjects.json`, parsed."""
     return json.loads((DATA / "clinical" / "subjects.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Small questions about the words around a token: a list, a form, a relative, a value, a time, a question."""
+"""Small tests on the words around a token: lists, forms, relatives, values, times and questions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from .quantities import TIME_UNITS
 from .tokens import Token
 
-# A sentence, or a line break by itself; the full stop of "e.g." ends none.
+# A sentence, or a line break by itself; the full stop of "e.g." does not end a sentence.
 SENTENCE = re.compile(r"(?:[^.!?\n]|[.!?](?=\S)|(?<=\be\.g)\.|(?<=\bi\.e)\.)+[.!?]?|\n")
 PRESENT = r"today|now|current(?:ly)?|this morning|ongoing|still|at present"
 LIST_GAP = re.compile(
@@ -21,12 +21,12 @@ LIST_GAP = re.compile(
 )
 FORM_GAP = re.compile(r"\s*[:=?-]{1,2}\s*")
 ANSWERED = re.compile(r"\s*(?:$|[.,;|\n)])")  # after "no" in "Jaundice: no."
-LEADING_NO = re.compile(r"\?\s*$")  # "Rash? No": the answer to the question before, not a list of its own
+LEADING_NO = re.compile(r"\?\s*$")  # "Rash? No": the answer to the question before it, not the start of a list
 AGO = re.compile(r"\s+(?:ago|earlier|prior|back)\b")
-ENDS = re.compile(  # after "rash denied": what shows that the cue speaks of what stands before it
+ENDS = re.compile(  # after "rash denied": the cue refers back to the words before it
     r"[\s\"']*(?:$|[.,;:)|\n]|(?:by|on|at|in|with|but|and|to|today|this|so far|yesterday|currently|per|after|from)\b)"
 )
-LEADS = re.compile(r"(?:^|[.,;:\n(])\s*$")  # what "negative rash" stands behind; not "C. difficile negative diarrhea"
+LEADS = re.compile(r"(?:^|[.,;:\n(])\s*$")  # text before "negative rash"; not "C. difficile negative diarrhea"
 _FAMILY_VERB = re.compile(
     r"\s?(?:'s|:|\(|(?:also |both )?"
     r"(?:has|had|have|with|died|suffer(?:s|ed)?|diagnosed|who|is|was|were|carries|went|became|got)\b)"
@@ -47,7 +47,7 @@ _WHEN = re.compile(
     r"(?:for|over|x) (?:the (?:last|past) )?(?:\d+|an?|one|two|three|four|five|six|seven|several|a few) "
     r"(?:hours?|days?|weeks?)|(?:\d+|one|two|three|four|five) (?:hours?|days?|weeks?) ago)\b"
 )
-_DEFINITE = re.compile(  # when it happened; not how long it must last to be reported ("fever for 2 days")
+_DEFINITE = re.compile(  # the time of the event; not a duration worth reporting ("fever for 2 days")
     r"[^.;,\n]{0,30}?\b(?:today|this (?:morning|afternoon|evening)|yesterday|last night|overnight|"
     r"since (?:\d|c\d|cycle|dose|last|yester|(?:mon|tues|wednes|thurs|fri|satur|sun)(?:day)?\b|this)|for the (?:last|past)|"
     r"(?:\d+|an?|one|two|three|four|five|six|seven|several|a few) (?:hours?|days?|weeks?) ago)"
@@ -78,18 +78,18 @@ _INTERROGATIVE = re.compile(r"\s*(?:any|do|does|did|have|has|are|is|was|were|had
 
 
 def whole(patterns: Iterable[str]) -> str:
-    """Any of these patterns, where no letter or digit stands before or behind."""
+    """A pattern for any of these patterns, with no letter or digit before or after it."""
     return rf"(?<![a-z0-9])(?:{'|'.join(patterns)})(?![a-z0-9])"
 
 
 def lies_in(offset: int, spans: list[tuple[int, int]]) -> bool:
-    """Does the offset lie in one of the spans, which are in order?"""
+    """Whether the offset is in one of the spans, which are sorted."""
     at = bisect.bisect_right(spans, (offset, len(spans) and spans[-1][1]))
     return any(start <= offset < end for start, end in spans[max(0, at - 3) : at])
 
 
 def sentence_around(norm: str, start: int, end: int, reach: int, marks: Sequence[str]) -> tuple[int, int]:
-    """The sentence of a span, as far as `reach` characters to each side."""
+    """The sentence around a span, limited to `reach` characters on each side."""
     lowest, highest = max(0, start - reach), min(len(norm), end + reach)
     firsts = [at + len(mark) for mark in marks if (at := norm.rfind(mark, lowest, start)) >= 0]
     lasts = [at for mark in marks if (at := norm.find(mark, end, highest)) >= 0]
@@ -97,7 +97,7 @@ def sentence_around(norm: str, start: int, end: int, reach: int, marks: Sequence
 
 
 def has_value(tokens: list[Token], i: int) -> bool:
-    """Is a laboratory name followed by its number or flag?"""
+    """Whether a laboratory name is followed by its number or flag."""
     if tokens[i].kind == "finding" or i + 1 == len(tokens):
         return False
     after = tokens[i + 1]
@@ -105,25 +105,25 @@ def has_value(tokens: list[Token], i: int) -> bool:
 
 
 def is_measured(norm: str, tokens: list[Token], i: int) -> bool:
-    """Does the note give a value, a count or a time for the item at `i`? A threshold is none of them."""
+    """Whether the note gives a value, a count or a time for the item at `i`. A threshold does not count."""
     number = _number_of(norm, tokens, i)
     return not is_threshold(norm, number) if number is not None else says_when(norm, tokens, i)
 
 
 def has_count(norm: str, tokens: list[Token], i: int) -> bool:
-    """Does a finding carry a count: "diarrhea five times a day"?"""
+    """Whether a finding has a count: "diarrhea five times a day"."""
     number = _number_of(norm, tokens, i) if tokens[i].kind == "finding" else None
     return number is not None and number.start > tokens[i].start and not is_threshold(norm, number)
 
 
 def has_exact_value(norm: str, tokens: list[Token], i: int) -> bool:
-    """Does a laboratory name or vital sign carry a number that is no threshold?"""
+    """Whether a laboratory name or vital sign has a number that is not a threshold."""
     number = _number_of(norm, tokens, i) if tokens[i].kind != "finding" else None
     return number is not None and number.start > tokens[i].start and not is_threshold(norm, number)
 
 
 def _number_of(norm: str, tokens: list[Token], i: int) -> Token | None:
-    """The number that belongs to the item at `i`: "ALT 640", "diarrhea 8 times a day", "8 watery stools"."""
+    """The number of the item at `i`: "ALT 640", "diarrhea 8 times a day", "8 watery stools"."""
     item = tokens[i]
     for token in tokens[i + 1 : i + 4]:
         if token.kind in ("end", "finding", "lab", "vital") or token.start - item.end > 25:
@@ -136,7 +136,7 @@ def _number_of(norm: str, tokens: list[Token], i: int) -> Token | None:
 
 
 def _counts(norm: str, number: Token) -> bool:
-    """Is it a count or an amount of a finding: "8 times a day", "2 L"?"""
+    """Whether the number is a count or an amount of a finding: "8 times a day", "2 L"."""
     return number.unit not in TIME_UNITS if number.unit else _TIMES.match(norm, number.end) is not None
 
 
@@ -148,13 +148,13 @@ def is_threshold(norm: str, number: Token) -> bool:
 
 
 def says_when(norm: str, tokens: list[Token], i: int) -> bool:
-    """Is the item at `i` followed by a time: "seizure this morning", "rash for three days"?"""
+    """Whether a time follows the item at `i`: "seizure this morning", "rash for three days"."""
     match = _WHEN.match(norm, tokens[i].end, tokens[i].end + 60)
     return match is not None and not any(t.kind == "finding" and t.start < match.end() for t in tokens[i + 1 : i + 4])
 
 
 def is_definite(norm: str, tokens: list[Token], i: int) -> bool:
-    """Did the item at `i` happen at a time that is given: "seizure this morning", "yesterday she had a seizure"?"""
+    """Whether the item at `i` happened at a stated time: "seizure this morning", "yesterday she had a seizure"."""
     start, end = tokens[i].start, tokens[i].end
     match = _DEFINITE.match(norm, end, end + 60)
     if match is not None and not _CONDITION.search(norm, end, match.end()):
@@ -163,25 +163,25 @@ def is_definite(norm: str, tokens: list[Token], i: int) -> bool:
 
 
 def is_new_since(norm: str, token: Token) -> bool:
-    """Does the note say right behind the item that it was not there before?"""
+    """Whether the words right after the item say that it is new."""
     return _NEW_SINCE.match(norm, token.end) is not None
 
 
 def is_now(norm: str, token: Token) -> bool:
-    """Does the note say right behind the item that it is so today?"""
+    """Whether the words right after the item say that it is present today."""
     return _NOW.match(norm, token.end) is not None
 
 
 def is_year(token: Token) -> bool:
-    """Is a bare number written like a year?"""
+    """Whether a bare number is written like a year."""
     year = token.low
     return not (year is None or token.end - token.start != 4 or token.sign or not 1930 <= year <= 2100 or year % 1)
 
 
 def is_past_year(norm: str, token: Token) -> bool:
-    """Is a bare number an earlier year than the newest of the note: "in Feb 2023", "last seizure 2009"?
+    """Whether a bare number is a year before the newest year of the note: "in Feb 2023", "last seizure 2009".
 
-    Before 2011 there was no checkpoint inhibitor: such a year is past in any note.
+    Years before 2011, when no checkpoint inhibitor existed, are past in any note.
     """
     if not is_year(token):
         return False
@@ -191,7 +191,7 @@ def is_past_year(norm: str, token: Token) -> bool:
 
 
 def start_of_date(norm: str, token: Token) -> int:
-    """Where a date that ends in the year at `token` begins: at the "in" of "in March 2023"."""
+    """The start of a date that ends in the year at `token`: the "in" of "in March 2023"."""
     match = _IN_MONTH.search(norm, max(0, token.start - 16), token.start)
     return match.start() if match else token.start
 
@@ -202,18 +202,18 @@ def _newest_year(norm: str) -> int:
 
 
 def spans_a_time(norm: str, tokens: list[Token], i: int) -> bool:
-    """Does the cue count a time: "a three-week history of", "in the past five days", "a history of 3 days of"?"""
+    """Whether the cue covers a period: "a three-week history of", "in the past five days", "a history of 3 days of"."""
     before = tokens[i - 1].unit if i else ""
     return (before in TIME_UNITS and before != "years") or _SPAN.match(norm, tokens[i].end) is not None
 
 
 def numbers_a_list(tokens: list[Token], i: int) -> bool:
-    """Is the closing bracket at `i` the one of "2)"?"""
+    """Whether the closing bracket at `i` numbers a list item, as in "2)"."""
     return i > 0 and tokens[i - 1].kind == "number" and tokens[i - 1].end == tokens[i].start
 
 
 def illness_of_relative(norm: str, tokens: list[Token], at: int) -> bool:
-    """A relative's illness rather than a relative's report ("daughter noticed", "per mother")."""
+    """Whether it is a relative's illness rather than a relative's report ("daughter noticed", "per mother")."""
     token = tokens[at]
     words = norm[token.start : token.end]
     if "history" in words or words in ("fhx", "fh"):
@@ -227,7 +227,7 @@ def illness_of_relative(norm: str, tokens: list[Token], at: int) -> bool:
 
 
 def in_relative(norm: str, token: Token) -> bool:
-    """ "ptosis in his brother", "on her mother's side": the relative stands behind the illness."""
+    """Whether the relative follows the illness: "ptosis in his brother", "on her mother's side"."""
     side = norm.startswith((" side", "'s side"), token.end)
     return side or _IN_FAMILY.search(norm, max(0, token.start - 10), token.start) is not None
 
@@ -242,6 +242,6 @@ def question_status(norm: str, tokens: list[Token]) -> str:
 
 
 def _sentence_start(norm: str, tokens: list[Token]) -> int:
-    """Where the sentence begins: after the last mark before its first token."""
+    """The start of the sentence: after the last mark before its first token."""
     first = tokens[0].start
     return max(norm.rfind(mark, 0, first) for mark in ".?!\n:") + 1

@@ -1,6 +1,6 @@
-"""How notes write numbers, units and dates: the expressions that find them and what they stand for.
+"""Patterns and meanings of the numbers, units and dates of a note.
 
-Decimal commas, thousands, "four to six", 10^9/L in its many spellings. Everything is in lower case, as `scan` has it.
+Decimal commas, thousands, "four to six", 10^9/L in its many spellings. All text is lower case, as in `scan`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MONTH = (
 )
 NUMBER = r"(?:[1-9]\d{0,2}(?:,\d{3})+(?![\d,])(?:\.\d+)?|\d+(?:[.,]\d+)?|\.\d+)"
 WORD_NUMBER = r"(?:" + "|".join(sorted(WORD_VALUE, key=len, reverse=True)) + r")(?![a-z])"
-# Longest first. The first group are multiples and times, then concentrations, then everything short.
+# Longest first: multiples and times, then concentrations, then short units.
 UNITS = (
     r"the (?:uln|upper limit(?: of normal)?|upper normal limit)|"
     r"(?:x|times)[ -]?(?:the )?(?:uln|upper limit(?: of normal)?|upper normal limit|normal)|x[ -]?baseline|"
@@ -107,7 +107,7 @@ _UNIT_OF = {
 }
 _UNIT = {spelling: unit for unit, spellings in _UNIT_OF.items() for spelling in spellings}
 TIME_UNITS = frozenset(("days", "weeks", "months", "years", "hours"))
-# Units that make a number something else than a laboratory value.
+# Units of numbers that are not laboratory values.
 FOREIGN = (
     TIME_UNITS
     | {"age", "mg", "mcg", "meq", "mg/kg", "mg/kg/day", "ml", "kg", "lb", "lbs", "pounds", "cm", "mm"}
@@ -117,7 +117,7 @@ FOREIGN = (
 
 @functools.lru_cache(maxsize=512)
 def unit(text: str) -> str:
-    """One spelling for a unit: "x10^9/l", "k/ul", "l/min", "weeks", "xuln"."""
+    """The canonical spelling of a unit: "x10^9/l", "k/ul", "l/min", "weeks", "xuln"."""
     plain = text.replace(" ", "").replace("°", "").removeprefix("degrees").removeprefix("degree").removeprefix("deg")
     if plain.startswith(("x10", "×10")):
         plain = plain[1:]
@@ -133,12 +133,12 @@ def unit(text: str) -> str:
 
 
 def concentration(unit: str, number: str) -> str:
-    """mEq beside a fraction is the sloppy form of mEq/L; beside a whole number it is a dose."""
+    """Read mEq with a decimal number as mEq/L, a common short form; with a whole number it is a dose."""
     return "meq/l" if unit == "meq" and "." in number else unit
 
 
 def decimal(text: str) -> Decimal:
-    """The number as written: "0,08" is a decimal comma, "37,635" is thousands, "seven" is 7."""
+    """The number as written: "0,08" has a decimal comma, "37,635" is thousands, "seven" is 7."""
     if text in WORD_VALUE:
         return WORD_VALUE[text]
     if "," in text:
@@ -147,7 +147,7 @@ def decimal(text: str) -> Decimal:
 
 
 def ordinal(text: str) -> Decimal | None:
-    """Days on a common scale, to compare dates within one note; None when it cannot be told."""
+    """Days on a common scale, to compare dates within one note; None when unclear."""
     digits = [int(part) for part in re.findall(r"\d+", text)]
     if ":" in text:
         return None  # a time of day
@@ -172,8 +172,8 @@ _NUMERIC_DATE = re.compile(r"(\d{1,2})[/.](\d{1,2})(?:[/.](\d{2,4}))?")
 def order(dates: list[str]) -> list[Decimal] | None:
     """Dates as days on a common scale; None where the order cannot be known.
 
-    "12/05" may be in May or in December: the reading counts that all the dates allow. Where both are possible, the
-    order is known only if both give the same one.
+    "12/05" may be in May or in December: the reading that all the dates allow is used. Where both are possible, they
+    must give the same order.
     """
     parts = [_NUMERIC_DATE.fullmatch(date) for date in dates]
     if not all(parts):

@@ -1,7 +1,7 @@
-"""Read a note: findings with status, value, unit and the exact place they stand in.
+"""Read a note: findings with status, value, unit and exact position.
 
-`read` is the only entry. It scans once, gives every item its status sentence by sentence, then ties numbers to
-names. The same phrase on the same terms always gives the same finding: no model, no randomness.
+`read` is the only entry point. It scans the note once, gives every item its status sentence by sentence, then ties
+numbers to names. It is deterministic: no model, no randomness.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _STABLE = re.compile(
 )
 
 
-_STEADY = re.compile(  # behind a value: it has been so for years, which "stable" alone does not say
+_STEADY = re.compile(  # after a value: unchanged for years, which "stable" alone does not imply
     r"[^.;\n\d]{0,40}?(?:for (?:the (?:last|past) )?(?:\d+|many|several|two|three|four|five|six|seven|eight|ten|twenty) ?(?:years|yrs)|for years|for decades|all (?:his|her) life|lifelong|gilbert|since (?:19|20)\d\d|"
     r"(?:at |at (?:his|her) |(?:his|her) (?:usual |known )?|usual |known )baseline\b(?! (?:was|of|is|\d))|\bckd\b)|"
     r" ?\((?:has (?:been|run|sat) |always |usually )?\d+(?:\.\d+)? ?(?:to|-) ?\d+(?:\.\d+)? for (?:\d+|many|several|two|three|four|five|ten|the last \w+) ?years"
@@ -43,11 +43,11 @@ _STEADY = re.compile(  # behind a value: it has been so for years, which "stable
 
 
 def read(case: Case) -> tuple[Finding, ...]:
-    """Everything the note says that a rule could need, in the order of the note.
+    """Read every finding that a rule could need, in the order of the note.
 
     Returns:
-        Findings whose `quote` is `case.text[start:end]`; `status` tells current from negated, historical, family,
-        hypothetical and planned. Negated and historical findings are returned too, so that a reader sees them.
+        Findings whose `quote` is `case.text[start:end]`; `status` separates current from negated, historical, family,
+        hypothetical and planned. Negated and historical findings are returned too, for human readers.
     """
     scan = scanned(case.text)
     view, norm, tokens = scan.view, scan.norm, scan.heard()
@@ -64,13 +64,13 @@ def read(case: Case) -> tuple[Finding, ...]:
 
 
 def _in_original(text: str, view: View, finding: Finding) -> Finding:
-    """The finding at its place in the note as it was given."""
+    """The finding at its position in the original note."""
     start, end = view.span(finding.start, finding.end)
     return changed(finding, start=start, end=end, quote=text[start:end])
 
 
 def _named(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
-    """Findings and drugs that are a word: symptoms, diagnoses, devices, medicines."""
+    """Findings and drugs given by name: symptoms, diagnoses, devices, medicines."""
     found = []
     at_rest = None
     for i, t in enumerate(tokens):
@@ -114,7 +114,7 @@ _IMAGING = re.compile(
 
 
 def _is_imaging(norm: str, token: Token) -> bool:
-    """Consolidation of the lung, not consolidation therapy: only beside a word of imaging."""
+    """Whether "consolidation" is a finding near a word for imaging, rather than consolidation therapy."""
     if not norm.startswith("consolidation", token.start):
         return True
     if re.search(r"(?:mab|as|q2w|q3w|q4w|imfinzi|therapy) $", norm[max(0, token.start - 9) : token.start]):
@@ -125,7 +125,7 @@ def _is_imaging(norm: str, token: Token) -> bool:
 
 
 def _suspected(tokens: list[Token], i: int) -> bool:
-    """Does the note only suspect the diagnosis at `i`?"""
+    """Whether the diagnosis at `i` is only suspected."""
     return any("suspected" in t.cues and tokens[i].start - t.end < 30 for t in tokens[max(0, i - 4) : i])
 
 
@@ -163,7 +163,7 @@ _INTERVAL = re.compile(
 
 
 def _interval(norm: str, drug: Token) -> str:
-    """Time since a dose, as written ("four months"), from the words right after the drug; "" when not said."""
+    """Time since a dose, as written ("four months"), from the words right after the drug; "" if not stated."""
     match = _INTERVAL.search(norm, drug.end, drug.end + 90)
     if match is None or "\n" in norm[drug.end : match.start()]:
         return ""
@@ -172,7 +172,7 @@ def _interval(norm: str, drug: Token) -> str:
 
 
 def _inside(found: list[Finding]) -> Callable[[int], bool]:
-    """A test whether an offset lies in one of the findings (which stand in the order of the note)."""
+    """A test whether an offset is in one of the findings (sorted by position)."""
     starts = [f.start for f in found]
 
     def test(offset: int) -> bool:
@@ -183,9 +183,9 @@ def _inside(found: list[Finding]) -> Callable[[int], bool]:
 
 
 def _promoted(found: list[Finding]) -> list[Finding]:
-    """Where the newest value of an analyte is one said to be previous, it counts as current all the same.
+    """Treat an earlier value of an analyte as current if the note gives no newer one.
 
-    "Creatinine was 2.6 two weeks ago" and nothing newer: the last known value is the one to act on.
+    "Creatinine was 2.6 two weeks ago" with nothing newer: the last known value is the relevant one.
     """
     labs: dict[str, list[int]] = {}
     for index, f in enumerate(found):
@@ -195,7 +195,7 @@ def _promoted(found: list[Finding]) -> list[Finding]:
         current = [k for k in indices if found[k].status == "current"]
         if current:
             said_now = [k for k in current if found[k].when == "now"]
-            for k in current:  # "at its worst 655 U/L ... Today ALT is 52": what came before today is past
+            for k in current:  # "at its worst 655 U/L ... Today ALT is 52": values before today's are past
                 if said_now and not found[k].when and k < said_now[0]:
                     found[k] = changed(found[k], status="historical", when="previous")
             continue
@@ -206,16 +206,16 @@ def _promoted(found: list[Finding]) -> list[Finding]:
 
 
 def _steady(norm: str, f: Finding) -> Finding:
-    """A value that has been the same for years is the patient's baseline."""
+    """Mark a value that has been the same for years as the patient's baseline."""
     if f.kind == "lab" and f.status == "current" and f.value and _STEADY.match(norm, f.end):
         return changed(f, status="historical", when="baseline")
     return f
 
 
 def _completed(found: list[Finding]) -> list[Finding]:
-    """Current values get the baseline and the printed limits that the note gives elsewhere for the same analyte."""
+    """Add to current values the baseline and printed limits given elsewhere in the note for the same analyte."""
     baselines: dict[str, Decimal] = {}
-    lowest: dict[str, Decimal] = {}  # KDIGO takes the lowest value for the baseline where none is named
+    lowest: dict[str, Decimal] = {}  # KDIGO: the lowest value is the baseline if none is named
     limits: dict[str, Decimal] = {}
     for f in found:
         if f.uln is not None:

@@ -1,4 +1,4 @@
-"""Illnesses that a note says are over: their earlier mentions, grades, brackets and values are past."""
+"""Resolved illnesses: mark their earlier mentions, grades, brackets and values as historical."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .course import is_dated_and_over, names_a_year, organ, says_onset
 from .phrasing import PRESENT, lies_in, sentence_around
 from .tokens import changed
 
-_LASTING = frozenset(  # illnesses that patients bring along
+_LASTING = frozenset(  # long-standing illnesses
     (
         "hypothyroidism",
         "arthritis",
@@ -36,11 +36,11 @@ _PRESENT = re.compile(rf"\b(?:{PRESENT})\b")
 
 
 def resolved(norm: str, found: list[Finding]) -> list[Finding]:
-    """An illness whose last mention says that it is over is past in its earlier mentions too.
+    """Mark the earlier mentions of an illness as historical if its last mention says that it is over.
 
-    So are earlier values of the same organ where the newest is normal, its grades, what a bracket right behind a
-    mention tells of it ("colitis in March (12 motions a day)"), and values of the same sentence which a later one
-    replaces ("ALT climbed to 540 with hepatitis ... now ALT 22").
+    The same holds for its grades, earlier values of the same organ if the newest is normal, details in a bracket right
+    after a mention ("colitis in March (12 motions a day)"), and values replaced by a later one in the same sentence
+    ("ALT climbed to 540 with hepatitis ... now ALT 22").
     """
     found = [_closed_by_bracket(norm, f) for f in found]
     if names_a_year(norm):
@@ -70,7 +70,7 @@ def resolved(norm: str, found: list[Finding]) -> list[Finding]:
 
 
 def _closed_by_bracket(norm: str, f: Finding) -> Finding:
-    """ "Rash G1 (C2, resolved)": what the bracket behind an illness or its grade says is over."""
+    """Close an illness or grade if the bracket after it says that it is over: "Rash G1 (C2, resolved)"."""
     if f.status != "current" or f.kind not in (*_NAMED, "grade"):
         return f
     bracket = _OVER_IN_BRACKET.match(norm, f.end, f.end + 90)
@@ -78,7 +78,7 @@ def _closed_by_bracket(norm: str, f: Finding) -> Finding:
 
 
 def _closed_in_its_year(norm: str, f: Finding) -> Finding:
-    """What a sentence dates by a year, and says to have ended, is over."""
+    """Close findings that a sentence dates by a year and reports as ended."""
     if (
         f.status != "current"
         or f.kind not in (*_NAMED, "grade", "lab", "care")
@@ -89,7 +89,7 @@ def _closed_in_its_year(norm: str, f: Finding) -> Finding:
 
 
 def known(norm: str, found: list[Finding]) -> list[Finding]:
-    """A lasting illness that the note gives as history is no news where it is named again, unless something is new.
+    """Mark a new mention of a long-standing illness as historical if the history lists it and nothing is new.
 
     "Medical history of heart failure and hypothyroidism ... Regarding his hypothyroidism, he goes on with Synthroid."
     """
@@ -106,7 +106,7 @@ def known(norm: str, found: list[Finding]) -> list[Finding]:
 
 
 def recalled(norm: str, found: list[Finding]) -> list[Finding]:
-    """An illness that is over stays over where the note only looks back at it ("since the colitis")."""
+    """Keep a resolved illness resolved where the note only refers back to it ("since the colitis")."""
     over: set[str] = set()
     told = []
     for f in found:
@@ -118,17 +118,17 @@ def recalled(norm: str, found: list[Finding]) -> list[Finding]:
 
 
 def _refers_back(norm: str, f: Finding) -> bool:
-    """ "From the hepatitis point of view", "since the colitis": a mention that says nothing new of the illness."""
+    """Whether a mention adds nothing new: "From the hepatitis point of view", "since the colitis"."""
     named = f.kind == "diagnosis" and _REFERS.search(norm, max(0, f.start - 35), f.start) is not None
     return named and not says_onset(norm, f.start, f.end) and not _PRESENT.search(norm, f.start, f.end + 40)
 
 
 def _is_normal(f: Finding) -> bool:
-    """Is a value within its limits, as far as they are known?"""
+    """Whether a value is within its limits, if they are known."""
     return f.flag == "normal" or (f.times_uln is not None and f.times_uln <= 1 and f.flag not in ("high", "low"))
 
 
 def _bracket_behind(norm: str, end: int) -> tuple[int, int] | None:
-    """The bracket behind a mention, unless it tells of the present."""
+    """The bracket after a mention, unless it refers to the present."""
     match = _BRACKET.match(norm, end)
     return match.span("told") if match and not _PRESENT.search(match["told"]) else None

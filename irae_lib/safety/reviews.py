@@ -1,16 +1,16 @@
-"""What the safety layer returns: a review with its raises, the evidence checked, and the coverage of the note."""
+"""The output of the safety layer: a review with its raises, the checked evidence and the coverage of the note."""
 
 from __future__ import annotations
 
 from ..schemas import Assessment, Finding, Record
 
-NOT_ASSESSED = "not assessed"  # what is shown, stored and counted in place of the labels of such a note
+NOT_ASSESSED = "not assessed"  # shown, stored and counted in place of the labels of such a note
 
 
 class Correction(Record):
-    """One raise by the safety layer, complete enough for a clinician to check it in seconds.
+    """One raise by the safety layer, with everything a clinician needs to check it in seconds.
 
-    `scale` is the scale the grade was taken from (CTCAE v5.0 unless the rule says otherwise).
+    `scale` is the scale of the grade (CTCAE v5.0 unless the rule says otherwise).
     """
 
     rule: str
@@ -26,9 +26,9 @@ class Correction(Record):
 
 
 class Withheld(Record):
-    """A grade and organ system that a rule asked for and that the note explains by another, proven cause.
+    """A grade and organ system demanded by a rule but withheld, because the note proves another cause.
 
-    `grade` is the grade held back (0: organ system only), `quote` the result that proves the cause. The urgency of the
+    `grade` is the withheld grade (0: organ system only), `quote` the result that proves the cause. The urgency of the
     rule stands.
     """
 
@@ -42,13 +42,13 @@ class Withheld(Record):
 
     @property
     def advisory(self) -> str:
-        """The line that tells the reader."""
+        """The advisory shown to the reader."""
         asked = " ".join(filter(None, (f"Grade {self.grade}" if self.grade else "", self.system)))
         return f"{asked} ({self.rule}) withheld: the note proves another cause, '{self.quote}'. (cause)"
 
 
 class Evidence(Record):
-    """A quote of a proposal and where it stands in the note; `found` is False where it does not."""
+    """A quote of a proposal and its position in the note; `found` is False if the note does not contain it."""
 
     quote: str
     found: bool
@@ -57,14 +57,14 @@ class Evidence(Record):
 
 
 class Coverage(Record):
-    """How much of a note the safety layer understood.
+    """Measures of how much of a note the safety layer understood.
 
     Attributes:
-        words: words of the note. `loaded`: clinically loaded ones, outside a shipped list of common English.
-        understood: loaded words that the reader knows. `share`: understood of loaded, 1 where there is none.
+        words: words of the note. `loaded`: clinically loaded words, outside a shipped list of common English.
+        understood: loaded words that the reader knows. `share`: understood of loaded, 1 if there are none.
         english: whether the text is English.
         not_graded: quotes of tests that a rule grades and whose value has no readable unit or limit.
-        gaps: every reason why silence of the rules on this note means nothing; empty where the note was understood.
+        gaps: every reason why silent rules mean nothing for this note; empty if the note was understood.
     """
 
     words: int = 0
@@ -76,12 +76,12 @@ class Coverage(Record):
 
     @property
     def share(self) -> float:
-        """The share of the clinically loaded words that was understood."""
+        """The share of the clinically loaded words that were understood."""
         return self.understood / self.loaded if self.loaded else 1.0
 
     @property
     def reasons(self) -> str:
-        """The gaps in one line, with the quotes of what was not graded."""
+        """The gaps in one line, with the quotes of tests that were not graded."""
         quotes = f" ({'; '.join(self.not_graded)})" if self.not_graded else ""
         return "; ".join(self.gaps) + quotes
 
@@ -89,10 +89,10 @@ class Coverage(Record):
 class Review(Record):
     """A proposal after the safety layer: `final` is never below `proposed` in any field it may raise.
 
-    `corrections` are the raises, `advisories` what the rules say without raising, `findings` what was read, and
-    `evidence` where the quotes of the proposal stand. `coverage` says how much of the note was understood. Where
-    `assessed` is False the labels of `final` are placeholders: a person must read the note. `withheld` holds what
-    rules asked for and did not raise because the note proves another cause.
+    `corrections` are the raises, `advisories` advice from rules that does not raise, `findings` the findings of the
+    note, and `evidence` the positions of the proposal's quotes. `coverage` measures how much of the note was
+    understood. Where `assessed` is False the labels of `final` are placeholders: a person must read the note.
+    `withheld` lists grades and organ systems not raised because the note proves another cause.
     """
 
     proposed: Assessment | None

@@ -1,6 +1,6 @@
-"""A note scanned once: its view, its tokens, its sections and its people, and the tokens with their statuses.
+"""One scan of a note: its view, tokens, sections and people, and the status of each token.
 
-`read` asks for the statuses of the tokens, and `cause.withhold` a second time with the mentions of causes among them.
+`read` requests the token statuses, and `cause.withhold` requests them again with the mentions of causes added.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from .teaching import impose_teaching, teaching
 from .text import View
 from .tokens import Token, scan
 
-# A pasted answer of a model is no statement of the note. Only the values of its keys are passed over, each no longer
-# than the schema allows: a brace around a whole note hides nothing.
+# A pasted model answer is not a statement of the note. Only the values of its keys are skipped, each no longer than the
+# schema allows: a brace around a whole note hides nothing.
 _ANSWER = re.compile(
     r'"(?:irae_detected|affected_systems|overall_severity|urgency|likelihood|causality|evidence|actions|reasoning)"\s{0,5}:\s{0,5}'
     r'(?:"(?:[^"\\\n]|\\.){0,600}"|\[[^\[\]\n]{0,1200}\]|\{[^{}\n]{0,100}\}|true|false|null)'
@@ -28,12 +28,12 @@ _ANSWER = re.compile(
 
 @functools.lru_cache(maxsize=1)
 def scanned(text: str) -> Scan:
-    """The scan of a note; `review` asks twice for the same."""
+    """The scan of a note; cached because `review` needs it twice."""
     return Scan(text)
 
 
 class Scan:
-    """The view of a note, its normalised text and its tokens, which have no status before `heard` gives it."""
+    """The view of a note, its normalised text and its tokens, whose statuses `heard` sets."""
 
     def __init__(self, text: str):
         self.view = View.of(text)
@@ -47,7 +47,7 @@ class Scan:
         self._is_heard = False
 
     def heard(self, further: Iterable[Token] = ()) -> list[Token]:
-        """The tokens, with `further` ones among them, each with the status that the note gives it."""
+        """The tokens, including `further` ones, each with its status in the note."""
         if self._is_heard:
             for token, token.cues, token.sign in zip(self.tokens, self._cues, self._signs, strict=True):
                 token.status, token.resolved = "current", False
@@ -57,7 +57,7 @@ class Scan:
         return tokens
 
     def _give_statuses(self, tokens: list[Token]) -> None:
-        """The status of every token: from the words of its sentence, then from its section and its form."""
+        """Set the status of every token: from the words of its sentence, then from its section and form."""
         norm, layout = self.norm, self._layout
         mute_answers(tokens, layout.marks)
         attribute(tokens, self._told)

@@ -1,4 +1,4 @@
-"""The open scopes of one sentence: how far a cue reaches, what closes it, and where its list ends."""
+"""The open scopes of one sentence: the reach of a cue, the events that close it, and the end of its list."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ _SEPARATOR = re.compile(r",|/|\b(?:and|or|nor)\b")
 
 
 class Scope:
-    """An open cue: `edge` is where its reach is counted from, `taken` how many items it holds."""
+    """An open cue: `edge` is the offset its reach is counted from, `taken` the number of items it holds."""
 
     __slots__ = ("rule", "edge", "taken", "comma", "resolved")
 
     def __init__(self, rule: Rule, cue: Token):
         self.resolved = rule.resolved
         self.rule, self.edge, self.taken = rule, cue.end, 0
-        self.comma = False  # a comma stands between the last item, or the cue, and here
+        self.comma = False  # a comma separates the last item, or the cue, from here
 
     def ends_at(self, event: str) -> bool:
-        """Does the event close the scope?"""
+        """Whether the event closes the scope."""
         when = self.rule.ends.get(event)
         if when is None:
             return False
@@ -42,7 +42,7 @@ class Scope:
 
 
 class Scopes:
-    """Open scopes by the status they give. A bracket keeps the scopes opened inside it to itself."""
+    """Open scopes by the status they give. Scopes opened inside a bracket end with it."""
 
     def __init__(self, norm: str, tokens: list[Token]):
         self.norm, self.tokens = norm, tokens
@@ -54,14 +54,14 @@ class Scopes:
         self._outside.append(dict(self.open))
 
     def leave_bracket(self) -> bool:
-        """Restore the scopes from before the bracket; False where none was open."""
+        """Restore the scopes from before the bracket; False if no bracket was open."""
         if self._outside:
             self.open = self._outside.pop()
             return True
         return False
 
     def add(self, rule: Rule, cue: Token) -> None:
-        """Open a scope; a longer one of the same status goes on instead."""
+        """Open a scope, unless a longer one of the same status is open; that one continues instead."""
         scope = self.open.get(rule.status)
         if scope is not None and scope.rule.reach > rule.reach:
             scope.resolved = scope.resolved or rule.resolved
@@ -72,7 +72,7 @@ class Scopes:
                 self.open[rule.status].resolved = True  # "resolution of previous pneumonitis"
 
     def take(self, status: str, item: Token) -> None:
-        """Count an item into the scope of a status."""
+        """Add an item to the scope of a status."""
         scope = self.open[status]
         scope.taken, scope.edge = scope.taken + 1, item.end
 
@@ -85,26 +85,26 @@ class Scopes:
             self.open.pop(status, None)
 
     def close(self, event: str, at: int = 0) -> None:
-        """Close the scopes that end at the event, which stands at offset `at`."""
+        """Close the scopes that end at the event at offset `at`."""
         for status in [s for s, scope in self.open.items() if scope.ends_at(event)]:
             if event not in DEGREES or not self._lists(self.open[status], at):
                 del self.open[status]
 
     def reaches(self, scope: Scope, item: Token) -> bool:
-        """Is the item within reach, directly or as a further item of the list?"""
+        """Whether the item is within reach, directly or as a further item of the list."""
         rule = scope.rule
         long = rule.reach_of_diagnoses if item.detail in _DIAGNOSES else 0
         return item.start - scope.edge <= (long or rule.reach) or self._lists(scope, item.start)
 
     def shields(self, scope: Scope, item: Token) -> bool:
-        """Does a word between the cue and the item keep the item out of the scope?"""
+        """Whether a word between the cue and the item keeps the item out of the scope."""
         rule = scope.rule
         if not rule.barrier or (item.detail in _DIAGNOSES and rule.status == "historical"):
             return False
         return barrier(rule).search(self.norm[scope.edge : item.start]) is not None
 
     def _lists(self, scope: Scope, at: int) -> bool:
-        """Does the list of this scope go on at `at`: in short items, and for "no" up to an "or"?
+        """Whether the list of this scope continues at `at`: in short items, and for "no" up to an "or".
 
         "No fever, new rash or diarrhea" is one list; "no fever, new rash" is not.
         """
@@ -113,7 +113,7 @@ class Scopes:
         return all(len(part) <= _LISTED for part in _SEPARATOR.split(self.norm[scope.edge : at]))
 
     def _alternatives(self) -> int:
-        """Where the last item of the sentence starts that stands behind an "or"; -1 where there is none."""
+        """The start of the sentence's last item that follows an "or"; -1 if there is none."""
         if self._last_or is None:
             self._last_or, edge = -1, self.tokens[0].start
             for token in self.tokens:
@@ -125,7 +125,7 @@ class Scopes:
 
 
 def breaks(token: Token, rule: Rule, found: bool) -> bool:
-    """Does the token end the list that a cue reaches back over? A year dates what came after a drug, too."""
+    """Whether the token ends the list that a cue reaches back over. A year also dates findings after a drug."""
     dates = rule.name in _DATES  # "vomiting after chemotherapy in 2020"
     if token.kind in ("end", "ici") or (token.kind == "drug" and not dates):
         return True

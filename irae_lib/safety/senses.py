@@ -1,9 +1,9 @@
-"""Words of two meanings: what a word of a clause means hangs on the words beside it.
+"""Ambiguous words: the meaning of a word in a clause depends on the words near it.
 
-`concepts.json` lists, for each word class with a second meaning, the classes that show that meaning ("a scratched
-bumper", "a coronary plaque"), and the things of a household or an office that are never ill ("the truck wheezes").
-`sensed` takes the clinical meaning from such words before any concept is looked for. A guard serves every phrase of its
-class, in any order.
+`concepts.json` lists, for each word class with a second meaning, the classes that indicate it ("a scratched bumper", "a
+coronary plaque"), and household or office objects that cannot be ill ("the truck wheezes"). `sensed` removes the
+clinical meaning from such words before concepts are matched. A guard applies to every phrase of its class, in any
+order.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from collections.abc import Set as AbstractSet
 from .concept_table import THING, guards, showing
 from .matching import Place
 
-_BESIDE = 4  # words between a word and what shows its other meaning
-_FIRST = 2  # words before a thing that is the subject of its clause: "the old truck"
+_BESIDE = 4  # words between a word and the one that indicates its other meaning
+_FIRST = 2  # words before an object that is the subject of its clause: "the old truck"
 
 
 def sensed(places: list[Place], first: int) -> list[Place]:
-    """The places of a clause, which begins at word `first`, without the classes that a guard takes from them."""
+    """The places of a clause, which begins at word `first`, without the classes removed by a guard."""
     shown = [place for place in places if _shows(place.classes)]
     if not shown:
         return places  # most clauses
@@ -44,7 +44,7 @@ def _alone(place: Place, shown: list[Place], first: int) -> Place:
 
 
 def has_senses(held: AbstractSet[str]) -> bool:
-    """Whether a sentence that holds these classes may have a word whose meaning hangs on another."""
+    """Whether a sentence with these classes may contain a word whose meaning depends on another."""
     return THING in held or any(name in held and not classes.isdisjoint(held) for name, classes in guards().items())
 
 

@@ -1,7 +1,7 @@
-"""Typing slips: a word that nobody knows and that is one edit away from one known word is read as that word.
+"""Correct typing slips: an unknown word that is one edit away from exactly one known word is read as that word.
 
-"inflamation" is "inflammation", "siezure" is "seizure". Words of common English and the words of `near_words.json`
-("dysphasia", "ileum") are never changed, nor is a word with two candidates that mean different things.
+"inflamation" is "inflammation", "siezure" is "seizure". Words of common English and of `near_words.json` ("dysphasia",
+"ileum") are never changed, nor is a word with two candidates of different meanings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _ENDINGS = ("s", "es", "d", "ed", "ing", "ly", "er", "al", "ic", "n", "like")
 
 
 def corrected(match: re.Match[str]) -> str | None:
-    """The word that was meant, for `View.replace`; None where the word stands as it is."""
+    """The intended word, for `View.replace`; None if the word stays as it is."""
     written = match.group()
     if written.isupper():
         return None  # a name or an abbreviation
@@ -38,7 +38,7 @@ def _inside_sentence(match: re.Match[str]) -> bool:
 
 @functools.lru_cache(maxsize=50_000)
 def meant(word: str) -> str | None:
-    """The one known word that is an insertion, a deletion, a substitution or a swap of two letters away."""
+    """The one known word that is an insertion, deletion, substitution or swap of two letters away, or None."""
     if word in _known() or _is_form(word):
         return None
     near = {other for key in (word, *_shorter(word)) for other in _index().get(key, ())}
@@ -49,7 +49,7 @@ def meant(word: str) -> str | None:
 
 
 def _is_form(word: str) -> bool:
-    """Is it a form, or the other national spelling, of a word that is known?"""
+    """Whether it is a form, or the other national spelling, of a known word."""
     known = _known()
     if any(word.endswith(end) and (word[: -len(end)] in known or f"{word[: -len(end)]}e" in known) for end in _ENDINGS):
         return True
@@ -57,7 +57,7 @@ def _is_form(word: str) -> bool:
 
 
 def _shorter(word: str) -> list[str]:
-    """The word without each of its letters; the first letter stays, where slips are rare."""
+    """The word without each of its letters in turn, except the first, where slips are rare."""
     return [word[:i] + word[i + 1 :] for i in range(1, len(word))]
 
 
@@ -75,7 +75,7 @@ def _is_one_edit(word: str, other: str) -> bool:
 
 
 def _sense(word: str) -> object:
-    """What a word means: its classes and its findings; a word that only stands in phrases means itself."""
+    """The meaning of a word: its classes and findings; a word found only in phrases is its own meaning."""
     begun = concept_table().ways.words.get(word)
     names = (begun.alone if begun else frozenset()) | {meaning[:2] for meaning in meanings().get(word, ())}
     return names or word
@@ -83,7 +83,7 @@ def _sense(word: str) -> object:
 
 @built_once
 def _index() -> dict[str, list[str]]:
-    """Each word that can be meant, by itself and by its deletions."""
+    """Each possible correction, indexed by itself and by its deletions."""
     index: dict[str, list[str]] = {}
     for word in _vocabulary():
         if len(word) >= _SHORTEST:
@@ -100,6 +100,6 @@ def _vocabulary() -> frozenset[str]:
 
 @built_once
 def _known() -> frozenset[str]:
-    """The words that stand as they are: everything that is read, common English and the near words."""
+    """Words that are never changed: the reader's vocabulary, common English and the near words."""
     near = json.loads((DATA / "clinical" / "near_words.json").read_text(encoding="utf-8"))
     return _vocabulary() | vocabulary() | common_english() | {word for row in near["words"] for word in row.split()}

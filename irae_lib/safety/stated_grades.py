@@ -1,4 +1,4 @@
-"""Grades that the note states itself: "Grade 3 colitis", "pneumonitis graded 3", "rash, G2"."""
+"""Grades stated in the note: "Grade 3 colitis", "pneumonitis graded 3", "rash, G2"."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _TOXICITY = {
 
 
 def grade_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
-    """Every stated grade with the name of what it grades; tumour grades are left out."""
+    """Every stated grade with its subject; tumour grades are left out."""
     found = []
     for i, t in enumerate(tokens):
         if not (t.cues and "grade" in t.cues) and not (t.kind == "glue" and norm[t.start : t.end] == "g"):
@@ -61,7 +61,7 @@ def grade_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
 
 
 def _subject(norm: str, tokens: list[Token], i: int, end: int) -> tuple[str, str] | None:
-    """Name and status of what is graded: what follows ("Grade 3 colitis"), else what came last before it."""
+    """Name and status of the graded item: the next one ("Grade 3 colitis"), else the last one before it."""
     t = tokens[i]
     for following in tokens[i + 1 : i + 8]:
         gap = following.start - end
@@ -71,7 +71,7 @@ def _subject(norm: str, tokens: list[Token], i: int, end: int) -> tuple[str, str
             return None
         if following.kind in ("finding", "lab") and following.names[0] in GRADABLE:
             return following.names[0], following.status
-    # "graded it 2" may stand sentences after the rash it means; a bare "Grade 2" may not.
+    # "graded it 2" may be several sentences after its rash; a bare "Grade 2" may not.
     back = 5 if _POINTS_BACK.search(norm, t.start, end) else 1
     for earlier in reversed(tokens[max(0, i - 40) : i]):
         if t.sentence - earlier.sentence > back or (back == 1 and "\n" in norm[earlier.end : t.start]):

@@ -1,7 +1,7 @@
 """Stools a day: the count, the patient's usual count, and the difference that CTCAE grades.
 
-A number counts stools where a word for them stands in its sentence or in one beside it, and the words around the
-number say a rate ("nine times a day"), a tally ("we are already at 8") or stools ("6-7 loose").
+A number counts stools if its sentence or a neighbouring one has a word for stools, and the words around the number
+indicate a rate ("nine times a day"), a tally ("we are already at 8") or stools ("6-7 loose").
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ _OTHER_THING = re.compile(
     r"\b(?:pains?|scores?|sle[pe]\w*|walk\w*|steps|sugars?|glucose|bm|temp\w*|appointment|appt|clinic|fluids?|glass\w*|cups?|drinks?|drank|"
     r"weigh\w*|doses?|tablets?|pills?|hours?|vomit\w*|sick|wee|pee|urin\w*|nocturia|cough\w*|bp|pulse|sats?|back|due|booked|visit)\b"
 )
-_COUNT_ENDS = re.compile(  # what follows a count that needs no noun: "Wednesday seven and yesterday eight"
+_COUNT_ENDS = re.compile(  # ends of a count without a noun: "Wednesday seven and yesterday eight"
     r"\s*(?:times\b|x\b|trips\b|visits\b|goes\b|$|[.;,)(!\n]|(?:or|and) (?:counting|i|he|she|we|that|it|it's|all|then|today|yesterday|"
     r"not|so|more|two|three|some|most|still)\b|so far|already|by |before |since |at least|of them|loose|watery|runny|liquid)"
 )
@@ -90,7 +90,7 @@ _ONE = Decimal(1)
 
 
 def stool_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
-    """Stools a day as `stools` (the count) and `stools_over_baseline`, and the baseline where the note gives one."""
+    """Stools a day as `stools` (the count) and `stools_over_baseline`, and the baseline if the note gives it."""
     counts, baseline = _stool_counts(norm, tokens)
     findings = []
     base = _ONE if baseline is None else baseline.high
@@ -121,7 +121,7 @@ def stool_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
 
 
 def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Token, bool]], Token | None]:
-    """The counts of stools (number, the stool word it counts, is it an increment) and the patient's usual count."""
+    """The stool counts (number, its stool word, whether it is an increment) and the patient's usual count."""
     words = [t for t in tokens if t.kind == "finding" and not _STOOL.isdisjoint(t.names)]
     if not words:
         return [], None
@@ -157,17 +157,17 @@ def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Tok
             counts.append((t, word, kind == "increment"))
             told = t.sentence
             if t.sentence in chronic and word.status == "current":
-                word.status = "historical"  # the pattern of an old bowel disease is no new event
+                word.status = "historical"  # the pattern of an old bowel disease is not a new event
     return counts, baseline
 
 
 def _counts_another(before: Token, number: Token) -> bool:
-    """Does the number count the finding right before it: "nocturia x2, one formed stool"?"""
+    """Whether the number counts the finding right before it: "nocturia x2, one formed stool"."""
     return before.kind == "finding" and _STOOL.isdisjoint(before.names) and 0 < number.start - before.end <= 3
 
 
 def _by_the_hour(norm: str, tokens: list[Token]) -> list[Token]:
-    """ "every hour" and "every half hour" as numbers a day: 10 or more, whoever sleeps."""
+    """Read "every hour" and "every half hour" as 10 a day, a lower bound that allows for sleep."""
     made = []
     sentences = [(t.start, t.sentence) for t in tokens]
     for match in _HOUR.finditer(norm):
@@ -185,9 +185,9 @@ def _distance(word: Token, number: Token) -> int:
 
 
 def _is_a_days_count(norm: str, t: Token, same: bool) -> bool:
-    """Is the number what a day brought: "Monday five", "yesterday it was eleven", "3 on Tuesday"?
+    """Whether the number is a daily count: "Monday five", "yesterday it was eleven", "3 on Tuesday".
 
-    Where the sentence has no word for stools (`same` is False), it names days and numbers alone.
+    Where the sentence has no word for stools (`same` is False), it must contain only days and numbers.
     """
     before, after = norm[max(0, t.start - 60) : t.start], norm[t.end : t.end + 40]
     if t.unit or "." in norm[t.start : t.end] or t.high > 40 or _OTHER_UNIT.match(after) or _OTHER_COUNT.search(before):
@@ -206,7 +206,7 @@ def _is_a_days_count(norm: str, t: Token, same: bool) -> bool:
 
 
 def _kind_beside(norm: str, t: Token) -> str:
-    """count or baseline for a number whose own sentence has no word for stools: only what cannot be anything else."""
+    """ "count" or "baseline" for an unambiguous number in a sentence without a word for stools, else ""."""
     before, after = norm[max(0, t.start - 34) : t.start], norm[t.end : t.end + 60]
     if _OTHER_UNIT.match(after) or _OTHER_COUNT.search(before):
         return ""

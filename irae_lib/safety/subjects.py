@@ -1,9 +1,9 @@
-"""Whose findings: follow a person over the sentences of a note, and decide who the patient is.
+"""Whose findings: follow a person through the sentences of a note, and decide who the patient is.
 
 "My sister is on ward 9: she goes ten times a day" is about the sister until the patient is the subject again. "My
-husband has had diarrhoea since Friday, he is on pembrolizumab" is about the patient, whom a relative writes for.
-`subjects` returns the spans about somebody else and those about a relative who is the patient. The words are data
-(`subjects.json`); nothing here knows a disease.
+husband has had diarrhoea since Friday, he is on pembrolizumab" is about the patient, and a relative is writing.
+`subjects` returns the spans about other people and those about a relative who is the patient. The words are data
+(`subjects.json`); this code knows no diseases.
 """
 
 from __future__ import annotations
@@ -54,9 +54,9 @@ _GENDER = re.compile(
     r"\b\d{2,3} ?(?:(?:-| )?(?:years?|yrs?)(?:-| )old |y/?o |yr )?(?P<f>f\b|female|woman|lady)|"
     r"\b\d{2,3} ?(?:(?:-| )?(?:years?|yrs?)(?:-| )old |y/?o |yr )?(?P<m>m\b(?!g)|male|man|gentleman)|\b(?P<mrs>mrs|ms|miss)\b|\b(?P<mr>mr)\b"
 )
-_SELF_SAID = re.compile(r"\b(?:patient|pt) h(?:er|im)self\b")  # the words of a quotation are not the writer's
+_SELF_SAID = re.compile(r"\b(?:patient|pt) h(?:er|im)self\b")  # quoted words are not the writer's
 _WRITER = re.compile(r"\bmy\b")
-_CALLED = re.compile(  # what a child calls the patient: "Mum can't keep anything down"; "my mum" may be anybody's
+_CALLED = re.compile(  # a child's name for the patient: "Mum can't keep anything down"; "my mum" may be anybody's
     r"(?<!my )(?<!his )(?<!her )(?<!your )(?<!their )(?<!our )(?<!the )(?<!and )(?<!or )(?<!of )(?<!in )(?<!her own )"
     r"\b(?P<word>mum|mummy|mom|mam|dad|daddy|nan|nana|gran|grandma|grandad|granddad|grandpa|hubby)\b(?!,? (?:and|or)\b)"
     r"(?=(?:'s)? (?:has|is|was|can|ca|could|won|keeps?|gets?|got|says|sleeps?|looks?|seems?|feels?|had|been|now|just|still|"
@@ -70,7 +70,7 @@ _PRONOUNS = {"f": re.compile(r"\b(?:she|her|hers)\b"), "m": re.compile(r"\b(?:he
 _PRONOUN_OF = {"he": "m", "his": "m", "she": "f", "her": "f"}
 _CARE = ("self_care",)
 _NO_OWNER = (None, "he's", "she's", "it's", "that's")
-_OWN = ("my", "our", "")  # a relative of the writer; "his wife" is one of the patient
+_OWN = ("my", "our", "")  # a relative of the writer; "his wife" is a relative of the patient
 _IN_THE_PAST = re.compile(
     r"[^.;,]{0,30}?(?<!has )(?<!have )(?<!'s )(?<!'ve )\b(?:had|was)\b"
 )  # "mother had melanoma, treated with ipilimumab"
@@ -79,14 +79,14 @@ _SELF_ENDS = re.compile(r"[.!?;\n]|\b(?:he|she|his|her|they|husband|wife|mum|mom
 
 
 class Subjects(NamedTuple):
-    """Spans of the note about somebody else, and spans about a relative who is the patient."""
+    """Spans of the note about other people, and spans about a relative who is the patient."""
 
     others: list[tuple[int, int]]
     patient: list[tuple[int, int]]
 
 
 class _Story(NamedTuple):
-    """What the note tells of one person: the word for the person, gender, owner ("my", "his") and spans."""
+    """The account of one person: the word for the person, gender, owner ("my", "his") and spans."""
 
     word: str
     gender: str
@@ -95,7 +95,7 @@ class _Story(NamedTuple):
 
 
 def subjects(text: str, norm: str, tokens: Sequence[Token]) -> Subjects:
-    """Who the spans of a note are about, where a person other than the patient could be meant."""
+    """The people that spans of the note are about, where it may mean anyone but the patient."""
     others = writer_spans(text, norm) + retracted(norm)
     if people_words().someone.search(norm) is None and people_words().acquaintance.search(norm) is None:
         return Subjects(others, [])
@@ -107,14 +107,14 @@ def subjects(text: str, norm: str, tokens: Sequence[Token]) -> Subjects:
 
 
 def attribute(tokens: Sequence[Token], told: Subjects) -> None:
-    """Before the words of a sentence are heard: a relative who is the patient is no relative."""
+    """Run before statuses are assigned: a relative who is the patient does not count as family."""
     for token in _told(tokens, told.patient):
         if "family" in token.cues:
             token.cues = tuple(cue for cue in token.cues if cue != "family")
 
 
 def impose_subjects(norm: str, tokens: Sequence[Token], told: Subjects) -> None:
-    """After it: everything told of somebody else is not the patient's, except care that the patient gets from her."""
+    """Run after it: findings of other people are not the patient's, except care that the patient receives."""
     for token in _told(tokens, told.others):
         if token.kind in ("finding", "lab", "vital", "ici", "drug", "number"):
             token.status = "family"
@@ -132,7 +132,7 @@ def _told(tokens: Sequence[Token], spans: list[tuple[int, int]]) -> Iterator[Tok
 
 
 def _stories(text: str, norm: str) -> Iterator[_Story]:
-    """Every person who is the subject of a sentence, with the spans up to where the subject changes."""
+    """Every person who is the subject of a sentence, with the spans until the subject changes."""
     spoken = _SELF_SAID.search(norm)
     gender = "i" if _WRITER.search(norm) or relative_writes(norm) else _patient_gender(norm)
     gender = gender if spoken is None else "f" if spoken.group().endswith("herself") else "m"
@@ -165,7 +165,7 @@ def _stories(text: str, norm: str) -> Iterator[_Story]:
 
 
 def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
-    """The persons who act in a sentence, not those who only report of the patient."""
+    """The people who act in a sentence, except those who only report about the patient."""
     words = people_words()
     for match in words.relation.finditer(norm, start, end):
         if match["word"] in words.animals and match["owner"] in _NO_OWNER:
@@ -192,7 +192,7 @@ def _mentions(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
 
 
 def _acquaintances(text: str, norm: str, start: int, end: int) -> Iterator[_Story]:
-    """Somebody whom the writer knows by name or from next door: "Jeannie who sat across from me"."""
+    """People known to the writer by name or from next door: "Jeannie who sat across from me"."""
     for match in people_words().acquaintance.finditer(norm, start, end):
         name = match["name"]
         if name is None or text[match.start("name")].isupper():
@@ -200,7 +200,7 @@ def _acquaintances(text: str, norm: str, start: int, end: int) -> Iterator[_Stor
 
 
 def _goes_on(text: str, norm: str, start: int, end: int, story: _Story, gender: str) -> bool:
-    """Does a sentence with a pronoun go on about the person? Only where the pronoun cannot mean the patient."""
+    """Whether a sentence with a pronoun continues about the person; only if the pronoun cannot mean the patient."""
     if people_words().about_self.search(norm, start, end):
         return True
     pronoun = _PRONOUN.match(norm, start, end)
@@ -217,20 +217,20 @@ def _goes_on(text: str, norm: str, start: int, end: int, story: _Story, gender: 
 
 
 def _is_name(text: str, norm: str, start: int) -> bool:
-    """Does a sentence begin with somebody's first name who does or has something?"""
+    """Whether a sentence begins with a first name followed by a verb."""
     name = _FIRST_NAME.match(text, start)
     known = name is None or name["name"].lower() in common_english()
     return not known and _ACTS.match(norm, name.end("name")) is not None
 
 
 def _named_only(norm: str, start: int, end: int, gender: str) -> bool:
-    """Has the sentence only pronouns of the other gender than the patient's: "sugar was 612, they gave her a drip"?"""
+    """Whether all pronouns have the gender opposite to the patient's: "sugar was 612, they gave her a drip"."""
     mine, other = _PRONOUNS[gender], _PRONOUNS["m" if gender == "f" else "f"]
     return other.search(norm, start, end) is not None and mine.search(norm, start, end) is None
 
 
 def _end(norm: str, start: int, end: int, gender: str) -> int:
-    """Where the patient is the subject again, or the end of the sentence."""
+    """The offset where the patient is the subject again, or the end of the sentence."""
     ends = [_FIRST.search(norm, start + 1, end), _THIRD.search(norm, start + 1, end)]
     if gender in _HE_OR_SHE:
         ends.append(_HE_OR_SHE[gender].search(norm, start + 1, end))
@@ -246,7 +246,7 @@ def _patient_gender(norm: str) -> str:
 
 
 def _patient(norm: str, stories: list[_Story], drugs: list[int]) -> str:
-    """The relative who is the patient; "" where the writer, or the one whom the note is about, is."""
+    """The relative who is the patient; "" if the patient is the writer or the person the note is about."""
     words = people_words()
     writes = _WRITER.search(norm) is not None or relative_writes(norm)
     speaks = writes or _CALLED.search(norm) or _caller(norm) or not (_THIRD.search(norm) or _GENDER.search(norm))
@@ -265,7 +265,7 @@ def _patient(norm: str, stories: list[_Story], drugs: list[int]) -> str:
     if not writes and (called := _CALLED.search(norm)) and called["word"] in alive:
         return called["word"]
     if not writes or (drugs and len(told) > 1):
-        return ""  # the drug is that of the one whom the note is about
+        return ""  # the drug belongs to the person the note is about
     likely = [word for word in alive if words.treated.search(told[word])]
     return likely[0] if likely else alive[0] if len(told) == len(alive) == 1 else ""
 
@@ -276,7 +276,7 @@ def _falls_in(places: list[int], start: int, end: int) -> bool:
 
 
 def _caller(norm: str) -> bool:
-    """Does a relative speak for the patient: "wife calling: husband on pembrolizumab"?"""
+    """Whether a relative speaks for the patient: "wife calling: husband on pembrolizumab"."""
     words = people_words()
     return any(
         words.informs.search(norm, match.end(), match.end() + 26) for match in words.relation.finditer(norm, 0, 4000)
@@ -284,7 +284,7 @@ def _caller(norm: str) -> bool:
 
 
 def _treated_self(norm: str, drugs: list[int]) -> bool:
-    """Does the writer say that she or he is under treatment, or never was?"""
+    """Whether the writer reports being, or never having been, under treatment."""
     words = people_words()
     for match in _SELF.finditer(norm):
         if match.group() == "my" and words.relation.match(norm, match.start()):

@@ -1,7 +1,7 @@
-"""Tables of results: rows of cells under a header, found by pipes, tabs or aligned columns.
+"""Tables of results: rows of cells under a header, detected by pipes, tabs or aligned columns.
 
 A header names roles ("Result", "Flag", "Reference range"), dates or analytes. `Tables.record` gives the record of a
-name that stands in a table; without a header the row is read as a record whose cells may come in any order.
+name in a table; without a header the row is read as a record with its cells in any order.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _RULE = re.compile(r"[\s|:+=_-]+")
 
 
 class Box(NamedTuple):
-    """One cell of a table: its span and its text without the spaces around it."""
+    """One cell of a table: its span and its text without surrounding spaces."""
 
     start: int
     end: int
@@ -64,7 +64,7 @@ class Box(NamedTuple):
 
 
 class Row(NamedTuple):
-    """One line of a table; `boxes` keeps empty cells where a pipe or a tab shows them."""
+    """One line of a table; `boxes` keeps empty cells if a pipe or tab marks them."""
 
     start: int
     end: int
@@ -73,7 +73,7 @@ class Row(NamedTuple):
 
 
 class Tables:
-    """Every table of the view, for look-up by offset."""
+    """Every table of the view, indexed by offset."""
 
     def __init__(self, text: str, norm: str, tokens: list[Token]):
         self.norm, self.tokens = norm, tokens
@@ -113,7 +113,7 @@ class Tables:
                     below.append(row)
 
     def _is_header(self, row: Row) -> bool:
-        """Does a row only name what stands below it: roles, dates or analytes, and no value?"""
+        """Whether a row only labels the rows below it: roles, dates or analytes, and no values."""
         if any(_PLAIN_NUMBER.fullmatch(box.text) for box in row.boxes):
             return False
         named = [box for box in row.boxes if box.text]
@@ -121,7 +121,7 @@ class Tables:
         return len(known) >= 2 and len(known) >= len(named) - 1
 
     def _lab(self, box: Box) -> Token | None:
-        """The laboratory name that a cell holds."""
+        """The laboratory name in a cell."""
         if not box.text:
             return None
         at = bisect.bisect_left(self._token_starts, box.start)
@@ -133,12 +133,12 @@ class Tables:
         return None
 
     def row_of(self, at: int) -> Row | None:
-        """The table row that an offset lies in."""
+        """The table row at an offset."""
         k = bisect.bisect_right(self._starts, at) - 1
         return self._rows[k] if k >= 0 and at < self._rows[k].end else None
 
     def record(self, token: Token, analyte: Analyte) -> Record | None:
-        """The record of the name `token`; None where it stands in no table, or in one it is no row of."""
+        """The record of the name `token`; None if it is not in a table, or not a row of one."""
         row = self.row_of(token.start) if self._rows else None
         if row is None:
             return None
@@ -168,7 +168,7 @@ class Tables:
         return assigned(found, analyte, max((cell.end for cell in found), default=token.end))
 
     def _by_role(self, row: Row, above: list[Box | None], own: Box, analyte: Analyte) -> Record | None:
-        """The record by the roles that the header names: without values where the cell of the value holds none."""
+        """The record by the roles that the header names; it has no values if the value cell has none."""
         boxes = [(_role(over.text), box) for box, over in zip(row.boxes, above, strict=True) if over and box is not own]
         if not any(role == "value" for role, _ in boxes):
             return None
@@ -188,7 +188,7 @@ class Tables:
         return record or Record([], own.end)
 
     def _dated(self, row: Row, above: list[Box | None], own: Box, analyte: Analyte) -> Record | None:
-        """The record of a row whose columns are dates: the newest value, or all where the order cannot be known."""
+        """The record of a row whose columns are dates: the newest value, or all if the order is unclear."""
         columns = []
         rest: list[Cell] = []
         for box, over in zip(row.boxes, above, strict=True):
@@ -241,9 +241,9 @@ def _role(text: str) -> str:
 
 
 def _columns(row: Row, header: Row, name: Box | None) -> list[Box | None]:
-    """The header cell over each cell: by number where borders show empty cells, by position in aligned columns.
+    """The header cell above each cell: by number if borders mark empty cells, by position in aligned columns.
 
-    A row with fewer cells (a date that spans several rows) is shifted so that its name stands under a column of names.
+    A row with fewer cells (a date that spans several rows) is shifted so that its name falls in a column of names.
     """
     if row.style != header.style or row.style == "spaces":
         return [_nearest(box, row, header) for box in row.boxes]
@@ -260,7 +260,7 @@ def _nearest(box: Box, row: Row, header: Row) -> Box:
 
 
 def _row(line: str, start: int) -> Row | None:
-    """The cells of a line; None for a line that is no row."""
+    """The cells of a line; None if the line is not a row."""
     if "|" in line:
         style, cuts = "pipes", [m.span() for m in re.finditer(r"\|", line)]
     elif "\t" in line:

@@ -1,9 +1,9 @@
-"""What could happen: the spans of a note that tell of risks, and not of what the patient has.
+"""Hypothetical passages: spans of a note that describe risks rather than the patient.
 
 A letter that explains a drug ("it can inflame the bowel, sometimes eight or more motions a day"), a consent form, a
-list of reasons to call, an exercise with invented patients. `teaching` finds the spans by the words that open them
-(`teaching.json`); `impose_teaching` makes what stands in them hypothetical, except what happened at a stated time and
-what was measured. Nothing here knows a disease.
+list of reasons to call, an exercise with invented patients. `teaching` finds the spans by their opening words
+(`teaching.json`); `impose_teaching` makes their findings hypothetical, except measured values and events at a stated
+time. This code knows no diseases.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ _BOUNDS = re.compile(
     r"|\b\d[\d.,]* ?(?:h|hours|am|pm|days|weeks|months)\b|/\w*\d+|\([^()\n]{0,30}\)"
 )
 _NUMBER = re.compile(r"(?<![a-z\d])\d")
-_LONGEST = 900  # characters of one sentence that a list of risks fills
+_LONGEST = 900  # most characters of one sentence filled by a list of risks
 _MOST_LINES = 30  # bullets below an opener
 
 
 class Span(NamedTuple):
-    """A part of the note that tells of what could happen; of `nobody` where even what was measured is invented."""
+    """A part of the note about possible events; with `nobody`, even its measured values are invented."""
 
     start: int
     end: int
@@ -45,7 +45,7 @@ class Span(NamedTuple):
 
 
 def teaching(norm: str) -> list[Span]:
-    """The spans of the normalised note that tell of what could happen, in order."""
+    """The spans of the normalised note about possible events, in order."""
     words = _words()
     if words["invented"].search(norm) and words["scenario_word"].search(norm):
         return [Span(0, len(norm), nobody=True)]
@@ -55,7 +55,7 @@ def teaching(norm: str) -> list[Span]:
 
 
 def impose_teaching(norm: str, tokens: Sequence[Token], spans: Sequence[Span]) -> None:
-    """Make what stands in the spans hypothetical, unless it happened at a stated time or was measured."""
+    """Make the tokens of the spans hypothetical, except measured values and events at a stated time."""
     for start, end, nobody in spans:
         for at, token in within(tokens, start, end):
             if token.status == "current" and (nobody or _only_told(norm, tokens, at)):
@@ -67,12 +67,12 @@ def _only_told(norm: str, tokens: Sequence[Token], at: int) -> bool:
     if token.kind == "finding":
         return not is_definite(norm, tokens, at) or _OVERNIGHT.match(norm, token.end) is not None
     if token.kind == "number":
-        return True  # a count; values of tests are known by their names
+        return True  # a count; values of tests are recognised by their names
     return token.kind in NUMBERED and not is_measured(norm, token)
 
 
 def _spans(norm: str) -> Iterator[Span]:
-    """Sentence by sentence: the part behind an opener, the sentences that go on with it, and the list below it."""
+    """For each sentence: the part after an opener, the sentences that continue it, and the list below it."""
     words = _words()
     before, listing, lines, printed = False, False, 0, False
     for match in SENTENCE.finditer(norm):
@@ -105,16 +105,16 @@ def _spans(norm: str) -> Iterator[Span]:
 
 
 def _first(norm: str, start: int, opener: re.Match[str]) -> int:
-    """Where the span of an opener begins: what was only heard of may stand before it."""
+    """The start of an opener's span; hearsay may precede the opener."""
     words = _words()
     heard = opener["heard"] and words["returns"].search(norm, start, opener.start()) is None
     return start if heard else opener.start()
 
 
 def _stop(norm: str, start: int, end: int, lists: bool = True) -> int:
-    """Where the sentence tells of the patient again: at words that say so, or at a part that asserts something.
+    """The end of a span: words that return to the patient, or a part that asserts something.
 
-    Only what `lists` risks goes on behind a semicolon.
+    Only a span that lists risks (`lists`) continues after a semicolon.
     """
     end = min(end, start + _LONGEST)
     returns = _words()["returns"].search(norm, start, end)

@@ -1,8 +1,8 @@
-"""The view of a note that the reader works on, with a map back to the note as it was given.
+"""The view of a note that the reader works on, with a map back to the original note.
 
-`View.of` decodes HTML and typed escapes, drops invisible characters, joins hard-wrapped lines and writes numbers in one
-way: "fifty five percent" is "55 percent", "1'250" is "1250", and typing slips are corrected. `View.span` gives the
-place in the original text of anything found in the view.
+`View.of` decodes HTML and typed escapes, drops invisible characters, joins hard-wrapped lines, unifies numbers ("fifty
+five percent" is "55 percent", "1'250" is "1250") and corrects typing slips. `View.span` maps a span of the view back to
+the original text.
 """
 
 from __future__ import annotations
@@ -53,15 +53,15 @@ _TABLE = str.maketrans(_SINGLE)
 
 
 def normalise(text: str) -> str:
-    """The text in lower case with look-alikes unified, character for character (same length)."""
+    """The text in lower case with look-alike characters unified, character for character (same length)."""
     lower = text.lower()
-    if len(lower) != len(text):  # a few capitals become two characters; keep those as they are
+    if len(lower) != len(text):  # a few capitals become two characters; these stay as they are
         lower = "".join(c.lower() if len(c.lower()) == 1 else c for c in text)
     return lower.translate(_TABLE)
 
 
 class View:
-    """A readable form of a note: `text`, and where each of its characters comes from in the original."""
+    """A readable form of a note: `text`, and the origin of each of its characters."""
 
     __slots__ = ("_layers", "text")
 
@@ -87,7 +87,7 @@ class View:
         return view
 
     def replace(self, pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str | None]) -> None:
-        """Replace every match, and remember where the new characters come from; None leaves a match as it is."""
+        """Replace every match and record the origin of the new characters; None leaves a match unchanged."""
         pieces: list[str] = []
         starts: list[int] = []
         origins: list[tuple[int, int, bool]] = []
@@ -114,7 +114,7 @@ class View:
         self._layers.append((starts, origins))
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """The span of the original text that a span of the view was made from."""
+        """The span of the original text behind a span of the view."""
         for starts, origins in reversed(self._layers):
             at = bisect.bisect_right(starts, start) - 1
             first, last, exact = origins[at]
@@ -150,7 +150,7 @@ _MARKUP = re.compile(
 
 
 class _Decoder:
-    """What a tag, an entity or an escape stands for; line breaks inside a table are only spaces."""
+    """Decode a tag, entity or escape; line breaks inside a table become spaces."""
 
     def __init__(self) -> None:
         self._in_table = False
@@ -171,7 +171,7 @@ class _Decoder:
     def _tag(self, match: re.Match[str]) -> str | None:
         name, attributes = match["tag"].lower(), match["attributes"]
         if name not in _KNOWN and "=" not in attributes and not match["close"] and not match["alone"]:
-            return None  # "<uln", "<redacted>": no markup
+            return None  # "<uln", "<redacted>": not markup
         if name in ("table", "tr"):
             self._in_table = name == "tr" or not match["close"]
         if name == "input":
@@ -255,7 +255,7 @@ def _character(match: re.Match[str]) -> str:
 
 # --- hard-wrapped lines -------------------------------------------------------------------------------------
 
-_NARROWEST, _WIDEST = 55, 130  # characters of a line that a program may have wrapped
+_NARROWEST, _WIDEST = 55, 130  # line widths typical of automatic wrapping
 _OPEN_END = re.compile(
     r"(?:\b(?:a|an|the|of|with|and|or|to|in|on|for|at|by|from|was|is|are|were|has|had|no|not|without|his|her|their|"
     r"which|that|but|as|than|per|after|before|since|grade|about|up)|[,(/])\s*$",
@@ -284,7 +284,7 @@ def _unwrapped(text: str) -> str:
 
 
 def _continues(lines: list[str], widths: list[int], first: int, i: int) -> bool:
-    """Was line `i` begun only because line `i - 1` was full?"""
+    """Whether line `i` begins only because line `i - 1` was full."""
     width = widths[i - 1]
     if not _NARROWEST <= width <= _WIDEST or not widths[i] or _OWN_LINE.match(lines[i]) or "\t" in lines[i - 1]:
         return False

@@ -1,4 +1,4 @@
-"""Build findings fast: the one place that makes a `Finding` from a span of the note."""
+"""Scan a note into tokens, and build findings from them without validation."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _set = object.__setattr__
 def make(text: str, token: Token, kind: str, name: str, *, end: int = 0, start: int = -1, **fields) -> Finding:
     """A Finding over the span from `token` (or `start`) to `end`, with the token's status.
 
-    The values come from this package and are of the right types; validating them again would take a third of the
-    time of a whole review.
+    The values come from this package and have the right types; validating them again would take a third of the time of
+    a whole review.
     """
     first = token.first if start < 0 else start
     last = max(end, token.end)
@@ -47,7 +47,7 @@ def _built(values: dict) -> Finding:
 
 
 class Token:
-    """A piece of the note that may matter. `kind`: one of the Meaning kinds, number, pair, date, or a mark."""
+    """A potentially relevant piece of the note. `kind`: one of the Meaning kinds, number, pair, date, or a mark."""
 
     low: Decimal | None = None
     high: Decimal | None = None
@@ -59,14 +59,14 @@ class Token:
 
     def __init__(self, kind: str, start: int, end: int, names: tuple[str, ...] = (), detail: str = ""):
         self.kind, self.start, self.end, self.names, self.detail = kind, start, end, names, detail
-        self.first = start  # where what is quoted begins: before `start` where a concept is said in several words
+        self.first = start  # start of the quote: before `start` for a concept in several words
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.names or self.low} {self.unit} {self.status}>"
 
 
 def within(tokens: Sequence[Token], start: int, end: int) -> Iterator[tuple[int, Token]]:
-    """The tokens that begin in a span of the note, each with its place in `tokens`."""
+    """The tokens that begin in a span of the note, each with its index in `tokens`."""
     at = bisect_left(tokens, start, key=lambda token: token.start)
     while at < len(tokens) and tokens[at].start < end:
         yield at, tokens[at]
@@ -75,7 +75,7 @@ def within(tokens: Sequence[Token], start: int, end: int) -> Iterator[tuple[int,
 
 @functools.cache
 def _pattern() -> re.Pattern[str]:
-    """Words, numbers, dates and marks; which words open a phrase is a look-up in `scan`."""
+    """Words, numbers, dates and marks; `scan` looks up which words open a phrase."""
     others = any_phrase(openers()[""])
     any_number = rf"(?:{NUMBER}|{WORD_NUMBER})"
     return re.compile(
@@ -91,7 +91,7 @@ def _pattern() -> re.Pattern[str]:
     )
 
 
-# What a word can open that is no phrase: "may 5", "since 2018", "t38.2", "four to six a day".
+# Items that begin with a word but are not phrases: "may 5", "since 2018", "t38.2", "four to six a day".
 _WORD_THINGS = re.compile(
     rf"(?P<month>{MONTH} \d{{1,2}}(?:,? \d{{4}})?(?![\w/]))"
     r"|(?P<year>(?:in|since|from) (?:19|20)\d\d(?!\d))"
@@ -106,7 +106,7 @@ _OPENERS = frozenset((*MONTHS, *WORD_VALUE, *_LONG_MONTHS.split(), *_SHORT_NAMES
 
 
 def scan(text: str) -> tuple[str, list[Token]]:
-    """The normalised note and its tokens in order, each with the number of the sentence it stands in."""
+    """The normalised note and its tokens in order, each with its sentence number."""
     norm, tokens = normalise(text), []
     opening = openers()
     find = _pattern().finditer
@@ -115,7 +115,7 @@ def scan(text: str) -> tuple[str, list[Token]]:
     while (match := next(matches, None)) is not None:
         group = match.lastgroup
         start, end = match.span()
-        if start < after:  # part of a phrase already taken; what reaches beyond it is looked at again
+        if start < after:  # part of a phrase already taken; the rest is scanned again
             if end > after:
                 matches = find(norm, after)
             continue
@@ -191,7 +191,7 @@ def _number(match: re.Match[str]) -> Token:
 
 @built_once
 def _resolved() -> dict[str, tuple[str, tuple[str, ...], str, tuple[str, ...]]]:
-    """Phrase to kind, names, detail and cues, for the phrases whose meaning does not hang on capitals."""
+    """Phrase to kind, names, detail and cues, for the phrases whose meaning does not depend on capitals."""
     return {
         phrase: _chosen(found, capitals=False)
         for phrase, found in meanings().items()
@@ -226,14 +226,14 @@ def _phrase(phrase: str, text: str, start: int, end: int) -> Token | None:
 
 
 def _in_compound(norm: str, start: int, end: int) -> bool:
-    """Is a short name only the first part of a longer word or of a unit ("K-Dur", "mg/dL", "K/uL")?"""
+    """Whether a short name is only the first part of a longer word or of a unit ("K-Dur", "mg/dL", "K/uL")."""
     if end - start > 2 or norm[end : end + 1] not in ("-", "/"):
         return False
     return norm[end + 1 : end + 2].isalpha() if norm[end] == "-" else _RATIO.match(norm, start) is not None
 
 
 def _ends(norm: str, text: str, at: int, mark: str) -> bool:
-    """Does this mark end a sentence? Not after an initial ("C. difficile"), nor at a line wrapped mid-sentence."""
+    """Whether this mark ends a sentence; not after an initial ("C. difficile"), nor at a line wrapped mid-sentence."""
     if mark == "\n":
         rest = text[at + 1 : at + 4].lstrip(" ")
         before = norm[max(0, at - 1) : at]

@@ -1,6 +1,6 @@
-"""Ways to say something: word classes that stand together, as a data file writes them.
+"""Ways to express a concept: combinations of word classes, written in a data file.
 
-A file names word classes ("STOOL": stool, motion, poo ...) and ways: "BLOOD STOOL" is any word of both classes, in
+A file lists word classes ("STOOL": stool, motion, poo ...) and ways: "BLOOD STOOL" matches any word of both classes, in
 either order, a few words apart. `matching` finds the ways in the words of a clause.
 """
 
@@ -17,14 +17,14 @@ from typing import NamedTuple
 from .inflection import forms, spellings
 
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?|\d+(?:\.\d+)?|[,()\[\]|]")
-_GAP = 3  # words that may stand between two neighbours of a way
+_GAP = 3  # words allowed between two neighbours of a way
 _NONE: frozenset[str] = frozenset()
 
 Ranges = Mapping[str, Sequence[Sequence[float]]]
 
 
 class Begun(NamedTuple):
-    """What a word begins: the classes it has alone, and by the second word the phrases with their classes."""
+    """The classes of a word alone, and the phrases that it begins, by second word, with their classes."""
 
     alone: frozenset[str]
     further: dict[str, list[tuple[tuple[str, ...], frozenset[str]]]]
@@ -34,7 +34,7 @@ UNKNOWN = Begun(_NONE, {})
 
 
 class Way(NamedTuple):
-    """One way to say a thing, in a role: `parts` are alternatives of class names, in order where `ordered`."""
+    """One way to express a name in a role: `parts` are alternatives of class names, in order if `ordered`."""
 
     name: str
     role: str
@@ -50,7 +50,7 @@ class Ways:
     Args:
         file: its name, for errors.
         words: the entries of each class; numbers: the ranges of each class of numbers, both ends included.
-        said: name and role of each thing, and a way to say it as it is written.
+        said: the name and role of each concept, and a way to express it, as written in the file.
         literal: the entries for a word that a way names itself.
     """
 
@@ -70,7 +70,7 @@ class Ways:
             _check(file, way, words.keys() | numbers.keys())
             for begin in way.parts[0]:
                 begun.setdefault(begin, []).append(way)
-        self.opened = [(name, way) for name in sorted(begun) for way in begun[name]]  # whatever the hash seed
+        self.opened = [(name, way) for name in sorted(begun) for way in begun[name]]  # independent of the hash seed
         self._index = _index(self.opened, numbers)
         entries = [(entry.strip(), name) for name, listed in words.items() for entry in listed.split(",")]
         entries += [(entry, f"'{phrase}") for phrase in literals for entry in literal(phrase)]
@@ -78,7 +78,7 @@ class Ways:
         self.begun = functools.lru_cache(maxsize=20_000)(self._begun)
 
     def _begun(self, word: str) -> Begun:
-        """What a word of a note begins."""
+        """The classes and phrases that a word of a note begins."""
         known = self.words.get(word) or self.words.get(word.removesuffix("'s")) or UNKNOWN
         if not word[0].isdigit():
             return known
@@ -87,7 +87,7 @@ class Ways:
         return known._replace(alone=known.alone.union(named))
 
     def held(self, words: Sequence[str]) -> set[str]:
-        """The classes of these words and marks, and of the phrases that they could make up."""
+        """The classes of these words and marks, and of the phrases that they may form."""
         held: set[str] = set()
         begun = self.begun
         for word, following in pairwise((*words, "")):
@@ -100,7 +100,7 @@ class Ways:
         return held
 
     def candidates(self, held: Iterable[str]) -> list[int]:
-        """The places in `opened` of the ways that these classes may say. Most ways are never looked at."""
+        """Indices in `opened` of the ways that these classes can match. Most ways are never examined."""
         held, found = frozenset(held), set()
         for name in held:
             for place, parts in self._index.get(name, ()):
@@ -112,7 +112,7 @@ class Ways:
         return sorted(found)
 
     def beginnings(self, role: str) -> dict[str, frozenset[str]]:
-        """For each name, words of which every note has one that says it in this role."""
+        """For each name, first words of which any note that expresses it in this role contains at least one."""
         named: dict[str, set[str]] = {}  # class to names
         for rarest, rows in self._index.items():
             for way in (self.opened[place][1] for place, _ in rows):
@@ -126,7 +126,7 @@ class Ways:
         return {name: frozenset(firsts).union(f"{first}'s" for first in firsts) for name, firsts in words.items()}
 
     def relevant(self, numbers: Iterable[int]) -> set[str]:
-        """The classes that decide whether these ways are said."""
+        """The classes that decide whether these ways match."""
         ways = [self.opened[number][1] for number in numbers]
         return set().union(*(names for way in ways for names in (*way.parts, way.without)))
 
@@ -134,9 +134,9 @@ class Ways:
 def _index(
     opened: Sequence[tuple[str, Way]], numbers: Collection[str]
 ) -> dict[str, list[tuple[int, list[frozenset[str]]]]]:
-    """The ways, by their places and with their other parts, under the classes of the part that is rarest in a note.
+    """Index the ways, with their other parts, under the classes of the part that is rarest in a note.
 
-    Rare is what few ways have, and neither a number nor a word of two or three letters.
+    A class is rare if few ways use it and it is neither a number nor a word of two or three letters.
     """
     uses = Counter(name for _, way in opened for part in way.parts for name in part)
     uses.update({name: 100 for name in uses if name in numbers or (name[0] == "'" and len(name) <= 4)})
@@ -165,7 +165,7 @@ def _by_first_word(entries: Iterable[tuple[str, str]]) -> dict[str, Begun]:
 
 
 def _spelled(entry: str) -> list[tuple[str, ...]]:
-    """The words of an entry in all its forms and spellings; "=run" stands for itself alone."""
+    """The words of an entry in all its forms and spellings; "=run" matches only itself."""
     if entry.startswith("="):
         return [tuple(WORD.findall(entry))]
     lead, _, last = entry.rpartition(" ")
@@ -174,7 +174,7 @@ def _spelled(entry: str) -> list[tuple[str, ...]]:
 
 
 def _way(name: str, role: str, written: str, literals: set[str]) -> Way:
-    """A way as it is written: "BLOOD STOOL|TOILET", "CANNOT > EAT", "weak LEG @5 -HEART"."""
+    """Parse a way: "BLOOD STOOL|TOILET", "CANNOT > EAT", "weak LEG @5 -HEART"."""
     parts, without, gap = [], set(), _GAP
     for part in written.split():
         if part == ">":
@@ -189,7 +189,7 @@ def _way(name: str, role: str, written: str, literals: set[str]) -> Way:
 
 
 def _class_of(name: str, literals: set[str]) -> str:
-    """The class a part of a way stands for: a listed one, a number, a finding, or a word of its own."""
+    """The class of one part of a way: a listed class, a number, a finding or a literal word."""
     if name[0] in "<#" or name.isupper():
         return name
     literal = name.replace("_", " ")

@@ -1,8 +1,8 @@
-"""Who writes: what a relative tells of herself in a message about a patient, and entries of another chart.
+"""Statements that are not about the patient: a writing relative's own symptoms, and entries of another chart.
 
-"This is his wife. It is me I am writing about: I have been running to the toilet ten times a day." The writer is no
-patient, so what she says of herself is not his. `writer_spans` returns these spans, `retracted` those of entries that
-the note itself takes back. The words are data (`subjects.json`); nothing here knows a disease.
+"This is his wife. It is me I am writing about: I have been running to the toilet ten times a day." The writer is not
+the patient, so her own symptoms are not his. `writer_spans` returns these spans, `retracted` returns the entries that
+the note itself withdraws. The words are data (`subjects.json`); this code knows no diseases.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _PERSON_STARTS = re.compile(
     r"my (?:husband|wife|mum|mom|dad|mother|father|partner|son|daughter|brother|sister))\b"
 )
 _NOT = re.compile(r"\bnot\b")
-_LONGEST = 600  # characters of a sentence to each side of the words that take it back
-_SHORT = 40  # characters behind "I have" in which a word says that the writer only reports
+_LONGEST = 600  # characters of a sentence to each side of the retraction
+_SHORT = 40  # characters after "I have" in which a word shows that the writer only reports
 
 
 class _Words(NamedTuple):
@@ -44,7 +44,7 @@ class _Words(NamedTuple):
 
 
 def writer_spans(text: str, norm: str) -> list[tuple[int, int]]:
-    """What the writer or the caller, who is not the patient, tells of herself."""
+    """The spans in which a writer or caller other than the patient describes herself."""
     words = _words()
     about_me = words.about_me.search(norm)
     contrast = about_me and any(
@@ -60,12 +60,12 @@ def writer_spans(text: str, norm: str) -> list[tuple[int, int]]:
 
 
 def relative_writes(norm: str) -> bool:
-    """Does a relative of the patient introduce herself as the writer?"""
+    """Whether a relative of the patient introduces herself as the writer."""
     return _words().writes.search(norm) is not None
 
 
 def retracted(norm: str) -> list[tuple[int, int]]:
-    """The sentences that the note says belong to another chart."""
+    """The sentences that, according to the note, belong to another chart."""
     found: list[tuple[int, int]] = []
     for match in _words().retracted.finditer(norm):
         if found and match.start() < found[-1][1]:
@@ -79,7 +79,7 @@ def _line_start(norm: str, at: int) -> int:
 
 
 def _own(text: str, norm: str, declared: int) -> Iterator[tuple[int, int]]:
-    """Clauses of the first person; behind `declared` also sentences without a subject of their own."""
+    """Clauses in the first person; after `declared` also sentences without their own subject."""
     goes_on = False
     for match in SENTENCE.finditer(norm):
         start, end = match.span()
@@ -99,7 +99,7 @@ def _own(text: str, norm: str, declared: int) -> Iterator[tuple[int, int]]:
 
 
 def _first(norm: str, start: int, end: int) -> re.Match[str] | None:
-    """Where the writer speaks of herself: "I have been sick", not "I have noticed", "I am worried"."""
+    """The first place where the writer describes herself: "I have been sick", not "I have noticed", "I am worried"."""
     for match in _FIRST.finditer(norm, start, end):
         if not _words().reports.search(norm, match.end(), min(end, match.end() + _SHORT)):
             return match
@@ -107,7 +107,7 @@ def _first(norm: str, start: int, end: int) -> re.Match[str] | None:
 
 
 def _other(text: str, norm: str, start: int, end: int) -> int:
-    """Where somebody else is the subject, or the end of the sentence."""
+    """The offset where another person becomes the subject, or the end of the sentence."""
     ends = (_OTHER.search(norm, start, end), _NAME_ACTS.search(text, start, end))
     return min((match.start() for match in ends if match), default=end)
 

@@ -1,4 +1,4 @@
-"""Numbers in words and in groups, and other wording that has a plain form.
+"""Convert numbers in words or groups, and other wording, to a plain form.
 
 "fifty five percent" is "55 percent", "one thirty over eighty" is "130/80", "1'250" is "1250", "-ve" is "negative".
 """
@@ -27,7 +27,7 @@ _ENZYME_OR_COUNT = r"\s?(?:/\s?(?:mm|ul|mcl|µl|μl|cmm)|cells|iu/l|u/l)"
 _CONCENTRATION = r"\s?(?:iu/l|u/l|units/l|[nµμu]g/l|mcg/l|pg/ml|ng/ml|[nµμup]mol/l|/\s?(?:mm|ul|mcl|µl|μl|cmm)|cells)"
 _HINTS = (*_TENS, "hundred", "thousand", " point ", " over ", " n't", " n’t", "**", "-ve", "−ve", "–ve", "+ve")
 _GROUPED = re.compile(r"\d['’´ \u00a0\u2009\u202f.]\d{3}")
-_BEGINS = r"(?=a[ -]|one|two|thr|fou|fiv|six|sev|eig|nin|ten|ele|twe|thi|for|fif|\d)"  # spares most words the rest
+_BEGINS = r"(?=a[ -]|one|two|thr|fou|fiv|six|sev|eig|nin|ten|ele|twe|thi|for|fif|\d)"  # skips most words
 WORDING = re.compile(
     rf"(?i:\b{_BEGINS}(?:(?P<spoken>(?:(?:one|two) )?{_TENS_UNITS}|{_HUNDREDS}|[6-9]\d|[12]\d\d) over "
     rf"(?P<under>{_TENS_UNITS}|[3-9]\d|1[0-3]\d)\b(?! (?:second|minute|hour|day|week|month|year))"
@@ -43,7 +43,7 @@ WORDING = re.compile(
 
 
 def may_be_worded(text: str) -> bool:
-    """Can `WORDING` match? Most notes are spared the search."""
+    """Whether `WORDING` can match; saves the search in most notes."""
     lower = text.lower()
     return any(hint in lower for hint in _HINTS) or _GROUPED.search(text) is not None
 

@@ -18,7 +18,7 @@ def page(tmp_path_factory):
 def test_every_section_is_there_and_pictures_that_exist(page):
     titles = re.findall("<h2>(.*?)</h2>", page)
     assert len(titles) == 11
-    assert titles[0] == "What must hold before publishing"
+    assert titles[0] == "Publication thresholds"
     assert titles[-1] == "TRIPOD-LLM"
     assert page.count("<figure>") == 1
     assert 'alt="Urgency of each case' in page
@@ -45,4 +45,4 @@ def test_text_of_the_report_is_text_on_the_page(tmp_path):
     assert "&lt;img src=x&gt;" in page
     assert "<img" not in page
     assert "Rehearsal." not in page
-    assert "Not asked in this run" in page
+    assert "Not measured in this run" in page

@@ -1,7 +1,7 @@
 """All rules of the safety layer: `fire` applies them to a chart, `rule_table` lists them for a clinician.
 
-F01-F48 are the numbered rules of the project's clinical fact base; X01-X11 cover what CTCAE grades and the
-numbered list leaves out. A rule never lowers anything and never sees a model, only what the note says.
+F01-F48 are the numbered rules of the project's clinical fact base; X01-X11 cover CTCAE items missing from that list. A
+rule never lowers anything and never sees a model, only the note's findings.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ for _number, _rule in enumerate(_ORDER):
 
 
 def fire(chart) -> tuple[list[Floor], list[Advice]]:
-    """Everything the rules demand and advise for a chart, in the order of the rules."""
+    """All floors and advice of the rules for a chart, in the order of the rules."""
     wanted = {number for name in chart.names for number in _BY_TRIGGER.get(name, ())}
     floors: list[Floor] = []
     advice: list[Advice] = []
@@ -38,5 +38,5 @@ def fire(chart) -> tuple[list[Floor], list[Advice]]:
 
 
 def rule_table() -> list[dict[str, str]]:
-    """One row a rule, for reading: id, title, basis, source."""
+    """One row per rule, for clinicians: id, title, basis, source."""
     return [{"rule": r.id, "when": r.title, "basis": r.basis, "source": r.source} for r in _ORDER]

@@ -24,9 +24,9 @@ URGENT_SYSTEMS = frozenset((System.CARDIAC, System.NEUROLOGIC))
 
 
 class Floor(NamedTuple):
-    """One demand of one rule: grade (0 for none), urgency and organ system must be at least these.
+    """The minimum grade (0 for none), urgency and organ system that one rule demands.
 
-    `scale` is the scale the grade was taken from; `finding` is the span of the note a clinician checks.
+    `scale` is the scale of the grade; `finding` is the span of the note that a clinician checks.
     """
 
     rule: str
@@ -40,7 +40,7 @@ class Floor(NamedTuple):
 
 
 class Advice(NamedTuple):
-    """Something to tell the reader that raises nothing."""
+    """Advice for the reader that raises nothing."""
 
     rule: str
     text: str
@@ -56,12 +56,12 @@ def raise_to(
     source: str = "",
     scale: str = "",
 ) -> Floor:
-    """A floor as a check yields it; `Rule.apply` adds the rule's id, and source and scale where they are left out."""
+    """A floor as a check yields it; `Rule.apply` adds the rule's id, and the source and scale if they are missing."""
     return Floor("", reason, finding, grade, urgency, system, source, scale)
 
 
 def advise(finding: Finding, text: str) -> Advice:
-    """A piece of advice as a check yields it."""
+    """Advice as a check yields it."""
     return Advice("", text, finding)
 
 
@@ -69,7 +69,7 @@ Check = Callable[[Chart], Iterable[Floor | Advice]]
 
 
 class Rule(NamedTuple):
-    """A rule as a clinician reads it in the table, and the check that applies it. `cites` is what its floors cite."""
+    """A rule with its description for clinicians and the check that applies it. Its floors cite `cites`."""
 
     id: str
     title: str
@@ -99,9 +99,9 @@ def rule(rule_id: str, *triggers: str, source: str, cites: str = CTCAE, basis: s
     """Register a check under its id; its docstring is the rule's title.
 
     Args:
-        triggers: names of findings; the check runs only on charts that hold one of them.
-        source: where the rule comes from, for the rule table. `basis`, its short form, follows from it if left out.
-        cites: the source of the floors that name no other.
+        triggers: names of findings; the check runs only on charts that hold at least one of them.
+        source: origin of the rule, for the rule table. `basis`, its short form, is derived from it by default.
+        cites: the default source of the floors.
     """
 
     def register(check: Check) -> Check:

@@ -21,7 +21,7 @@ def low_cortisol(chart: Chart) -> Finding | None:
 
 
 def adrenal_failure(chart: Chart) -> Finding | None:
-    """Low cortisol that no steroid explains, or adrenal or pituitary failure named in the note."""
+    """Low cortisol not explained by a steroid, or adrenal or pituitary failure named in the note."""
     diagnosis, low = chart.any(*ADRENAL), low_cortisol(chart)
     return low if low and (diagnosis or not chart.steroid()) else diagnosis
 
@@ -95,7 +95,7 @@ def central(chart: Chart):
         yield advise(low, _CORTISOL_FIRST)
 
 
-# --- beyond the numbered list: what CTCAE grades and the list leaves out --------------------------------
+# --- beyond the numbered list: CTCAE items missing from it ----------------------------------------------
 
 
 def thyrotoxic(chart: Chart) -> Finding | None:

@@ -30,7 +30,7 @@ class GradedValue(NamedTuple):
 
 
 def grade_value(finding: Finding, *, symptomatic: bool = False) -> GradedValue | None:
-    """Grade a laboratory finding, with the note's own limits where it prints them; None without a CTCAE row."""
+    """Grade a laboratory finding, using limits printed in the note if available; None without a CTCAE row."""
     defaults = ANALYTES.get(finding.name)
     low_counts = finding.name in _LOW_IS_WORSE and finding.low is not None and finding.high is not None
     result = ctcae.grade(
@@ -46,7 +46,7 @@ def grade_value(finding: Finding, *, symptomatic: bool = False) -> GradedValue |
 
 
 def worst_value(chart: Chart, *analytes: str, grades: Container[int] = (1, 2, 3, 4)) -> GradedValue | None:
-    """The current value of these analytes with the highest grade; None where that grade is not among `grades`."""
+    """The current value of these analytes with the highest grade; None if that grade is not among `grades`."""
     values = (value for finding in _labs(chart, analytes) if (value := grade_value(finding)))
     worst = max(values, key=lambda value: value.grade, default=None)
     return worst if worst and worst.grade in grades else None

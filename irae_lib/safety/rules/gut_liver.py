@@ -144,7 +144,7 @@ def inpatient_liver(chart: Chart):
 
 _PANCREATITIS = ("abdominal_pain", "vomiting", "nausea", "pancreatitis")
 _WEAKNESS = ("weakness", "general_weakness", "myalgia", "myositis", "rhabdomyolysis", "immobile")
-_ASYMPTOMATIC = {  # what makes a value symptomatic, and its organ system
+_ASYMPTOMATIC = {  # the symptoms of each value, and its organ system
     "lipase": (_PANCREATITIS, GI),
     "amylase": (_PANCREATITIS, GI),
     "ck": (_WEAKNESS, System.MUSCULOSKELETAL),
@@ -153,7 +153,7 @@ _ASYMPTOMATIC = {  # what makes a value symptomatic, and its organ system
 
 
 def is_asymptomatic(chart: Chart, name: str) -> bool:
-    """Is it one of these values, and nothing said that makes it symptomatic?"""
+    """Whether it is one of these values, and the note gives none of its symptoms."""
     if name not in _ASYMPTOMATIC or (name == "ck" and chart.troponin()):
         return False
     return not chart.any(*_ASYMPTOMATIC[name][0])

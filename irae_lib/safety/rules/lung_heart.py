@@ -17,12 +17,12 @@ _MUSCLE_NERVE = ("myasthenia", "ptosis", "diplopia", "guillain_barre", "myositis
 
 
 def lung_picture(chart: Chart) -> Finding | None:
-    """Any current sign that the lung is ill; what makes an oxygen need a pneumonitis until proven otherwise."""
+    """Any current lung finding, with which an oxygen need is pneumonitis until proven otherwise."""
     return chart.any("pneumonitis", *IMAGING, *BREATHING, "respiratory_failure") or chart.highest("spo2", "pao2")
 
 
 def on_oxygen(chart: Chart) -> Finding | None:
-    """New supplemental oxygen, by flow or device; home oxygen is history, not current."""
+    """New supplemental oxygen, by flow or device; home oxygen is historical, not current."""
     return chart.any(*_DEVICES) or chart.highest("fio2")
 
 
@@ -103,7 +103,7 @@ SYMPTOMS = ("chest_pain", *_DYSPNEA, "syncope", "palpitations", "ecg_change", *_
 
 
 def suspected_myocarditis(chart: Chart) -> Finding | None:
-    """Named, seen on MRI, or a raised troponin with cardiac symptoms or a changed ECG."""
+    """Myocarditis named, seen on MRI, or a raised troponin with cardiac symptoms, ECG change or low EF."""
     if diagnosis := chart.any("myocarditis", "cardiac_mri"):
         return diagnosis
     raised, ef = chart.troponin(), chart.lowest("ef")
@@ -121,7 +121,7 @@ def troponin(chart: Chart):
     """Raised troponin on a checkpoint inhibitor, without symptoms."""
     if raised := chart.troponin():
         reason = "raised troponin: hold, repeat at 6 h, ECG and echo today"
-        # In myasthenia and myositis a troponin may come from skeletal muscle: urgent all the same, no cardiac label.
+        # In myasthenia and myositis a troponin may come from skeletal muscle: still urgent, but no cardiac label.
         if chart.any(*_MUSCLE_NERVE):
             yield raise_to(0, URGENT, None, raised, reason)
             advice = "Raised troponin with a myasthenic or myositic picture: screen for myocarditis today."
@@ -146,7 +146,7 @@ def symptomatic_troponin(chart: Chart):
 
 
 def _is_known(chart: Chart) -> bool:
-    """Is the heart known to fail, with no sign that anything is new?"""
+    """Whether heart failure is already known, with no new sign."""
     known = chart.past("heart_failure", "low_ef")
     return known is not None and not chart.troponin() and not chart.any(*SYMPTOMS, "myocarditis", "cardiac_mri")
 

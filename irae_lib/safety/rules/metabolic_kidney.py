@@ -119,7 +119,7 @@ def calcium(chart: Chart):
     if albumin and albumin.low < 4 and "corrected" not in value.quote.lower():
         corrected += Decimal("0.8") * (4 - albumin.low)
     high = next((grade for bound, grade in _CALCIUM_HIGH if corrected > bound), 0)
-    if high:  # more often the cancer's than the drug's: no organ is claimed
+    if high:  # more often due to the cancer than to the drug: no organ system
         reason = f"calcium {corrected:.1f} mg/dL corrected: Grade {high}"
         yield raise_to(high, URGENCY_BY_GRADE[high], None, value, reason, f"{CTCAE}, Hypercalcemia")
     result = ctcae.grade("calcium", corrected, lln=value.lln or Decimal("8.5"))
@@ -139,7 +139,7 @@ def mild(chart: Chart):
     """Grade 1 or 2 values that no other rule names: enzymes, stools, TSH."""
     for name in _ENZYMES:
         value = worst_value(chart, name, grades=(1,))
-        # A hair above a limit that nobody printed is noise; above a printed one, or 1.5x the default, it is Grade 1.
+        # Slightly above a default limit is noise; above a printed limit, or 1.5x the default, it is Grade 1.
         if value and _firm(value.finding):
             yield value.floor(LIVER)
     for name, system in _MODERATE.items():

@@ -16,7 +16,7 @@ _MG = ("myasthenia", "ptosis", "diplopia", "achr_antibodies", "ice_pack", "fatig
 
 
 def myasthenic(chart: Chart) -> Finding | None:
-    """Myasthenia named, two of ptosis, diplopia, antibodies, ice-pack test, or a lid or eye sign beside another muscle."""
+    """Myasthenia named, two of its signs (see `_MG`), or ptosis or diplopia with weakness of another muscle."""
     if diagnosis := chart.any("myasthenia"):
         return diagnosis
     signs = [sign for name in _MG if (sign := chart.any(name))]
@@ -25,7 +25,7 @@ def myasthenic(chart: Chart) -> Finding | None:
 
 
 def weak_myositis(chart: Chart) -> Finding | None:
-    """Myositis named together with weakness, or with a CK above 5x ULN and weakness."""
+    """Myositis named together with weakness, immobility or dysphagia."""
     weak = chart.any("weakness", "general_weakness", "immobile", "dysphagia")
     return chart.any("myositis") if weak else None
 
@@ -97,7 +97,7 @@ def encephalitis(chart: Chart):
 
 
 def _metabolic(chart: Chart) -> bool:
-    """Does a gland, a salt or sugar explain a clouded mind before encephalitis does?"""
+    """Whether a gland, electrolyte, glucose or other illness explains the confusion before encephalitis does."""
     tsh, glucose = chart.highest("tsh"), chart.highest("glucose")
     slow = tsh and tsh.high > 10 or glucose and glucose.high > 400 or chart.below("sodium", Decimal(125))
     return bool(
@@ -121,7 +121,7 @@ def muscle_enzymes(chart: Chart):
     value = worst_value(chart, "ck", grades=(3, 4))
     weak = chart.any("weakness", "general_weakness", "myalgia", "myositis", "rhabdomyolysis", "immobile")
     if value and (weak or chart.troponin()):
-        # With troponin alone the enzyme may be the heart's own: no second organ is claimed.
+        # With troponin alone, CK may come from the heart: no second organ system is raised.
         system = MUSCLE if weak else None
         reason = f"CK {value.comparison} with weakness or troponin"
         yield raise_to(value.grade, URGENCY_BY_GRADE[value.grade], system, value.finding, reason, value.source)

@@ -78,7 +78,7 @@ def uveitis(chart: Chart):
     """Posterior or pan-uveitis, or anterior with 3+ cells or more (Grade 3); vision 20/200 or worse (Grade 4)."""
     posterior, front, loss = chart.any("posterior_uveitis"), chart.any("uveitis"), chart.any("visual_loss")
     acuity, sign = chart.lowest("visual_acuity"), posterior or front
-    # A swollen disc alone has other causes; beside any other sign of the eye it counts.
+    # A swollen disc alone has other causes; with any other eye sign it counts.
     disc = posterior and "dis" in posterior.quote.lower()
     disc_alone = disc and not (front or loss or chart.any("visual_symptom"))
     if sign and acuity and acuity.low <= Decimal("0.1"):

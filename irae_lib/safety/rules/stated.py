@@ -1,4 +1,4 @@
-"""What the note calls by name: stated grades, named diagnoses with the least they mean, lost self-care."""
+"""Grades and diagnoses stated in the note, with the minimum each diagnosis means, and loss of self-care."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIAGNOSES = {
     name: (System(row["system"]), row["grade"], Urgency(row["urgency"]), row["scale"])
     for name, row in _FILE["rows"].items()
 }
-_PASSING = {  # symptoms that raise nothing when only named, with the others of their organ
+_PASSING = {  # symptoms that raise nothing if only named, with other symptoms of the same organ
     name: tuple(o for o, other in _FILE["rows"].items() if other["system"] == row["system"] and o != name)
     for name, row in _FILE["rows"].items()
     if row.get("passing")
@@ -81,10 +81,10 @@ def named(chart: Chart):
 
 
 def _is_mechanical(chart: Chart, name: str, mentions: list[Finding]) -> bool:
-    """Does the note name an injury, worn joints or a compressed nerve beside a complaint of one place?
+    """Whether an injury, worn joints or a compressed nerve explains a local complaint.
 
-    Numbness beside a compressed nerve is that of the nerve, unless strength or the face is touched; a sore limb or
-    joint beside an injury is that of the injury, unless both sides or many joints are.
+    A compressed nerve explains numbness, unless strength or the face is affected; an injury explains a sore limb or
+    joint, unless both sides or many joints are affected.
     """
     if name == "neuropathy":
         plain = all(
@@ -98,12 +98,12 @@ def _is_mechanical(chart: Chart, name: str, mentions: list[Finding]) -> bool:
 
 
 def _has(chart: Chart, *names: str) -> bool:
-    """Is one of these current or known for long?"""
+    """Whether one of these is current or in the history."""
     return chart.any(*names) is not None or chart.past(*names) is not None
 
 
 def _is_one_joint(chart: Chart) -> bool:
-    """Does the note speak of one painful or swollen joint, which has many causes, and of no arthritis by name?"""
+    """Whether the note mentions a single painful or swollen joint, which has many causes, and names no arthritis."""
     quotes = [f.quote.lower() for name in _JOINTS for f in chart.all(name) if f.kind != "grade"]
     if any(_JOINT_DISEASE.search(quote) for quote in quotes):
         return False
@@ -111,7 +111,7 @@ def _is_one_joint(chart: Chart) -> bool:
 
 
 def _in_passing(mention: Finding) -> bool:
-    """Is a symptom only named: no severity, no onset, no course?"""
+    """Whether a symptom is only named, without severity or onset."""
     return mention.kind == "symptom" and not mention.severity and mention.when != "onset"
 
 
