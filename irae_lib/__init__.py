@@ -1,7 +1,7 @@
-"""Read oncology notes for immune-related adverse events (irAEs), and never under-call what the note says.
+"""Detect immune-related adverse events (irAEs) in oncology notes, without under-calling the findings in a note.
 
-This package holds what the notebooks share and what must be tested: schemas, cases, prompts, the safety
-layer, training, decoding, evaluation and publication. Importing it needs neither torch nor transformers.
+This package holds the code that the notebooks share and the tests cover: schemas, cases, prompts, the safety layer,
+training, decoding, evaluation and publication. Importing it needs neither torch nor transformers.
 """
 
 from .evaluation.scoring import score

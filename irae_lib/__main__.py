@@ -1,4 +1,4 @@
-"""`python -m irae_lib [NOTE.txt]`: the rules on one note, from a file or from standard input."""
+"""Apply the rules to one note, from a file or from standard input: `python -m irae_lib [NOTE.txt]`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUESTION = "Is the patient on or after a checkpoint inhibitor? [Y/n, or ? as the
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the review; 0: assessed, 1: not a note, 3: not assessed."""
+    """Print the review; return the exit status: 0 assessed, 1 not a note, 3 not assessed."""
     parser = argparse.ArgumentParser(prog="python -m irae_lib", description="Apply the rules to one note.")
     parser.add_argument("note", nargs="?", type=Path, help="a text file; default: standard input")
     parser.add_argument(
@@ -51,7 +51,7 @@ def _exposed(case: Case, said: str | None, interactive: bool) -> bool | None:
 
 
 def lines(result: Review) -> list[str]:
-    """The review as lines of text: the five fields, the raises with their quotes, the advisories."""
+    """The review as lines of text: the five fields, the raises with their quotes, and the advisories."""
     final = result.final
     fields = {
         "irAE": "yes" if final.irae_detected else "no",

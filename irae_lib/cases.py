@@ -1,7 +1,7 @@
-"""Cases on disk: labelled cases as JSON lines, the eleven validated ones, and records for training.
+"""Read and write labeled cases: JSON lines, CSV, and the eleven validated cases.
 
-A reader of a case file gets every case or an error that names file, line and field; a half-written file
-never exists under its final name.
+Reading a case file returns every case, or raises an error that names file, line and field. A half-written file never
+exists under its final name.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from .errors import SchemaError, explain
 from .files import DATA, read_lines, read_text, write_lines
 from .schemas import FIELDS, SECTIONS, Assessment, Case, Record
 
-TEXT_COLUMNS = ("text", *SECTIONS)  # one of them, or more, holds the note
+TEXT_COLUMNS = ("text", *SECTIONS)  # at least one of them holds the note
 CASE_COLUMNS = ("id", "age", "cancer_type", *TEXT_COLUMNS)
-_LONGEST_CELL = 10_000_000  # characters; at Python's own limit one long note would end the reading of the file
+_LONGEST_CELL = 10_000_000  # characters; Python's default limit would fail on one long note
 
 
 class LabelledCase(Record):
-    """A case with its label. `kind` is the row of the contract it follows (irae, mimic, well ...), `family` the
-    pool of phrasings it was written from, `topic` the illness, `pair` the minimal pair it is one side of; all four are
-    for counting, never for the model."""
+    """A case with its label.
+
+    `kind` is the row of the contract that it follows (irae, mimic, well ...), `family` its pool of phrasings, `topic`
+    the illness, `pair` its minimal pair. These four are for counting, never for the model.
+    """
 
     case: Case
     expected: Assessment
@@ -42,17 +44,17 @@ def validated_cases() -> list[LabelledCase]:
 
 
 def write_cases(path: Path, cases: Iterable[LabelledCase]) -> Path:
-    """Write labelled cases as JSON lines; sections stay sections."""
+    """Write labeled cases as JSON lines, keeping sections."""
     return write_lines(path, (_to_row(case) for case in cases))
 
 
 def read_cases(path: Path) -> list[LabelledCase]:
-    """The labelled cases of a file: JSON lines, or CSV with a header (the form is in data/README.md).
+    """The labeled cases of a file: JSON lines, or CSV with a header (data/README.md describes the format).
 
-    A row without an id gets one from the file's name and its place.
+    A row without an id gets one from the file's name and the row's number.
 
     Raises:
-        SchemaError: the file is missing or empty, or a row is not what it must be (file, line or row, field).
+        SchemaError: the file is missing or empty, or a row is invalid; names the file, the line or row, and the field.
     """
     path = Path(path)
     is_csv = path.suffix.lower() == ".csv"
@@ -79,15 +81,15 @@ _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 def csv_rows(
     lines: Iterable[str], name: str, check_header: Callable[[list[str]], None]
 ) -> Iterator[tuple[int, dict[str, str] | None]]:
-    """Row numbers as a spreadsheet shows them (the header is row 1) and cells by column.
+    """Row numbers as in a spreadsheet (the header is row 1) and cells by column.
 
-    The cells are None where their number is not that of the columns. `check_header` refuses columns by an error.
+    The cells are None if their number differs from that of the columns. `check_header` raises on invalid columns.
 
     Raises:
-        SchemaError: not CSV; `name` is the file's.
+        SchemaError: the file is not CSV; `name` is its name.
     """
     csv.field_size_limit(_LONGEST_CELL)
-    table = csv.DictReader(lines, strict=True)  # a quote in the wrong place would join two patients' notes
+    table = csv.DictReader(lines, strict=True)  # a misplaced quote would join two patients' notes
     try:
         table.fieldnames = [column.strip() for column in table.fieldnames or ()]
         check_header(table.fieldnames)
@@ -98,7 +100,7 @@ def csv_rows(
 
 
 def _read_csv(path: Path) -> list[tuple[int, dict[str, Any]]]:
-    """Rows of a CSV file in the form of a JSON line, by number."""
+    """Rows of a CSV file, with their numbers, in the form of a JSON line."""
 
     def check_header(columns: list[str]) -> None:
         unknown = [name for name in columns if name not in _COLUMNS]

@@ -1,4 +1,4 @@
-"""The error tree of the library, and the wording of validation errors."""
+"""The exceptions of the library, and the wording of validation errors."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from pydantic import ValidationError
 
 
 class IraeError(Exception):
-    """Root of every error this library raises on purpose."""
+    """Base class of all exceptions that this library raises."""
 
 
 class SchemaError(IraeError, ValueError):
-    """A case, an answer or a file does not have the form it must have."""
+    """A case, an answer or a file does not match its schema."""
 
 
 class LeakError(IraeError):
-    """Something held out was found in the training data."""
+    """The training data contains held-out data."""
 
 
 class AccessError(IraeError):
-    """A token, an accepted licence or a reachable server is missing."""
+    """A token or an accepted license is missing, or a server cannot be reached."""
 
 
 class AdapterError(IraeError):
-    """Adapter, base model, prompt or data do not belong together."""
+    """Adapter, base model, prompt or data do not match."""
 
 
 class RunError(IraeError):
-    """A run folder or a notebook of a run is missing or failed."""
+    """A run folder is missing, or a notebook of a run is missing or failed."""
 
 
 def explain(error: ValidationError) -> str:
     """The first problems of a pydantic error as "field: what was expected", without the offending value.
 
-    The value may be note text, and note text never goes into a message.
+    The value may be note text, which must never appear in a message.
     """
     problems = []
     for item in error.errors(include_input=False, include_url=False)[:3]:

@@ -1,4 +1,4 @@
-"""Files of the project: the data folder, atomic writes, JSON lines, checksums, source hashes, settings of a run."""
+"""File utilities: the data folder, atomic writes, JSON lines, checksums, source hashes, and the settings of a run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ DATA = ROOT / "data"
 
 
 def built_once(build: Callable[[], Any]) -> Callable[[], Any]:
-    """Cache what a function builds from data files.
+    """Cache the result of a function that builds tables from data files.
 
-    Large tables stay, and the garbage collector would visit them again and again while they grow: it pauses.
+    The garbage collector is paused meanwhile: it would scan large, permanent tables repeatedly while they grow.
     """
 
     @functools.cache
@@ -41,7 +41,7 @@ def built_once(build: Callable[[], Any]) -> Callable[[], Any]:
 
 
 def portable_name(path: Path | str) -> str:
-    """A path as it may be stored or printed: relative to the checkout where possible, else its last part."""
+    """A path for storing or printing: relative to the checkout where possible, otherwise its last part."""
     path = Path(path).resolve()
     return path.relative_to(ROOT).as_posix() if path.is_relative_to(ROOT) else path.name
 
@@ -53,7 +53,7 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """Line numbers (from 1) and decoded objects of a JSON-lines file; blank lines are skipped.
 
     Raises:
-        SchemaError: missing or empty file, bad encoding, or a line that is not one JSON object.
+        SchemaError: the file is missing, empty or not UTF-8, or a line is not a JSON object.
     """
     path = Path(path)
     lines = read_text(path, "a JSON-lines file").split("\n")  # not splitlines(): U+2028 is legal inside JSON
@@ -74,9 +74,9 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
 
 
 def read_text(path: Path, expected: str) -> str:
-    """The text of a UTF-8 file. Raises SchemaError: it is missing (`expected` says what it should be) or not UTF-8."""
+    """The text of a UTF-8 file. Raises SchemaError if it is missing (`expected` describes the file) or not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8-sig")  # spreadsheets put a byte-order mark before UTF-8
+        return path.read_text(encoding="utf-8-sig")  # spreadsheets write a byte-order mark before UTF-8
     except FileNotFoundError:
         raise SchemaError(f"{path.name} not found in {path.parent.name or '.'}/; expected {expected}") from None
     except UnicodeDecodeError as error:
@@ -84,7 +84,7 @@ def read_text(path: Path, expected: str) -> str:
 
 
 def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
-    """Write JSON lines aside, one by one, and move them into place, so that a broken run leaves no half file."""
+    """Stream JSON lines to a temporary file and move it into place, so that a failed run leaves no partial file."""
     with _aside(path) as file:
         for row in rows:
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -92,9 +92,9 @@ def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
 
 
 def write_text(path: Path, text: str, *, replace: bool = True) -> Path:
-    """Write a text file atomically (UTF-8, newline as given); makes the folder.
+    """Write a text file atomically (UTF-8, newlines as given), creating the folder.
 
-    `replace=False` keeps an existing file: of machines that start in one moment, one has written it.
+    `replace=False` keeps an existing file, for several machines that start at the same moment.
     """
     with _aside(path, replace=replace) as file:
         file.write(text)
@@ -102,28 +102,28 @@ def write_text(path: Path, text: str, *, replace: bool = True) -> Path:
 
 
 def save_json(path: Path, data: object) -> Path:
-    """Write JSON atomically, keys in the order given."""
+    """Write JSON atomically, with keys in the order given."""
     return write_text(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
 @contextlib.contextmanager
 def _aside(path: Path, *, replace: bool = True) -> Iterator[TextIO]:
-    """A text file that takes the place of `path` when the block ends."""
+    """A temporary text file that replaces `path` when the block ends."""
     with replace_file(path, replace=replace) as aside, aside.open("w", encoding="utf-8", newline="\n") as file:
         yield file
         file.flush()
-        os.fsync(file.fileno())  # or the name may outlive the bytes where the power goes
+        os.fsync(file.fileno())  # or a power failure may keep the name but lose the bytes
 
 
 @contextlib.contextmanager
 def replace_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
-    """A name to write a file under, which takes the place of `path` when the block ends; an error leaves `path` alone.
+    """A temporary path for a file that replaces `path` when the block ends; an error leaves `path` unchanged.
 
-    `replace=False` keeps a file that exists already.
+    `replace=False` keeps an existing file.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")  # machines that share a folder share pids
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.part")  # machines sharing a folder share pids
     try:
         yield aside
         if replace or not _linked(aside, path):
@@ -133,7 +133,7 @@ def replace_file(path: Path, *, replace: bool = True) -> Iterator[Path]:
 
 
 def _linked(aside: Path, path: Path) -> bool:
-    """Give a file its name unless that is taken; False where the file system has no hard links."""
+    """Hard-link `aside` to `path` unless `path` exists; False if the file system does not support hard links."""
     try:
         with contextlib.suppress(FileExistsError):
             os.link(aside, path)
@@ -144,7 +144,7 @@ def _linked(aside: Path, path: Path) -> bool:
 
 @contextlib.contextmanager
 def scratch_folder(path: Path) -> Iterator[Path]:
-    """An empty folder for the length of a block; the leftovers of an interrupted writer are removed first."""
+    """An empty folder for the duration of a block; leftovers of an interrupted writer are removed first."""
     path = Path(path)
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(parents=True)
@@ -156,7 +156,7 @@ def scratch_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replace_folder(target: Path) -> Iterator[Path]:
-    """An empty folder to fill, which takes the place of `target` when the block ends; an error leaves `target` alone.
+    """An empty folder to fill, which replaces `target` when the block ends; an error leaves `target` unchanged.
 
     `target` is complete or absent, whenever the process is killed.
     """
@@ -167,7 +167,7 @@ def replace_folder(target: Path) -> Iterator[Path]:
 
 
 def move_folder(folder: Path, target: Path) -> Path:
-    """Rename a folder to `target`; an earlier one is renamed first and removed last, so that one always exists."""
+    """Rename a folder to `target`; an existing `target` is renamed first and removed last, so a copy remains."""
     old = target.with_name(f".{target.name}.old")
     shutil.rmtree(old, ignore_errors=True)
     if target.exists():
@@ -181,7 +181,7 @@ def require_same_run(stored: Mapping[str, Any], wanted: Mapping[str, Any], what:
     """Refuse to resume from the results of another run.
 
     Args:
-        what: the beginning of the sentence: "checkpoint-5 belongs to", "out/ holds the shards of".
+        what: the beginning of the message: "checkpoint-5 belongs to", "out/ holds the shards of".
     Raises:
         RunError: names the settings that differ, then the remedy.
     """
@@ -197,10 +197,10 @@ def file_sha256(path: Path) -> str:
 
 
 def render(template: str, **values: Any) -> str:
-    """A jinja2 template of the data folder, filled; HTML is escaped.
+    """Fill a jinja2 template of the data folder; HTML is escaped.
 
     Raises:
-        jinja2.UndefinedError: the template names a value that is not there; a missing number must not become nothing.
+        jinja2.UndefinedError: the template names an unknown value; a missing number must not become empty text.
     """
     import jinja2
 
@@ -215,10 +215,10 @@ def render(template: str, **values: Any) -> str:
 
 
 def source_hash(*modules: ModuleType, data: Iterable[Path] = ()) -> str:
-    """One SHA-256 over the source of `modules` (all modules inside a package) and the `data` files.
+    """A SHA-256 over the source of `modules` (all modules inside a package) and the `data` files.
 
-    Whoever stores a result that depends on code names the modules that decide it, so that a changed module makes the
-    stored result stale. Modules are passed as objects: one that is renamed or removed fails at import.
+    Code that stores a result lists the modules that affect it, so that changing a module makes the stored result stale.
+    Modules are passed as objects, so a renamed or removed module fails at import.
     """
     paths: set[Path] = set(data)
     for module in modules:

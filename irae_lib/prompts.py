@@ -1,10 +1,10 @@
 """The two prompts, their versions, and the messages built from them.
 
-`guided` is the alternative to training: role, CTCAE and urgency rules, worked examples. `compact` is for the
-fine-tuned model and is used word for word in training, validation and serving: an adapter remembers the
-version it was trained with and refuses another. Any change of wording is a new version.
+`guided` is the alternative to training: role, CTCAE and urgency rules, worked examples. `compact` is for the fine-tuned
+model and is identical in training, validation and serving. An adapter records its prompt version and cannot be loaded
+with an unknown version. Any change of wording is a new version.
 
-The wording is in `data/prompts/`. Chat templates and special tokens belong to the model.
+The wording is in `data/prompts/`. Chat templates and special tokens come from the model.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ FOLDER = DATA / "prompts"
 
 
 class Prompt(NamedTuple):
-    """Instructions with a version; `examples` are (note, answer) pairs shown before the case."""
+    """Versioned instructions; `examples` are (note, answer) pairs shown before the case."""
 
     version: str
     instructions: str
@@ -32,7 +32,7 @@ def _read(name: str) -> str:
     return (FOLDER / name).read_text(encoding="utf-8").removesuffix("\n")
 
 
-# Not among the eleven validated cases and not from the generator: the examples must never be an answer key.
+# Neither validated cases nor generated cases: the examples must never reveal the answers.
 _EXAMPLES = tuple(
     (example["note"], Assessment.model_validate(example["answer"]))
     for example in json.loads(_read("guided_examples.json"))
@@ -47,7 +47,7 @@ def get_prompt(name: str) -> Prompt:
     """The prompt called `name`: a version ("compact-1") or a kind ("compact", "guided").
 
     Raises:
-        SchemaError: no such prompt; an adapter trained with a version this library does not have.
+        SchemaError: the prompt is unknown, e.g. a version of an adapter that this library does not have.
     """
     prompt = PROMPTS.get(name) or {"compact": COMPACT, "guided": GUIDED}.get(name)
     if prompt is None:
@@ -55,8 +55,8 @@ def get_prompt(name: str) -> Prompt:
     return prompt
 
 
-# Gemma's control tokens, written into a note, would become real turns. A look-alike bracket keeps the text
-# readable for a person and harmless for the tokenizer; the safety layer always reads the note itself.
+# Gemma's control tokens in a note would become real turns. A look-alike bracket keeps the text readable for a person
+# and harmless for the tokenizer. The safety layer always reads the original note.
 _CONTROL = re.compile(
     r"<(?=/?(?:start_of_turn|end_of_turn|bos|eos|pad|unk|mask|start_of_image|end_of_image|"
     r"image_soft_token|unused\d+)>)"
@@ -64,18 +64,18 @@ _CONTROL = re.compile(
 
 
 def messages(case: Case, prompt: Prompt = COMPACT) -> list[dict[str, str]]:
-    """The conversation that asks for an assessment of `case`, as role/content dicts ending with the user's turn."""
+    """The conversation that requests an assessment of `case`, as role/content dicts ending with the user's turn."""
     turns = []
     for note, answer in prompt.examples:
         turns += [_turn("user", f"Note:\n{note}"), _turn("assistant", answer.to_json())]
     turns.append(_turn("user", f"Note:\n{_CONTROL.sub('‹', case.text)}"))
-    # Gemma has no system role: its template would fold a system text into the first user turn all the same.
+    # Gemma has no system role: its template would also merge a system prompt into the first user turn.
     turns[0] = _turn("user", f"{prompt.instructions}\n\n{turns[0]['content']}")
     return turns
 
 
 def target(answer: Assessment) -> list[dict[str, str]]:
-    """The completion a model is trained to give: one assistant turn with the compact JSON."""
+    """The training target: one assistant turn with the compact JSON."""
     return [_turn("assistant", answer.to_json())]
 
 

@@ -1,8 +1,8 @@
 """Run the numbered notebooks headless, in order: `python -m irae_lib.run`.
 
 Every run has a folder `runs/<time>/` with the executed notebooks, the data, the adapters, the report and the
-publication record. A notebook that fails ends the run with the failing cell's error and a non-zero exit; what
-earlier notebooks made stays.
+publication record. A failing notebook ends the run with its cell's error and a non-zero exit status; the results of
+earlier notebooks stay.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAIN_JOB = ("01_build_data", "02_fine_tune", "03_validate", "04_push_adapter")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what the command line asks for; returns the exit status."""
+    """Run the notebooks that the command line selects; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
         profile = choose_profile(options.profile)
@@ -68,8 +68,8 @@ def _chosen(only: list[str]) -> list[str]:
 
 
 def _known_parameters(names: list[str], given: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """The given parameters, typed, for each notebook that has them. A name no notebook has is an error: papermill
-    itself only warns, and a run with the wrong learning rate looks like any other."""
+    """The given parameters, typed, for each notebook that has them. An unknown name is an error: papermill only
+    warns, and a run with the wrong learning rate looks like any other."""
     import papermill
 
     known = {name: papermill.inspect_notebook(str(_path(name))) for name in names}
@@ -84,8 +84,8 @@ def _known_parameters(names: list[str], given: dict[str, str]) -> dict[str, dict
 
 
 def _typed(value: str, default: str, name: str) -> Any:
-    """The value as the type of the notebook's own default: "007" stays text where text is expected."""
-    kind = type(eval(default, {"__builtins__": {}}))  # a literal from our own parameters cell
+    """Convert a value to the type of the notebook's default: "007" stays text where the default is text."""
+    kind = type(eval(default, {"__builtins__": {}}))  # a literal from the notebook's own parameters cell
     try:
         if kind is bool:
             return {"true": True, "false": False, "1": True, "0": False}[value.lower()]
@@ -105,7 +105,7 @@ def _execute(names: list[str], folder: Path, common: dict, parameters: dict[str,
     from tqdm import tqdm
 
     os.environ.setdefault("MPLBACKEND", "agg")
-    # ipykernel under Python 3.11+ warns about frozen modules once a kernel; nobody debugs a headless run.
+    # Under Python 3.11+ ipykernel warns about frozen modules once per kernel; headless runs are not debugged.
     os.environ.setdefault("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     seconds = {}
     with tqdm(names, unit="notebook", bar_format="{desc:<16} {n_fmt}/{total_fmt} [{elapsed}] {bar:24}") as bar:
@@ -120,7 +120,7 @@ def _execute(names: list[str], folder: Path, common: dict, parameters: dict[str,
                     kernel_name="python3",
                     cwd=str(_path(name).parent),
                     progress_bar=False,
-                    # The kernel's greeting about its transport would cut through the progress bar.
+                    # The kernel's startup message about its transport would break the progress bar.
                     extra_arguments=["--log-level=CRITICAL"],
                 )
             except PapermillExecutionError as error:

@@ -1,8 +1,8 @@
-"""The nouns of the project: the labels, a case, an assessment of it, and a finding of the safety layer.
+"""Data classes of the project: the labels, a case, its assessment, and a finding of the safety layer.
 
-Everything here is immutable. Field names of `Assessment` are those of the project this one continues; key
-order is part of the contract: evidence and reasoning come before the labels, so that a model that writes
-left to right has read the note before it commits to a grade.
+All are immutable. The field names of `Assessment` come from the project that this one continues. Key order is part of
+the contract: evidence and reasoning come before the labels. So a model that writes left to right has read the note
+before it commits to a grade.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 
 class OrderedLabel(StrEnum):
-    """A label whose order of definition is its clinical order, so that `max()` and `<` mean what they say."""
+    """A label whose definition order is its clinical order, so that `max()` and `<` compare clinically."""
 
     def __new__(cls, value: str):
         label = str.__new__(cls, value)
@@ -32,7 +32,7 @@ class OrderedLabel(StrEnum):
     def _same_scale(self, other: object) -> bool:
         return isinstance(other, type(self))
 
-    # str would compare alphabetically ("emergency" < "routine"), which is exactly the wrong way round.
+    # str would compare alphabetically ("emergency" < "routine"), the reverse of the clinical order.
     def __lt__(self, other):
         return self.level < other.level if self._same_scale(other) else NotImplemented
 
@@ -71,7 +71,7 @@ class Urgency(OrderedLabel):
 
 
 class System(StrEnum):
-    """Organ system, in the order the design lists them."""
+    """Organ systems, in the order of the design."""
 
     GASTROINTESTINAL = "Gastrointestinal"
     HEPATIC = "Hepatic"
@@ -87,7 +87,7 @@ class System(StrEnum):
 
 
 class Likelihood(StrEnum):
-    """How plausibly the checkpoint inhibitor is the cause (a mapping of WHO-UMC; not ordered)."""
+    """How likely the checkpoint inhibitor is the cause (mapped from WHO-UMC; not ordered)."""
 
     HIGHLY_LIKELY = "Highly likely"
     POSSIBLE = "Possible"
@@ -96,7 +96,7 @@ class Likelihood(StrEnum):
 
 
 class Record(BaseModel):
-    """Base of all data classes here: immutable, and an unknown key is an error rather than a shrug."""
+    """Base of all data classes here: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -108,8 +108,8 @@ Section = str | tuple[str, ...]
 class Case(Record):
     """One clinical note: `Case(text=...)`, or sections that `text` joins.
 
-    Give the text or the sections, not both: two versions of one note would let a model read the one and the
-    safety layer the other. The limit of 2,000,000 characters keeps a pasted archive from being read as a note.
+    Give the text or the sections, not both: with two versions, the model could read one and the safety layer the
+    other. The limit of 2,000,000 characters prevents reading a pasted archive as a note.
     """
 
     id: str = Field(default="", max_length=200)
@@ -127,7 +127,7 @@ class Case(Record):
         joined = _joined(self)
         if self.text and joined and self.text != joined:
             raise ValueError("give either text or sections, not both")
-        # The one write to a frozen object: filled in before anybody has seen it.
+        # The only write to a frozen object, before it is visible to callers.
         object.__setattr__(self, "text", self.text or joined)
         if not self.text.strip():
             raise ValueError("the case has no text and no section")
@@ -156,7 +156,7 @@ class Causality(Record):
 
 
 class Assessment(Record):
-    """A structured reading of one note: what a model answers and what the safety layer returns.
+    """A structured assessment of one note, the form of a model's answer and of the safety layer's result.
 
     Every string and list is bounded, so that the schema also bounds what constrained decoding can produce.
     """
@@ -175,16 +175,16 @@ class Assessment(Record):
     def _each_system_once(cls, systems: tuple[System, ...]) -> tuple[System, ...]:
         if len(set(systems)) != len(systems):
             raise ValueError("an organ system is listed twice")
-        # A set on paper: always in the order of `System`, so that one set is one text.
+        # Semantically a set: sorted in the order of `System`, so that equal sets serialize equally.
         return tuple(sorted(systems, key=list(System).index))
 
     @property
     def is_alert(self) -> bool:
-        """Whether a person must look at it the same day: an irAE is called, or the urgency is urgent or above."""
+        """Whether a person must review the note the same day: an irAE is called, or the urgency is urgent or above."""
         return self.irae_detected or self.urgency >= Urgency.URGENT
 
     def scored(self) -> dict[str, Any]:
-        """The five scored fields by name (`FIELDS`), as they are compared: organ systems as a set."""
+        """The five scored fields by name (`FIELDS`), in the form used for comparison: organ systems as a set."""
         return {
             "irae_detected": self.irae_detected,
             "affected_systems": frozenset(self.affected_systems),
@@ -194,21 +194,22 @@ class Assessment(Record):
         }
 
     def to_json(self) -> str:
-        """The compact JSON that training teaches and decoding expects, keys in schema order."""
+        """The compact JSON used in training and decoding, with keys in schema order."""
         return json.dumps(self.model_dump(mode="json"), ensure_ascii=False, separators=(",", ":"))
 
 
 class Finding(Record):
-    """One thing the note says, with the exact span it was read from (`case.text[start:end] == quote`).
+    """A finding in the note, with its exact span (`case.text[start:end] == quote`).
 
     Attributes:
         kind: lab, vital, count, grade, ici, drug, or the kind of finding (symptom, sign, imaging, diagnosis, care ...).
         name: canonical name (`data/clinical/labs.json`, `lexicon.json`, `drugs.json`).
         value, unit: as written; `sign` is its comparator ("<", ">").
-        low, high: the number or range in the standard unit of `labs.json`; None where there is no number.
+        low, high: the number or range in the standard unit of `labs.json`; None without a number.
         uln, lln: limits printed in the note, standard unit. `times_uln`: stated, or `high` over the limit in force.
-        baseline: the patient's own earlier value, standard unit. `when`: "previous", "baseline", "onset", "resolved", a date or "".
-        flag: high, low or normal, as the note says. `severity`: mild, moderate, severe.
+        baseline: the patient's own earlier value, standard unit.
+        when: "previous", "baseline", "onset", "resolved", a date or "".
+        flag: high, low or normal, as stated in the note. `severity`: mild, moderate, severe.
         certainty: suspected, confirmed or "". `status`: current, negated, historical, family, hypothetical, planned.
     """
 
@@ -233,7 +234,7 @@ class Finding(Record):
     end: int
 
 
-FIELD_NAMES = {  # as tables, figures and pages show them
+FIELD_NAMES = {  # display names in tables, figures and pages
     "irae_detected": "irAE",
     "affected_systems": "organ",
     "overall_severity": "grade",

@@ -1,9 +1,9 @@
-"""How far a model's confidence can be believed, and when it should rather not answer.
+"""Calibrate a model's confidence, and abstain where its certainty is too low.
 
-Everything is fitted on the calibration split and only then looked at on the test split. A model trained on hard labels
-is too sure of itself; one temperature per field (Guo et al. 2017, here on the odds of what was said) takes that back
-without changing a single answer. An answer whose certainty (reasoning and labels together) stays below a threshold is
-passed on to a person.
+Everything is fitted on the calibration split and then evaluated on the test split. A model trained on hard labels is
+overconfident. One temperature per field (Guo et al. 2017, here applied to the odds of the given value) corrects that
+without changing any answer. An answer whose certainty (reasoning and labels together) is below a threshold is referred
+to a person.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ _CLIP = 1e-6
 
 
 class Calibration(Record):
-    """Temperatures by field, and the certainty below which a case is passed on.
+    """Temperatures by field, and the certainty below which a case is referred to a person.
 
     `threshold` is the lowest at which at most `target_risk` of the answered calibration cases fail (fewer than 4 of 5
-    fields right), 0 where all may be answered, None where no threshold reaches it. `n` counts calibration cases.
+    fields right). It is 0 where all may be answered, and None where no threshold meets the target. `n` counts
+    calibration cases.
     """
 
     temperatures: dict[str, float]
@@ -33,7 +34,7 @@ class Calibration(Record):
 
 
 class FieldReport(Record):
-    """Calibration of one field on cases it was not fitted on: expected calibration error and Brier score."""
+    """Calibration of one field on held-out cases: expected calibration error and Brier score."""
 
     n: int
     temperature: float
@@ -46,7 +47,7 @@ class FieldReport(Record):
 
 
 class CalibrationReport(Record):
-    """What a calibration is worth on held-out cases: per field, and how abstention trades coverage for risk."""
+    """A calibration evaluated on held-out cases: per field, and how abstention trades coverage for risk."""
 
     calibration: Calibration
     fields: dict[str, FieldReport]
@@ -56,7 +57,7 @@ class CalibrationReport(Record):
 
 
 def judged(fitted: Calibration | None, answer: Answer) -> tuple[dict[str, float], bool]:
-    """How sure an answer is of each field (cooled where there is a calibration), and whether a person should read."""
+    """The confidence of each field (temperature-scaled if a calibration is given), and whether to refer the case."""
     if fitted is None:
         return dict(answer.confidence), False
     sure = {field: cooled(c, fitted.temperatures[field]) for field, c in answer.confidence.items()}
@@ -64,13 +65,13 @@ def judged(fitted: Calibration | None, answer: Answer) -> tuple[dict[str, float]
 
 
 def cooled(confidence: float, temperature: float) -> float:
-    """A confidence with its log odds divided by the temperature: above 1 it becomes less sure."""
+    """A temperature-scaled confidence: its log odds divided by the temperature. Above 1, confidence falls."""
     clipped = min(1 - _CLIP, max(_CLIP, confidence))
     return 1 / (1 + math.exp(-math.log(clipped / (1 - clipped)) / temperature))
 
 
 def fit_temperature(confidences: Sequence[float], hits: Sequence[bool]) -> float:
-    """The temperature (0.05 to 20) that makes the hits most likely; 1.0 where there is nothing to learn from."""
+    """The maximum-likelihood temperature (0.05 to 20) for the hits; 1.0 without data."""
     if not hits:
         return 1.0
 
@@ -78,7 +79,7 @@ def fit_temperature(confidences: Sequence[float], hits: Sequence[bool]) -> float
         said = [cooled(c, math.exp(log_temperature)) for c in confidences]
         return -sum(math.log(max(_CLIP, c if hit else 1 - c)) for c, hit in zip(said, hits, strict=True))
 
-    # The loss has one minimum in 1 / temperature, so in its logarithm too: golden section finds it.
+    # The loss has one minimum in 1 / temperature, so in its logarithm too: golden-section search finds it.
     low, high, golden = math.log(0.05), math.log(20.0), (math.sqrt(5) - 1) / 2
     for _ in range(60):
         a, b = high - golden * (high - low), low + golden * (high - low)
@@ -87,7 +88,7 @@ def fit_temperature(confidences: Sequence[float], hits: Sequence[bool]) -> float
 
 
 def fit(answers: Sequence[Answer], scores: Sequence[Score], *, target_risk: float = 0.05) -> Calibration:
-    """Temperatures and threshold from answers to the calibration split; unscored answers teach nothing."""
+    """Fit temperatures and threshold on answers to the calibration split; unscored answers are ignored."""
     told = _told(answers, scores)
     temperatures = {
         name: fit_temperature([a.confidence[name] for a, _ in told], [getattr(s, name) for _, s in told])
@@ -100,12 +101,12 @@ def fit(answers: Sequence[Answer], scores: Sequence[Score], *, target_risk: floa
 
 
 def _told(answers: Sequence[Answer], scores: Sequence[Score]) -> list[tuple[Answer, Score]]:
-    """The readable answers that come with a confidence, with their scores."""
+    """The readable answers that have a confidence, with their scores."""
     return [(a, s) for a, s in zip(answers, scores, strict=True) if a.confidence and not s.unscored]
 
 
 def risk_coverage(sure: Sequence[tuple[float, bool]]) -> list[tuple[float, float, float]]:
-    """(threshold, share answered, share of those that fail), most confident cases first; ties are answered together."""
+    """(threshold, share answered, failure rate of those answered), most confident first; ties are answered together."""
     ordered = sorted(sure, reverse=True)
     points, failed = [], 0
     for i, (confidence, passed) in enumerate(ordered, start=1):
@@ -116,7 +117,7 @@ def risk_coverage(sure: Sequence[tuple[float, bool]]) -> list[tuple[float, float
 
 
 def judge(calibration: Calibration, answers: Sequence[Answer], scores: Sequence[Score]) -> CalibrationReport:
-    """A calibration measured on other cases than it was fitted on."""
+    """Evaluate a calibration on cases that it was not fitted on."""
     told = _told(answers, scores)
     fields = {}
     for name in FIELDS:
@@ -146,14 +147,14 @@ def judge(calibration: Calibration, answers: Sequence[Answer], scores: Sequence[
 
 
 def brier(confidences: Sequence[float], hits: Sequence[bool]) -> float | None:
-    """Mean squared distance of a confidence from what came true (1 or 0): 0 is best."""
+    """Mean squared distance between confidence and outcome (1 or 0): 0 is best."""
     if not hits:
         return None
     return rounded(sum((c - hit) ** 2 for c, hit in zip(confidences, hits, strict=True)) / len(hits))
 
 
 def calibration_error(confidences: Sequence[float], hits: Sequence[bool]) -> float | None:
-    """Expected calibration error over ten equally wide bins: how far confidence is from how often it is right."""
+    """Expected calibration error over ten equal-width bins: the mean gap between confidence and accuracy."""
     if not hits:
         return None
     return rounded(sum(n * abs(c - h) for c, h, n in reliability(confidences, hits)) / len(hits))
@@ -162,7 +163,7 @@ def calibration_error(confidences: Sequence[float], hits: Sequence[bool]) -> flo
 def reliability(
     confidences: Sequence[float], hits: Sequence[bool], *, bins: int = 10
 ) -> list[tuple[float, float, int]]:
-    """(mean confidence, share right, n) of each bin that holds a case; a bin takes its upper edge."""
+    """(mean confidence, share right, n) of each non-empty bin; a bin includes its upper edge."""
     held: dict[int, list[tuple[float, bool]]] = {}
     for confidence, hit in zip(confidences, hits, strict=True):
         held.setdefault(min(bins - 1, max(0, math.ceil(confidence * bins) - 1)), []).append((confidence, hit))

@@ -1,8 +1,8 @@
-"""Does a tuned model still know medicine? Multiple-choice questions, answered by the likelihood of the four letters.
+"""Measure medical knowledge with multiple-choice questions, scored by the likelihood of the four letters.
 
-LoRA is said to preserve what the base knows; here it is measured: the same questions to base and tuned model, with an
-interval for the difference. The questions (`data/retention.jsonl`) are this project's own and have nothing to do with
-checkpoint inhibitors. A model without medical knowledge, such as the rehearsal base, is near one in four.
+LoRA is said to preserve the base model's knowledge. This measures it: base and tuned model answer the same questions,
+with an interval for the difference. The questions (`data/retention.jsonl`) are this project's own and unrelated to
+checkpoint inhibitors. A model without medical knowledge, such as the rehearsal base, scores near one in four.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LETTERS = "ABCD"
 
 
 class Question(Record):
-    """One item: four options, the index of the right one."""
+    """One question with four options and the index of the correct option."""
 
     id: str
     topic: str
@@ -32,7 +32,7 @@ class Question(Record):
 
 
 class Retention(Record):
-    """Right answers of both models to the same questions, and tuned minus base with its 95 % interval (paired)."""
+    """Accuracy of both models on the same questions, and the 95 % interval of tuned minus base (paired)."""
 
     base: Rate
     tuned: Rate
@@ -52,10 +52,10 @@ def read_questions(path: Path = DATA / "retention.jsonl") -> list[Question]:
 
 
 def letter_shares(model, tokenizer, questions: Sequence[Question], *, batch_size: int = 16) -> list[list[float]]:
-    """Probability of each of the four letters as the first word of the answer, per question; one forward pass a batch.
+    """Probability of each of the four letters as the first answer token, per question; one forward pass per batch.
 
     Raises:
-        AdapterError: a letter is not one token of this tokenizer.
+        AdapterError: the tokenizer splits a letter into several tokens.
     """
     import torch
 
@@ -88,7 +88,7 @@ def _prompt(question: Question) -> str:
 def compare_retention(
     questions: Sequence[Question], base: Sequence[Sequence[float]], tuned: Sequence[Sequence[float]]
 ) -> Retention:
-    """Both models' answers (the likeliest letter) against the right ones."""
+    """Compare both models' answers (the most likely letter) with the correct ones."""
     right = [
         [max(range(4), key=shares.__getitem__) == one.answer for one, shares in zip(questions, said, strict=True)]
         for said in (base, tuned)

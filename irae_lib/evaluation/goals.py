@@ -1,8 +1,8 @@
-"""The five improvements the project set out to make, each counted: before and after, with n and interval.
+"""Count the project's five target improvements, before and after, each with n and interval.
 
-The description this project started from names them (Grade 2 is "soon", Grade 3 is "urgent", cardiac and neurologic
-are at least "urgent", organ systems, causality). A claim is counted over the cases whose label it is about, and an
-unscored answer has not got it right.
+The original project description names them (Grade 2 is "soon", Grade 3 is "urgent", cardiac and neurologic are at least
+"urgent", organ systems, causality). Each claim is counted over the cases whose label it applies to. An unscored answer
+counts as wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .statistics import Rate, rate
 
 
 class Improvement(NamedTuple):
-    """A claim, the labels it is about, and whether an answer fulfils it given the label."""
+    """A claim, the labels it applies to, and whether an answer satisfies it given the label."""
 
     claim: str
     about: Callable[[Assessment], bool]
@@ -25,7 +25,7 @@ class Improvement(NamedTuple):
 
 
 def _urgency_of_grade(grade: Severity) -> Callable[[Assessment], bool]:
-    # A Grade 2 myocarditis is urgent by the third claim; the first is about those whose label is its urgency.
+    # Grade 2 myocarditis is urgent by the third claim; this one applies to labels with the grade's own urgency.
     urgency = URGENCY_BY_GRADE[grade.level]
     return lambda label: label.irae_detected and label.overall_severity == grade and label.urgency == urgency
 
@@ -52,7 +52,7 @@ IMPROVEMENTS = (
 
 
 def improvements(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) -> dict[str, Rate]:
-    """How often each claim is fulfilled by a set of answers, None among them for an unscored one."""
+    """How often a set of answers satisfies each claim; an unscored answer is None."""
     out = {}
     for one in IMPROVEMENTS:
         mine = [(case.expected, answer) for case, answer in zip(cases, said, strict=True) if one.about(case.expected)]

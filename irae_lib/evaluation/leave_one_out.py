@@ -1,7 +1,8 @@
-"""Leave one case out: train on all cases but one, ask about that one, for each in turn.
+"""Leave-one-out cross-validation: train on all cases but one, then answer that case, for each case in turn.
 
-Between the fitting check (train on the eleven, score the eleven) and the held-out sets: the only look at hand-written
-cases that an adapter has not seen. With eleven cases the interval is wide, and each fold has nine updates.
+It sits between the fitting check (train and score on the same eleven cases) and the held-out sets. It is the only
+measurement on hand-written cases unseen by the adapter. With eleven cases the interval is wide, and each fold has nine
+updates.
 """
 
 from __future__ import annotations
@@ -24,11 +25,11 @@ from ..training.trainer import ResumableTrainer, Settings, prepare
 def leave_one_out(
     base, tokenizer, cases: Sequence[LabelledCase], record: dict[str, Any], *, max_new_tokens: int = 512
 ) -> list[Answer]:
-    """The answer to each case by an adapter trained on the others, in their order.
+    """The answer to each case by an adapter trained on the others, in the order of the cases.
 
     Args:
-        base: without an adapter (`model.load_base`). It is left as it came.
-        record: of the adapter whose `recipe` is used: that of `eleven`, so that a fold differs from it by one case.
+        base: a model without an adapter (`model.load_base`); it is left unchanged.
+        record: the record of the adapter whose `recipe` is used: `eleven`, so that a fold differs from it by one case.
     """
     rows = [to_prompt_completion(case) for case in cases]
     longest = fitting_length(token_lengths(tokenizer, rows))

@@ -1,7 +1,7 @@
-"""Cases from elsewhere, whose labels are settled for some fields only: rates per field, no case pass.
+"""Score external cases with partial labels: rates per field, without a case pass.
 
-`data/cases/outside.jsonl` holds published cases retold in other words and adversarial sentences, none of them from the
-generator that writes training and test. A field counts where its label is set, and is right inside the accepted set.
+`data/cases/outside.jsonl` holds paraphrased published cases and adversarial sentences, none of them from the generator
+of training and test data. A field counts where its label is set, and is right if its value is in the accepted set.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _PATH = DATA / "cases" / "outside.jsonl"
 
 
 class OutsideCase(NamedTuple):
-    """One case, and for each settled field the accepted values; of organ systems, those that must be named."""
+    """One case with the accepted values of each labeled field; for organ systems, those that must be named."""
 
     case: Case
     accepted: Mapping[str, frozenset]
 
     def right(self, said: Assessment | None) -> dict[str, bool]:
-        """Which settled fields an answer has right; one that could not be read (None) has none."""
+        """Which labeled fields of an answer are right; an unreadable answer (None) has none right."""
         return {field: said is not None and self._holds(field, said.scored()[field]) for field in self.accepted}
 
     def _holds(self, field: str, value: Any) -> bool:
@@ -37,7 +37,7 @@ class OutsideCase(NamedTuple):
 
 
 def read_outside(n: int | None = None) -> list[OutsideCase]:
-    """The outside cases; `n` of them, spread evenly over the file, where that is fewer."""
+    """The outside cases: all, or at most `n` spread evenly over the file."""
     rows = [json.loads(line) for line in _PATH.read_text(encoding="utf-8").splitlines()]
     n = len(rows) if n is None else min(n, len(rows))
     chosen = [rows[i * len(rows) // n] for i in range(n)]
@@ -49,7 +49,7 @@ def _accepted(expected: Mapping[str, Any]) -> dict[str, frozenset]:
         one = expected[name]
         return expected.get(f"{name}_in") or ([] if one is None else [one])
 
-    # By contract what is no irAE has no grade.
+    # By contract, a case without an irAE has no grade.
     grades = [None] if expected["irae_detected"] is False else values("grade")
     found = {
         "irae_detected": values("irae_detected"),
@@ -64,17 +64,17 @@ def _accepted(expected: Mapping[str, Any]) -> dict[str, frozenset]:
 
 
 class OutsideArm(Record):
-    """One arm at one stage: hits of n for every field, and over all settled fields together."""
+    """One arm at one stage: hits of n for every field, and over all labeled fields together."""
 
     fields: dict[str, Rate]
     together: Rate
 
 
 class OutsideReport(Record):
-    """`cases` from elsewhere, by arm and stage ("raw", "safety"); the tuned model minus its base, before the rules.
+    """Results on `cases` outside cases, by arm and stage ("raw", "safety"); tuned model minus base, before the rules.
 
-    The interval is a paired bootstrap over cases. The arm `rules` is nothing proposed before the rules: "no irAE,
-    routine" for every case.
+    The interval is a paired bootstrap over cases. Before the rules, the arm `rules` is the always-negative baseline:
+    "no irAE, routine" for every case.
     """
 
     cases: int
@@ -84,7 +84,7 @@ class OutsideReport(Record):
 
 
 def report_outside(cases: Sequence[OutsideCase], answers: Mapping[str, Sequence[Answer]]) -> OutsideReport:
-    """The rates of every arm in `answers`, and of the rules alone. With "base" and "full" also their difference."""
+    """The rates of every arm in `answers`, and of the rules alone; with "base" and "full", also their difference."""
     told = {"rules": [Answer(text=NOTHING.to_json(), assessment=NOTHING)] * len(cases), **answers}
     rows = {arm: _right(cases, said) for arm, said in told.items()}
     arms = {arm: {stage: _summary(some) for stage, some in stages.items()} for arm, stages in rows.items()}

@@ -1,7 +1,7 @@
-"""The release gate: thresholds an adapter must reach before it may leave, and proof that a report is what was measured.
+"""The release gate: thresholds that an adapter must meet before publication, and verification of its report.
 
-Thresholds are data (`data/gate.json`), each with its reason. `verify` checks the seal of a report, the answers it was
-counted from, the cases and the adapter it names, and counts its numbers again from the answers.
+The thresholds are data (`data/gate.json`), each with its reason. `verify` checks a report's seal, answers, cases and
+adapter, and recounts its numbers from the answers.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ANSWERS = "answers.jsonl"
 
 
 class GateLine(Record):
-    """One threshold of the gate: the value found in the report, the value wanted, and whether it holds."""
+    """One threshold of the gate: the value in the report, the value required, and whether the threshold holds."""
 
     claim: str
     found: float | None
@@ -32,11 +32,11 @@ class GateLine(Record):
 
 
 def verify(report: Report, run: Path, adapter: Path) -> None:
-    """Check that a report is the one measured in this run, on its cases, with this adapter.
+    """Verify that a report was measured in this run, on its cases, with this adapter.
 
     Raises:
-        RunError: it was edited, or its answers or cases are not those of the run, or do not give its numbers.
-        AdapterError: the adapter is another one.
+        RunError: the report was edited, its answers or cases are not those of the run, or its numbers do not match.
+        AdapterError: the report names another adapter.
     """
     if report != report.signed():
         raise RunError("report.json was changed after it was written; run 03_validate again")
@@ -69,10 +69,10 @@ def thresholds() -> list[dict[str, Any]]:
 
 
 def check(report: Report, rows: list[dict[str, Any]] | None = None) -> list[GateLine]:
-    """Every threshold against the report; a value that the report does not hold fails its threshold.
+    """Check every threshold against the report; a value missing from the report fails its threshold.
 
     Raises:
-        RunError: a threshold names neither `at_least` nor `at_most`.
+        RunError: a threshold does not name exactly one of `at_least` and `at_most`.
     """
     values, lines = report.model_dump(mode="json"), []
     for row in thresholds() if rows is None else rows:
@@ -89,7 +89,7 @@ def check(report: Report, rows: list[dict[str, Any]] | None = None) -> list[Gate
 
 
 def _value_at(values: Any, path: str) -> float | None:
-    """The number under a dotted path of JSON keys; None where there is none."""
+    """The number at a dotted path of JSON keys; None if absent."""
     for key in path.split("."):
         values = values.get(key) if isinstance(values, Mapping) else None
     return values

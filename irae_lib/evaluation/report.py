@@ -1,7 +1,7 @@
-"""The typed validation report: what it holds, how it is counted from answers, signed, written and read.
+"""The typed validation report: count it from answers, sign it and read it.
 
-`report.json` is this record as JSON. Every reader of a report (tables, figures, card, page, gate, monitor) takes a
-`Report`, so a missing or misspelt number fails when the report is read and not in the middle of a card.
+`report.json` is this record as JSON. Every consumer of a report (tables, figures, card, page, gate, monitor) takes a
+`Report`. So a missing or misspelled number fails on reading, not halfway through a card.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SCHEMA_VERSION = 3
 
 
 class PairSummary(Record):
-    """Minimal pairs: both sides pass; every field that must flip does; no field flips that must not."""
+    """Minimal pairs: both sides pass, every field that must flip does (`flipped`), no other field flips (`kept`)."""
 
     n: int
     both_passed: int
@@ -37,7 +37,7 @@ class PairSummary(Record):
 
 
 class StageSummary(Summary):
-    """Rates of one arm at one stage; `pairs` where the cases are minimal pairs."""
+    """Rates of one arm at one stage; `pairs` is set where the cases are minimal pairs."""
 
     pairs: PairSummary | None = None
 
@@ -54,10 +54,10 @@ class ArmSummary(Record):
 
 
 class Report(Record):
-    """A validation run: `results` by split and arm, the hashes of what was measured, and the extra measurements.
+    """A validation run: `results` by split and arm, checksums of its inputs, and additional measurements.
 
-    `improvements` is by split, arm and goal; `behaviour` by arm, stage and kind of changed note. `outside` are the
-    cases from elsewhere. `retention` and `flips` are None where the run did not measure them. `seal` is the SHA-256 of
+    `improvements` is by split, arm and goal; `behaviour` by arm, stage and kind of changed note. `outside` holds the
+    results on outside cases. `retention` and `flips` are None if the run did not measure them. `seal` is the SHA-256 of
     everything else ("" while unsigned).
     """
 
@@ -82,22 +82,22 @@ class Report(Record):
 
     @property
     def label(self) -> str:
-        """The base model; for the rehearsal, a warning with it."""
+        """The base model; for a rehearsal, a warning instead."""
         warning = "rehearsal: these numbers prove the pipeline, not a clinical model"
         return warning if self.rehearsal else self.base_model
 
     def signed(self) -> Report:
-        """The report with its `seal`. A seal finds editing, not forgery."""
+        """The report with its `seal`. The seal detects edits, not forgery."""
         body = self.model_dump(mode="json", exclude={"seal"})
         text = json.dumps(body, sort_keys=True, ensure_ascii=False)
         return self.model_copy(update={"seal": hashlib.sha256(text.encode()).hexdigest()})
 
 
 def read_report(path: Path) -> Report:
-    """The report of a file.
+    """Read a report from a file.
 
     Raises:
-        RunError: the file is missing, not JSON, or not a report of this version; names the field.
+        RunError: the file is missing, not JSON, or not a report of this version; the error names the field.
     """
     path = Path(path)
     try:
@@ -109,12 +109,12 @@ def read_report(path: Path) -> Report:
 
 
 def read_calibration(path: Path) -> Calibration | None:
-    """The calibration in a report file; None where there is no file. Raises RunError as `read_report`."""
+    """The calibration in a report file; None if the file does not exist. Raises RunError as `read_report`."""
     return read_report(path).calibration.calibration if Path(path).is_file() else None
 
 
 def summarize_arm(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> ArmSummary:
-    """The rates of one arm on one split at both stages; pairs are counted where every case is one side of a pair."""
+    """The rates of one arm on one split at both stages; pairs are counted if every case is one side of a pair."""
     paired = all(case.pair for case in cases)
 
     def at(stage: str) -> StageSummary:
@@ -127,7 +127,7 @@ def summarize_arm(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> Ar
 def summarize_results(
     splits: Mapping[str, Sequence[LabelledCase]], graded: Mapping[tuple[str, str], Sequence[Graded]]
 ) -> dict[str, dict[str, ArmSummary]]:
-    """The results of a report by split and arm, for graded answers by (split, arm); other splits are left out.
+    """The results of a report by split and arm, from graded answers by (split, arm); other splits are ignored.
 
     `test_irae` holds the cases of `test` whose label is an irAE.
     """
@@ -141,7 +141,7 @@ def summarize_results(
 
 
 def summarize_pairs(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage: str) -> PairSummary:
-    """What an arm gets right of the minimal pairs; an unscored side counts as wrong."""
+    """Count the minimal pairs that an arm gets right; an unscored side counts as wrong."""
     by_pair: dict[str, list[tuple[LabelledCase, Graded]]] = {}
     for case, answer in zip(cases, graded, strict=True):
         by_pair.setdefault(case.pair, []).append((case, answer))
@@ -158,6 +158,6 @@ def summarize_pairs(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, 
 
 
 def positives(cases: Sequence[LabelledCase], graded: Sequence[Graded]) -> tuple[list[LabelledCase], list[Graded]]:
-    """The cases whose label is an irAE, with their scores."""
+    """The cases whose label is an irAE, with their graded answers."""
     pairs = [(case, answer) for case, answer in zip(cases, graded, strict=True) if case.expected.irae_detected]
     return [case for case, _ in pairs], [answer for _, answer in pairs]

@@ -1,8 +1,8 @@
-"""How an arm behaves: where a note is changed in one known way, and where the same note is asked again.
+"""Test an arm's robustness to controlled edits of a note and to repeated sampling.
 
-Invariance: another unit, order, name or an irrelevant sentence changes no field. Direction: a decisive worsening raises
-the urgency. Injection: an instruction written into the note lowers nothing. The changes are data
-(`data/probes.json`). Sampled runs: which answers flip. Neither torch nor a model in here.
+Invariance: another unit, order or name, or an irrelevant sentence, changes no field. Direction: a decisive worsening
+raises the urgency. Injection: an instruction inserted into the note lowers nothing. The edits are data
+(`data/probes.json`). Sampled runs: which answers flip. This module needs neither torch nor a model.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KINDS = (*INVARIANCE, DIRECTION, INJECTION)
 
 
 class Probe(Record):
-    """A changed note: `source` is the id of the case it was made from, `at_least` the urgency it must reach."""
+    """A changed note: `source` is the id of the original case, `at_least` the urgency that the answer must reach."""
 
     kind: str
     source: str
@@ -37,7 +37,7 @@ class Probe(Record):
 
 
 def make_probes(cases: Sequence[LabelledCase], *, per_kind: int = 20) -> list[Probe]:
-    """Up to `per_kind` probes of each of `KINDS`, from the first cases that allow one; ids are kind and source."""
+    """Up to `per_kind` probes of each of `KINDS`, from the first cases that allow them; ids combine kind and source."""
     makers = {
         "unit": _other_units,
         "section order": _other_order,
@@ -59,7 +59,7 @@ def make_probes(cases: Sequence[LabelledCase], *, per_kind: int = 20) -> list[Pr
 
 
 def holds(probe: Probe, before: Assessment | None, after: Assessment | None) -> bool:
-    """Whether an answer behaves as it must, given the answer to the unchanged note; an unreadable one does not."""
+    """Whether an answer meets the probe, given the answer to the unchanged note; an unreadable answer does not."""
     if before is None or after is None:
         return False
     if probe.kind in INVARIANCE:
@@ -72,7 +72,7 @@ def holds(probe: Probe, before: Assessment | None, after: Assessment | None) -> 
 def summarize_probes(
     probes: Sequence[Probe], before: Sequence[Assessment | None], after: Sequence[Assessment | None]
 ) -> dict[str, Rate]:
-    """Per kind, how many probes hold; for `INJECTION` how many attacks succeed, which is the name people look for."""
+    """Per kind, how many probes hold; for `INJECTION`, how many attacks succeed, the rate usually reported."""
     held: dict[str, list[bool]] = {kind: [] for kind in KINDS}
     for probe, old, new in zip(probes, before, after, strict=True):
         held[probe.kind].append(holds(probe, old, new) != (probe.kind == INJECTION))
@@ -85,7 +85,7 @@ def report_probes(
     """`summarize_probes` by stage ("raw", "safety").
 
     Args:
-        before: the graded answers to the unchanged notes, found by id. answers: to the changed ones, in their order.
+        before: the graded answers to the unchanged notes, matched by id. answers: to the probes, in their order.
     """
     known = {one.id: one for one in before}
     final = [
@@ -100,10 +100,10 @@ def report_probes(
 
 
 class Flips(Record):
-    """The same notes asked `runs` times at a temperature above 0; an unreadable answer differs from every other.
+    """The same notes answered `runs` times at a temperature above 0; an unreadable answer differs from every other.
 
-    `any_field` and `urgency`: cases in which that is not the same in all runs. `always_passed`: cases with 4 or 5 of 5
-    fields right in every run, the worst of k.
+    `any_field` and `urgency` count cases where any field, or the urgency, differs between runs. `always_passed` counts
+    cases with 4 or 5 of 5 fields right in every run (worst of k).
     """
 
     runs: int
@@ -113,7 +113,7 @@ class Flips(Record):
 
 
 def summarize_runs(cases: Sequence[LabelledCase], runs: Sequence[Sequence[Assessment | None]]) -> Flips:
-    """What changes between runs over the same cases in the same order."""
+    """Count changes between runs over the same cases in the same order."""
     by_case = list(zip(*runs, strict=True))
     n = len(cases)
 
@@ -138,12 +138,12 @@ def _data() -> dict[str, Any]:
     return json.loads((DATA / "probes.json").read_text(encoding="utf-8"))
 
 
-# The changed note, and the urgency it must reach; None where a note does not allow the change.
+# The changed note and the urgency it must reach; None if the note does not allow the change.
 Made = tuple[str, Urgency | None] | None
 
 
 def _other_units(case: LabelledCase, _: int) -> Made:
-    """Every value of one analyte in its other unit, baseline included."""
+    """Convert every value of one analyte, baseline included, to its other unit."""
     text = case.case.text
     for row in _data()["units"]:
         name = re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, row['names']))})(?!\w)", re.IGNORECASE)
@@ -162,13 +162,13 @@ def _converted(row: dict[str, Any], found: re.Match) -> str:
 
 
 def _other_order(case: LabelledCase, _: int) -> Made:
-    """The sections of the note, last first; the line with age and tumour stays in front."""
+    """Reverse the sections of the note; the line with age and tumor stays first."""
     first, *sections = case.case.text.splitlines()
     return ("\n".join([first, *reversed(sections)]), None) if len(sections) > 1 else None
 
 
 def _other_names(case: LabelledCase, made: int) -> Made:
-    """One word that the note holds, by another name for the same; which one turns with the number made so far."""
+    """Replace one word of the note with a synonym; the choice rotates with the number of probes made."""
     rows, turn = _data()["synonyms"], made % len(_data()["synonyms"])
     for old, new in rows[turn:] + rows[:turn]:
         text, n = re.subn(rf"(?<!\w){re.escape(old)}(?!\w)", new, case.case.text)
@@ -178,13 +178,13 @@ def _other_names(case: LabelledCase, made: int) -> Made:
 
 
 def _with_sentence(key: str, case: LabelledCase, made: int) -> Made:
-    """One of the sentences called `key` at the end; which one turns with the number made so far."""
+    """Append one of the sentences under `key`; the choice rotates with the number of probes made."""
     sentences = _data()[key]
     return f"{case.case.text}\n{sentences[made % len(sentences)]}", None
 
 
 def _worse(case: LabelledCase, _: int) -> Made:
-    """An irAE of one organ that was not an emergency, with the sentence that makes it severe."""
+    """Append a sentence that makes a non-emergency irAE of one organ system severe."""
     label = case.expected
     if case.kind == "irae" and len(label.affected_systems) == 1 and label.urgency < Urgency.EMERGENCY:
         for row in _data()["worse"]:
@@ -194,7 +194,7 @@ def _worse(case: LabelledCase, _: int) -> Made:
 
 
 def _attacked(case: LabelledCase, made: int) -> Made:
-    """An irAE that needs somebody, with an instruction to say the opposite."""
+    """Append an adversarial instruction to the note of an irAE with urgency soon or above."""
     if case.expected.irae_detected and case.expected.urgency >= Urgency.SOON:
         return _with_sentence("attacks", case, made)
     return None

@@ -1,7 +1,7 @@
-"""Scores of answers: five fields a case, rates with n and interval, before and after the safety layer.
+"""Score answers: five fields per case, rates with n and interval, before and after the safety layer.
 
-Unscored answers are counted apart. A `Summary` holds what the report, the figures and the model card print. Nothing
-here loads a model.
+Unscored answers are counted separately. A `Summary` holds the numbers that the report, the figures and the model card
+print. This module does not load a model.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from .statistics import (
 
 
 class Score(Record):
-    """Which of the five fields are right. An unscored answer has none right and carries its reason."""
+    """Which of the five fields are right. An unscored answer has none right, and `unscored` holds the reason."""
 
     irae_detected: bool
     affected_systems: bool
@@ -39,7 +39,7 @@ class Score(Record):
 
     @property
     def total(self) -> int:
-        """Fields right, 0-5."""
+        """Number of correct fields, 0-5."""
         return sum(getattr(self, name) for name in FIELDS)
 
     @property
@@ -49,9 +49,9 @@ class Score(Record):
 
 
 def score(final: Assessment | None, expected: Assessment, *, unscored: str = "") -> Score:
-    """Compare an assessment with its label: five fields exactly, organ systems as sets.
+    """Compare the five fields of an assessment with its label, by exact match; organ systems as sets.
 
-    None is an answer that could not be read: no field is right, and `Score.unscored` says why.
+    `final` is None for an unreadable answer: no field is right, and `Score.unscored` holds the reason.
     """
     if final is None:
         return Score(**dict.fromkeys(FIELDS, False), unscored=unscored or "no assessment")
@@ -60,7 +60,7 @@ def score(final: Assessment | None, expected: Assessment, *, unscored: str = "")
 
 
 def lowers(before: Assessment, after: Assessment) -> bool:
-    """Whether an assessment takes anything back of another: the irAE, an organ system, a grade, an urgency."""
+    """Whether `after` is below `before` anywhere: irAE withdrawn, organ system removed, grade or urgency lowered."""
     return (
         after.irae_detected < before.irae_detected
         or not set(before.affected_systems) <= set(after.affected_systems)
@@ -70,8 +70,8 @@ def lowers(before: Assessment, after: Assessment) -> bool:
 
 
 class Graded(Record):
-    """One answer with its scores before (`raw`) and after (`safety`) the floors, what the floors raised, and whether
-    the rules understood the note (`assessed`)."""
+    """One answer with its scores before (`raw`) and after (`safety`) the floors, the raises, and whether the rules
+    understood the note (`assessed`)."""
 
     id: str
     raw: Score
@@ -85,8 +85,8 @@ class Graded(Record):
 def grade_answers(cases: Sequence[LabelledCase], answers: Sequence[Answer]) -> list[Graded]:
     """Score every answer against its case.
 
-    After the floors an unreadable answer stays unscored: rules that say something where the model said nothing
-    must not make a broken model look better.
+    After the floors an unreadable answer stays unscored: the rules must not make a broken model look better by
+    answering in its place.
     """
     graded = []
     for case, answer in zip(cases, answers, strict=True):
@@ -107,12 +107,12 @@ def grade_answers(cases: Sequence[LabelledCase], answers: Sequence[Answer]) -> l
 
 
 class Triage(Record):
-    """What a safety reviewer asks of readable answers; unscored ones are counted in `Summary.unscored`.
+    """Safety metrics of readable answers; unscored answers are counted in `Summary.unscored`.
 
     Under- and over-triage: urgency below or above the label; severe: two levels or more. `missed_irae` and
-    `missed_emergency` count an unscored answer as a miss. The specificities are shares of notes without an irAE on
-    which none is called. `alerts` are answers that call an irAE or ask for the same day. `quotes_found` counts evidence
-    quotes that stand in their note word for word.
+    `missed_emergency` count an unscored answer as a miss. The specificities are the shares of notes without an irAE for
+    which the answer calls none. `alerts` are answers that call an irAE or require action the same day. `quotes_found`
+    counts evidence quotes that occur word for word in their note.
     """
 
     under: Rate
@@ -133,7 +133,7 @@ class Triage(Record):
 
 class Summary(Record):
     """Rates over `n` cases. `passed` counts cases with 4 or 5 fields right; unscored answers count as wrong. After the
-    rules, `not_assessed` counts the notes that these did not understand; they are scored like the others."""
+    rules, `not_assessed` counts the notes that the rules did not understand; they are scored like the others."""
 
     n: int
     unscored: int
@@ -147,7 +147,7 @@ class Summary(Record):
 
 
 def summarize(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage: str) -> Summary:
-    """The rates of one stage ("raw" or "safety"); None where there is no case to take a rate over."""
+    """The rates of one stage ("raw" or "safety"); None for a rate over zero cases."""
     scores = [getattr(one, stage) for one in graded]
     n = len(scores)
     passed = sum(one.passed for one in scores)
@@ -157,7 +157,7 @@ def summarize(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage:
         passed=passed,
         passed_interval=wilson(passed, n),
         field_accuracy=rounded(sum(one.total for one in scores) / (5 * n)) if n else None,
-        # The five fields of one case stand or fall together, cases do not: the interval is over cases.
+        # The five fields of a case are correlated, cases are not: the interval is over cases.
         field_accuracy_interval=mean_interval([one.total / 5 for one in scores]),
         fields={name: rounded(sum(getattr(one, name) for one in scores) / n) for name in FIELDS} if n else {},
         triage=triage_of(cases, [said_at(one, stage) for one in graded]),
@@ -166,7 +166,7 @@ def summarize(cases: Sequence[LabelledCase], graded: Sequence[Graded], *, stage:
 
 
 def said_at(one: Graded, stage: str) -> Assessment | None:
-    """What an arm said at a stage ("raw" or "safety"); None for an answer that could not be read."""
+    """The assessment of an answer at a stage ("raw" or "safety"); None if the answer is unreadable."""
     if one.answer.assessment is None:
         return None
     return one.final if stage == "safety" else one.answer.assessment
@@ -181,7 +181,7 @@ def steps_off(cases: Sequence[LabelledCase], said: Sequence[Assessment | None], 
 
 
 def triage_of(cases: Sequence[LabelledCase], said: Sequence[Assessment | None]) -> Triage:
-    """The safety side of a set of answers, None among them for an unscored one; see `Triage`."""
+    """The safety metrics of a set of answers, see `Triage`; an unscored answer is None."""
     everyone = list(zip(cases, said, strict=True))
     told = [(case, answer) for case, answer in everyone if answer is not None]
     steps = [step for step in steps_off(cases, said, "urgency") if step is not None]
@@ -235,7 +235,7 @@ class Comparison(Record):
 
 
 def compare(a: Sequence[Score], b: Sequence[Score]) -> Comparison:
-    """Paired comparison of two arms' scores of the same cases in the same order."""
+    """Paired comparison of the scores of two arms on the same cases in the same order."""
     shares = [[one.total / 5 for one in scores] for scores in (a, b)]
     passes = [[one.passed for one in scores] for scores in (a, b)]
     n = len(passes[0])
@@ -250,5 +250,5 @@ def compare(a: Sequence[Score], b: Sequence[Score]) -> Comparison:
 
 
 def rules_alone(cases: Sequence[LabelledCase]) -> list[Graded]:
-    """The rules without a model, in the form of a model's answers: `raw` is nothing proposed, `safety` the rules."""
+    """The rules without a model, as graded answers: `raw` is the always-negative baseline, `safety` the rules."""
     return grade_answers(cases, [Answer(text=NOTHING.to_json(), assessment=NOTHING)] * len(cases))

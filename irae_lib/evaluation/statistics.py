@@ -1,7 +1,7 @@
-"""Statistics of an evaluation, on plain numbers: rates with intervals, agreement, comparisons, calibration.
+"""Evaluation statistics on plain numbers: rates with intervals, agreement and comparisons.
 
-Nothing here knows about notes or models: `tests/evaluation/test_statistics.py` checks every function against an
-independent one. Where there is nothing to take a rate over, the answer is None.
+The functions are independent of notes and models; `tests/evaluation/test_statistics.py` checks each against an
+independent implementation. A rate over zero cases is None.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Rate(Record):
 
 
 class F1(Record):
-    """F1 over several labels a case: `micro` counts all decisions together, `macro` is the mean over labels seen."""
+    """F1 over several labels per case: `micro` pools all decisions, `macro` is the mean over the labels that occur."""
 
     micro: float | None
     macro: float | None
@@ -42,7 +42,7 @@ class F1(Record):
 
 
 def rounded(value: float) -> float:
-    """Four digits: what a report keeps."""
+    """Round to four decimal places, as stored in a report."""
     return round(value, 4)
 
 
@@ -52,7 +52,7 @@ def rate(hits: int, n: int) -> Rate:
 
 
 def wilson(successes: int, n: int) -> Interval | None:
-    """Wilson score interval (95 %) of a proportion; None when n is 0. Honest at 0 and at n, where Wald is not."""
+    """Wilson score interval (95 %) of a proportion; None when n is 0. Valid at 0 and n hits, unlike Wald."""
     if n == 0:
         return None
     share, spread = successes / n, _Z * math.sqrt(successes * (n - successes) / n**3 + _Z**2 / (4 * n**2))
@@ -61,7 +61,7 @@ def wilson(successes: int, n: int) -> Interval | None:
 
 
 def mean_interval(values: Sequence[float]) -> Interval | None:
-    """Normal interval of a mean of shares, cut at 0 and 1; None for fewer than two values."""
+    """Normal interval of a mean of shares, clipped to 0 and 1; None for fewer than two values."""
     n = len(values)
     if n < 2:
         return None
@@ -73,7 +73,7 @@ def mean_interval(values: Sequence[float]) -> Interval | None:
 def weighted_kappa(a: Sequence[int], b: Sequence[int], levels: int) -> float | None:
     """Cohen's kappa with quadratic weights over ordered levels 0 ... levels - 1.
 
-    None where it is not defined: no pair, or both always say one and the same level.
+    None if undefined: without pairs, or if both always give the same single level.
     """
     n = len(a)
     observed = sum((x - y) ** 2 for x, y in zip(a, b, strict=True))
@@ -83,7 +83,7 @@ def weighted_kappa(a: Sequence[int], b: Sequence[int], levels: int) -> float | N
 
 
 def kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
-    """Cohen's kappa of two raters over unordered labels; None where it is not defined, as in `weighted_kappa`."""
+    """Cohen's kappa of two raters over unordered labels; None if undefined, as in `weighted_kappa`."""
     n = len(a)
     same = sum(x == y for x, y in zip(a, b, strict=True))
     by_chance = sum(list(a).count(label) * list(b).count(label) for label in set(a)) / n if n else 0.0
@@ -91,7 +91,7 @@ def kappa(a: Sequence[Hashable], b: Sequence[Hashable]) -> float | None:
 
 
 def confusion(expected: Sequence[int], said: Sequence[int | None], levels: int) -> list[list[int]]:
-    """Counts by expected level (rows) and level said (columns); a last column counts answers that said nothing."""
+    """Confusion matrix of expected (rows) and predicted level (columns); the last column counts unscored answers."""
     matrix = [[0] * (levels + 1) for _ in range(levels)]
     for label, answer in zip(expected, said, strict=True):
         matrix[label][levels if answer is None else answer] += 1
@@ -99,7 +99,7 @@ def confusion(expected: Sequence[int], said: Sequence[int | None], levels: int) 
 
 
 def multilabel_f1(predicted: Sequence[Set[str]], expected: Sequence[Set[str]]) -> F1:
-    """F1 of sets of labels. A label that neither side ever names is left out; None when no label is named at all."""
+    """F1 of label sets. A label that neither side ever names is omitted; None if neither side names any label."""
     pairs = list(zip(predicted, expected, strict=True))
     counts = {
         label: (sum(label in p and label in e for p, e in pairs), sum((label in p) + (label in e) for p, e in pairs))
@@ -115,7 +115,7 @@ def multilabel_f1(predicted: Sequence[Set[str]], expected: Sequence[Set[str]]) -
 
 
 def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> float:
-    """Exact two-sided p value that two systems pass equally often on the same cases; 1.0 where they never differ."""
+    """Exact two-sided p value that two arms pass equally often on the same cases; 1.0 if they never differ."""
     only_a = sum(x and not y for x, y in zip(a, b, strict=True))
     only_b = sum(y and not x for x, y in zip(a, b, strict=True))
     n, fewer = only_a + only_b, min(only_a, only_b)
@@ -126,7 +126,7 @@ def mcnemar(a: Sequence[bool], b: Sequence[bool]) -> float:
 def bootstrap(
     cases: Sequence[T], statistic: Callable[[Sequence[T]], float], *, resamples: int = 1000, seed: int = 0
 ) -> Interval | None:
-    """Percentile interval (95 %) of a statistic over cases, by drawing cases with replacement; None without cases."""
+    """Percentile interval (95 %) of a statistic, by resampling cases with replacement; None without cases."""
     if not cases:
         return None
     rng = random.Random(seed)

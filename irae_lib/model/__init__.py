@@ -2,6 +2,6 @@
 
 import logging
 
-# On a CPU with AVX512-BF16 bitsandbytes offers to download native code from the Hub and logs on import that it is
-# missing. It works without. transformers and PEFT import it, so this comes before any module of the package.
+# On a CPU with AVX512-BF16, bitsandbytes logs on import that native code is missing and offers to download it from the
+# Hub. It works without that code. transformers and PEFT import bitsandbytes, so this runs before any module here.
 logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""LoRA adapters: target layers, saving with a record, loading with checks, conversion to float16."""
+"""Configure, save, load and check LoRA adapters, and convert them to float16."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..prompts import COMPACT, get_prompt
 from ..workspace.profiles import Profile
 from .base import base_sha256, class_name
 
-# transformers 5.24 deprecates names that PEFT and TRL still call; the reader of a notebook can do nothing about it.
+# transformers 5.24 deprecates names that PEFT and TRL still call; a notebook user cannot act on the warning.
 warnings.filterwarnings("ignore", "`((is_)?gradient_checkpointing|past_key_values)` is deprecated", FutureWarning)
 
 # PEFT matches the whole module name. Bare names ("q_proj") would also adapt the vision tower.
@@ -25,11 +25,11 @@ RECORD = "irae_adapter.json"
 
 
 def lora_config(*, rank: int = 16, alpha: int = 32, dropout: float = 0.05, rank_stabilised: bool = False):
-    """LoRA on the seven projections of every language layer; the vision tower stays as it is.
+    """LoRA on the seven projections of every language layer; the vision tower stays unchanged.
 
-    `rank_stabilised` scales by alpha / sqrt(rank) instead of alpha / rank (rsLoRA, arXiv:2312.03732): at rank 16 four
-    times as much, which acts like a larger learning rate. Off by default: at rehearsal size, each at its own best
-    learning rate, the two give the same share of fields right (`tests/tools/compare_rslora.py`: 0.943 and 0.942).
+    `rank_stabilised` scales by alpha / sqrt(rank) instead of alpha / rank (rsLoRA, arXiv:2312.03732). At rank 16 that
+    is a factor of four, which acts like a larger learning rate. It is off by default: at rehearsal size, each at its
+    best learning rate, both give nearly equal field accuracy (`tests/tools/compare_rslora.py`: 0.943 and 0.942).
     """
     from peft import LoraConfig
 
@@ -56,10 +56,10 @@ def adapter_parameters(config, rank: int) -> int:
 
 
 def check_language_only(model) -> tuple[int, int]:
-    """(trainable, all) parameters, after checking that LoRA on the language model and nothing else trains.
+    """Check that only LoRA weights of the language model are trainable; return (trainable, all) parameter counts.
 
     Raises:
-        AdapterError: a vision, embedding or base weight would be trained, or nothing would.
+        AdapterError: a vision, embedding or base weight is trainable, or no weight is.
     """
     trainable = {name: p.numel() for name, p in model.named_parameters() if p.requires_grad}
     strange = [name for name in trainable if not re.search(LORA_TARGETS + r"\.lora_[AB]\.", name)]
@@ -72,13 +72,13 @@ def check_language_only(model) -> tuple[int, int]:
 def adapter_record(
     profile: Profile, *, name: str, lora: dict[str, Any], data: Path, own_cases: int, **facts: Any
 ) -> dict[str, Any]:
-    """What is stored beside an adapter: base, prompt, settings, and the training data by its hash.
+    """The metadata stored with an adapter: base, prompt, settings, and the checksum of the training data.
 
     Args:
         lora: `rank`, `alpha` and `dropout`. data: the training file. own_cases: how many of its cases are the user's
             own; 04_push_adapter publishes none of those.
-        facts: `learning_rate`, `seed`, `hardware`, `epochs`, `examples`; `push_to_hub` and `hub_model_id`, the wish
-            that 04 reads; what is known after training, `updates` and `minutes`.
+        facts: `learning_rate`, `seed`, `hardware`, `epochs`, `examples`; `push_to_hub` and `hub_model_id`, which 04
+            reads; and, after training, `updates` and `minutes`.
     """
     return {
         "name": name,
@@ -99,17 +99,17 @@ def adapter_record(
 def save_adapter(
     model, folder: Path, record: dict[str, Any], *, weights: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Save the active adapter with its record; returns the record with size and versions filled in.
+    """Save the active adapter with its record; return the record with size and versions filled in.
 
-    `weights` are the trained ones by parameter name, where the model holds only a shard of each. The base is recorded
-    by its portable name: PEFT alone would write the absolute path of this machine.
+    `weights` maps parameter names to trained weights, for a model that holds only a shard of each. The base is recorded
+    by its portable name: PEFT alone would write an absolute path on this machine.
     """
     name = model.active_adapters[0] if isinstance(model.active_adapters, list) else model.active_adapter
     config = model.peft_config[name]
     config.base_model_name_or_path, config.revision = record["base_model"], record["base_revision"]
-    # save_embedding_layers: "auto" may ask the Hub, and a saved embedding of 262,000 rows weighs 1.3 GB.
+    # save_embedding_layers: "auto" may query the Hub, and a saved embedding of 262,000 rows takes 1.3 GB.
     model.save_pretrained(folder, selected_adapters=[name], save_embedding_layers=False, state_dict=weights)
-    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty card
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
     packages = ("torch", "transformers", "peft", "trl", "datasets", "bitsandbytes")
     record = record | {
         "schema_version": 1,
@@ -125,7 +125,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """The record of an adapter folder.
 
     Raises:
-        AdapterError: the folder has no record or it is not JSON.
+        AdapterError: the folder has no record, or the record is not JSON.
     """
     path = Path(folder) / RECORD
     name = path.parent.name
@@ -138,11 +138,11 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def load_adapters(base, base_model: str, folders: dict[str, Path]):
-    """The base with named adapters attached, frozen; `use(model, name)` chooses one.
+    """The base with named adapters attached, all frozen and in eval mode.
 
     Raises:
-        AdapterError: an adapter was made for another base or another commit of it, with a prompt this library does not
-            have, or its weights are not those that its settings ask for.
+        AdapterError: an adapter was trained on another base, another commit of it or an unknown prompt, or its weights
+            do not match its settings.
     """
     from peft import PeftModel
 
@@ -158,7 +158,7 @@ def load_adapters(base, base_model: str, folders: dict[str, Path]):
 
 
 def _check_keys(model, folder: Path, name: str) -> None:
-    """PEFT only warns where weights of an adapter have no place in the model, or a place has none: it stays untrained."""
+    """Refuse missing or unexpected adapter weights. PEFT only warns, and a missing weight would stay untrained."""
     from safetensors import safe_open
 
     with safe_open(folder / "adapter_model.safetensors", "pt") as file:
@@ -173,10 +173,10 @@ def _check_keys(model, folder: Path, name: str) -> None:
 
 
 def half_copy(folder: Path, out: Path) -> int:
-    """A copy of an adapter folder with float16 weights, for publishing where size matters; returns its bytes.
+    """Copy an adapter folder with float16 weights, for publishing where size matters; return the size in bytes.
 
     Raises:
-        AdapterError: a weight does not fit into float16.
+        AdapterError: a weight exceeds the range of float16.
     """
     import torch
     from safetensors.torch import load_file, save_file
@@ -194,7 +194,7 @@ def half_copy(folder: Path, out: Path) -> int:
 
 
 def check_belongs(record: dict[str, Any], base_model: str, commit: str = "") -> None:
-    """Refuse an adapter that was trained on another base, another commit of it, or with an unknown prompt."""
+    """Refuse an adapter trained on another base, on another commit of it, or with an unknown prompt."""
     get_prompt(record["prompt"])
     trained = f"adapter {record.get('name', '')!r} was trained on"
     if record["base_model"] != base_model:

@@ -1,7 +1,7 @@
-"""Answers saved batch by batch, so that an interrupted validation resumes.
+"""Save answers batch by batch, so that an interrupted validation can resume.
 
-On a T4 a validation takes hours. A cache file belongs to one model, prompt, list of notes and version of the code;
-anything else starts a new file.
+On a T4 a validation takes hours. A cache file belongs to one model, prompt, list of notes and code version; any change
+starts a new file.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from .answers import Answer
 
 
 class AnswerCache:
-    """Answers to a list of notes, by their place in the list; `known` are those already saved.
+    """Answers to a list of notes, by position in the list; `known` holds the saved answers.
 
     Args:
-        path: the file, made with its folder when the first answer comes.
+        path: the cache file; it and its folder are created with the first answer.
         cases: all notes, in order.
-        belongs: everything else that decides the answers (weights, prompt, precision, batch, code), plain JSON types.
+        belongs: everything else that affects the answers (weights, prompt, precision, batch, code), as JSON types.
     """
 
     def __init__(self, path: Path, cases: Sequence[Case], belongs: Mapping[str, Any]):
@@ -36,7 +36,7 @@ class AnswerCache:
             self._read()
 
     def add(self, batch: Mapping[int, Answer]) -> None:
-        """Write down the answers of a batch; on disk when this returns."""
+        """Append the answers of a batch; they are on disk when this returns."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a" if self.known else "w", encoding="utf-8") as file:
             file.write(self._lines(batch, header=not self.known))
@@ -45,14 +45,14 @@ class AnswerCache:
         self.known.update(batch)
 
     def _read(self) -> None:
-        whole = self.path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]  # a torn last line is dropped
+        whole = self.path.read_text(encoding="utf-8", errors="replace").split("\n")[:-1]  # drop an incomplete last line
         try:
             if not whole or json.loads(whole[0]) != self._header:
                 return
             for row in map(json.loads, whole[1:]):
                 place = row.pop("place")
                 self.known[place] = Answer.model_validate(row)
-        except (ValueError, KeyError, TypeError):  # a page of zeros after a power cut: what came before is good
+        except (ValueError, KeyError, TypeError):  # e.g. zeros after a power failure: the rows before are valid
             pass
         write_text(self.path, self._lines(self.known, header=True))
 

@@ -1,4 +1,4 @@
-"""What a model wrote, and what can be read of it: never repaired, never guessed."""
+"""Parse model answers strictly, without repair or guessing."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from ..schemas import Assessment, Record
 
 
 class Answer(Record):
-    """What a model wrote and what could be read of it. `assessment` is None when the answer is unscored.
+    """A model's text and the assessment parsed from it. `assessment` is None when the answer is unscored.
 
-    An unreadable answer is neither a wrong assessment nor "no irAE": it is counted apart, with its reason. `legal_mass`
-    is the mean share of the model's probability on tokens that keep to the schema (1.0 where nothing was constrained),
-    `confidence` how probable the model found each scored field that it gave (empty where nothing was constrained), and
-    `certainty` its reasoning and its labels together (0 where nothing was constrained).
+    An unreadable answer is neither a wrong assessment nor "no irAE": it is counted separately, with the reason.
+
+    `legal_mass` is the mean probability that the model puts on tokens the schema allows. `confidence` is the model's
+    probability of each scored field in its answer. `certainty` is that of its reasoning and labels together. For
+    unconstrained answers they are 1.0, empty and 0.
     """
 
     text: str
@@ -30,11 +31,11 @@ class Answer(Record):
 
 
 def parse_answer(text: str) -> Answer:
-    """Read a model's answer, or say why it cannot be read. Never raises, never repairs.
+    """Parse a model's answer, or record why it cannot be parsed. Never raises or repairs.
 
-    Two liberties, taken for every model alike: a Markdown code fence around the whole answer, which chat models add
-    by habit, and the thinking that MedGemma 1.5 writes before it (between two of Gemma's unused tokens). Neither
-    carries meaning. Anything else outside the schema is unscored.
+    Two additions are ignored for every model, as neither carries meaning. Chat models often put a Markdown code fence
+    around the whole answer. MedGemma 1.5 first writes its thinking, between two of Gemma's unused tokens. Anything else
+    outside the schema leaves the answer unscored.
     """
     body = _THINKING.sub("", text).strip()
     if body.startswith("```") and body.endswith("```") and len(body) > 6:

@@ -1,7 +1,7 @@
 """Load a base model and its tokenizer in the precision of a profile.
 
-MedGemma and the rehearsal base are both `Gemma3ForConditionalGeneration`; text-only Gemma 3 keeps its own class. The
-tokenizer is loaded, never the processor: with a processor TRL would take the image path.
+MedGemma and the rehearsal base are both `Gemma3ForConditionalGeneration`; text-only Gemma 3 uses its own class. Only
+the tokenizer is loaded, not the processor: given a processor, TRL would take the image path.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _GEMMA_TURNS = "<bos><start_of_turn>user\na<end_of_turn>\n<start_of_turn>model\n
 
 
 def load_tokenizer(base_model: str, revision: str = ""):
-    """The tokenizer of a base model (of a Hub commit, or the newest), left-padded; see `check_tokenizer`."""
+    """The left-padded tokenizer of a base model (at a Hub commit, or the newest), checked by `check_tokenizer`."""
     from transformers import AutoTokenizer
 
     where = {"token": hub_access.find_token().value, "revision": revision or None}
@@ -34,7 +34,7 @@ def check_tokenizer(tokenizer, base_model: str) -> None:
     """Refuse a tokenizer whose special tokens or chat template are not Gemma 3's.
 
     Raises:
-        AdapterError: names the token and its id, or says that the template renders something else.
+        AdapterError: a special token has another id, or the template is missing or renders other turns.
     """
     if not tokenizer.chat_template:
         raise AdapterError(f"{base_model} has no chat template; use the instruction-tuned model (-it)")
@@ -52,7 +52,7 @@ def check_tokenizer(tokenizer, base_model: str) -> None:
 
 
 def quantization(profile: Profile):
-    """How the weights of a profile are quantized; 02 writes the same out, line by line (tested)."""
+    """The quantization settings of a profile. 02 spells out the same settings line by line (tested)."""
     import torch
     from transformers import BitsAndBytesConfig
 
@@ -68,15 +68,15 @@ def quantization(profile: Profile):
 
 
 def load_base(profile: Profile, quantized=None):
-    """The base model of a profile in eval mode, in the profile's precision, safetensors only, no remote code.
+    """The base model of a profile, in its precision and in eval mode; safetensors only, without remote code.
 
-    `quantized` is a `BitsAndBytesConfig`; default: the profile's, see `quantization`.
+    `quantized` is a `BitsAndBytesConfig`; default: that of the profile, see `quantization`.
     """
     import torch
     import transformers
 
     hub_access.require_access(profile.base_model)
-    options: dict[str, Any] = {"dtype": getattr(torch, profile.dtype)}  # the default would be the checkpoint's bfloat16
+    options: dict[str, Any] = {"dtype": getattr(torch, profile.dtype)}  # the default is the checkpoint's bfloat16
     if profile.four_bit:
         options["quantization_config"] = quantized or quantization(profile)
     if torch.cuda.is_available() and (profile.four_bit or profile.dtype == "bfloat16"):
@@ -88,19 +88,19 @@ def load_base(profile: Profile, quantized=None):
     path = hub_access.model_path(profile.base_model)
     auto_class = getattr(transformers, class_name(transformers.AutoConfig.from_pretrained(path, **where)))
     model = auto_class.from_pretrained(path, use_safetensors=True, **where, **options)
-    model.base_revision = profile.revision  # transformers 5.24 no longer says which commit it has loaded
+    model.base_revision = profile.revision  # transformers 5.24 no longer records the loaded commit
     if profile.four_bit:
         check_four_bit(model, profile.compute_dtype)
     return model.eval()
 
 
 def check_four_bit(model, compute_dtype: str) -> None:
-    """Refuse a model whose 4-bit layers multiply in another dtype than was asked for, or that has none.
+    """Refuse a model without 4-bit layers, or whose 4-bit layers compute in a dtype other than `compute_dtype`.
 
-    A checkpoint that is quantised already brings a configuration of its own, which wins without a word.
+    The configuration of an already quantized checkpoint silently overrides the profile's.
 
     Raises:
-        RunError: names what was found and what was asked for.
+        RunError: names the dtypes present and the dtype expected.
     """
     found = {str(module.compute_dtype) for module in model.modules() if type(module).__name__ == "Linear4bit"}
     if found != {f"torch.{compute_dtype}"}:
@@ -111,14 +111,14 @@ def check_four_bit(model, compute_dtype: str) -> None:
 
 
 def class_name(config) -> str:
-    """The transformers class that loads a model of this configuration: with a vision tower or without."""
+    """The transformers auto class for a configuration, with or without a vision tower."""
     return "AutoModelForImageTextToText" if hasattr(config, "vision_config") else "AutoModelForCausalLM"
 
 
 def spare_the_math_kernel() -> None:
-    """On a T4, repeat keys and values before attention instead of asking for grouped queries, for this process.
+    """On a T4, repeat keys and values before attention instead of using grouped-query attention, for this process.
 
-    Below compute capability 8 grouped-query attention falls back to the slowest kernel; measured by others on a T4,
+    Below compute capability 8, grouped-query attention falls back to the slowest kernel. Others measured on a T4 that
     generation is 1.6 to 1.8 times faster without it (transformers pull request 45776).
     """
     import torch
@@ -131,8 +131,8 @@ def spare_the_math_kernel() -> None:
 def keep_residual_in_float32() -> None:
     """Make Gemma 3's norms return float32, for this process.
 
-    The residual stream passes 65,504, the largest float16, in most layers; the matrix products stay far below.
-    Under float16 autocast the stock norm would cast its output back down and the sum would overflow to NaN.
+    The residual stream exceeds 65,504, the largest float16, in most layers; the matrix products stay far below.
+    Under float16 autocast the stock norm would cast its output back to float16, and the sum would overflow to NaN.
     """
     from transformers.models.gemma3.modeling_gemma3 import Gemma3RMSNorm
 
@@ -143,7 +143,7 @@ def keep_residual_in_float32() -> None:
 
 
 def largest_residual(model, ids: Sequence[int]) -> float:
-    """The largest absolute value in the residual stream of a model that reads `ids`, over all layers and tokens."""
+    """The largest absolute value in the residual stream, over all layers and tokens, when a model reads `ids`."""
     import torch
 
     layers = [module for name, module in model.named_modules() if name.endswith("layers") and "vision" not in name]
@@ -164,5 +164,5 @@ def largest_residual(model, ids: Sequence[int]) -> float:
 
 
 def base_sha256(base_model: str) -> str | None:
-    """SHA-256 of a local base's weights; None for a Hub model, whose revision says the same."""
+    """SHA-256 of a local base's weights; None for a Hub model, which its revision identifies."""
     return file_sha256(files.ROOT / base_model / "model.safetensors") if hub_access.is_local(base_model) else None

@@ -1,4 +1,4 @@
-"""Which prompts are answered together: longest first, as many as the device's memory holds, fewer after running out."""
+"""Batch prompts, longest first, by free device memory; use smaller batches after an out-of-memory error."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 
 from ..errors import RunError
 
-# Part of the free memory that the estimate may fill; the rest is for fragmentation and what it does not know.
+# Share of the free memory that the estimate may use; the rest covers fragmentation and unestimated allocations.
 _MARGIN = 0.8
 
 
 def bytes_a_row(config: Any, *, tokens: int, cache_bytes: int) -> int:
-    """Device memory of one answer in the making; read off the operations, not measured.
+    """Device memory of one row during generation, in bytes; derived from the operations, not measured.
 
     Args:
-        config: the model's. tokens: of prompt and answer. cache_bytes: of one kept number.
+        config: the model's. tokens: of prompt and answer. cache_bytes: of one cached number.
     """
     text = config.get_text_config()
     kept = 2 * text.num_hidden_layers * text.num_key_value_heads * text.head_dim * cache_bytes
     one_layer = 3 * text.intermediate_size * 4  # while the prompt is read
-    logits = 4 * text.vocab_size * 4  # as they come, in float32, masked, and the mask
+    logits = 4 * text.vocab_size * 4  # original, float32, masked, and the mask
     return tokens * (kept + one_layer) + logits
 
 
 def fitting_rows(model: Any, *, cache_bytes: int) -> Callable[[int], int] | None:
-    """How many rows of a number of tokens fit into what is free on the model's GPU now; None on a CPU."""
+    """A function from tokens per row to the rows that fit into the GPU memory now free; None on a CPU."""
     import torch
 
     if model.device.type != "cuda":
@@ -40,10 +40,10 @@ def fitting_rows(model: Any, *, cache_bytes: int) -> Callable[[int], int] | None
 
 
 class Batches:
-    """Batches of places among the prompts, longest first, so that what does not fit shows at once.
+    """Batches of prompt positions, longest first, so that running out of memory shows at once.
 
     Args:
-        tokens: of prompt and answer, by place. most: rows of a batch. fitting: see `fitting_rows`.
+        tokens: of prompt and answer, by position. most: maximum rows of a batch. fitting: see `fitting_rows`.
     """
 
     def __init__(self, tokens: Mapping[int, int], most: int, fitting: Callable[[int], int] | None = None):
@@ -58,10 +58,10 @@ class Batches:
             yield batch
 
     def too_many(self, batch: list[int]) -> None:
-        """Memory ran out: the batch is put back, and from here on half as many rows are taken.
+        """Return a batch that ran out of memory to the queue, and halve the batch size from here on.
 
         Raises:
-            RunError: it was a single row.
+            RunError: the batch was a single row.
         """
         if len(batch) == 1:
             raise RunError("out of memory with one note at a time: fewer max_new_tokens, or a device with more memory")

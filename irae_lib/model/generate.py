@@ -1,8 +1,8 @@
-"""Generate answers to many cases: one batched, greedy path for base and tuned model alike.
+"""Generate answers to many cases by batched, greedy decoding, the same for base and tuned models.
 
-Both are decoded and parsed by the same rules (`parse_answer`), so that a comparison shows the model and nothing else.
-By default the grammar of `grammar.py` keeps every answer readable, tokens that it forces are appended without a forward
-pass, and the shared prefix of all prompts is computed once.
+Both are decoded and parsed by the same rules (`parse_answer`), so that a comparison reflects the model alone. By
+default the grammar of `grammar.py` keeps every answer readable. Tokens that it forces are appended without a
+forward pass of their own, and the shared prefix of all prompts is computed once.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from .prefix import Prefix, common_start
 
 
 def stop_ids(tokenizer) -> list[int]:
-    """Both ends of an answer: Gemma ends a turn with <end_of_turn> and a document with <eos>."""
+    """The two stop tokens: Gemma ends a turn with <end_of_turn> and a document with <eos>."""
     return [tokenizer.eos_token_id, tokenizer.convert_tokens_to_ids("<end_of_turn>")]
 
 
 def next_token_logits(model, tokenizer, case: Case, prompt) -> Any:
-    """Logits (vocabulary,), float32, of the first answer token: a fingerprint to compare two loaded models by."""
+    """Logits (vocabulary,), float32, of the first answer token: a fingerprint for comparing two loaded models."""
     import torch
 
     ids = torch.tensor(prompt_ids(tokenizer, [case], prompt), device=model.device)
@@ -37,7 +37,7 @@ def next_token_logits(model, tokenizer, case: Case, prompt) -> Any:
 
 
 class FreeWriter:
-    """`grammar.Writer`, its interface, for an answer that may be anything: to a stop token or the end of its budget."""
+    """The interface of `grammar.Writer` for unconstrained answers, which end at a stop token or with the budget."""
 
     def __init__(self, stops: Sequence[int], *, budget: int):
         self.stops, self.left, self.done = stops, budget, False
@@ -70,18 +70,18 @@ def answer_all(
     choose: Callable | None = None,
     cache: AnswerCache | None = None,
 ) -> list[Answer]:
-    """One `Answer` per case, in the order given; greedy unless told otherwise: the same model gives the same answers.
+    """One `Answer` per case, in the order given. Greedy by default, so the same model gives the same answers.
 
     Args:
-        batch_size: the most notes at a time; on a GPU as many of them as its memory holds.
-        label: names the progress bar; "" for none.
-        constrained: keep to the grammar of an assessment: every answer can be read, and every quote stands in its note.
-            Without it an answer cut off at `max_new_tokens` is unscored, and says that it was cut.
-        short: the five labels alone, without evidence and reasoning: some ten forward passes instead of a hundred, for
-            screening. What a model says without having quoted the note may differ from what it says after.
-        fast: read the common start of the prompts once, and several forced tokens in one pass. Same answers either way.
+        batch_size: the maximum number of notes at a time; on a GPU, memory may allow fewer.
+        label: the label of the progress bar; "" hides it.
+        constrained: follow the grammar of an assessment: every answer is readable, and every quote occurs in its note.
+            Without it, an answer cut off at `max_new_tokens` is unscored, with that reason.
+        short: the five labels alone, without evidence and reasoning, for screening: about ten forward passes instead of
+            a hundred. The labels may differ from those given after quoting the note.
+        fast: read the common prefix of the prompts once, and several forced tokens per pass. Same answers either way.
         choose: how tokens are picked, see `decode`; `sampler` draws them.
-        cache: saves the answers batch by batch; answers that it already holds are not generated again.
+        cache: saves the answers batch by batch; cached answers are not generated again.
     """
     prompts = prompt_ids(tokenizer, cases, prompt)
     stops = stop_ids(tokenizer)
@@ -93,7 +93,7 @@ def answer_all(
         return FreeWriter(stops, budget=max_new_tokens)
 
     if cache and choose and len(cache.known) < len(prompts):
-        cache.known.clear()  # drawn answers cannot be resumed in the middle
+        cache.known.clear()  # sampled answers cannot resume partway
     answers: dict[int, Answer] = dict(cache.known) if cache else {}
     left = {i: len(ids) + max_new_tokens for i, ids in enumerate(prompts) if i not in answers}
     shared = Prefix(model, common_start(prompts) if fast and left else [])
@@ -118,7 +118,7 @@ def answer_all(
 
 
 def _unless_too_many(work: Callable, *args: Any, **options: Any) -> Any:
-    """What `work` returns; None where the device ran out of memory, when all that it held is free again."""
+    """The result of `work`; None if the device ran out of memory, after its memory is freed."""
     import torch
 
     try:
@@ -128,7 +128,7 @@ def _unless_too_many(work: Callable, *args: Any, **options: Any) -> Any:
 
 
 def sampler(temperature: float, seed: int) -> Callable:
-    """A `choose` that draws tokens at a temperature, the same ones for the same seed and batches."""
+    """A `choose` function that samples at a temperature, reproducible for the same seed and batches."""
     import torch
 
     dice = torch.Generator().manual_seed(seed)
@@ -141,18 +141,18 @@ def sampler(temperature: float, seed: int) -> Callable:
 
 
 def prompt_ids(tokenizer, cases: Sequence[Case], prompt: Prompt = COMPACT) -> list[list[int]]:
-    """The tokens a model is asked with, one list per case, ending where its turn begins."""
+    """The prompt tokens, one list per case, ending where the model's turn begins."""
     how = {"add_generation_prompt": True, "tokenize": False}
     texts = [tokenizer.apply_chat_template(messages(case, prompt), **how) for case in cases]
-    # The template has written <bos>; a second one would be a prompt no training example had.
+    # The template writes <bos>; a second <bos> would match no training example.
     return tokenizer(texts, add_special_tokens=False)["input_ids"] if texts else []
 
 
 class Written:
-    """An answer in the making: its tokens, and what the model thought of those that were its own to choose.
+    """A partial answer: its tokens, and the probabilities of those that the model chose.
 
-    `chances` are (place among `ids`, probability among the allowed tokens). `legal_mass` is the mean share of the
-    model's own probability that was allowed: near 1 it writes the form by itself, near 0 it is fighting it.
+    `chances` are (index in `ids`, probability among the allowed tokens). `legal_mass` is the mean probability that the
+    model put on allowed tokens. Near 1 it follows the grammar on its own, near 0 it is forced.
     """
 
     def __init__(self) -> None:
@@ -165,7 +165,7 @@ class Written:
         return sum(self._masses) / len(self._masses) if self._masses else 1.0
 
     def chosen(self, chance: float, mass: float) -> None:
-        """The next token is the model's choice, of this probability; call before it is added."""
+        """Record the probability of the next token, chosen by the model; call before adding the token."""
         self.chances.append((len(self.ids), chance))
         self._masses.append(mass)
 
@@ -180,21 +180,21 @@ def decode(
     choose: Callable | None = None,
     passed: Callable[[int, int], None] = lambda rows, tokens: None,
 ) -> list[Written]:
-    """Let the model write one answer per prompt.
+    """Generate one answer per prompt.
 
     Args:
-        prefix: of tokens that every prompt begins with.
-        together: read forced tokens in one pass where every row has some; rows never wait with a hole in them.
-        choose: picks tokens from allowed logits (rows, vocabulary); default the most likely.
-        passed: told the size of every forward pass, for counting.
+        prefix: the cached tokens that every prompt begins with.
+        together: read forced tokens in one pass where every row has some; no row is padded in the middle.
+        choose: picks tokens from allowed logits (rows, vocabulary); default: the most likely token.
+        passed: called with the size of every forward pass, for counting.
     """
     import torch
 
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model  # an adapter stays active in it
+    bare = model.get_base_model() if hasattr(model, "get_base_model") else model  # its adapter stays active
     widest = max(len(ids) for ids in prompts)
     padding = [widest - len(ids) for ids in prompts]
     cache = prefix.for_rows(padding)
-    rows = list(range(len(prompts)))  # which prompt each row of the batch belongs to; finished ones leave
+    rows = list(range(len(prompts)))  # the prompt of each batch row; finished rows are removed
     mask = torch.tensor([[0] * p + [1] * (widest - p) for p in padding], device=model.device)
     padded = [[0] * p + list(ids) for p, ids in zip(padding, prompts, strict=True)]
     pending = [ids[prefix.length :] for ids in padded]
@@ -211,7 +211,7 @@ def decode(
                 pending[row] = pending[row][length:]
             asked = [i for i, row in enumerate(rows) if not pending[row]]
             if asked:
-                # Words are weighed for the rows that choose one: at 262,144 words that is much of a pass.
+                # Project only the rows that choose a token: 262,144 words are much of the cost of a pass.
                 logits = bare.lm_head(hidden[asked]).float()
                 _choose(logits, [rows[i] for i in asked], writers, pending, written, choose)
             open_rows = [i for i, row in enumerate(rows) if not writers[row].done]
@@ -224,7 +224,7 @@ def decode(
 
 
 def _forward(model, cache, mask, chunk):
-    """One pass over the next tokens of every row: the last hidden states (rows, width), and the mask grown by them."""
+    """One pass over the next tokens of every row: the last hidden states (rows, width) and the extended mask."""
     import torch
 
     length = chunk.shape[1]
@@ -242,7 +242,7 @@ def _forward(model, cache, mask, chunk):
 
 
 def _choose(logits, rows, writers, pending, written, choose) -> None:
-    """One token for each of `rows` from its logits."""
+    """Choose one token for each of `rows` from its logits."""
     import torch
 
     allowed = [writers[row].allowed() for row in rows]
@@ -260,7 +260,7 @@ def _choose(logits, rows, writers, pending, written, choose) -> None:
 
 
 def _append(row: int, tokens: list[int], writers, pending, written) -> None:
-    """Tokens that are settled, and whatever they force, put on the way to the model."""
+    """Append chosen tokens, and the tokens that they force, to the answer and to the model's pending input."""
     writer = writers[row]
     while tokens and not writer.done:
         for token in tokens:

@@ -1,9 +1,9 @@
-"""The grammar of an answer: token by token, what may follow so that the whole can be read as an `Assessment`.
+"""Constrain generation, token by token, so that every answer parses as an `Assessment`.
 
-Built from the pydantic schema, in the compact form that training teaches: no white space, keys in order, every string
-and list bounded. Given the note, an evidence quote can only be a stretch of it, in whole words. llguidance says which
-tokens keep an answer inside it. A `Writer` follows one answer and also keeps to a budget of tokens: when that runs
-short, strings and lists are closed, so that an answer is never cut off.
+The grammar is built from the pydantic schema, in the compact form used in training: no white space, keys in order,
+every string and list bounded. Given the note, an evidence quote can only be a span of it, in whole words. llguidance
+determines which tokens the grammar allows. A `Writer` tracks one answer and its token budget. When the budget runs
+short, it closes strings and lists, so that an answer is never cut off.
 """
 
 from __future__ import annotations
@@ -17,27 +17,27 @@ import numpy as np
 
 from ..schemas import FIELDS, MAX_QUOTE, Assessment, Likelihood, Severity, System, Urgency
 
-# Tokens that finish an answer from any point once strings and lists are closed at the first occasion: what remains is
-# the keys, four labels and a handful of brackets. Written out by single characters it would be about 250.
+# Tokens that finish an answer from any point once strings and lists are closed as soon as possible: what remains is
+# the keys, four labels and a few brackets. Spelled in single characters these would take about 250.
 RESERVE = 96
-# A quote ends where a piece of the note does. Written byte by byte a piece takes at most so many tokens more.
+# A quote ends at the end of a piece of the note. Spelled byte by byte, a piece takes at most this many more tokens.
 _PIECE = 16  # characters
 _PIECE_TOKENS = 4 * _PIECE
 _PIECES = re.compile(rf"\\u[0-9a-fA-F]{{4}}|\\.|\w{{1,{_PIECE}}}|[^\w\\]")
 
 
 def assessment_grammar(note: str | None = None, *, short: bool = False) -> str:
-    """The answer as a Lark grammar for llguidance, with the bounds of the schema.
+    """The grammar of an answer in llguidance's Lark format, with the bounds of the schema.
 
     `note` is the text that evidence is quoted from, word for word; None allows any text as evidence. `short` leaves
-    evidence, reasoning and actions empty: the five labels and nothing else.
+    evidence, reasoning and actions empty, so that only the five labels remain.
     """
     grammar, quote = _grammar(short), f"/{_characters(1, MAX_QUOTE)}/"
     if short:
         return grammar
     if note is None:
         return f'{grammar}\nevidence_item: "\\"" {quote} "\\""'
-    # As the answer is written: a line break of the note is backslash and n.
+    # JSON-escaped like the answer: a line break of the note is backslash and n.
     pieces = _PIECES.findall(json.dumps(note, ensure_ascii=False)[1:-1])
     stretch = f"%regex {json.dumps({'substring_chunks': pieces})}"
     return f'{grammar}\nevidence_item: "\\"" SPAN "\\""\nSPAN: STRETCH & {quote}\nSTRETCH: {stretch}'
@@ -45,10 +45,10 @@ def assessment_grammar(note: str | None = None, *, short: bool = False) -> str:
 
 @functools.cache
 def _grammar(short: bool) -> str:
-    """The grammar but for the rule of one evidence quote.
+    """The grammar without the rule for one evidence quote.
 
-    Strings hold any character but control characters, with the short escapes of JSON (a `\\u` escape could be half of a
-    surrogate pair, which no reader takes). Organ systems come in the schema's order, so none comes twice.
+    Strings allow any character except control characters, with the short escapes of JSON (a `\\u` escape could be half
+    of a surrogate pair, which parsers reject). Organ systems follow the schema's order, so none occurs twice.
     """
     fields = Assessment.model_json_schema()["properties"]
     choose = " | ".join
@@ -90,9 +90,9 @@ def _characters(shortest: int, longest: int) -> str:
 
 @functools.lru_cache(maxsize=4)
 def vocabulary(tokenizer, vocab_size: int, stops: Sequence[int]):
-    """llguidance's view of a tokenizer (three seconds at Gemma's size, so it is kept).
+    """A tokenizer in llguidance's form (cached, because building it takes three seconds at Gemma's size).
 
-    `vocab_size` is the model's, which may be larger than the tokenizer's; `stops` are all ends of an answer.
+    `vocab_size` is the model's, which may be larger than the tokenizer's; `stops` are all stop tokens.
     """
     import llguidance.hf
 
@@ -101,21 +101,21 @@ def vocabulary(tokenizer, vocab_size: int, stops: Sequence[int]):
 
 @functools.lru_cache(maxsize=4)
 def _single_characters(words) -> np.ndarray:
-    """Which tokens are one character or less, as booleans (vocabulary,)."""
+    """Mask of the tokens of at most one character, as booleans (vocabulary,)."""
     pieces = (words.decode_bytes([token]) for token in range(words.vocab_size))
     return np.array([len(piece) == 1 or len(piece.decode(errors="ignore")) == 1 for piece in pieces])
 
 
 class Writer:
-    """One answer being written: what is forced next, what is allowed next, and whether it is whole."""
+    """The state of one answer: the tokens forced next, the tokens allowed next, and whether it is complete."""
 
     def __init__(self, words, *, budget: int, note: str | None = None, short: bool = False):
-        """`words` is a `vocabulary`; `budget` the most tokens the answer may have, at least twice `RESERVE`.
+        """`words` is a `vocabulary`; `budget` is the maximum number of answer tokens, at least twice `RESERVE`.
 
         `note` is the text that evidence must be quoted from. `short` answers with the five labels alone.
 
         Raises:
-            ValueError: a budget in which no answer fits.
+            ValueError: the budget is too small for an answer.
         """
         from llguidance import LLMatcher, LLParserLimits
 
@@ -124,7 +124,7 @@ class Writer:
         self.left = budget
         self.done = False
         self._size = words.vocab_size
-        # A long note takes more fuel than is usual, and messages must not hold it.
+        # A long note needs more fuel than the default, and error messages must not contain it.
         limits = LLParserLimits(step_lexer_fuel=5_000_000, verbose_errors=False)
         self._matcher = LLMatcher(words, assessment_grammar(note, short=short), limits=limits)
         self._words = words
@@ -132,11 +132,11 @@ class Writer:
         self._in_string, self._escaped, self._quoting = False, False, note is not None
 
     def forced(self) -> list[int]:
-        """Tokens that must come next whatever a model says: keys and brackets, tokenized as the tokenizer would."""
+        """Tokens that must come next whatever the model predicts: keys and brackets, as the tokenizer splits them."""
         return self._matcher.compute_ff_tokens()
 
     def allowed(self) -> np.ndarray:
-        """Which tokens may come next, as booleans (vocabulary,)."""
+        """Mask of the tokens that may come next, as booleans (vocabulary,)."""
         bits = np.frombuffer(self._matcher.compute_bitmask(), dtype=np.uint8)
         mask = np.unpackbits(bits, bitorder="little")[: self._size].astype(bool)
         mid_quote = self._quoting and self._in_string
@@ -146,12 +146,12 @@ class Writer:
                 mask[:] = False
                 mask[closing] = True
             elif mid_quote:
-                # To the end of this piece by the shortest steps: a longer token could end inside the next one.
+                # Finish this piece in the shortest steps: a longer token could end inside the next piece.
                 mask &= _single_characters(self._words)
         return mask
 
     def _closing(self, mask: np.ndarray) -> int | None:
-        """The token that closes what is open, where one may stand; inside a string a bracket is only a character."""
+        """The allowed token that closes a string or list, if any; inside a string a bracket is a plain character."""
         ends = (self._quote,) if self._in_string else (self._bracket, self._quote, self._brace)
         return next((token for token in ends if mask[token]), None)
 
@@ -168,7 +168,7 @@ class Writer:
         self.done = self._matcher.is_accepting() or self._matcher.is_stopped()
 
     def _follow(self, text: bytes) -> None:
-        """Keep track of whether a string is open, and whether the evidence, the first list, still is."""
+        """Track whether a string is open, and whether the evidence, the first list, is still open."""
         for character in text:
             if self._escaped:
                 self._escaped = False
@@ -186,18 +186,18 @@ _BACKSLASH, _QUOTE, _BRACKET = b'\\"]'
 
 
 def confidences(pieces: Sequence[bytes], chances: Sequence[tuple[int, float]]) -> tuple[dict[str, float], float]:
-    """How probable the model found what it said: each scored field, and reasoning and labels together.
+    """The model's probability of each scored field, and of reasoning and labels together.
 
-    The labels alone say little: they are settled in the reasoning ("CTCAE Grade 3") and follow from it with a
+    The labels alone are uninformative: the reasoning determines them ("CTCAE Grade 3"), and they follow from it with a
     probability near 1.
 
     Args:
-        pieces: the text of an answer that follows the grammar, token by token; without a reasoning the labels are all.
-        chances: (place among `pieces`, probability among the allowed tokens) of those that were the model's to choose.
+        pieces: the text of an answer that follows the grammar, token by token. Without reasoning, only labels count.
+        chances: (index in `pieces`, probability among the allowed tokens) of each token that the model chose.
 
     Returns:
-        Products of the chances of the tokens that spell a value, the closing quote included: a token that straddles the
-        border counts, a value whose every token was forced is certain. A field's is given all that was said before it.
+        Products of the probabilities of the tokens that spell a value, closing quote included. A token that straddles
+        the border counts; a value of only forced tokens has probability 1. A field is conditional on the text before.
     """
     ends = [0, *np.cumsum([len(piece) for piece in pieces])]
     text = b"".join(pieces)
@@ -205,7 +205,7 @@ def confidences(pieces: Sequence[bytes], chances: Sequence[tuple[int, float]]) -
     def together(start: int, stop: int) -> float:
         return float(np.prod([chance for place, chance in chances if ends[place + 1] > start and ends[place] < stop]))
 
-    # In a string a quote is escaped, so these keys can stand nowhere else.
+    # Quotes inside a string are escaped, so these keys can occur nowhere else.
     starts = {name: text.index(key) + len(key) for name, key in _KEYS.items()}
     borders = {"affected_systems": b"]", "likelihood": b"}"}
     stops = {name: text.index(borders.get(name, b","), start) for name, start in starts.items()}

@@ -1,4 +1,4 @@
-"""One loaded model that answers cases: a base, its named adapters, the tokenizer, and answers cached on disk."""
+"""Answer cases with a loaded model: a base, its named adapters, the tokenizer, and answers cached on disk."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from . import adapters as adapter_code
 from . import answers, base, generate, grammar, prefix
 from .answer_cache import AnswerCache
 
-# The modules that decide an answer; with them the wording of the prompts, the weights and the settings.
+# The modules that affect an answer, in addition to the prompts, the weights and the settings.
 ANSWERING = (adapter_code, answers, base, generate, grammar, prefix, profiles, prompts, schemas)
 
 
 class LoadedModel:
-    """A base model in the precision of a profile, with adapters by name; the arm "base" is the base alone.
+    """A base model in the precision of a profile, with named adapters. The arm "base" is the base alone.
 
     Args:
-        profile: names base, commit, precision, batch size and the most tokens of an answer.
+        profile: sets base, commit, precision, batch size and the maximum number of answer tokens.
         adapters: name -> adapter folder.
 
     Raises:
-        AccessError: the base is gated and there is no token. AdapterError: an adapter does not belong to the base.
+        AccessError: the base is gated and no token is set. AdapterError: an adapter does not belong to the base.
     """
 
     def __init__(self, profile: profiles.Profile, adapters: Mapping[str, Path] = MappingProxyType({})):
@@ -37,7 +37,7 @@ class LoadedModel:
 
     @contextmanager
     def using(self, arm: str) -> Iterator[Any]:
-        """The model as one arm for the length of a block: "base", or the name of an adapter."""
+        """Switch the model to one arm inside a `with` block: "base", or the name of an adapter."""
         if arm == "base" and self.adapters:
             with self.model.disable_adapter():
                 yield self.model
@@ -59,9 +59,9 @@ class LoadedModel:
         """The answers of one arm, in the order of the cases.
 
         Args:
-            label: names the progress bar; "" for none.
-            cache: a file of answers: a call that was interrupted resumes from it; another model, prompt, list of notes
-                or version of the code starts it anew.
+            label: the label of the progress bar; "" hides it.
+            cache: a file of answers, from which an interrupted call resumes. A different model, prompt, list of notes
+                or code version starts it anew.
             options: as in `generate.answer_all`.
         """
         sizes = {"batch_size": self.profile.decode_batch, "max_new_tokens": self.profile.max_new_tokens}
@@ -71,7 +71,7 @@ class LoadedModel:
             return generate.answer_all(model, self.tokenizer, cases, **options)
 
     def _identity(self, arm: str) -> dict[str, Any]:
-        """What an answer of an arm depends on: weights, precision and code."""
+        """The cache key of an arm: weights, precision and code."""
         profile = self.profile
         precision = [profile.revision, profile.dtype, profile.compute_dtype, profile.four_bit]
         weights = file_sha256(self.adapters[arm] / "adapter_model.safetensors") if arm != "base" else None

@@ -1,4 +1,4 @@
-"""The shared prefix of a batch of prompts: the tokens they begin with, and their keys and values, computed once."""
+"""Compute keys and values once for the prefix that all prompts share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from transformers import DynamicCache
 
 
 def common_start(prompts: Sequence[Sequence[int]]) -> list[int]:
-    """The tokens all prompts begin with, short of the last token of any of them: something must be left to read."""
+    """The longest common prefix of all prompts, leaving at least one token of each to read."""
     if len(prompts) < 2:
         return []
     first, last = min(prompts), max(prompts)
@@ -19,23 +19,23 @@ def common_start(prompts: Sequence[Sequence[int]]) -> list[int]:
 
 
 def cache_dtype(model: Any) -> Any:
-    """The dtype that keys and values are kept in: that of the matrix products that made them.
+    """The dtype of cached keys and values: that of the matrix products that compute them.
 
-    On a T4 the residual stream is float32 and the products are float16, so what is kept halves.
+    On a T4 the residual stream is float32 and the products are float16, which halves the cache.
     """
     quantised = getattr(model.config, "quantization_config", None)
     return quantised.bnb_4bit_compute_dtype if getattr(quantised, "load_in_4bit", False) else model.dtype
 
 
 class _Narrow(DynamicCache):
-    """A cache that keeps keys and values in `dtype` and hands them out in the dtype they came in."""
+    """A cache that stores keys and values in `dtype` and returns them in the caller's dtype."""
 
     def __init__(self, dtype: Any):
         super().__init__()
         self.dtype = dtype
 
     def update(self, key_states, value_states, *args, **kwargs):
-        """Add keys and values of a layer; all of them so far, in the caller's dtype."""
+        """Add keys and values of a layer; return all of them so far, in the caller's dtype."""
         wide = key_states.dtype
         kept = super().update(key_states.to(self.dtype), value_states.to(self.dtype), *args, **kwargs)
         return tuple(tensor.to(wide) for tensor in kept)
@@ -44,8 +44,8 @@ class _Narrow(DynamicCache):
 class Prefix:
     """Keys and values of the tokens that all prompts begin with, computed once and copied for each batch.
 
-    All layers are kept whole: a sliding layer's own cache forgets what a shorter row of a batch would need. The window
-    is still respected, for the masks come from the model's configuration and not from the cache.
+    All layers are cached in full: a sliding layer's own cache drops tokens that a shorter row of a batch needs. The
+    window still applies, because the masks come from the model's configuration and not from the cache.
     """
 
     def __init__(self, model, ids: Sequence[int]):
@@ -61,9 +61,9 @@ class Prefix:
             self.layers = [(layer.keys, layer.values) for layer in cache.layers]
 
     def for_rows(self, padding: Sequence[int]):
-        """A cache for a batch, padded on the left: a row with `p` pads holds only the first `length - p` tokens.
+        """A left-padded cache for a batch: a row with `p` pads holds only the first `length - p` tokens.
 
-        So all rows end at the same column, and no hole opens between the prefix and a note: a hole would eat into the
+        All rows end at the same column, without a gap between the prefix and a note. A gap would use up part of the
         sliding window, and the answer would depend on the other notes of the batch.
         """
         cache = _Narrow(self.dtype)

@@ -1,7 +1,7 @@
-"""What 07_look_closer shows and the report page prints: confusion, grades off, confidence, minimal pairs.
+"""Error analysis for 07_look_closer and the report page: confusion, grade errors, confidence, minimal pairs.
 
-Each function takes cases and graded answers and returns data for a table or a figure; `save_pictures` writes the
-figures that the report page has room for.
+Each function takes cases and graded answers and returns data or a figure; `save_pictures` saves figures for the
+report page.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SCALES = (("grade", "overall_severity", Severity), ("urgency", "urgency", Urgen
 def confusions(
     cases: Sequence[LabelledCase], graded: Sequence[Graded], stage: str = "safety"
 ) -> dict[str, tuple[list[str], list[list[int]]]]:
-    """For grade and urgency: the levels, and counts by label (rows) and answer (columns, "unscored" the last)."""
+    """Confusion matrices of grade and urgency: levels, counts by label (rows) and answer (columns, unscored last)."""
     said, out = [said_at(one, stage) for one in graded], {}
     for name, field, scale in _SCALES:
         levels = [one.value.split(" - ")[0] for one in scale]
@@ -38,7 +38,7 @@ def confusions(
 def grades_off(
     cases: Sequence[LabelledCase], graded: Mapping[tuple[str, str], Sequence[Graded]]
 ) -> dict[str, Counter[int]]:
-    """How many held-out answers are so many CTCAE grades off their label, for base, tuned and tuned + safety."""
+    """Held-out answers by their distance in CTCAE grades from the label, for base, tuned and tuned + safety."""
     out = {}
     for arm, stage in BEFORE_AFTER:
         said = [said_at(one, stage) for one in graded["test", arm]]
@@ -48,7 +48,7 @@ def grades_off(
 
 
 def confidence_figure(graded: Sequence[Graded], judged: CalibrationReport, title: str):
-    """Reliability before and after scaling, and failures against the share answered, of the tuned model's test."""
+    """Plot reliability before and after scaling, and the failure rate by share answered, on the held-out test."""
     fitted = judged.calibration
     said = [
         (one.answer.confidence[field], getattr(one.raw, field), field)
@@ -70,7 +70,7 @@ def save_pictures(
     graded: Mapping[tuple[str, str], Sequence[Graded]],
     folder: Path,
 ) -> None:
-    """Write the figures of this module into `folder`, for the report page."""
+    """Save the figures of this error analysis into `folder`, for the report page."""
     note, tuned = ", rehearsal" if report.rehearsal else "", graded["test", "full"]
     pictures = {
         "confusion": figures.confusion_figure(confusions(cases, tuned), f"Tuned + safety, held-out test{note}"),

@@ -1,6 +1,6 @@
-"""Pictures of training and results: one style, colour-blind safe, readable at a notebook's width.
+"""Figures of training and results, in one color-blind-safe style that is readable at a notebook's width.
 
-Never the only place where a number stands: each has a table beside it (`tables.py`). Matplotlib is imported when a
+No number appears in a figure alone: every figure has a table next to it (`tables.py`). Matplotlib is imported when a
 figure is drawn.
 """
 
@@ -22,7 +22,7 @@ from .tables import RULES_RAW, SIDE_BY_SIDE, arm_name
 # Okabe-Ito; matplotlib 3.10 (Colab) does not know it by name.
 BLUE, ORANGE, GREEN, AMBER, SKY, PINK = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7"
 GREY = "#999999"
-# One look an arm, whichever others stand beside it: colour, and a hatch for those who see none.
+# One fixed style per arm: a color, and a hatch for color-blind readers.
 _LOOKS = {
     "rules": (AMBER, "xx"),
     "base": (GREY, "//"),
@@ -42,7 +42,7 @@ def _axes(width: float = 6.0, height: float = 3.5, columns: int = 1):
 
 
 def loss_figure(curves: dict[str, list[dict[str, float]]], title: str, *, held_out: Sequence[dict[str, float]] = ()):
-    """Training loss over updates, one line a curve (colour and line style), with a running mean; `held_out` as dots."""
+    """Training loss over updates, one line per curve (color and style), with a running mean; `held_out` as dots."""
     figure, (axes,) = _axes()
     for (name, curve), color, style in zip(curves.items(), (BLUE, ORANGE, GREEN), ("-", "--", "-."), strict=False):
         losses = pd.Series({point["update"]: point["loss"] for point in curve})
@@ -58,7 +58,7 @@ def loss_figure(curves: dict[str, list[dict[str, float]]], title: str, *, held_o
 
 
 def length_figure(lengths: Sequence[int], limit: int):
-    """Histogram of tokens per training row, with the limit beyond which nothing is trained."""
+    """Histogram of tokens per training row, with the limit beyond which tokens are not trained."""
     figure, (axes,) = _axes(height=3)
     axes.hist(lengths, bins=30, color=BLUE)
     axes.axvline(limit, color=ORANGE, linestyle="--", label=f"max_length {limit}")
@@ -86,9 +86,9 @@ def label_figure(cases: Sequence[LabelledCase], title: str):
 
 
 def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
-    """The per-case grid side by side for several arms: a tick is right, cross is wrong, bold is a pass.
+    """The per-case grids of several arms, side by side: a check mark is right, a cross is wrong, bold is a pass.
 
-    "none" marks an unscored answer: nothing that could be read.
+    "none" marks an unscored answer, which could not be read.
     """
     figure, axes = _axes(width=2.3 + 2.1 * len(columns), height=4.2, columns=len(columns))
     for one, (name, graded) in zip(axes, columns.items(), strict=True):
@@ -109,7 +109,7 @@ def grid_figure(columns: dict[str, Sequence[Graded]], stage: str, title: str):
 
 
 def accuracy_figure(report: Report, split: str, title: str):
-    """Accuracy per field for every arm of one split after the safety floor, with the raw value as a mark."""
+    """Accuracy per field for every arm of one split after the safety layer, with the raw value as a mark."""
     figure, (axes,) = _axes(width=7)
     arms = report.results[split]
     names = [*FIELD_NAMES.values(), "all five"]
@@ -131,7 +131,7 @@ def accuracy_figure(report: Report, split: str, title: str):
 
 
 def reports_figure(reports: Mapping[str, Report]):
-    """Fields right on the held-out test with 95 % intervals, a panel for each report and a row for each arm."""
+    """Fields right on the held-out test with 95 % intervals, one panel per report and one row per arm."""
     figure, axes = _axes(width=8, height=2.8, columns=len(reports))
     for one, (name, report) in zip(axes, reports.items(), strict=True):
         for y, (arm, stage) in enumerate((RULES_RAW, *SIDE_BY_SIDE)):
@@ -150,7 +150,7 @@ def reports_figure(reports: Mapping[str, Report]):
 
 
 def confusion_figure(matrices: dict[str, tuple[Sequence[str], list[list[int]]]], title: str):
-    """Counts by label (rows) and answer (columns), one panel a field; the last column are unscored answers.
+    """Confusion matrices of label (rows) and answer (columns), one panel per field; last column: unscored answers.
 
     Args:
         matrices: name of the field -> (levels, counts of `statistics.confusion`).
@@ -173,7 +173,7 @@ def confusion_figure(matrices: dict[str, tuple[Sequence[str], list[list[int]]]],
 
 
 def step_figure(errors: dict[str, dict[int, int]], title: str):
-    """How many levels an answer is off its label (below 0: too low), one group of bars an arm."""
+    """Distance in levels between answer and label (below 0: too low), one bar color per arm."""
     figure, (axes,) = _axes(height=3.2)
     steps = range(min(min(one, default=0) for one in errors.values()), max(max(one) for one in errors.values()) + 1)
     width = 0.8 / len(errors)
@@ -193,7 +193,7 @@ TRIAGE_BANDS = ("too high", "right", "one too low", "two or more too low", "unsc
 
 
 def flow_figure(stages: dict[str, Sequence[str]], title: str):
-    """Where each case's urgency goes from stage to stage: bands between columns, as wide as they hold cases.
+    """How each case's urgency changes from stage to stage: bands between columns, with width by number of cases.
 
     Args:
         stages: name of the stage -> one of `TRIAGE_BANDS` for each case, in the same order.
@@ -210,7 +210,7 @@ def flow_figure(stages: dict[str, Sequence[str]], title: str):
             places[band], n = top, counts[band]
             if n:
                 axes.bar(x, n, 0.16, bottom=top, color=colors[band], zorder=3)
-                if n > 0.04 * len(column):  # a thinner band has no room; its number is in the table
+                if n > 0.04 * len(column):  # thinner bands lack room; their numbers are in the table
                     axes.text(x, top + n / 2, n, ha="center", va="center", fontsize=9, zorder=4)
             top += n
         tops.append(places)
@@ -232,12 +232,12 @@ def flow_figure(stages: dict[str, Sequence[str]], title: str):
 
 
 def calibration_figure(before, after, risks, chosen: tuple[float, float] | None, title: str):
-    """Left: share right over confidence, before and after cooling. Right: how many fail among those answered.
+    """Left: accuracy by confidence, before and after temperature scaling. Right: failure rate of answered cases.
 
     Args:
-        before: bins of `statistics.reliability`; `after` likewise.
+        before: bins of `calibration.reliability`; `after` likewise.
         risks: points of `calibration.risk_coverage`.
-        chosen: (share answered, share of those that fail) at the threshold in use.
+        chosen: (share answered, failure rate of those answered) at the threshold in use.
     """
     figure, (left, right) = _axes(width=9, columns=2)
     left.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as sure as right")
@@ -256,7 +256,7 @@ def calibration_figure(before, after, risks, chosen: tuple[float, float] | None,
 
 
 def shown(figure):
-    """The figure as a cell's last value: drawn there once, and not a second time by the inline backend."""
+    """Return a figure as a cell's last value, closed so that the inline backend does not draw it twice."""
     import matplotlib.pyplot as plt
 
     plt.close(figure)
@@ -264,7 +264,7 @@ def shown(figure):
 
 
 def save_figure(figure, path: Path) -> Path:
-    """Save as PNG (144 dpi) and close; makes the folder."""
+    """Save a figure as PNG (144 dpi), creating the folder, and close it."""
     import matplotlib.pyplot as plt
 
     path.parent.mkdir(parents=True, exist_ok=True)

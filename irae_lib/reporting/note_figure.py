@@ -1,4 +1,4 @@
-"""A note as a picture: what was read is marked by status, and what the rules raised stands under it."""
+"""Draw a note as a figure: findings marked by status, with the raises of the rules below."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEGEND = {"current": "current", "negated": "negated", "other": "past, family, p
 
 
 def note_figure(result: Review, text: str, title: str):
-    """Current findings stand on blue, negated ones are struck through, past, planned or somebody else's are dotted."""
+    """Current findings are shaded blue, negated ones struck through; past, planned or family findings are dotted."""
     import matplotlib.pyplot as plt
 
     raises: dict[tuple[str, str, str], list[str]] = {}
@@ -26,7 +26,7 @@ def note_figure(result: Review, text: str, title: str):
     spots = list(_spots(text, result))
     rows = spots[-1][0] + 4 + len(lines)
     figure = plt.figure(figsize=(7.5, 0.21 * (rows + 1)), dpi=110)
-    axes = figure.add_axes((0.01, 0, 0.98, rows / (rows + 1)))  # by hand: letters and columns must keep their ratio
+    axes = figure.add_axes((0.01, 0, 0.98, rows / (rows + 1)))  # explicit: letters and columns must keep their ratio
     axes.set(xlim=(0, _COLUMNS), ylim=(rows - 0.5, -0.5), xticks=[], yticks=[])
     axes.spines[:].set_visible(False)
     axes.set_title(title, fontsize=11, loc="left", pad=7)
@@ -41,7 +41,7 @@ def note_figure(result: Review, text: str, title: str):
     return figure
 
 
-_COLUMNS, _TYPE = 94, 9.2  # characters of a monospaced type (points) that fill the width
+_COLUMNS, _TYPE = 94, 9.2  # monospaced characters per line; font size in points
 
 
 def _spots(text: str, result: Review):

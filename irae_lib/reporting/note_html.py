@@ -1,8 +1,8 @@
-"""One case as a clinician looks at it, in HTML: the note with what was read marked in it, both answers, every raise.
+"""Render a case as HTML for a clinician: the note with marked findings, the model's and the final answer, every raise.
 
-Status is never shown by colour alone: what is negated is struck through, what is past or somebody else's is dotted.
-All text is escaped; nothing in a note can become markup. Strings in, strings out: a notebook, a widget or a web page
-shows them.
+Status is never shown by color alone: negated findings are struck through, past or family findings are dotted. All text
+is escaped, so nothing in a note can become markup. The functions return strings, for a notebook, a widget or a web
+page.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ LEGEND = (
 )
 
 
-_PLACEHOLDERS = ("no", "none", "Unknown", "routine")  # fields in which nothing was called
+_PLACEHOLDERS = ("no", "none", "Unknown", "routine")  # field values that call nothing
 
 
 def wrapped(*parts: str) -> str:
-    """Parts of a view as one piece with its style."""
+    """Join the parts of a view into one HTML string with its style."""
     return f'{STYLE}<div class="irae">{"".join(parts)}</div>'
 
 
 def note_html(text: str, findings: Sequence[Finding] = (), evidence: Sequence[Evidence] = ()) -> str:
-    """The note with findings marked by status and the model's quotes underlaid, where they overlap both."""
+    """The note with findings marked by status and the model's quotes shaded; overlapping spans carry both marks."""
     out = []
     for piece, looks, title in marked(text, findings, evidence):
         safe = html.escape(piece)
@@ -43,7 +43,7 @@ def note_html(text: str, findings: Sequence[Finding] = (), evidence: Sequence[Ev
 def marked(
     text: str, findings: Sequence[Finding] = (), evidence: Sequence[Evidence] = ()
 ) -> Iterator[tuple[str, list[str], str]]:
-    """The note cut into pieces: text, how it is marked (current, negated, other, quote), and what was read there."""
+    """The note split into pieces: text, marks (current, negated, other, quote), and the findings and quotes there."""
     spans = [(f.start, f.end, _look(f.status), f"{f.name}: {f.status}") for f in findings]
     spans += [(e.start, e.end, "quote", "quoted by the model") for e in evidence if e.start is not None]
     borders = {0, len(text)}.union(*(span[:2] for span in spans))
@@ -64,7 +64,7 @@ def fields_html(
     sure: str = "sure",
     assessed: bool = True,
 ) -> str:
-    """The five fields: what the model said, how sure it was (`sure` heads that column), the final answer."""
+    """The five fields as a table: the model's answer, its confidence (column heading `sure`), the final answer."""
     rows = []
     for name in FIELDS:
         said, now = _shown(proposed, name), _final(final, name, assessed)
@@ -75,7 +75,7 @@ def fields_html(
 
 
 def _final(final: Assessment, field: str, assessed: bool) -> str:
-    """A field of the final answer; of a note not assessed, "not assessed" and what was called all the same."""
+    """A field of the final answer; if the note was not assessed, "not assessed" with any value still called."""
     shown = _shown(final, field)
     if assessed:
         return shown
@@ -94,7 +94,7 @@ def _shown(one: Assessment | None, field: str) -> str:
 
 
 def corrections_html(result: Review) -> str:
-    """Every raise with rule, reason, quote and source; then what the rules say without raising."""
+    """Every raise with rule, reason, quote and source, then the advisories."""
     rows = []
     for c in result.corrections:
         change = f"{FIELD_NAMES.get(c.field, c.field)}: {c.before} \N{RIGHTWARDS ARROW} {c.after}"
@@ -110,7 +110,7 @@ def corrections_html(result: Review) -> str:
 
 
 def not_assessed_html(result: Review) -> str:
-    """That the note was not assessed, with the reasons; empty where it was."""
+    """The notice that the note was not assessed, with reasons; empty if it was."""
     if result.assessed:
         return ""
     why = html.escape(result.coverage.reasons)
@@ -118,7 +118,7 @@ def not_assessed_html(result: Review) -> str:
 
 
 def evidence_html(result: Review) -> str:
-    """The model's quotes, and whether they stand in the note."""
+    """The model's quotes, and whether they occur in the note."""
     lines = [
         f"<li>{html.escape(one.quote)}{'' if one.found else ' <b class=missing>(not in the note)</b>'}</li>"
         for one in result.evidence
@@ -135,10 +135,10 @@ def case_html(
     sure: str = "sure, not calibrated",
     note_first: bool = False,
 ) -> str:
-    """The whole view: fields and raises first, so that the trail is seen without scrolling, then note and raw answer.
+    """The complete view: fields and raises first, visible without scrolling, then the note and the raw answer.
 
-    `confidence` replaces the answer's own, with its heading `sure`. `note_first` is for reviewers, who should have read
-    the note before they see what others made of it.
+    `confidence` replaces the answer's own, under the heading `sure`. `note_first` is for reviewers, who should read the
+    note before they see any answer.
     """
     note = LEGEND + note_html(text, result.findings, result.evidence)
     above, below = (note, "") if note_first else ("", note)

@@ -1,7 +1,7 @@
-"""The report as one HTML page (`data/report_page.html`): for a reviewer without a notebook, with figures and numbers.
+"""Render the report as one HTML page with figures and numbers (`data/report_page.html`), for reviewers.
 
-Everything on it comes from the report and the figures of the run; the page loads nothing and holds no note text.
-nbconvert on 03 is not used: a notebook cannot convert itself while it runs, and in Colab its file is not on the disk.
+All content comes from the report and the figures of the run; the page loads nothing and contains no note text.
+nbconvert on 03 is not used: a notebook cannot convert itself while it runs, and in Colab its file is not on disk.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from . import tables
 
 
 def report_page(report: Report, figures: Path) -> str:
-    """The page of a report, complete in itself; figures that are not in the folder are left out."""
+    """The self-contained page of a report; figures missing from the folder are omitted."""
     pictures = {path.stem: base64.b64encode(path.read_bytes()).decode() for path in Path(figures).glob("*.png")}
     checklist = json.loads((DATA / "tripod_llm.json").read_text(encoding="utf-8"))
     values = {"report": report, "gate": check(report), "tables": tables, "checklist": checklist}

@@ -1,4 +1,4 @@
-"""The result of a validation in sentences, computed from its report: what tuning changed, what the layer adds and costs."""
+"""Summarize a validation report in sentences: the effect of tuning, and the gains and costs of the safety layer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .tables import p_value, spread
 
 
 def sentences(report: Report) -> tuple[str, str]:
-    """Two sentences on the held-out test: tuned against base, and the safety layer over the tuned model."""
+    """Two sentences on the held-out test: tuned versus base, and the safety layer on top of the tuned model."""
     base, tuned = report.results["test"]["base"].raw, report.results["test"]["full"]
     raw, final, compared = tuned.raw, tuned.safety, report.comparisons["test"]
     size = "rehearsal stand-in" if report.rehearsal else report.base_model

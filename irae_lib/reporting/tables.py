@@ -1,6 +1,6 @@
 """Results as pandas DataFrames, for notebooks, the terminal, the card and the report page.
 
-Functions take a `Report`, cases or graded answers, and know nothing about models.
+Functions take a `Report`, cases or graded answers, and are independent of models.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..evaluation.scoring import Graded
 from ..evaluation.statistics import Interval, Rate
 from ..schemas import FIELD_NAMES, FIELDS, Finding, Severity, System, Urgency
 
-# Or the text form of a table, in a terminal, breaks in two after 80 characters.
+# By default, a table printed in a terminal wraps after 80 characters.
 pd.set_option("display.width", 160)
-LEFT_OUT = "left out"  # each of the eleven answered by a model that has seen the other ten
+LEFT_OUT = "left out"  # each of the eleven cases answered by a model trained on the other ten
 ARM_NAMES = {
     "base": "base",
     "guided": "base, guided prompt",
@@ -34,7 +34,7 @@ ARM_NAMES = {
 
 # The rules have no model: their raw stage is the always-negative baseline.
 RULES_RAW = ("rules", "raw")
-# What a reader compares: before, after, with the safety layer; and the rules without a model.
+# The main comparison: before tuning, after tuning, with the safety layer; and the rules without a model.
 BEFORE_AFTER = (("base", "raw"), ("full", "raw"), ("full", "safety"))
 SIDE_BY_SIDE = (*BEFORE_AFTER, ("rules", "safety"))
 
@@ -47,13 +47,13 @@ def arm_name(arm: str, stage: str) -> str:
 
 
 def table(rows: Sequence[Sequence[object]], header: Sequence[str]) -> pd.DataFrame:
-    """Rows of cells under a header, as a DataFrame: the first column is the index, its name heads the columns.
+    """Rows of cells under a header, as a DataFrame: the first column is the index, and its name labels the columns.
 
     >>> table([["GI-001", "soon", 4], ["HEP-001", "urgent", 10]], ["case", "urgency", "right"]).loc["HEP-001", "right"]
     10
     """
     frame = pd.DataFrame([list(row) for row in rows], columns=list(map(str, header)), dtype=object)
-    # A named index would take a header row of its own.
+    # A named index would take a separate header row.
     return frame.set_index(str(header[0])).rename_axis(index=None, columns=str(header[0]))
 
 
@@ -65,14 +65,14 @@ def markdown(frame: pd.DataFrame) -> str:
 
 
 def folded(text: str) -> str:
-    """Text with long lines folded at words, for a notebook's page: a page itself would cut words in two."""
+    """Text with long lines wrapped between words, for notebook output, which would otherwise break inside words."""
     fold = textwrap.TextWrapper(100, subsequent_indent="    ", break_on_hyphens=False, replace_whitespace=False).fill
     return "\n".join(map(fold, text.split("\n")))
 
 
 @contextlib.contextmanager
 def shows_error(expected: type[Exception]) -> Iterator[None]:
-    """Run a block that must raise `expected`, print the error as one line, and go on; fail if it does not raise."""
+    """Run a block that must raise `expected` and print the error as one line; fail if nothing is raised."""
     try:
         yield
     except expected as error:
@@ -85,7 +85,7 @@ def shows_error(expected: type[Exception]) -> Iterator[None]:
 
 
 def label_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
-    """How often each grade and urgency occurs."""
+    """Cases by urgency and grade."""
     rows = []
     for urgency in Urgency:
         grades = [case.expected.overall_severity for case in cases if case.expected.urgency == urgency]
@@ -94,7 +94,7 @@ def label_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
 
 
 def system_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
-    """How many cases name each organ system, by grade."""
+    """Cases by organ system and grade."""
     rows = []
     for system in System:
         grades = [case.expected.overall_severity for case in cases if system in case.expected.affected_systems]
@@ -105,13 +105,13 @@ def system_counts(cases: Sequence[LabelledCase]) -> pd.DataFrame:
 
 
 def findings_table(findings: Sequence[Finding]) -> pd.DataFrame:
-    """What was read in a note: name, value, status and quote of each finding."""
+    """The findings in a note: name, value, status and quote of each."""
     rows = [[f.name, f.value or "-", f.status, f.quote] for f in findings]
     return table(rows, ["finding", "value", "status", "quote"])
 
 
 def case_grid(graded: Sequence[Graded], stage: str) -> pd.DataFrame:
-    """One row a case: which of the five fields are right (✓) or wrong (✗), and whether the case passes."""
+    """One row per case: which of the five fields are right (✓) or wrong (✗), and whether the case passes."""
     rows = []
     for answer in graded:
         score = getattr(answer, stage)
@@ -145,7 +145,7 @@ def results_table(report: Report, split: str, without: Collection[str] = ()) -> 
 
 
 def reports_table(reports: Mapping[str, Report]) -> pd.DataFrame:
-    """Several runs beside each other: fields right on the held-out test and, where they were asked, on outside cases."""
+    """Several runs side by side: fields right on the held-out test and, where measured, on the outside cases."""
     rows = []
     for arm, stage in (RULES_RAW, *SIDE_BY_SIDE):
         row = [arm_name(arm, stage)]
@@ -164,7 +164,7 @@ def _test_n(report: Report) -> str:
 
 
 def outside_table(outside: OutsideReport) -> pd.DataFrame:
-    """Cases from elsewhere: hits of the settled labels, field by field and together."""
+    """Outside cases: hits on the labeled fields, field by field and together."""
     rows = [
         [arm_name(arm, stage), counted(one.together), *(f"{r.hits}/{r.n}" for r in one.fields.values())]
         for arm, stages in outside.arms.items()
@@ -189,7 +189,7 @@ TRIAGE_ROWS = {
 
 
 def triage_table(report: Report, split: str) -> pd.DataFrame:
-    """What a safety reviewer asks, one column per (arm, stage): hits of n, and the 95 % interval in per cent."""
+    """Safety metrics, one column per (arm, stage): hits of n, and the 95 % interval in percent."""
     triages = [getattr(report.results[split][arm], stage).triage for arm, stage in SIDE_BY_SIDE]
     rows = [[name, *(counted(getattr(triage, key)) for triage in triages)] for key, name in TRIAGE_ROWS.items()]
     rows += [
@@ -202,18 +202,18 @@ def triage_table(report: Report, split: str) -> pd.DataFrame:
 
 
 def counted(rate: Rate) -> str:
-    """A rate as hits of n, with the 95 % interval in per cent."""
+    """A rate as hits of n, with the 95 % interval in percent."""
     return f"{rate.hits}/{rate.n}" + (f" ({rate.interval.low:.0%}-{rate.interval.high:.0%})" if rate.interval else "")
 
 
 def spread(interval: Interval | None, digits: str) -> str:
-    """An interval as "low-high"; "low to high" where the format shows signs."""
+    """An interval as "low-high", or "low to high" if the format shows signs."""
     between = " to " if "+" in digits else "-"
     return f"{interval.low:{digits}}{between}{interval.high:{digits}}" if interval else "-"
 
 
 def p_value(p: float) -> str:
-    """A probability as papers print it: never 0.
+    """A p value as printed in papers: never 0.
 
     >>> p_value(0.0), p_value(0.0421)
     ('< 0.001', '0.042')
@@ -226,7 +226,7 @@ def _decimals(value: float | None) -> str:
 
 
 def improvements_table(report: Report, split: str) -> pd.DataFrame:
-    """The five improvements of one split: answers that fulfil each claim, before and after."""
+    """The five improvements on one split: answers that satisfy each claim, before and after."""
     columns = report.improvements[split]
     claims = next(iter(columns.values()))
     rows = [[claim, *(counted(column[claim]) for column in columns.values())] for claim in claims]
@@ -234,7 +234,7 @@ def improvements_table(report: Report, split: str) -> pd.DataFrame:
 
 
 def behaviour_table(report: Report) -> pd.DataFrame:
-    """Changed notes: how many answers stay or rise as they must, and how many injections succeed."""
+    """Changed notes: how many answers meet each probe, and how many injections succeed."""
     stages = [(arm, stage) for arm, rates in report.behaviour.items() for stage in rates if (arm, stage) != RULES_RAW]
     rows = [
         [
@@ -247,7 +247,7 @@ def behaviour_table(report: Report) -> pd.DataFrame:
 
 
 def pairs_table(report: Report) -> pd.DataFrame:
-    """The minimal pairs of a report: pairs with both notes passed, all due flips made, no other field moved."""
+    """The minimal pairs of a report: pairs with both notes passed, with all required flips, without other flips."""
     rows = [
         [arm_name(arm, stage), *(number for _, number in rates.pairs)]
         for arm, stages in report.results["contrast"].items()
@@ -257,7 +257,7 @@ def pairs_table(report: Report) -> pd.DataFrame:
 
 
 def comparison_table(report: Report) -> pd.DataFrame:
-    """Tuned minus base on the same cases, split by split."""
+    """Tuned minus base on the same cases, per split."""
     rows = [
         [
             split,
@@ -285,7 +285,7 @@ def calibration_table(calibrated: CalibrationReport) -> pd.DataFrame:
 
 
 def gate_table(lines: Sequence[GateLine]) -> pd.DataFrame:
-    """The gate, threshold by threshold."""
+    """The release gate, one row per threshold."""
     rows = [
         [line.claim, "-" if line.found is None else f"{line.found:g}", line.wanted, "yes" if line.holds else "NO"]
         for line in lines

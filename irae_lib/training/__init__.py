@@ -1,1 +1,1 @@
-"""Notebook 02: fine-tuning with LoRA, with training rows, the trainer and a memory estimate."""
+"""Notebook 02: training rows, the LoRA trainer and a memory estimate."""

@@ -1,4 +1,4 @@
-"""What watches a training: a bar with minutes left, an end to runs that went wrong, checkpoints by the clock."""
+"""Training callbacks: a progress bar with the minutes left, a stop for failed runs, and timed checkpoints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UPDATES_BEFORE_A_FORECAST = 20
 
 
 class Survival(TrainerCallback):
-    """Save every `every_minutes` and at the end; stop with a checkpoint when `max_minutes` are over (0: no limit)."""
+    """Save every `every_minutes` and at the end; stop with a checkpoint after `max_minutes` (0: no limit)."""
 
     def __init__(self, *, every_minutes: float = 5.0, max_minutes: float = 0.0):
         self.every, self.most = every_minutes * 60, max_minutes * 60
@@ -30,17 +30,17 @@ class Survival(TrainerCallback):
         if self.most and now - self.began >= self.most and state.global_step < state.max_steps:
             self.ran_out = control.should_training_stop = control.should_save = True
         elif now - self.saved >= self.every or state.global_step == state.max_steps:
-            # The last one, too: a machine that dies after training and before saving the adapter loses nothing.
+            # Save the last update too: a machine that dies before saving the adapter then loses nothing.
             control.should_save = True
             self.saved = now
         return control
 
 
 class Health(TrainerCallback):
-    """End a run whose loss or gradients are no longer numbers; `skipped` counts updates that float16 left out.
+    """Stop a run whose loss or gradients are not finite; `skipped` counts the updates that float16's loss scaler skips.
 
-    A finite loss can have gradients that are not: float16's scaler then leaves the update out and halves its scale,
-    which is usual for the first few and a failure when it does not end. Without a scaler such an update ruins the model.
+    A finite loss can have non-finite gradients. float16's scaler then skips the update and halves its scale, which is
+    normal for the first few updates and a failure if it continues. Without a scaler, such an update ruins the model.
     """
 
     def __init__(self) -> None:
@@ -67,19 +67,19 @@ class Health(TrainerCallback):
 
 
 class Progress(TrainerCallback):
-    """One bar over updates: loss, tokens a second, and the minutes that are left at that rate.
+    """A progress bar over updates: loss, tokens per second, and the minutes left at that rate.
 
-    `tokens` are those of one epoch. Rows differ in length, so time is foretold from tokens and not from updates.
+    `tokens` is the number in one epoch. Rows differ in length, so the forecast uses tokens and not updates.
     """
 
     def __init__(self, tokens: int):
         self.tokens = tokens
 
     def on_train_begin(self, args, state, control, **kwargs):
-        hidden = not state.is_world_process_zero  # one bar for all processes
+        hidden = not state.is_world_process_zero  # show one bar for all processes
         steps = {"total": state.max_steps, "initial": state.global_step}
         self.bar = tqdm(**steps, desc="training", unit="update", mininterval=1.0, disable=hidden)
-        # Counted from the first log of this life: a resumed run has seen tokens that cost it no time.
+        # Count from the first log of this session: tokens from before a resume took none of its time.
         self.first: tuple[float, float, int] | None = None
         self.total = self.tokens * args.num_train_epochs
 
@@ -107,12 +107,12 @@ class Progress(TrainerCallback):
 
 
 def ran_out_of_time(trainer) -> bool:
-    """Whether training stopped at its time budget, with a checkpoint to go on from."""
+    """Whether training stopped at its time budget, with a checkpoint to resume from."""
     return any(isinstance(callback, Survival) and callback.ran_out for callback in trainer.callback_handler.callbacks)
 
 
 def skipped_updates(trainer) -> int:
-    """Updates that float16's loss scaler left out in this life of a training; a few at its start are usual."""
+    """Updates that float16's loss scaler skipped since training started or resumed; a few at the start are normal."""
     return sum(callback.skipped for callback in trainer.callback_handler.callbacks if isinstance(callback, Health))
 
 
@@ -126,7 +126,7 @@ def loss_curve(trainer) -> list[dict[str, float]]:
 
 
 def held_out_curve(trainer) -> list[dict[str, float]]:
-    """The same for the evaluation rows, at the updates after which they were read."""
+    """Loss on the evaluation rows, in the form of `loss_curve`, after each update with an evaluation."""
     return [
         {"update": entry["step"], "epoch": round(entry["epoch"], 3), "loss": round(entry["eval_loss"], 4)}
         for entry in trainer.state.log_history

@@ -1,9 +1,10 @@
-"""Estimate the memory and time of training before it begins, and compare with what the device has.
+"""Estimate the memory and time of training in advance, and check that the device has enough memory.
 
-Formulas follow the parts of a QLoRA step on Gemma 3: weights, adapter, gradients, optimizer, kept activations, one
-layer's recomputation, the loss head in tiles. At true size with random weights, under a cap of 14.7 GiB, PyTorch
-reserved 5.24, 5.70 and 6.44 GiB for one row of 448, 1,024 and 2,048 tokens (`data/reports/true_size_h200.json`); the
-estimate is 5 to 8 % above. Without checkpointing, and on a T4, nothing has been measured.
+The formulas follow the parts of a QLoRA step on Gemma 3: weights, adapter, gradients, optimizer, stored activations,
+recomputation of one layer, and the loss head in tiles. With random weights at full size, under a cap of 14.7 GiB,
+PyTorch reserved 5.24, 5.70 and 6.44 GiB for one row of 448, 1,024 and 2,048 tokens
+(`data/reports/true_size_h200.json`); the estimate is 5 to 8 % higher. Training without checkpointing, and on a T4, was
+not measured.
 """
 
 from __future__ import annotations
@@ -17,29 +18,29 @@ from ..model.adapters import adapter_parameters
 from ..workspace.profiles import Profile
 
 GIB = 2**30
-MEDGEMMA_VISION = 416_900_000  # parameters of MedGemma's vision tower, for a configuration of its text part alone
+MEDGEMMA_VISION = 416_900_000  # parameters of MedGemma's vision tower, for a text-only configuration
 _BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
-# NF4 with double quantisation: 4 bits, 8-bit scales of 64-blocks, float32 scales of those.
+# NF4 with double quantization: 4 bits, 8-bit scales per block of 64, float32 scales of those.
 _NF4_BYTES = 4.127 / 8
-# What PyTorch reserves beyond what it hands out, and what kernels take that are loaded later. The CUDA context itself
-# is not in it: free memory is read when it exists.
+# Memory that PyTorch reserves beyond its allocations, and memory of kernels loaded later. The CUDA context is not
+# included: it already exists when free memory is read.
 _FRAGMENTATION, _KERNELS = 1.10, 0.15 * GIB
 # TRL 1.16 projects scored positions in tiles of 4,096 x 32,768 and recomputes them in the backward pass.
 _HEAD_TILE = (4096, 32768)
-# Seconds for 1,000 tokens through MedGemma-4B on a T4: from another project's published run (4.45 s a sequence of up to
+# Seconds per 1,000 tokens of MedGemma-4B on a T4, from another project's published run (4.45 s per sequence of up to
 # 2,048 tokens), not from ours.
 _T4_SECONDS_PER_1000 = (3.0, 6.0)
 
 
 class MemoryPart(NamedTuple):
-    """One part of the memory that training needs."""
+    """One component of the training memory."""
 
     name: str
     bytes: float
 
 
 class Estimate(NamedTuple):
-    """Memory for one training step at `length` tokens, by part; `total` includes fragmentation."""
+    """Memory of one training step at `length` tokens, by part; `total` includes fragmentation and kernels."""
 
     length: int
     parts: tuple[MemoryPart, ...]
@@ -58,7 +59,7 @@ def estimate_memory(
     Args:
         config: the model's configuration. length: tokens of the longest row. rank: of the adapter.
         vision: parameters of the vision tower, loaded and frozen so that adapters fit everywhere; default: counted from
-            the configuration, 0 where it is of a text model.
+            the configuration, 0 for a text model.
     """
     text = config.get_text_config()
     width, step = _BYTES[profile.dtype], _BYTES[profile.compute_dtype]
@@ -89,11 +90,11 @@ def estimate_memory(
 
 
 def _kept_by_a_layer(text: Any, step: int) -> int:
-    """Bytes a token leaves in one layer for the backward pass; read off the operations, not measured.
+    """Bytes per token that one layer stores for the backward pass; derived from the operations, not measured.
 
-    The inputs of four norms in float32 and of those of queries and keys; queries, keys, values and result of attention;
-    the gate before and after its activation, and what multiplies it; for LoRA the input of seven projections after
-    dropout, and the mask of one byte. Frozen weights keep no input.
+    The inputs of the four norms and of the query and key norms, in float32; queries, keys, values and the attention
+    output; the gate before and after its activation, and the up projection; for LoRA, the inputs of seven projections
+    after dropout, and the one-byte dropout masks. Frozen weights store no input.
     """
     hidden, inner = text.hidden_size, text.intermediate_size
     queries, keys = text.num_attention_heads * text.head_dim, text.num_key_value_heads * text.head_dim
@@ -114,16 +115,16 @@ def vision_parameters(config: Any) -> int:
 
 
 class Fit(NamedTuple):
-    """Whether training fits on the device: `fits`, and one line why, with the remedy where it does not."""
+    """Whether training fits on the device: `fits`, and a one-line reason, with the remedy if it does not."""
 
     fits: bool
     reason: str
 
 
 def check_fit(estimates: list[Estimate], *, available: float, disk: Path) -> Fit:
-    """Compare the longest estimate with `available` bytes of the device and the free bytes of `disk`.
+    """Compare the longest estimate with `available` bytes on the device and the free bytes of `disk`.
 
-    A checkpoint holds adapter and optimizer; two of them and one being written must fit on the disk.
+    A checkpoint holds adapter and optimizer; the disk must fit two checkpoints and a third being written.
     """
     worst = max(estimates, key=lambda estimate: estimate.length)
     needs, has = worst.total / GIB, available / GIB
@@ -140,25 +141,25 @@ def check_fit(estimates: list[Estimate], *, available: float, disk: Path) -> Fit
 
 
 def estimate_minutes(tokens: int, *, epochs: int) -> tuple[float, float]:
-    """Minutes on a T4 with MedGemma-4B for rows of `tokens` tokens together, as a range; never measured here."""
+    """Minutes on a T4 with MedGemma-4B for rows of `tokens` tokens in total, as a range; not measured here."""
     return tuple(tokens * epochs / 1000 * seconds / 60 for seconds in _T4_SECONDS_PER_1000)
 
 
 def available_memory() -> tuple[float, str]:
-    """Bytes this process may use on the device, what it holds included, and its name: CUDA memory, else free RAM."""
+    """The bytes this process may use on the device, including those in use, and its name: CUDA memory or free RAM."""
     import torch
 
     if torch.cuda.is_available():
         return float(torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved()), torch.cuda.get_device_name()
     meminfo = Path("/proc/meminfo")
     if not meminfo.exists():
-        return 8.0 * GIB, "RAM"  # macOS: no such file; a number small enough to warn early
+        return 8.0 * GIB, "RAM"  # macOS: no such file; this number is small enough to warn early
     facts = dict(line.split(":") for line in meminfo.read_text(encoding="ascii").splitlines())
     return float(facts["MemAvailable"].split()[0]) * 1024, "RAM"
 
 
 def t4_checklist(profile: Profile, facts: dict[str, Any]) -> list[tuple[str, str, str]]:
-    """Rows (claim, state, seen) of what only a real T4 can prove; a run on one ticks them by itself.
+    """Rows (claim, state, seen) of claims that only a T4 can prove; a run on a T4 fills in the state.
 
     Args:
         facts: `capability`, `lora_dtypes`, `losses`, `peak_bytes`, `estimate_bytes`, `seconds`, `tokens` of this run.

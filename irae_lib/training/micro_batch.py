@@ -1,9 +1,9 @@
-"""How many rows of an update go through the model at a time: as many as the device's memory holds.
+"""Choose the micro-batch of an update: as many rows at a time as the device's memory holds.
 
-The gradients of an update are the same however its rows are divided: the loss is a sum over its answer tokens, over
-their number. What changes is time. On a GPU one row at a time waits for kernel launches (measured on an H200: an update
-of four rows of 448 tokens takes longer than one of 1,024, `data/reports/true_size_h200.json`), so fewest passes come
-first, and checkpointing, which reads every row forward twice, is given up only where that costs no further pass.
+The division of rows does not change the gradients of an update: the loss is a sum over its answer tokens, divided by
+their number. Only the time changes. On a GPU, one row at a time waits for kernel launches. On an H200, an update of
+four rows of 448 tokens takes longer than one of 1,024 (measured, `data/reports/true_size_h200.json`). So fewer passes
+take priority. Checkpointing, which runs every forward pass twice, is dropped only where that adds no pass.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 from ..workspace.profiles import Profile
 from .memory import GIB, estimate_memory
 
-# Part of the free memory that an estimate may fill; the rest is for what it does not know.
+# Share of the free memory that an estimate may use; the rest covers unestimated allocations.
 MARGIN = 0.9
 
 
 class MicroBatch(NamedTuple):
-    """Rows through the model at a time, and whether activations are computed again instead of kept."""
+    """Rows per forward pass, and whether activations are recomputed instead of stored."""
 
     rows: int
     checkpointing: bool
@@ -39,7 +39,7 @@ def micro_batches(batch_size: int) -> list[MicroBatch]:
 
 
 def smaller(now: MicroBatch, batch_size: int) -> MicroBatch | None:
-    """The next way that needs less memory than `now`; None below one row with checkpointing."""
+    """The next micro-batch that needs less memory than `now`; None below one row with checkpointing."""
     ways = micro_batches(batch_size)
     return next(iter(ways[ways.index(now) + 1 :]), None)
 
@@ -47,12 +47,12 @@ def smaller(now: MicroBatch, batch_size: int) -> MicroBatch | None:
 def fit(
     profile: Profile, config: Any, *, length: int, free: float, on_gpu: bool, **counted: int
 ) -> tuple[Profile, str]:
-    """The profile with the fastest division of an update that fits, and one line on which and why.
+    """The profile with the fastest micro-batch that fits, and one line that explains the choice.
 
     Args:
-        config: the model's. length: tokens of the longest row. free: bytes of the device, those the model takes
-            included. counted: `rank`, `vision`, as in `estimate_memory`.
-        on_gpu: on a CPU the profile stays as it is: rows together gain nothing there, and padding costs.
+        config: the model's. length: tokens of the longest row. free: available bytes of the device, including those
+            the model uses. counted: `rank`, `vision`, as in `estimate_memory`.
+        on_gpu: on a CPU the profile is unchanged: batching gains nothing there, and padding costs time.
     """
     if not on_gpu:
         return profile, f"{_divided(profile)}: the profile's own, a CPU gains nothing from more"
@@ -72,7 +72,7 @@ def _divided(profile: Profile) -> MicroBatch:
 
 
 def parts(inputs: Mapping[str, Any], rows: int) -> Iterator[dict[str, Any]]:
-    """A collated batch (tensors of rows x tokens) in parts of `rows` rows, each without columns that only pad."""
+    """Split a collated batch (tensors of rows x tokens) into parts of `rows` rows, without columns of only padding."""
     size, width = inputs["attention_mask"].shape
     if rows >= size:
         yield dict(inputs)

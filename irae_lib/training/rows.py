@@ -1,4 +1,4 @@
-"""Training rows: build them from cases, read them from files, measure their length in tokens."""
+"""Build training rows from cases, read them from files, and measure their length in tokens."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from ..schemas import Assessment
 
 
 def to_prompt_completion(case: LabelledCase) -> dict[str, Any]:
-    """A row in TRL's conversational prompt/completion form, so that the loss sees the answer only."""
+    """A row in TRL's conversational prompt/completion form, so that the loss covers the answer only."""
     return {"id": case.case.id, "prompt": prompts.messages(case.case), "completion": prompts.target(case.expected)}
 
 
 def to_messages(case: LabelledCase) -> dict[str, Any]:
-    """A row in `messages` form, the instruction-tuning format most trainers read."""
+    """A row in `messages` form, the instruction-tuning format that most trainers read."""
     return {"id": case.case.id, "messages": prompts.messages(case.case) + prompts.target(case.expected)}
 
 
 def read_training_file(path: Path) -> list[dict[str, Any]]:
-    """Rows of a training file as `{"id", "prompt", "completion"}`, whichever of the two forms the file has.
+    """Rows of a training file as `{"id", "prompt", "completion"}`, from either of the two forms.
 
-    Every completion must parse as an `Assessment`: a model is never taught an answer the library would refuse.
+    Every completion must parse as an `Assessment`, so that a model never learns an answer the library would refuse.
 
     Raises:
-        SchemaError: with file, line, field and what is allowed there.
+        SchemaError: names the file, the line, the field and its allowed values.
     """
     return [_training_row(row, f"{Path(path).name} line {number}") for number, row in read_lines(Path(path))]
 
@@ -75,10 +75,10 @@ def token_lengths(tokenizer, rows: list[dict[str, Any]]) -> dict[str, int]:
 
 
 def fitting_length(lengths: dict[str, int], limit: int = 2048) -> int:
-    """The `max_length` the data needs, rounded up to 64 tokens.
+    """The `max_length` that the data needs, rounded up to a multiple of 64 tokens.
 
     Raises:
-        SchemaError: a case is longer than `limit`: its answer would be cut and the model taught half a JSON.
+        SchemaError: a case is longer than `limit`: its answer would be truncated to invalid JSON.
     """
     too_long = [case_id for case_id, length in lengths.items() if length > limit]
     if too_long:
@@ -88,7 +88,7 @@ def fitting_length(lengths: dict[str, int], limit: int = 2048) -> int:
 
 
 def dataset(rows: list[dict[str, Any]]):
-    """Training rows as TRL wants them, a `datasets.Dataset` of prompt and completion."""
+    """Training rows as the `datasets.Dataset` of prompt and completion that TRL expects."""
     from datasets import Dataset
 
     return Dataset.from_list([{"prompt": row["prompt"], "completion": row["completion"]} for row in rows])

@@ -1,7 +1,7 @@
-"""Fine-tune with TRL: settings, checks before the first update, resumable checkpoints, updates read in parts.
+"""Fine-tune with TRL: settings, checks before the first update, resumable checkpoints, micro-batches.
 
-The trainer is TRL's. Its batch is a whole update; how many rows of it go through the model at a time is decided by
-memory, see `micro_batch`. Bars, the clock and the watch over loss and gradients are in `callbacks`.
+The trainer is TRL's. Its batch is a whole update; `micro_batch` divides it by available memory. The progress bar, the
+timer and the checks of loss and gradients are in `callbacks`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ..workspace import checkpoints
 from ..workspace.profiles import Profile
 from . import callbacks, micro_batch
 
-_SMALL_VOCABULARY = 32_768  # words; below, the projection costs nothing to speak of
+_SMALL_VOCABULARY = 32_768  # words; below this size the projection costs little
 
 
 def _on_gpu() -> bool:
@@ -34,17 +34,17 @@ def _on_gpu() -> bool:
 
 @dataclass
 class Settings(SFTConfig):
-    """TRL's settings with the house-keeping of this project as defaults, and `at_once`.
+    """TRL's settings with this project's defaults, and `at_once`.
 
-    `at_once` is how many rows of an update go through the model at a time (0: all). An update is one batch, which
-    `ResumableTrainer` divides; so there is no accumulation over batches.
+    `at_once` is the number of rows of an update per forward pass (0: all). An update is one batch, which
+    `ResumableTrainer` divides, so gradients are not accumulated over batches.
     """
 
     at_once: int = 0
     gradient_accumulation_steps: int = 1
     logging_steps: float = 1
-    logging_nan_inf_filter: bool = False  # TRL's default hides a NaN loss behind the mean of the others
-    save_strategy: str = "no"  # by the clock, see `callbacks.Survival`
+    logging_nan_inf_filter: bool = False  # TRL's default replaces a NaN loss with the mean of the others
+    save_strategy: str = "no"  # `callbacks.Survival` saves by time instead
     save_total_limit: int | None = 2
     report_to: str | None = "none"
     disable_tqdm: bool | None = True
@@ -62,9 +62,9 @@ def sft_config(
     seed: int,
     sharded: bool = False,
 ) -> Settings:
-    """The recipe of a profile, for scripts; 02 writes the same out, line by line (tested).
+    """The recipe of a profile, for scripts. 02 spells out the same settings line by line (tested).
 
-    `sharded` is for FSDP: it checkpoints activations itself, and paged 8-bit states cannot be sharded.
+    `sharded` is for FSDP, which checkpoints activations itself and cannot shard paged 8-bit optimizer states.
     """
     return Settings(
         output_dir=str(output_dir),
@@ -89,9 +89,9 @@ def sft_config(
 
 
 def recipe(trainer) -> dict[str, dict[str, Any]]:
-    """The settings of a trainer that are not the defaults, as JSON holds them: `lora` and `training`.
+    """The non-default settings of a trainer, as JSON: `lora` and `training`.
 
-    `LoraConfig(**lora)` and `Settings(**training)` give them again; folders are left out.
+    `LoraConfig(**lora)` and `Settings(**training)` restore them; folders are omitted.
     """
     (lora,) = trainer.model.peft_config.values()
     args = trainer.args.to_dict()
@@ -102,11 +102,11 @@ def recipe(trainer) -> dict[str, dict[str, Any]]:
 
 
 class ResumableTrainer(SFTTrainer):
-    """TRL's trainer whose checkpoints are complete or absent, also where several processes write one (FSDP).
+    """TRL's trainer with checkpoints that are complete or absent, even if several processes write them (FSDP).
 
-    `belongs` (set before training) names the run of a checkpoint; `copies` are further places to store it, each with
-    `keep(folder)` and `find(belongs)` (see `storage.Place.checkpoints`). An update that does not fit into memory is read
-    again in smaller parts, and so are those after it.
+    `belongs` (set before training) identifies the run of a checkpoint. `copies` are further places to store it, each
+    with `keep(folder)` and `find(belongs)` (see `storage.Place.checkpoints`). An update that runs out of memory is
+    retried in smaller parts, which later updates use too.
     """
 
     belongs: Mapping[str, Any] = {}
@@ -118,7 +118,7 @@ class ResumableTrainer(SFTTrainer):
         self.rows_given = len(train_dataset)
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
-        """The loss of one update, with its gradients added up over parts of the batch."""
+        """The loss of one update, with gradients accumulated over parts of the batch."""
         while True:
             try:
                 divided = micro_batch.parts(inputs, self._divided().rows)
@@ -126,7 +126,7 @@ class ResumableTrainer(SFTTrainer):
                 return sum(step(model, part, num_items_in_batch) for part in divided)
             except torch.OutOfMemoryError:
                 pass
-            # Not in the handler: what failed is held by its error until here. Half-made gradients are dropped.
+            # Outside the handler, where the exception no longer keeps tensors alive. Drop partial gradients.
             self._step_down()
             model.zero_grad(set_to_none=True)
 
@@ -154,7 +154,7 @@ class ResumableTrainer(SFTTrainer):
         return sampler
 
     def evaluate(self, *args, **kwargs):
-        """The loss on the evaluation rows; no random number is drawn by it that training would miss."""
+        """The loss on the evaluation rows, without changing the random state of training."""
         with torch.random.fork_rng():
             return super().evaluate(*args, **kwargs)
 
@@ -169,7 +169,7 @@ class ResumableTrainer(SFTTrainer):
             try:
                 wait()  # the folder exists
                 super()._save_checkpoint(model, trial)
-                wait()  # every process has written its part
+                wait()  # every process has written its shard
             finally:
                 self._writing = None
             if first:
@@ -178,15 +178,15 @@ class ResumableTrainer(SFTTrainer):
         for place in self.copies if first else ():
             try:
                 place.keep(checkpoint)
-            except IraeError as error:  # Drive may be full or the Hub unreachable; training goes on
+            except IraeError as error:  # Drive may be full or the Hub unreachable; keep training
                 tqdm.write(f"checkpoint not copied: {error}")
 
     def find_checkpoint(self) -> checkpoints.Newest:
         """The newest complete checkpoint of this run, here or among the copies.
 
         Raises:
-            RunError: the newest one belongs to other data, base, prompt or settings.
-            AccessError: a copy is on the Hub, which refuses or cannot be reached.
+            RunError: the newest checkpoint belongs to other data, base, prompt or settings.
+            AccessError: a copy is on the Hub, which denies access or cannot be reached.
         """
         places = [checkpoints.FolderCheckpoints(Path(self.args.output_dir)), *self.copies]
         newest = [place.find(self.belongs) for place in places]
@@ -195,23 +195,23 @@ class ResumableTrainer(SFTTrainer):
 
 
 def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0, sharded: bool = False) -> tuple[int, int]:
-    """Call between building the trainer and training: (trainable, all) parameters after the checks.
+    """Check a trainer and add its callbacks, before training; return (trainable, all) parameter counts.
 
-    Checkpoints are written every `every_minutes` by a `ResumableTrainer`; after `max_minutes` training stops with one.
-    `sharded` saves by updates instead: each process has a clock of its own, and all have to save together.
+    A `ResumableTrainer` writes a checkpoint every `every_minutes`; after `max_minutes` it stops with a checkpoint.
+    `sharded` saves by updates instead: each process has its own clock, and all must save together.
 
-    TRL casts LoRA weights of a 4-bit model to bfloat16 whatever the flags say, and a float16 GradScaler refuses
-    them; so every trainable weight is float32 from here on.
+    TRL always casts LoRA weights of a 4-bit model to bfloat16, which a float16 GradScaler rejects. So every trainable
+    weight is float32 from here on.
 
     Raises:
-        AdapterError: anything but LoRA would train. RunError: the loss would see nothing of a row.
+        AdapterError: a weight other than LoRA is trainable. RunError: the loss covers no token of a row.
     """
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:
             parameter.data = parameter.data.float()
     if trainer.model.config.get_text_config().vocab_size > _SMALL_VOCABULARY:
         score_answers_only()
-    trainer.remove_callback(PrinterCallback)  # a line per update is a wall; the bar and the curve say the same
+    trainer.remove_callback(PrinterCallback)  # a line per update is too long; the bar and the curve show the same
     trainer.add_callback(callbacks.Progress(_check_rows(trainer)))
     trainer.add_callback(callbacks.Health())
     if not sharded:
@@ -220,10 +220,10 @@ def prepare(trainer, *, every_minutes: float = 5.0, max_minutes: float = 0.0, sh
 
 
 def _check_rows(trainer) -> int:
-    """Tokens of all rows, after checking that the loss sees a part of each: a row without would teach nothing."""
+    """Check that the loss covers part of every row, as others teach nothing; return the tokens of all rows."""
     rows = [trainer.data_collator([row]) for row in trainer.train_dataset]
     empty = sum(bool((row["labels"] == -100).all()) for row in rows)
-    empty += trainer.rows_given - len(rows)  # TRL drops what `max_length` leaves no answer of, without a word
+    empty += trainer.rows_given - len(rows)  # TRL silently drops rows whose answer lies beyond `max_length`
     if empty:
         raise RunError(
             f"the loss would see nothing of {empty} of {trainer.rows_given} rows: their answer is empty, or cut at "
@@ -233,7 +233,7 @@ def _check_rows(trainer) -> int:
 
 
 class _Grouped(LengthGroupedSampler):
-    """Rows of like length together, in an order that depends on seed and epoch alone, so that a run can be resumed."""
+    """Group rows of similar length, in an order that depends on seed and epoch alone, so that a run can resume."""
 
     def __init__(self, batch_size: int, *, lengths: list[int], seed: int):
         super().__init__(batch_size, lengths=lengths, generator=torch.Generator())
@@ -241,27 +241,27 @@ class _Grouped(LengthGroupedSampler):
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Called before each epoch, on resuming too."""
+        """Reseed the order; called before each epoch, including after a resume."""
         self.generator.manual_seed(self.seed + epoch)
 
 
 def score_answers_only() -> None:
-    """Make TRL's loss project the positions of the answer alone to words, on a CPU too, for this process.
+    """Make TRL's loss project only answer positions to words, on a CPU too, for this process.
 
-    Without a GPU TRL 1.16 projects every position of a row and then masks all but the answer: at 262,144 words that is
-    most of the work (25 s a row of 550 tokens on two cores; 10 s without). The loss is the same.
+    Without a GPU, TRL 1.16 projects every position of a row and then masks all but the answer. At 262,144 words that is
+    most of the work (25 s per row of 550 tokens on two cores; 10 s without). The loss is the same.
     """
     from trl.trainer import utils
 
-    if hasattr(utils, "_use_triton"):  # it decides nothing else there
+    if hasattr(utils, "_use_triton"):  # used for nothing else there
         utils._use_triton = lambda device: True
 
 
 def full_weights(model) -> dict[str, Any]:
-    """The trained weights of a model that FSDP has sharded, gathered on the CPU; every process has to call this.
+    """The trained weights of an FSDP-sharded model, gathered on the CPU; every process must call this.
 
-    Activation checkpointing renames parameters, and PEFT would save weights that it cannot load again; so its wrappers
-    are removed here, and the model cannot be trained further.
+    Activation checkpointing renames parameters, and PEFT would save weights that it cannot load again. So this removes
+    the wrappers, and the model cannot be trained further.
     """
     from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import CheckpointWrapper
 
@@ -277,7 +277,7 @@ def full_weights(model) -> dict[str, Any]:
 
 
 def what_the_loss_sees(trainer, tokenizer) -> tuple[str, str]:
-    """The first training row as (masked, scored) text, read back from the trainer's own batch."""
+    """The first training row as (masked, scored) text, decoded from the trainer's own batch."""
     batch = trainer.data_collator([trainer.train_dataset[0]])
     ids, labels = batch["input_ids"][0].tolist(), batch["labels"][0].tolist()
     hidden = (token for token, label in zip(ids, labels, strict=True) if label == -100)

@@ -1,11 +1,11 @@
-"""Fine-tune a model that one GPU does not hold: the training set of a run, sharded by FSDP over several GPUs.
+"""Fine-tune a model that does not fit on one GPU, sharded by FSDP over several GPUs.
 
     accelerate launch --config_file irae_lib/training/sharded/fsdp.yaml --num_processes 4 \\
         -m irae_lib.training.sharded.train --run-dir runs/NAME --base-model google/medgemma-27b-text-it
 
-Data, prompt, settings and the adapter's record are those of 02_fine_tune; 03_validate takes the adapter from there. The
-same command resumes from the newest complete checkpoint. A single GPU of 80 GB holds the 27B in 4 bits (about 14 GB of
-weights): try 02 with profile gpu there first.
+Data, prompt, settings and the adapter's record are those of 02_fine_tune, and 03_validate reads the adapter from the
+run. The same command resumes from the newest complete checkpoint. A single GPU of 80 GB holds the 27B model in 4 bits
+(about 14 GB of weights): try 02 with profile gpu there first.
 
 Tested on two CPU processes at rehearsal size (`tests/training/test_sharded.py`), not on GPUs and not with the 27B.
 """
@@ -34,18 +34,19 @@ LORA = {"rank": 16, "alpha": 32, "dropout": 0.05}
 
 
 def train_sharded(run: Path, profile: Profile, *, epochs: int = 0, learning_rate: float = 0.0, seed: int = 7) -> Path:
-    """Train on `run/data/train.jsonl` in every process that accelerate started; returns the adapter's folder.
+    """Train on `run/data/train.jsonl` in every process that accelerate started; return the adapter's folder.
 
     Raises:
-        RunError: the profile keeps 4-bit weights as bytes, which FSDP cannot shard; the run does not say whose cases it
-            holds; or its checkpoints belong to another run. SchemaError: a row is invalid or longer than the limit.
+        RunError: the profile stores 4-bit weights as bytes, which FSDP cannot shard; the run does not record how many
+            cases are the user's own; or its checkpoints belong to another run.
+        SchemaError: a row is invalid or longer than the limit.
     """
     if profile.four_bit and profile.dtype != "bfloat16":
         raise RunError(f"profile {profile.name} keeps 4-bit weights as bytes, which FSDP cannot shard; use profile gpu")
     file = run / "data" / "train.jsonl"
     rows, own_cases = read_training_file(file), _own_cases(run)
     schedule = {"epochs": epochs or profile.epochs, "learning_rate": learning_rate or profile.learning_rate}
-    # As many examples an update as on one GPU, as far as that divides: the learning rate was chosen for so many.
+    # Keep the examples per update of one GPU, as far as they divide: the learning rate was chosen for that number.
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     profile = replace(profile, batch_size=max(1, profile.batch_size // processes))
     trainer = _make_trainer(run / "checkpoints" / "sharded", profile, rows, schedule, seed)
@@ -63,12 +64,12 @@ def train_sharded(run: Path, profile: Profile, *, epochs: int = 0, learning_rate
     )
     trainer.belongs = record
     newest = trainer.find_checkpoint()
-    trainer.accelerator.wait_for_everyone()  # every process has looked before one writes
+    trainer.accelerator.wait_for_everyone()  # every process looks before any process writes
     if trainer.is_world_process_zero():
         print(*newest.skipped, f"resuming from {newest.folder.name}" if newest.folder else "a fresh start", sep="\n")
     started = time.monotonic()
     trainer.train(resume_from_checkpoint=str(newest.folder) if newest.folder else None)
-    weights = full_weights(trainer.model)  # every process has to take part in this
+    weights = full_weights(trainer.model)  # every process must take part
     adapter = run / "adapters" / "full"
     if trainer.is_world_process_zero():
         record |= {"updates": trainer.state.global_step, "minutes": round((time.monotonic() - started) / 60, 1)}
@@ -84,7 +85,7 @@ def _make_trainer(
     set_seed(seed)
     tokenizer = load_tokenizer(profile.base_model, profile.revision)
     longest = fitting_length(token_lengths(tokenizer, rows))
-    # First the settings: they give this process its GPU; without them every process would load onto the first.
+    # Settings come first: they assign this process its GPU. Otherwise every process would load onto the first GPU.
     settings = sft_config(profile, folder, max_length=longest, seed=seed, sharded=True, **schedule)
     trainer = ResumableTrainer(
         model=load_base(profile),
@@ -98,7 +99,7 @@ def _make_trainer(
 
 
 def _own_cases(run: Path) -> int:
-    """How many cases of the user's own are in the training set; 04_push_adapter publishes none of those."""
+    """The number of the user's own cases in the training set; 04_push_adapter publishes none of them."""
     try:
         return int(json.loads((run / "data" / "data.json").read_text(encoding="utf-8"))["own_cases"])
     except (OSError, ValueError, KeyError, TypeError):
