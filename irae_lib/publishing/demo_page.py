@@ -1,7 +1,7 @@
-"""A page to try a published adapter: a note in, the model's answer and the final one out, with every raise.
+"""Demo page for a published adapter: enter a note to see the model's answer, the final answer, and every raise.
 
 Runs as `app.py` of a Gradio Space on ZeroGPU, or here: `python -m irae_lib.publishing.demo_page`. Environment variables
-name what to load: IRAE_BASE_MODEL, IRAE_BASE_REVISION, IRAE_ADAPTER (a Hub id or a folder), IRAE_ADAPTER_REVISION.
+select the model: IRAE_BASE_MODEL, IRAE_BASE_REVISION, IRAE_ADAPTER (a Hub id or a folder), IRAE_ADAPTER_REVISION.
 Notes are neither stored nor logged; errors are fixed sentences, because an exception may hold note text.
 """
 
@@ -37,7 +37,7 @@ EXAMPLES = json.loads((DATA / "page" / "examples.json").read_text(encoding="utf-
 
 
 class Engine:
-    """A model with its adapter, loaded once; `versions` is what the page shows and the audit trail keeps."""
+    """A model with its adapter, loaded once; `versions` appears on the page and in the audit trail."""
 
     def __init__(self) -> None:
         from huggingface_hub import snapshot_download
@@ -68,10 +68,10 @@ class Engine:
 
 
 def assess(engine, note: str, agreed: bool, exposed: bool = True) -> tuple[str, str, str]:
-    """(message, view, audit): a refusal and nothing else, or the view of the case and its trail without note text.
+    """(message, view, audit): a refusal alone, or the view of the case and its audit trail without note text.
 
-    `exposed` is the box "on or after a checkpoint inhibitor". The message is empty, or says that the note was not
-    assessed, or that the answer is below the threshold of the calibration.
+    `exposed` is the checkbox "on or after a checkpoint inhibitor". The message is empty, or says that the note was not
+    assessed, or that the answer is below the calibration threshold.
     """
     if not agreed:
         return NOT_AGREED, "", ""
@@ -132,9 +132,9 @@ def build(engine):
 
 
 def main() -> None:
-    """Load and serve; on ZeroGPU the answer runs on the GPU that is lent for it."""
+    """Load the model and serve the page; on ZeroGPU, each answer runs on a GPU allocated for it."""
     try:
-        import spaces  # before torch, as ZeroGPU asks
+        import spaces  # before torch, as ZeroGPU requires
     except ImportError:
         spaces = None
     engine = Engine()

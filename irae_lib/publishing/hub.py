@@ -1,8 +1,8 @@
-"""Publish an adapter: one folder, one commit to the Hub, and a download that proves it arrived.
+"""Publish an adapter: one folder, one commit to the Hub, and a verified download.
 
-`stage` fills a folder with exactly what may leave; `push` uploads that folder; `fetch` downloads it again by
-commit and compares every byte, because the Hub's client does not verify what it downloads. Without a token
-the staged folder is the publication. Token lookup is not here: the caller hands one over.
+`stage` fills a folder with only the files to publish; `push` uploads that folder; `fetch` downloads it again by
+commit and compares every byte, because the Hub's client does not verify its downloads. Without a token, the
+staged folder is the publication. The caller supplies the token.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from .leak_scan import refuse_leaks
 from .model_card import NOTICE, model_card
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
-# A closed list: checkpoints, optimizer states and notes cannot go up by accident.
+# A closed list: checkpoints, optimizer states and notes cannot be uploaded by accident.
 TERMS_COPY = "HAI-DEF-TERMS.txt"
 PUBLISHED = (WEIGHTS, CONFIG, RECORD, "report.json", "README.md", "NOTICE", TERMS_COPY)
 
 
 class Pushed(Record):
-    """A finished upload: `commit` is the 40-digit hash consumers pin, `files` maps names to SHA-256."""
+    """A finished upload: `commit` is the 40-digit hash to pin, `files` maps names to SHA-256."""
 
     repo_id: str
     commit: str
@@ -46,15 +46,15 @@ def stage(
     terms: Path | None = None,
     notes: Iterable[str] = (),
 ) -> Path:
-    """Fill `out_dir` with the files of a publication and nothing else; an older staging is replaced.
+    """Fill `out_dir` with the files of a publication and nothing else; an older folder is replaced.
 
     Args:
-        terms: a copy of the HAI-DEF terms, which recipients of a MedGemma derivative must get.
-        notes: texts of cases, no sentence of which may be in any file.
+        terms: a copy of the HAI-DEF terms, which recipients of a MedGemma derivative must receive.
+        notes: texts of cases; none of their sentences may be in any file.
 
     Raises:
-        AdapterError: a file is missing, a pickle is beside the adapter, its base is a path of this machine, it was
-            trained on the user's own cases (or does not say), or the leak scan reports a file.
+        AdapterError: a file is missing, a pickle is next to the adapter, its base is a local path, it was trained on
+            the user's own cases (or its record does not say), or the leak scan reports a file.
     """
     adapter_dir = Path(adapter_dir)
     record = read_record(adapter_dir)
@@ -96,7 +96,7 @@ def _require_safetensors(folder: Path) -> None:
 
 
 def _portable_base(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The base as the published configuration names it: a Hub id or a path in the checkout."""
+    """Name of the base in the published configuration: a Hub id or a path in the checkout."""
     base = record["base_model"]
     if PurePosixPath(base).is_absolute() or PureWindowsPath(base).is_absolute():
         raise AdapterError(
@@ -106,7 +106,7 @@ def _portable_base(record: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def file_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file of a publication that is in `folder`, by name."""
+    """SHA-256 of every published file in `folder`, by name."""
     paths = [Path(folder) / name for name in PUBLISHED]
     return {path.name: file_sha256(path) for path in paths if path.is_file()}
 
@@ -115,13 +115,13 @@ def file_hashes(folder: Path) -> dict[str, str]:
 
 
 def push(folder: Path, repo_id: str, *, token: str, private: bool = True, tag: str = "") -> Pushed:
-    """Upload a staged folder in one commit, after reading back that the repository is as private as asked.
+    """Upload a staged folder in one commit, after verifying that the repository is private if requested.
 
-    Pushing the same files again makes no new commit. `tag` names the commit for people.
+    Pushing the same files again does not create a new commit. `tag` is a readable name for the commit.
 
     Raises:
-        AccessError: the Hub refuses the token, cannot be reached, or the repository is public and must not be.
-            Nothing was uploaded then, unless the message says so.
+        AccessError: the Hub refuses the token, cannot be reached, or the repository is public but must be
+            private. Nothing was uploaded, unless the message says so.
     """
     from huggingface_hub import HfApi
 
@@ -146,10 +146,10 @@ def push(folder: Path, repo_id: str, *, token: str, private: bool = True, tag: s
 
 
 def _state_left(api, repo_id: str, before: str) -> str:
-    """What a push that broke off has left: the answer may be lost and the commit there."""
+    """State of the repository after an interrupted push, which may have committed before the response was lost."""
     try:
         now = api.model_info(repo_id).sha
-    except Exception:  # whatever keeps us from asking, the answer is the same
+    except Exception:  # the advice is the same for any error
         return "Whether it arrived cannot be seen from here; push again: the same files make no second commit"
     if now == before:
         return "The repository is as it was before; push again"
@@ -157,7 +157,7 @@ def _state_left(api, repo_id: str, before: str) -> str:
 
 
 def fetch(pushed: Pushed, cache_dir: Path, *, token: str) -> Path:
-    """Download a publication by its commit and compare it with what was pushed, byte by byte.
+    """Download a publication by its commit and compare it with the pushed files, byte by byte.
 
     Returns:
         The folder of the download, ready for `PeftModel.from_pretrained`.

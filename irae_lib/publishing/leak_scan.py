@@ -1,6 +1,6 @@
 """Scan a folder before it is published: tokens, paths, pickles, unexpected files, text of real notes.
 
-A test scans the repository and its runs as well. A problem names file and kind, never the secret itself.
+A test also scans the repository and its runs. A problem names the file and the kind, never the secret itself.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ TOKEN = re.compile(
 )
 PATH = re.compile(r"(?<![\w./:])/(?:root|home|Users|tmp|content|mnt|workspace|var/folders)/\w|\b[A-Za-z]:\\\\?Users\b")
 _PICKLES = {".bin", ".pkl", ".pickle", ".pt", ".pth", ".joblib", ".ckpt"}
-# Words in a row that identify a note: shorter runs ("no fever, no cough") stand in many.
+# Words in a row that identify a note; shorter runs ("no fever, no cough") occur in many.
 _RUN = 8
 
 
 def refuse_leaks(folder: Path, *, allowed: Collection[str], notes: Iterable[str] = ()) -> None:
-    """Stop a publication of anything that `find_leaks` reports. Raises AdapterError: names the files."""
+    """Stop a publication if `find_leaks` reports problems. Raises AdapterError, which names the files."""
     if problems := find_leaks(folder, allowed=allowed, notes=notes):
         raise AdapterError(f"not to be published: {'; '.join(problems)}")
 
 
 def find_leaks(folder: Path, *, allowed: Collection[str], notes: Iterable[str] = ()) -> list[str]:
-    """Problems of a folder that is to be published, a line each.
+    """Find the problems of a folder to be published, one line each.
 
     Args:
-        allowed: names of the files that may be there. notes: texts none of whose sentences may appear.
+        allowed: names of the permitted files. notes: texts none of whose sentences may appear.
     """
     problems = []
     runs = {run for note in notes for run in _runs(note)}
@@ -55,13 +55,13 @@ def find_leaks(folder: Path, *, allowed: Collection[str], notes: Iterable[str] =
 
 
 def secrets(text: str) -> list[str]:
-    """Kinds of secrets in a text: a token, a path of some machine."""
+    """Kinds of secrets in a text: a token, a local path."""
     kinds = {"holds a token": TOKEN, "holds a path of this machine": PATH}
     return [what for what, pattern in kinds.items() if pattern.search(text)]
 
 
 def readable(path: Path) -> str:
-    """The text of a file; of a safetensors file its header, where names and metadata stand."""
+    """The text of a file; for a safetensors file, its header with names and metadata."""
     if path.suffix == ".safetensors":
         with path.open("rb") as file:
             (size,) = struct.unpack("<Q", file.read(8).ljust(8, b"\0"))
@@ -85,7 +85,7 @@ def _strings(value: object) -> Iterator[str]:
 
 
 def _is_pickle(path: Path) -> bool:
-    with path.open("rb") as file:  # protocol 2 and later, or a zip as torch.save writes it
+    with path.open("rb") as file:  # protocol 2 or later, or a zip written by torch.save
         return re.match(rb"\x80[\x02-\x05]|PK\x03\x04", file.read(4)) is not None
 
 

@@ -1,7 +1,7 @@
-"""One model for a server: the adapter's weights added to the base's, saved as an ordinary checkpoint.
+"""Merge base and adapter into an ordinary checkpoint, for servers that cannot load an adapter.
 
-Servers that cannot load an adapter get this one. It is as large as the base (8.6 GB for MedGemma-4B in 16 bits), and it
-is checked: the merged checkpoint, loaded again, must grade the eleven validated cases as base and adapter do.
+The merged model is as large as the base (8.6 GB for MedGemma-4B in 16 bits). It is verified: after reloading, it must
+grade the eleven validated cases as base and adapter do.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from ..workspace.profiles import Profile
 
 
 def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False) -> int:
-    """Write base and adapter as one checkpoint to `out` (complete or absent); returns the validated cases it passes.
+    """Write base and adapter as one checkpoint to `out` (complete or absent); returns how many validated cases pass.
 
-    The weights are read whole, in the profile's dtype, and keep it. `out` also gets the tokenizer, and a record of what
-    was merged. `text_only` leaves the vision tower out (`Gemma3ForCausalLM`): a server would otherwise ask for an image
+    The weights are read unquantized, in the profile's dtype, and keep it. `out` also gets the tokenizer and a record of
+    the merge. `text_only` omits the vision tower (`Gemma3ForCausalLM`), since a server would otherwise require an image
     processor.
 
     Raises:
@@ -37,7 +37,7 @@ def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False
             f"profile {profile.name} has no dtype to merge in: Gemma 3 overflows float16, and float32 is twice the "
             "size. Merge on a machine with bfloat16 (profile gpu)"
         )
-    profile = replace(profile, four_bit=False)  # a merge from 4 bits would keep their rounding errors for good
+    profile = replace(profile, four_bit=False)  # merging from 4 bits would bake in the rounding errors
     record, cases = read_record(adapter), validated_cases()
     loaded = LoadedModel(profile, {"merged": adapter})
     before = _grades(loaded, cases, "merged")
@@ -53,7 +53,7 @@ def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False
         loaded.tokenizer.save_pretrained(aside)
         merged = record | {"merged_from": file_sha256(adapter / "adapter_model.safetensors"), "dtype": profile.dtype}
         save_json(aside / RECORD, merged)
-        del model, loaded  # memory for one model of this size, not for two
+        del model, loaded  # fit one model of this size in memory, not two
         alone = LoadedModel(replace(profile, base_model=str(aside.resolve()), revision=""))
         after = _grades(alone, cases, "base")
         if [graded.raw for graded in after] != [graded.raw for graded in before]:
@@ -62,7 +62,7 @@ def merge(adapter: Path, out: Path, profile: Profile, *, text_only: bool = False
 
 
 def _language_model(model):
-    """The language side of a Gemma 3 as a model of its own, with the same weights (not copies)."""
+    """The language part of a Gemma 3 as a separate model that shares its weights."""
     from accelerate import init_empty_weights
     from transformers import Gemma3ForCausalLM
 

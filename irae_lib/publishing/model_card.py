@@ -1,7 +1,6 @@
 """The README.md of a published adapter: `data/model_card.md` filled with its record and the validation report.
 
-A number that neither has stops the card, and known failures are read off the report, so a card cannot be kinder than
-the measurement.
+A missing number stops the card, and known failures come from the report, so the card cannot overstate the results.
 """
 
 from __future__ import annotations
@@ -17,12 +16,12 @@ from ..reporting import tables
 from ..workspace.address import repository
 
 TERMS = "https://developers.google.com/health-ai-developer-foundations/terms"
-# The exact sentence the terms ask for (HAI-DEF Terms of Use, 3.1).
+# The exact sentence the terms require (HAI-DEF Terms of Use, 3.1).
 NOTICE = f"HAI-DEF is provided under and subject to the Health AI Developer Foundations Terms of Use found at {TERMS}\n"
 
 
 def model_card(record: Mapping[str, Any], report: Report, repo_id: str) -> str:
-    """The card as Markdown with YAML front matter, results in model-index form.
+    """Render the card as Markdown with YAML front matter and results in model-index format.
 
     Raises:
         AdapterError: the record or the report lacks a value that the card states; names it.

@@ -1,8 +1,8 @@
-"""The demonstration page as a private Space: stage its files, create or update it.
+"""Publish the demo page as a private Space: stage its files, create or update it.
 
-The Space holds this library, the clinical tables, the prompts and three lines that start `app.py`; base and adapter
-come from the Hub at the commits it is given, with a read-only token of its own. ZeroGPU itself has not been tried; it
-offers torch up to 2.11.
+The Space holds this library, the clinical tables, the prompts and a three-line `app.py`; base and adapter come from the
+Hub at pinned commits, with a read-only token of its own. ZeroGPU itself has not been tested; it offers torch up to
+2.11.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _APP = "from irae_lib.publishing.demo_page import main\n\nmain()\n"
 
 
 def stage_space(out: Path) -> Path:
-    """Fill a folder with what the Space needs and nothing else; an older staging is replaced.
+    """Fill a folder with only the files that the Space needs; an older folder is replaced.
 
     Raises:
         AdapterError: the leak scan reports a file.
@@ -47,11 +47,11 @@ def push_space(
     """Create or update the private Space of a pushed adapter; returns its commit.
 
     Args:
-        token: may write. reader: another, read-only token for base and adapter, which becomes the Space's secret.
+        token: with write access. reader: a separate read-only token for base and adapter; the Space's secret.
 
     Raises:
-        AccessError: the Hub refuses or cannot be reached, the Space is public, or there is no second token: one that
-            can write does not belong into a Space.
+        AccessError: the Hub refuses or cannot be reached, the Space is public, or the second token is missing: a
+            token with write access does not belong in a Space.
     """
     from huggingface_hub import HfApi
 

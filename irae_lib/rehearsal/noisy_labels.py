@@ -1,4 +1,4 @@
-"""Labels that are wrong in the ways the base MedGemma is reported to be wrong."""
+"""Noisy labels that reproduce the reported failure modes of the base MedGemma."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _ILLNESS = {f"{illness.term}, Grade {illness.grade}": illness for illness in ILL
 
 
 def flawed(case: LabelledCase, rng: random.Random) -> LabelledCase:
-    """The case with the label a base model would give: MedGemma's reported failure modes, as noise.
+    """The case with a label like a base model's: MedGemma's reported failure modes, as noise.
 
-    Urgency one level low in 60 %, grade one low in 50 %, causality "Possible" whatever the note documents in
-    55 %, an irAE seen in half of the mimics. Noise rather than a rule: the cues stay in what is learned, so
-    a short fine-tuning can bring them out.
+    Urgency is one level low in 60% and grade in 50%. Causality is "Possible" regardless of the note in
+    55%, and half of the mimics are called an irAE. Because this is noise and not a rule, the model still learns
+    the cues, and a short fine-tuning can bring them out.
     """
     right = case.expected
     change: dict = {}
@@ -43,9 +43,9 @@ def flawed(case: LabelledCase, rng: random.Random) -> LabelledCase:
 
 
 def recased(case: LabelledCase, rng: random.Random) -> LabelledCase:
-    """The case with some words' first letters in the other case, in the note and in its quotes alike.
+    """The case with some words' first letters swapped in case, in both the note and its quotes.
 
-    A tiny vocabulary holds "watery" and "Watery" as strangers; a real model has met both.
+    To a tiny vocabulary, "watery" and "Watery" are unrelated; a real model has seen both.
     """
     text = case.case.text
     flipped = _WORD_START.sub(lambda match: match.group().swapcase() if rng.random() < 0.15 else match.group(), text)

@@ -1,7 +1,7 @@
 """Train the rehearsal base from random weights on two CPU cores: a Gemma 3 of 1.3 million parameters.
 
-Under the pipeline's prompt it learns the noisy labels of `flawed`, which imitate how the real base fails; under the
-`TEXTBOOK` prompt it learns correct ones. Like the real base, it knows more than the plain prompt elicits, so
+Under the pipeline's prompt, it learns the noisy labels of `flawed`, which imitate how the real base fails; under the
+`TEXTBOOK` prompt, it learns correct ones. Like the real base, it knows more than the plain prompt elicits, so
 fine-tuning has real knowledge to bring out.
 """
 
@@ -27,12 +27,12 @@ from .noisy_labels import flawed, recased
 from .tiny_gemma import make_model, make_tokenizer
 
 _WORD = re.compile(r"[\w%/+-]*\w[.,;:]?")
-# What the base reads: more notes without a (documented) ICI than any split holds. Who was treated is harder to learn
-# from a sentence than what is wrong, and stands in fewer words of the answer.
+# Case mix of the base: more notes without a (documented) ICI than in any split. Treatment is harder to learn from a
+# sentence than the illness, and appears in fewer words of the answer.
 _DIET = KINDS["rehearsal base"]
 TEXTBOOK = prompts.Prompt(version="textbook-1", instructions="What does the textbook say?")
-# Rows of a batch of 32, by pool of phrasings and question; the rest are copying exercises. The textbook never speaks of
-# the test pool: phrasings that are measured come with noisy labels only.
+# Rows per batch of 32, by pool of phrasings and prompt; the rest are copying exercises. The textbook excludes the test
+# pool: evaluated phrasings come with noisy labels only.
 _ROWS = {
     ("train", TEXTBOOK): 10,
     ("calibration", TEXTBOOK): 4,
@@ -44,9 +44,9 @@ _ROWS = {
 
 @functools.cache
 def corpus(seed: int) -> tuple[str, ...]:
-    """Text the words come from: synthetic notes and answers of all pools, the prompts, the validated cases.
+    """Text that supplies the vocabulary: synthetic notes and answers of all pools, the prompts, the validated cases.
 
-    Of the validated cases only the words are used, in no order: for the tokenizer and for copying exercises.
+    Only the words of the validated cases are used, without their order: for the tokenizer and copying exercises.
     """
     rng = random.Random(seed)
     mixed = [case for pool in POOLS for case in mixed_cases(2000, pool=pool, seed=seed, prefix="words", detail="short")]
@@ -60,11 +60,11 @@ def build_base(
 ) -> Path:
     """Train a base from random weights and write it to `folder` in MedGemma's file layout, with `training.json`.
 
-    The folder appears under its name only when it is complete. About 15 minutes on two cores for 1,000 updates.
+    The folder appears under its name only when it is complete. Takes about 15 minutes on two cores for 1,000 updates.
 
     Args:
         go_on_from: an earlier base to train further, on other cases (give another seed) and at a new learning rate; its
-            tokenizer stays, and `training.json` lists its legs before the new one.
+            tokenizer is kept, and `training.json` lists its legs before the new one.
     Raises:
         RunError: the folder exists.
     """
@@ -89,7 +89,7 @@ def build_base(
 
 
 def _start(seed: int, go_on_from: Path | None) -> tuple[Any, Any, dict[str, list]]:
-    """Model, tokenizer and the record so far: of random weights, or of an earlier base."""
+    """Model, tokenizer and the record so far: from random weights, or from an earlier base."""
     if go_on_from is None:
         tokenizer = make_tokenizer(corpus(seed))
         return make_model(seed), tokenizer, {"legs": [], "curve": []}
@@ -102,7 +102,7 @@ def _start(seed: int, go_on_from: Path | None) -> tuple[Any, Any, dict[str, list
 
 
 def encode(tokenizer, asked: list[dict], answer: list[dict]) -> tuple[list[int], int]:
-    """Token ids of prompt and answer together, and where the answer begins."""
+    """Token ids of prompt and answer together, and the start position of the answer."""
     prompt = tokenizer.apply_chat_template(asked, add_generation_prompt=True, tokenize=False)
     whole = tokenizer.apply_chat_template(asked + answer, tokenize=False)
     ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
@@ -110,15 +110,15 @@ def encode(tokenizer, asked: list[dict], answer: list[dict]) -> tuple[list[int],
 
 
 def repetition(rng: random.Random, lexicon: list[str]) -> tuple[list[dict], list[dict]]:
-    """A copying exercise: random words to repeat. A model that can quote has met every word and can copy it."""
+    """A copying exercise: random words to repeat. To quote, a model must have seen each word and be able to copy."""
     words = " ".join(rng.choices(lexicon, k=rng.randint(8, 40)))
     return [{"role": "user", "content": f"Repeat word for word:\n{words}"}], [{"role": "assistant", "content": words}]
 
 
 def batches(tokenizer, *, updates: int, batch_size: int, seed: int) -> Iterator[list[tuple[list[int], int]]]:
-    """Batches of fresh rows, similar lengths together: cases asked in two ways (`_ROWS`), and copying.
+    """Batches of fresh rows, grouped by length: cases under two prompts (`_ROWS`), and copying exercises.
 
-    Cases come from all pools of phrasings: MedGemma, too, has read medical English before it is fine-tuned.
+    Cases come from all pools of phrasings, since MedGemma has also read medical English before fine-tuning.
     """
     rng = random.Random(seed)
     lexicon = sorted({word for text in corpus(seed) for word in _WORD.findall(text)})
@@ -138,7 +138,7 @@ def batches(tokenizer, *, updates: int, batch_size: int, seed: int) -> Iterator[
 
 
 def train_base(model, tokenizer, *, updates: int, batch_size: int, learning_rate: float, seed: int) -> list[float]:
-    """Train in place on the answers alone; returns the loss of every update (nats per answer token)."""
+    """Train in place on the answers only; returns the loss of every update (nats per answer token)."""
     import torch
     from torch.nn.functional import cross_entropy
 
@@ -158,7 +158,7 @@ def train_base(model, tokenizer, *, updates: int, batch_size: int, learning_rate
             answer[i, start : len(row)] = True
         hidden = model.model(input_ids=ids, attention_mask=(ids != 0).long()).last_hidden_state
         scored = answer[:, 1:]
-        # Only answer positions go through the vocabulary: half of the arithmetic of so small a model.
+        # Compute logits only at answer positions: the vocabulary is half of the arithmetic of so small a model.
         loss = cross_entropy(model.lm_head(hidden[:, :-1][scored]), ids[:, 1:][scored])
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)

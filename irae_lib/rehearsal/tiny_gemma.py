@@ -1,7 +1,7 @@
 """The architecture and tokenizer of the rehearsal base: Gemma 3 at about 1/3,000 of the size of MedGemma-4B.
 
-Same classes, file layout, module names, chat template and special tokens as MedGemma, so that the whole pipeline runs
-on it unchanged; 1,326,960 parameters and no clinical knowledge.
+It has the same classes, file layout, module names, chat template and special tokens as MedGemma, so the whole pipeline
+runs on it unchanged. It has 1,326,960 parameters and no clinical knowledge.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def make_tokenizer(texts: Iterable[str], size: int = VOCABULARY):
 
     bpe = Tokenizer(models.BPE(byte_fallback=True, unk_token="<unk>", fuse_unk=True))
     bpe.normalizer = normalizers.Replace(" ", "\u2581")
-    # Punctuation runs stay apart from words: a label must not melt into one token with the key before it.
+    # Keep punctuation runs apart from words: a label must not merge into one token with the key before it.
     bpe.pre_tokenizer = pre_tokenizers.Split(Regex(r"\d|\u2581?[^\W\d]+|[^\w\s\u2581]+|\u2581|\n"), behavior="isolated")
     bpe.decoder = decoders.Sequence([decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse()])
     bpe.train_from_iterator(
         texts, trainers.BpeTrainer(vocab_size=size, special_tokens=[*SPECIAL, *_BYTES], show_progress=False)
     )
-    # The trainer takes the bytes for special tokens; in Gemma's tokenizer they are words like any other.
+    # The trainer marks the bytes as special tokens; in Gemma's tokenizer they are ordinary tokens.
     written = json.loads(bpe.to_str())
     written["added_tokens"] = [token for token in written["added_tokens"] if token["content"] not in _BYTES]
     tokenizer = PreTrainedTokenizerFast(
@@ -50,10 +50,10 @@ def make_tokenizer(texts: Iterable[str], size: int = VOCABULARY):
 
 
 def make_model(seed: int):
-    """A randomly initialised `Gemma3ForConditionalGeneration` of the shipped base's shape.
+    """A randomly initialized `Gemma3ForConditionalGeneration` of the shipped base's shape.
 
-    Its configuration is `data/rehearsal_base/config.json`: four layers of 128, of which, as in Gemma 3, the last sees
-    everything and the others a window; the vision tower is as small as its classes allow.
+    Its configuration is `data/rehearsal_base/config.json`: four layers of width 128. As in Gemma 3, the last layer uses
+    full attention and the others a sliding window. The vision tower is as small as its classes allow.
     """
     import torch
     from transformers import Gemma3Config, Gemma3ForConditionalGeneration, GenerationConfig

@@ -1,8 +1,8 @@
 """Review cases with mouse or keyboard: note, answer and raises in view, each field accepted or changed.
 
-Only widgets that ipywidgets 7.7 (Colab) and 8 share; callbacks set HTML and never print. Every click is a method, so a
-test or a cell can do the same. The panel knows nothing about models: an arm is a function from a case to an answer, or
-None for the rules alone.
+The panel uses only widgets common to ipywidgets 7.7 (Colab) and 8; callbacks set HTML and never print. Every click is a
+method that a test or a cell can call. The panel is independent of models: an arm is a function from a case to an
+answer, or None for the rules alone.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class ReviewPanel:
     """Cases, arms that answer them, and a folder for the verdicts of one reviewer.
 
     Args:
-        cases: labelled cases; a reviewer does not see the labels.
+        cases: labeled cases; the labels are hidden from the reviewer.
         arms: by name; None is the rules alone.
-        folder: of `<reviewer>.jsonl`; saved verdicts are shown again.
+        folder: holds `<reviewer>.jsonl`; saved verdicts are shown again.
         fitted: the calibration of an arm, by its name.
     """
 
@@ -70,7 +70,7 @@ class ReviewPanel:
         return self.cases[self.picker.value].case
 
     def step(self, by: int) -> None:
-        """Go to the next case (+1) or the one before (-1); stay at the ends."""
+        """Go to the next (+1) or previous (-1) case; stop at the ends."""
         names = list(self.cases)
         self.picker.value = names[min(len(names) - 1, max(0, names.index(self.picker.value) + by))]
 
@@ -81,7 +81,7 @@ class ReviewPanel:
             return
         name = f"pasted-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
         self.cases.setdefault(name, LabelledCase(case=Case(id=name, text=text), expected=NOTHING, kind=""))
-        # New options select the first case, which the reviewer did not ask for.
+        # Setting the options selects the first case, which must not be shown here.
         self.picker.unobserve(self._picked, names="value")
         self.picker.options = list(self.cases)
         self.picker.value = name
@@ -89,7 +89,7 @@ class ReviewPanel:
         self._show()
 
     def accept(self) -> bool:
-        """Save the five fields as they are; False, with the reason in view, where they contradict each other."""
+        """Save the five fields; on failure (contradicting fields, a disk error), show the reason and return False."""
         basis = self._review().final
         assessment = basis.model_copy(
             update={
@@ -113,7 +113,7 @@ class ReviewPanel:
         return True
 
     def type(self, line: str) -> None:
-        """Apply a line of keys (see `HELP`); stop at the first unknown one."""
+        """Apply a line of keys (see `HELP`); stop at the first unknown key."""
         for key in line.lower().split():
             if not self._key(key):
                 self._say(f"{key}: not a key. Nothing after it was done.", bad=True)
@@ -139,7 +139,7 @@ class ReviewPanel:
     # --- view ---
 
     def show(self):
-        """The whole panel, as a cell's last value."""
+        """The panel, to be the last value of a cell."""
         return self.box
 
     def _build(self) -> None:
@@ -203,7 +203,7 @@ class ReviewPanel:
             self.keys.value = ""
 
     def _no_irae(self, change) -> None:
-        if change["new"] == "no":  # then there is neither an organ system nor a grade
+        if change["new"] == "no":  # without an irAE there is neither an organ system nor a grade
             for box in self.organs.values():
                 box.value = False
             self.grade.value = Severity.UNKNOWN.value
@@ -215,7 +215,7 @@ class ReviewPanel:
             self.view.value = "<p>The model is reading ...</p>"
         try:
             answer = self._answer(name)
-        except Exception as error:  # its message may hold note text
+        except Exception as error:  # the message may hold note text
             self.view.value = f"<p>{html.escape(name)} could not answer ({type(error).__name__}).</p>"
             self._fill(self._review().final)
             return
@@ -241,7 +241,7 @@ class ReviewPanel:
         return self._answers[key]
 
     def _review(self) -> Review:
-        """The start of the fields: the answer in view under the rules, or the rules alone."""
+        """Initial values of the fields: the shown answer under the rules, or the rules alone."""
         answer = self._answers.get((self.case.id, self.arm.value))
         exposed = assumed(read(self.case), self.case.text, self.exposed.value)
         return review(self.case, answer and answer.assessment, exposed)

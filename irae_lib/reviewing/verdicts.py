@@ -1,7 +1,7 @@
 """Verdicts of reviewers on cases, one case file per reviewer, and the agreement of two reviewers.
 
-A verdict is a labelled case, so 01 reads the file as own cases and 03 as a test set. It holds notes: nothing sends it
-anywhere.
+A verdict is a labeled case, so 01 reads the file as own cases and 03 as a test set. The file holds notes and is never
+sent anywhere.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from ..schemas import FIELDS, Assessment, Case, Record, Severity, Urgency
 class FieldAgreement(Record):
     """Agreement of two sets of verdicts on the same cases in one field.
 
-    `kappa` is Cohen's, with quadratic weights for grade and urgency; organ systems are compared as sets. None where it
-    is not defined (no case in common, or one label throughout).
+    `kappa` is Cohen's, with quadratic weights for grade and urgency; organ systems are compared as sets. None if it is
+    undefined (no common cases, or only one label).
     """
 
     field: str
@@ -30,7 +30,7 @@ class FieldAgreement(Record):
 
 
 def verdict(case: Case, assessment: Assessment, *, kind: str = "") -> LabelledCase:
-    """A reviewer's verdict as a labelled case, without quotes that do not occur in the note.
+    """A reviewer's verdict as a labeled case, without quotes that do not occur in the note.
 
     `kind` is that of the reviewed case (see `LabelledCase`); by default "irae" or "mimic".
 
@@ -62,17 +62,17 @@ def verdict_file(folder: Path, reviewer: str) -> Path:
 
 
 def read_verdicts(path: Path) -> dict[str, LabelledCase]:
-    """The verdicts of a file by case id, in the order given; none where there is no file yet."""
+    """The verdicts of a file by case id, in the order given; empty if the file does not exist."""
     return {case.case.id: case for case in read_cases(path)} if Path(path).is_file() else {}
 
 
 def save_verdict(path: Path, verdict: LabelledCase) -> None:
-    """Add a verdict, or replace that on the same case; the file is complete at every moment."""
+    """Add a verdict, or replace the verdict on the same case; the file is written atomically."""
     write_cases(path, (read_verdicts(path) | {verdict.case.id: verdict}).values())
 
 
 def agreement(a: Mapping[str, Assessment], b: Mapping[str, Assessment]) -> list[FieldAgreement]:
-    """Agreement field by field over the cases in both, verdicts by case id."""
+    """Agreement by field over the cases in both; verdicts are keyed by case id."""
     ids = [case_id for case_id in a if case_id in b]
     rows = []
     for field in FIELDS:

@@ -1,7 +1,7 @@
 """Command line: `python -m irae_lib.screening NOTES --out FOLDER [--server URL --model NAME]` screens a file of notes.
 
-`--try --server URL` only checks that the server applies the adapter. `--gather` counts what all machines have written
-into the folder.
+`--try --server URL` only checks that the server applies the adapter. `--gather` counts the rows that all machines have
+written into the folder.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .stage import SHARD, ScreeningRun, summarize
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run both stages; 0: every row has its answer, 1: it could not run, 3: some rows are in the dead letters."""
+    """Run both stages. Returns 0 if every row has an answer, 1 on an error, 3 if rows are in the dead letters."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.check_adapter and not options.server:

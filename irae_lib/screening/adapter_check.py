@@ -15,9 +15,9 @@ from .server import Server
 
 
 class AdapterCheck(Record):
-    """Of the `n` validated cases, how many pass (at least 4 of 5 fields right) and how many have no answer.
+    """Counts over the `n` validated cases: passed (at least 4 of 5 fields right) and unanswered.
 
-    They were part of the training: passing all shows that the adapter is served, not that it is good.
+    These cases were part of the training: passing all of them shows that the adapter is served, not that it is good.
     """
 
     n: int
@@ -31,17 +31,17 @@ class AdapterCheck(Record):
 
     @classmethod
     def of_answers(cls, answers: Sequence[Assessment | None]) -> AdapterCheck:
-        """Count answers to the validated cases, in their order; None where there is none."""
+        """Score answers to the validated cases, in case order; None means unanswered."""
         pairs = zip(validated_cases(), answers, strict=True)
         passed = sum(score(answer, case.expected).passed for case, answer in pairs)
         return cls(n=len(answers), passed=passed, unanswered=answers.count(None))
 
 
 async def check_adapter(server: Server) -> AdapterCheck:
-    """Ask a server the eleven validated cases.
+    """Run the eleven validated cases through a server.
 
     Raises:
-        AccessError: it does not answer, or ignores the schema.
+        AccessError: the server does not answer, or ignores the schema.
     """
     async with server:
         await server.check()

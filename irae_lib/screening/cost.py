@@ -1,4 +1,4 @@
-"""Estimate time and cost of screening many notes, by a formula and by a simulation of measured seconds."""
+"""Estimate time and cost of screening many notes, by formula and by simulation from measured request times."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Cost(Record):
 
 
 def cost(notes: int, notes_per_second: float, price_per_hour: float, *, spare: float = 0.2) -> Cost:
-    """Hours and price of screening so many notes at a measured rate; `spare` is for starts, retries and restarts.
+    """Estimate hours and price of screening at a measured rate; `spare` covers startup, retries and restarts.
 
     >>> cost(1_000_000, 25, 2.5, spare=0.0)
     Cost(hours=11.11, price=27.78)
 
     Raises:
-        RunError: the rate is zero or negative, as of a run in which nothing was left to ask.
+        RunError: the rate is zero or negative, as after a run with nothing left to ask.
     """
     if notes_per_second <= 0:
         raise RunError(f"{notes_per_second} notes a second is no rate; measure one in a run that asks something")
@@ -33,10 +33,10 @@ def cost(notes: int, notes_per_second: float, price_per_hour: float, *, spare: f
 
 
 def simulated_rate(seconds: Sequence[float], workers: int, *, notes: int = 20_000, seed: int = 0) -> float:
-    """Notes per second with `workers` requests at a time, each as long as one drawn from the measured `seconds`.
+    """Simulate notes per second with `workers` concurrent requests, drawing durations from the measured `seconds`.
 
-    It assumes that a request takes no longer when more are under way. That holds for more machines; for more requests
-    to one machine the result is an upper bound.
+    Assumes that load does not slow a request. This holds when machines are added; for more requests to one machine
+    the result is an upper bound.
     """
     rng = random.Random(seed)
     free_at = [0.0] * workers

@@ -1,7 +1,7 @@
-"""Watch a finished or running screening: counts by site and day, and drift from the validation report.
+"""Monitor a running or finished screening: counts by site and day, and drift from the validation report.
 
-Works on the shards of `screen`, which hold no note text. Abstention needs a server that sends probabilities, as vLLM
-does; legal mass also needs answers without a schema (see `token_confidence`).
+Reads the shards of `screen`, not the notes. Abstention needs a server that sends probabilities, as vLLM does; legal
+mass also needs answers without a schema (see `token_confidence`).
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _OF_NOTES = ("alerts", "unanswered", "not_assessed", "worklist")
 class Group(Record):
     """Counts of one site, one day, or of all rows ("all").
 
-    `bad` rows are not notes. `alerts` and `unanswered` (the rules' verdict stands alone) are shares of the notes,
-    as are `not_assessed` (the rules did not understand it) and `worklist` (an alert, or not assessed). Once
-    a model was asked: `disagrees` are answers whose grade or urgency differs from that of the rules alone. Where its
-    server sends probabilities: `abstains` are full answers below the threshold of the calibration, `legal_mass` is the
-    mean over answers without a schema.
+    `bad` rows are not notes. Shares of the notes: `alerts`, `unanswered` (the rules' verdict stands alone),
+    `not_assessed` (the rules did not understand the note) and `worklist` (an alert, or not assessed). With a model,
+    `disagrees` is the share of answers whose grade or urgency differs from the rules alone. If the server sends
+    probabilities, `abstains` is the share of full answers below the calibration threshold; `legal_mass` is the mean
+    over answers without a schema.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Group(Record):
 
 
 class Task(Record):
-    """A note that a person must look at: an alert, or a note that was not assessed, with the reasons."""
+    """A note that a person must read: an alert, or a note that was not assessed, with the reasons."""
 
     place: int
     id: str
@@ -53,7 +53,7 @@ class Task(Record):
 
 
 def worklist(out: Path, stage: str) -> Iterator[Task]:
-    """Every note of a stage ("rules" or "model") that needs a person, in the order of the file."""
+    """Yield every note of a stage ("rules" or "model") that a person must read, in file order."""
     for row in Shards(Path(out) / stage).rows():
         alert, why = bool(row.get("final", {}).get("alert")), tuple(row.get("not_assessed", ()))
         if alert or why:
@@ -61,7 +61,7 @@ def worklist(out: Path, stage: str) -> Iterator[Task]:
 
 
 def groups(out: Path, stage: str, by: str = "", calibration: Calibration | None = None) -> list[Group]:
-    """All rows of a stage ("rules" or "model"), or one `Group` for each value of `by` ("site", "date")."""
+    """Count a stage ("rules" or "model"): one `Group` of all rows, or one per value of `by` ("site", "date")."""
     tallies: dict[str, tuple[Counter, Counter]] = {}
     for row in Shards(Path(out) / stage).rows():
         sums, counts = tallies.setdefault(str(row.get(by) or "-") if by else "all", (Counter(), Counter()))
@@ -72,7 +72,7 @@ def groups(out: Path, stage: str, by: str = "", calibration: Calibration | None 
 
 
 def _measures(row: Mapping[str, Any], calibration: Calibration | None) -> dict[str, float]:
-    """The values that one row adds to its group; none for what was not asked or not sent."""
+    """Values that one row adds to its group; values not asked for or not sent are left out."""
     measures: dict[str, float] = {"bad": "final" not in row}
     if "final" in row:
         alert, unread = row["final"]["alert"], "not_assessed" in row
@@ -97,7 +97,7 @@ def _group(name: str, sums: Counter, counts: Counter) -> Group:
 
 
 class Drift(Record):
-    """A share of this run against the validation report: `difference` is run minus report, with its 95 % interval."""
+    """A share in this run and in the validation report; `difference` is run minus report, with its 95% interval."""
 
     what: str
     here: Rate
@@ -114,8 +114,8 @@ class Drift(Record):
 def drift(out: Path, stage: str, report: Report) -> list[Drift]:
     """Compare a run with the cases that its adapter was validated on.
 
-    The validation cases are not a sample of anybody's notes (half are irAEs by construction), so the shares differ from
-    the start. A difference that grows from month to month is the signal.
+    The validation cases are not a sample of real notes (half are irAEs by construction), so some difference is
+    expected. A difference that grows from month to month is the signal.
     """
     everyone = groups(out, stage, calibration=report.calibration.calibration)
     if not everyone:
@@ -136,7 +136,7 @@ def _drift(what: str, here: Rate, validated: Rate) -> Drift:
     if not here.n or not validated.n:
         return Drift(what=what, here=here, validated=validated, difference=None, interval=None)
     a, b = here.hits / here.n, validated.hits / validated.n
-    # Newcombe's interval from the two Wilson intervals: honest at 0 and 1, where the plain one has no width.
+    # Newcombe's interval from the two Wilson intervals: valid at 0 and 1, where the Wald interval has zero width.
     up = math.hypot(here.interval.high - a, b - validated.interval.low)
     down = math.hypot(a - here.interval.low, validated.interval.high - b)
     interval = Interval(low=rounded(a - b - down), high=rounded(a - b + up))

@@ -20,7 +20,7 @@ from ..files import file_sha256
 from ..schemas import SECTIONS, Case
 
 LONGEST = 20_000  # characters; a long discharge letter has about 8,000
-FROM_NOTE = "note"  # of exposure: as the note says
+FROM_NOTE = "note"  # exposure as the note states it
 _CELLS = {True: "yes y true 1 1.0", False: "no n false 0 0.0", None: "unknown na n/a nan none"}
 _EXPOSED = {"": None} | {word: known for known, words in _CELLS.items() for word in words.split()}
 _EXPECTED = f"expected text, or {', '.join(SECTIONS)}"
@@ -29,7 +29,7 @@ _EXPECTED = f"expected text, or {', '.join(SECTIONS)}"
 class Note(NamedTuple):
     """One row: its place in the file (from 0), an id, and the case. Without a case, `problem` is the reason.
 
-    `exposed` is what is known of a checkpoint inhibitor from elsewhere; None leaves it to the note.
+    `exposed` is checkpoint inhibitor exposure known from elsewhere; None leaves it to the note.
     """
 
     place: int
@@ -49,13 +49,13 @@ def read_notes(
     exposed: str = FROM_NOTE,
     wanted: Callable[[int], bool] = lambda place: True,
 ) -> Iterator[Note]:
-    """Every row of a file, in order.
+    """Read every row of a file, in order.
 
     Args:
-        site, date: columns that `monitor` counts alerts by; stored with the row, never shown to a model. Of a date the
-            day, its first ten characters.
-        exposed: whether the patients are on or after a checkpoint inhibitor: "yes" for all, "note" as each note says,
-            else the name of a column with yes, no or nothing.
+        site, date: columns that `monitor` counts alerts by; stored with the row, never shown to a model. Of a date,
+            only the day is stored (its first ten characters).
+        exposed: whether the patients are on or after a checkpoint inhibitor: "yes" for all, "note" to go by each
+            note, else the name of a column with yes, no or nothing.
         wanted: whether a place (from 0) is wanted; other rows are skipped.
 
     Raises:
@@ -74,12 +74,12 @@ def read_notes(
 
 
 def hash_of(path: Path) -> str:
-    """SHA-256 of a file of notes. Raises SchemaError as `read_notes`."""
+    """SHA-256 of a file of notes. Raises SchemaError like `read_notes`."""
     return file_sha256(_checked(path))
 
 
 def count_rows(path: Path) -> int:
-    """How many rows a file has, readable or not. Raises SchemaError as `read_notes`."""
+    """Number of rows in a file, readable or not. Raises SchemaError like `read_notes`."""
     return sum(1 for _ in _rows_of(_checked(path)))
 
 
@@ -93,7 +93,7 @@ def _checked(path: Path) -> Path:
 
 
 def _check_columns(path: Path, columns: dict[str, str]) -> None:
-    """Refuse a misspelt column, which would be counted as one group without a name after a night's work."""
+    """Reject a misspelled column before the run: it would count all rows as one unnamed group."""
     missing = {name: column for name, column in columns.items() if column}
     for row in islice(_rows_of(path), 10_000) if missing else ():
         if isinstance(row, dict):
@@ -115,7 +115,7 @@ def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str
         date=_plain(row.get(date))[:10] if date else "",
     )
     if cells.keys().isdisjoint(TEXT_COLUMNS):
-        # Columns are counted, not named: where a header is missing, their names are a note.
+        # Columns are counted, not named: in a file without a header, the column names are note text.
         return note._replace(problem=f"no note in it: {_EXPECTED}; {len(row)} columns are there")
     try:
         case = Case.model_validate(cells | {"id": note.id})
@@ -127,7 +127,7 @@ def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str
 
 
 def _with_exposure(note: Note, row: dict[str, Any] | str, exposed: str) -> Note:
-    """The note with what is known of a checkpoint inhibitor; a cell that says neither yes nor no is a bad row."""
+    """Add the known checkpoint inhibitor exposure; a cell other than yes, no or nothing makes a bad row."""
     if note.case is None or exposed == FROM_NOTE:
         return note
     if exposed == "yes":
@@ -140,12 +140,12 @@ def _with_exposure(note: Note, row: dict[str, Any] | str, exposed: str) -> Note:
 
 
 def _plain(value: object) -> str:
-    """A cell as text that can be written: half a surrogate pair, as broken exports have them, becomes "?"."""
+    """A cell as encodable text: half a surrogate pair, as in broken exports, becomes "?"."""
     return "" if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 def _rows_of(path: Path) -> Iterator[dict[str, Any] | str]:
-    """Rows by column name; a row that cannot be read as such is its problem in words."""
+    """Rows by column name; for an unreadable row, a description of the problem."""
     return _READERS[path.suffix.lower()](path)
 
 
@@ -154,7 +154,7 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
         for line in filter(bytes.strip, lines):
             try:
                 row = json.loads(line)
-            except (ValueError, RecursionError) as error:  # also a number of 5,000 digits, and a thousand brackets
+            except (ValueError, RecursionError) as error:  # also a 5,000-digit number or a thousand brackets
                 yield f"not JSON ({type(error).__name__})"
                 continue
             yield row if isinstance(row, dict) else f"expected a JSON object, found {type(row).__name__}"
@@ -182,6 +182,6 @@ _READERS = {".jsonl": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
 
 
 def _check_header(path: Path, columns: Iterable[str]) -> None:
-    """Refuse a table without a column for the note: not one row could be read."""
+    """Reject a table without a note column: none of its rows could be read."""
     if set(columns).isdisjoint(TEXT_COLUMNS):
         raise SchemaError(f"{path.name}: no column holds a note; {_EXPECTED}, with commas between columns in CSV")

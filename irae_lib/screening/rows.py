@@ -1,7 +1,7 @@
-"""The stored row of one note: what the rules say, what a model says, and the final answer.
+"""The stored row of a note: the rules' verdict, the model's answer, and the final answer.
 
-Rows hold no note text except what a model's answer repeats of it: its quotes and its reasoning. `screen` on one machine
-and `cluster/ray_job.py` on many write the same rows.
+Rows hold no note text except the quotes and reasoning in a model's answer. `screen` on one machine and
+`cluster/ray_job.py` on many write the same rows.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from ..schemas import FIELDS, Urgency, differing
 from .notes import Note
 from .server import Reply
 
-# Everything that decides what a row says, apart from the clinical tables.
+# The code that determines a row; `rules_hash` adds the clinical tables.
 RULES_CODE = (safety, schemas, answers, sys.modules[__name__])
 
 
 def rules_row(note: Note) -> dict[str, Any]:
-    """A note as the safety layer alone reads it; a bad row carries its reason as `problem`."""
+    """The row of a note under the safety layer alone; a bad row has its reason in `problem`."""
     row = _about(note)
     if note.case is None:
         return row | {"problem": note.problem}
@@ -33,11 +33,11 @@ def rules_row(note: Note) -> dict[str, Any]:
 
 
 def model_row(note: Note, reply: Reply, *, asked: str = "full") -> dict[str, Any]:
-    """A note with a model's reply under the safety layer; without a reply the rules' verdict stands.
+    """The row of a note with a model's reply under the safety layer; without a reply, the rules' verdict stands.
 
-    A reply with a problem is a short answer whose note has no full one. `disagrees` names the fields in which the model
-    differs from the rules alone, where these assessed the note. `confidence`, `certainty` and `legal_mass` are there
-    where the server sent probabilities.
+    An assessment with a problem is a short answer whose full request failed. `disagrees` names the fields in which the
+    model differs from the rules alone, if these assessed the note. `confidence`, `certainty` and `legal_mass` are
+    present if the server sent probabilities.
     """
     row = _about(note) | {"asked": asked, "seconds": round(reply.seconds, 3), "tries": reply.tries}
     rules_alone = review(note.case, exposed=note.exposed)
@@ -53,18 +53,18 @@ def model_row(note: Note, reply: Reply, *, asked: str = "full") -> dict[str, Any
 
 
 def without_answer(row: Mapping[str, Any]) -> bool:
-    """Whether a note has no answer, or only a short one; a bad row is not a note and can get none."""
+    """Whether a note has no answer, or its full answer failed; a bad row is not a note and never gets one."""
     return "problem" in row and "final" in row
 
 
 def rules_hash() -> str:
-    """One hash over the code and tables that decide a row: reader, rules, schemas, rows."""
+    """Hash of the code and tables that determine a row: reader, rules, schemas, rows."""
     tables = sorted((DATA / "clinical").rglob("*.json"))
     return source_hash(*RULES_CODE, data=tables)
 
 
 def sha256(text: str) -> str:
-    """Of a text in UTF-8."""
+    """SHA-256 of a text in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -75,10 +75,10 @@ def _about(note: Note) -> dict[str, Any]:
 
 
 def _reviewed(result: Review) -> dict[str, Any]:
-    """The five fields as plain JSON, whether it is an alert, and the rules.
+    """The five fields as plain JSON, the alert flag, and the rules that applied.
 
-    Where the note was not assessed, each field says so; `not_assessed` gives the reasons, and `at_least` what was
-    called all the same.
+    If the note was not assessed, each field says so. `not_assessed` gives the reasons, and `at_least` the fields that
+    were called anyway.
     """
     final = result.final
     plain = final.model_dump(mode="json")

@@ -1,8 +1,9 @@
-"""Screen notes in two stages: the rules over every note at once, then a model at its own pace.
+"""Screen notes in two stages: the rules on every note, then a model at its own pace.
 
-`apply_rules` uses all cores and needs no model. Its verdicts stand, whatever the server does. `ask_model` sends each
-note to a server. Where the server applies a schema it first asks a short question, and the full one only for what the
-rules or the short answer flag. Failures go to the dead letters with their reason, and the rules' verdict remains.
+`apply_rules` uses all cores and needs no model. Its verdicts do not depend on the server. `ask_model` sends each note
+to a server. If the server applies a schema, a short question comes first. The full question follows if the rules or the
+short answer flag the note, or the rules did not assess it. Failures go to the dead letters with their reason, and the
+rules' verdict stands.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .stage import ScreeningRun, ScreeningSummary, Stage
 
 
 def apply_rules(run: ScreeningRun, *, workers: int = 0) -> ScreeningSummary:
-    """The safety layer over every note, in so many processes (0: one a core), into `out/rules/`.
+    """Apply the safety layer to every note, in `workers` processes (0: one per core), and fill `out/rules/`.
 
     Raises:
         SchemaError, RunError: as `Stage`.
@@ -44,7 +45,7 @@ def apply_rules(run: ScreeningRun, *, workers: int = 0) -> ScreeningSummary:
 
 
 def _cores() -> int:
-    """Cores that this process may use: on a shared machine fewer than there are."""
+    """Cores available to this process, which on a shared machine may be fewer than installed."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -62,16 +63,16 @@ async def ask_model(
     retry: bool = False,
     log: Callable[[str], None] = print,
 ) -> ScreeningSummary:
-    """Ask a server about every note, into `out/model/`; finished shards are skipped.
+    """Ask a server about every note and fill `out/model/`; finished shards are skipped.
 
     Args:
-        adapter, base: what the server serves, for the manifest, as it does not say itself: a folder (its weights are
-            hashed), or a name with its commit.
-        two_passes: the short question first, the full one only for what is flagged; needs a server with schemas.
-        retry: ask again about the notes that have no answer; the others keep theirs.
+        adapter, base: served by the server, for the manifest, since the server does not report them: a folder (its
+            weights are hashed), or a name with its commit.
+        two_passes: ask the short question first, the full one only where needed; the server must apply schemas.
+        retry: ask again about notes without an answer; the others keep theirs.
 
     Raises:
-        AccessError: the server does not answer, ignores the schema, or is gone for good (see `Server.assess`).
+        AccessError: the server does not answer, ignores the schema, or stays unreachable (see `Server.assess`).
         SchemaError, RunError: as `Stage`.
     """
     two_passes = two_passes and server.structured
@@ -83,7 +84,7 @@ async def ask_model(
             notes = (note for notes in stage.unfinished() for note in notes)
 
             async def work() -> None:
-                for note in notes:  # all workers draw from this one iterator
+                for note in notes:  # all workers share this iterator
                     stage.add(await _ask(note, server, two_passes))
 
             await _run_all(work() for _ in range(server.concurrency))
@@ -110,13 +111,13 @@ async def _ask(note: Note, server: Server, two_passes: bool) -> dict[str, Any]:
         return model_row(note, reply, asked="short")
     full = await server.assess(note.case)
     seconds = reply.seconds + full.seconds
-    if full.assessment is None:  # the short answer has been paid for, and may raise
+    if full.assessment is None:  # keep the short answer: it may still raise
         return model_row(note, reply._replace(problem=full.problem, seconds=seconds), asked="short")
     return model_row(note, full._replace(seconds=seconds))
 
 
 def about_model(model: str, base: str, adapter: str, prompt: str, structured: bool, max_tokens: int) -> dict[str, Any]:
-    """For the manifest: the model, its question, and the rules over its answers."""
+    """Manifest entries for the model, its prompt, and the rules applied to its answers."""
     weights = Path(adapter) / "adapter_model.safetensors"
     return {
         "model": model,

@@ -1,7 +1,7 @@
 """Client of an OpenAI-compatible model server: bounded time, retries with backoff, parsed answers.
 
-vLLM, `transformers serve` and others speak this protocol and differ in what they silently ignore. `check` finds that
-out before the first note is sent. Notes go to the address given and nowhere else.
+vLLM, `transformers serve` and others speak this protocol but silently ignore different parts of it. `check` detects
+this before the first note is sent. Notes go to the given address and nowhere else.
 """
 
 from __future__ import annotations
@@ -23,14 +23,16 @@ from ..schemas import Assessment, Case, Record
 from .token_confidence import read_confidence
 
 RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}
-GONE = {502, 503, 504}  # what a proxy says of a server that is being restarted
-OF_THE_NOTE = {400, 413, 422}  # too long, as a rule
+GONE = {502, 503, 504}  # from a proxy while the server restarts
+OF_THE_NOTE = {400, 413, 422}  # usually too long
 SHORT_ANSWER_TOKENS = 96
 
 
 class Reply(NamedTuple):
-    """An assessment, or the `problem` why there is none, with `seconds` and `tries`; `confidence` as the server's
-    probabilities give it, empty where it sent none."""
+    """An assessment, or the `problem` that prevented it, with `seconds` and `tries`.
+
+    `confidence` comes from the server's probabilities; empty if it sent none.
+    """
 
     assessment: Assessment | None
     problem: str = ""
@@ -42,8 +44,8 @@ class Reply(NamedTuple):
 class _Failure(NamedTuple):
     """A request without an answer: the problem, and whether to retry.
 
-    `wait` is the pause in seconds that the server asks for. `of_the_note` means that other notes may fare better.
-    `gone` is how many seconds nothing has listened; None where something did.
+    `wait` is the pause in seconds that the server asks for. `of_the_note` marks a failure specific to this
+    note. `gone` is how many seconds the server has been unreachable; None if it was reachable.
     """
 
     problem: str
@@ -60,9 +62,9 @@ class Server:
     Args:
         key: sent as bearer token. concurrency: requests at a time. timeout: seconds per request. tries: requests for
         one note before it becomes a dead letter; pause: seconds before the first retry. outage: seconds to wait for a
-        server that is being restarted; they do not count as tries. give_up: failed notes in a row after which the
-        fault is the server's. structured: ask for the schema by `response_format`. logprobs: ask for the probability
-        of each token, for `monitor`; most servers that have none ignore it.
+        restarting server; they do not count as tries. give_up: failed notes in a row after which the server is at
+        fault. structured: request the schema with `response_format`. logprobs: request token probabilities, for
+        `monitor`; most servers without them ignore it.
     """
 
     url: str
@@ -97,11 +99,11 @@ class Server:
         await self._client.aclose()
 
     async def check(self) -> str:
-        """Check that the server answers and applies a schema; returns one line that says so.
+        """Check that the server answers and applies a schema; returns a one-line status.
 
         Raises:
-            AccessError: it does not answer, does not serve the model, or ignores `response_format` though `structured`
-                was asked for: its answers could then be anything.
+            AccessError: the server does not answer, does not serve the model, or ignores `response_format` although
+                `structured` is set: its answers would be unconstrained.
         """
         schema = {"type": "object", "properties": {"kept": {"const": "yes"}}, "required": ["kept"]}
         schema = schema | {"additionalProperties": False} if self.structured else None
@@ -124,14 +126,14 @@ class Server:
         return "the server answers and applies the schema"
 
     async def assess(self, case: Case, *, short: bool = False) -> Reply:
-        """Ask about one case, with retries. A failure of this one note is the reply's `problem`.
+        """Ask about one case, with retries. A failure of this note alone becomes the reply's `problem`.
 
-        `short` asks for the five labels alone; only a server that applies a schema can answer it.
+        `short` asks for the five labels only; it needs a server that applies a schema.
 
         Raises:
-            AccessError: nothing has listened for longer than `outage`, or `give_up` notes failed in a row (those that
-                are too long aside). Then the fault is not the notes', and a million of them must not become dead
-                letters.
+            AccessError: the server has been unreachable for longer than `outage`, or `give_up` notes failed in a row
+                (not counting those that are too long). The server is then at fault, and a million notes must not
+                become dead letters.
         """
         clock = asyncio.get_running_loop().time
         started = last_asked = clock()
@@ -143,10 +145,10 @@ class Server:
                 self._failed_in_a_row = 0
                 return result._replace(seconds=clock() - started, tries=tries)
             if result.gone is not None and result.gone < self.outage and self._last_heard < last_asked:
-                tries -= 1  # nobody was answered since this note's last try: the fault is not this note's
+                tries -= 1  # no request was answered since this note's last try: not the note's fault
             if tries >= self.tries or not result.retry:
                 break
-            # Doubling, with jitter: sixteen requests that failed together must not come back together.
+            # Exponential backoff with jitter: requests that failed together must not retry together.
             backoff = min(10.0, self.pause * 2 ** min(pauses, 9)) * random.uniform(0.5, 1.5)
             await asyncio.sleep(max(result.wait, backoff))
             last_asked, pauses = asked, pauses + 1
@@ -161,7 +163,7 @@ class Server:
         return Reply(None, result.problem, clock() - started, tries)
 
     async def _ask(self, case: Case, short: bool) -> Reply | _Failure:
-        """Send one request. Raises AccessError as `assess` where the outage is over its limit."""
+        """Send one request. Raises AccessError if the server is unreachable for longer than `outage`."""
         schema = (SHORT if short else FULL) if self.structured else None
         max_tokens = SHORT_ANSWER_TOKENS if short else self.max_tokens
         try:
@@ -183,7 +185,7 @@ class Server:
                 gone=self._seconds_gone() if error.status in GONE else None,
             )
         except (httpx.HTTPError, TimeoutError) as error:
-            self._gone_since = None  # something listened
+            self._gone_since = None  # the server was reachable
             if isinstance(error, (httpx.TimeoutException, TimeoutError)):
                 return _Failure(f"no answer in {self.timeout:.0f} s")
             return _Failure(f"the connection broke ({type(error).__name__})")
@@ -193,7 +195,7 @@ class Server:
         return Reply(answer.assessment, confidence=read_confidence(text, logprobs, constrained=self.structured))
 
     def _seconds_gone(self) -> float:
-        """Seconds since the server was first found gone."""
+        """Seconds since the server was first unreachable."""
         now = asyncio.get_running_loop().time()
         self._gone_since = now if self._gone_since is None else self._gone_since
         return now - self._gone_since
@@ -205,7 +207,7 @@ class Server:
             body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
         if self.logprobs:
             body["logprobs"] = True
-        async with asyncio.timeout(self.timeout):  # httpx's own starts anew with every byte that comes
+        async with asyncio.timeout(self.timeout):  # httpx's own timeout restarts with every byte
             response = await self._client.post(f"{self.url}/chat/completions", json=body)
         if response.status_code not in GONE:
             self._last_heard, self._gone_since = asyncio.get_running_loop().time(), None
@@ -227,6 +229,6 @@ class _Refused(Exception):
 
 
 FULL = Assessment.model_json_schema()
-# The labels alone, which are the fields without a default.
+# The labels: the fields without a default.
 _LABELS = {name: (field.annotation, field) for name, field in Assessment.model_fields.items() if field.is_required()}
 SHORT = create_model("Labels", __base__=Record, **_LABELS).model_json_schema()

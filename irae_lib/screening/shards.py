@@ -1,6 +1,6 @@
-"""Results on disk: numbered shards, each complete or absent, and a manifest of the run that they belong to.
+"""Results on disk: numbered shards, each complete or absent, and the manifest of their run.
 
-Several machines may fill one folder, each its own `ShardPart`.
+Several machines may fill one folder, each with its own `ShardPart`.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ MANIFEST = "manifest.json"
 
 
 class ShardPart(NamedTuple):
-    """The `number`th of `of` parts of the shards (from 1); `ShardPart()` is all of them."""
+    """Part `number` (from 1) of `of` parts of the shards; `ShardPart()` is all of them."""
 
     number: int = 1
     of: int = 1
 
     @classmethod
     def read(cls, text: str) -> ShardPart:
-        """`"3/8"` as a part, "" as the whole. Raises RunError for anything else."""
+        """Parse `"3/8"` as a part, "" as all shards. Raises RunError for anything else."""
         match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text or "1/1")
         part = cls(*map(int, match.groups())) if match else cls(0, 0)
         if not 1 <= part.number <= part.of:
@@ -44,9 +44,9 @@ WHOLE = ShardPart()
 
 
 class Shards:
-    """Shards of one stage in a folder: `write` each once, `done` to skip, `rows` to read all of them in order.
+    """Shards of one stage in a folder: `write` each once, skip those `done`, read all `rows` in order.
 
-    A shard that is empty or ends inside a line (a disk or a machine failed) counts as absent.
+    A shard that is empty or ends mid-line (after a disk or machine failure) counts as absent.
     """
 
     def __init__(self, folder: Path, part: ShardPart = WHOLE):
@@ -56,10 +56,10 @@ class Shards:
         self._reopened: set[int] = set()
 
     def belong_to(self, run: Mapping[str, Any]) -> None:
-        """Write the manifest of these shards, or check that it is that of this run.
+        """Write the manifest of these shards, or check that the existing one matches this run.
 
         Raises:
-            RunError: the folder holds the shards of another run; names what differs.
+            RunError: the folder holds the shards of another run; names the differences.
         """
         path = self.folder / MANIFEST
         if not path.is_file():
@@ -73,10 +73,10 @@ class Shards:
         return number in self._finished
 
     def write(self, number: int, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Finish a shard: its rows in the order of their places, in one step.
+        """Write a shard atomically, its rows in order of place.
 
         Raises:
-            RunError: it could not be written; finished shards stay.
+            RunError: the shard could not be written; finished shards stay.
         """
         try:
             write_lines(self._path(number), sorted(rows, key=lambda row: row["place"]))
@@ -85,8 +85,7 @@ class Shards:
         self._finished.add(number)
 
     def reopen(self, unfit: Callable[[Mapping[str, Any]], bool]) -> int:
-        """Count shards with an `unfit` row as unfinished until they are written anew; returns how many of their rows
-        are fit."""
+        """Mark shards with an `unfit` row as unfinished until rewritten; returns the number of their fit rows."""
         fit = 0
         for number in sorted(self._finished):
             unfit_rows = [unfit(row) for row in self._rows(number)]
@@ -97,16 +96,16 @@ class Shards:
         return fit
 
     def before(self, number: int) -> dict[int, dict[str, Any]]:
-        """The rows of a reopened shard, by place; none of any other."""
+        """The rows of a reopened shard, by place; empty for any other."""
         return {row["place"]: row for row in self._rows(number)} if number in self._reopened else {}
 
     def rows(self) -> Iterator[dict[str, Any]]:
-        """Every row of every finished shard, in order, one shard in memory at a time."""
+        """Yield every row of the finished shards, in order, one shard in memory at a time."""
         for number in sorted(self._finished):
             yield from self._rows(number)
 
     def count(self) -> int:
-        """How many rows the finished shards hold."""
+        """Number of rows in the finished shards."""
         return sum(self._path(number).read_bytes().count(b"\n") for number in self._finished)
 
     def _rows(self, number: int) -> list[dict[str, Any]]:
@@ -118,7 +117,7 @@ class Shards:
 
 
 def _is_complete(path: Path) -> bool:
-    """Whether a file ends with the end of a line."""
+    """Whether a file ends with a newline."""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - 1))
         return file.read() == b"\n"

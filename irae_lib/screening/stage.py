@@ -19,14 +19,14 @@ from .notes import FROM_NOTE, Note, hash_of, read_notes
 from .rows import rules_row, without_answer
 from .shards import WHOLE, ShardPart, Shards
 
-SHARD = 200  # rows; the most that a killed run has to ask again
+SHARD = 200  # rows; the most that a killed run has to repeat
 
 
 class ScreeningRun(NamedTuple):
     """A file of notes and the folder `out` of their results, which all stages share.
 
-    `shard` is the number of rows in a shard, of which a run takes one `part`. `site` and `date` name columns to count
-    alerts by; `exposed` says where exposure to a checkpoint inhibitor comes from (see `read_notes`).
+    `shard` is the number of rows per shard; a run takes one `part` of the shards. `site` and `date` name columns to
+    count alerts by; `exposed` is the source of checkpoint inhibitor exposure (see `read_notes`).
     """
 
     notes: Path
@@ -38,7 +38,7 @@ class ScreeningRun(NamedTuple):
     exposed: str = FROM_NOTE
 
     def manifest(self) -> dict[str, Any]:
-        """The input, and how it is cut into shards."""
+        """The input file and the settings of the run."""
         settings = {name: getattr(self, name) for name in ("shard", "site", "date", "exposed")}
         return {"input": Path(self.notes).name, "sha256": hash_of(self.notes)} | settings
 
@@ -50,9 +50,9 @@ class ScreeningRun(NamedTuple):
 class ScreeningSummary(Record):
     """Counts of a stage: `rows` of the input (or of one part of it), of which `skipped` were done before.
 
-    `bad` rows are not notes, `failed` notes have no model's answer, `alerts` call an irAE or ask for the same day. The
-    rules did not understand `not_assessed` notes: these and the alerts need a person (`monitor.worklist`).
-    `dead_letters` names the file with the bad and the failed.
+    `bad` rows are not notes, `failed` notes have no model answer, `alerts` call an irAE or ask for same-day care. The
+    rules did not understand `not_assessed` notes; a person must read these and the alerts (`monitor.worklist`).
+    `dead_letters` names the file of bad rows and failed notes.
     """
 
     stage: str
@@ -67,7 +67,7 @@ class ScreeningSummary(Record):
 
     @property
     def clean(self) -> bool:
-        """Every row has its answer."""
+        """Whether every row has an answer."""
         return not self.bad and not self.failed
 
     @property
@@ -88,7 +88,7 @@ class ScreeningSummary(Record):
 
 
 def summarize(shards: Shards, skipped: int, seconds: float = 0.0) -> ScreeningSummary:
-    """Count the finished shards, and write the dead letters to one file next to the folder of the stage."""
+    """Count the rows of finished shards, and write the dead letters to a file next to the stage folder."""
     counts = dict.fromkeys(("rows", "bad", "failed", "alerts", "not_assessed"), 0)
 
     def dead_letters() -> Iterator[dict[str, Any]]:
@@ -107,7 +107,7 @@ def summarize(shards: Shards, skipped: int, seconds: float = 0.0) -> ScreeningSu
 
 
 class _OpenShard(NamedTuple):
-    """A shard under way: its number of rows, those it has by place, and those of an earlier run."""
+    """A shard in progress: its size, its rows so far by place, and its rows from an earlier run."""
 
     size: int
     rows: dict[int, Mapping[str, Any]]
@@ -134,7 +134,7 @@ class Stage:
 
     def __enter__(self) -> Stage:
         name = self.shards.folder.name
-        # The rules have usually been over the input before a model is asked.
+        # The rules have usually counted the input before the model stage.
         total = self.run.shards("rules").count() or None if name == "model" else None
         self._bar = tqdm(desc=name, unit="note", total=total, initial=self.skipped)
         return self
@@ -143,7 +143,7 @@ class Stage:
         self._bar.close()
 
     def unfinished(self) -> Iterator[list[Note]]:
-        """The notes to read or ask about, shard by shard; bad rows get their row here, answered notes keep theirs."""
+        """Yield the notes to process, shard by shard; bad rows are added here, answered notes keep their rows."""
         run, size = self.run, self.run.shard
 
         def wanted(place: int) -> bool:
@@ -159,12 +159,12 @@ class Stage:
             yield [note for note in waiting if note.case]
 
     def add(self, *rows: Mapping[str, Any]) -> None:
-        """Take rows of open shards, and write each shard whose last row this is; rows of written shards are ignored."""
+        """Add rows to open shards and write each shard once complete; rows of written shards are ignored."""
         for row in rows:
             place, number = row["place"], row["place"] // self.run.shard
             if shard := self._open.get(number):
                 before = shard.before.get(place, row)
-                # A short answer of an earlier run is more than none.
+                # A short answer from an earlier run is better than none.
                 shard.rows[place] = before if "model" in before and "model" not in row else row
                 self._bar.update()
                 if len(shard.rows) == shard.size:
@@ -172,9 +172,9 @@ class Stage:
                     del self._open[number]
 
     def missing(self) -> tuple[int, int]:
-        """How many rows of how many shards have not come back."""
+        """Number of missing rows, and of the shards they belong to."""
         return sum(shard.size - len(shard.rows) for shard in self._open.values()), len(self._open)
 
     def summary(self) -> ScreeningSummary:
-        """Count what is on disk by now."""
+        """Summarize the shards written so far."""
         return summarize(self.shards, self.skipped, time.monotonic() - self._started)

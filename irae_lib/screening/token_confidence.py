@@ -1,8 +1,8 @@
 """Confidence of a served model, from the log probabilities that a server sends with an answer.
 
-vLLM (0.33, read in its source) computes them after the schema has removed tokens, even those that it calls raw. So with
-a schema a value's probability is among the allowed tokens, as in the notebooks. The share of the model's wish that was
-allowed is then unknown; without a schema the keys show it.
+vLLM (0.33, according to its source) computes them after schema masking, even those that it calls raw. With a schema, a
+value's probability is therefore relative to the allowed tokens, as in the notebooks. The probability mass on allowed
+tokens is then unknown; without a schema, the keys show it.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _KEY = re.compile(rf'"(?:{"|".join((*Assessment.model_fields, *Causality.model_f
 
 
 def read_confidence(text: str, logprobs: Any, *, constrained: bool) -> dict[str, Any]:
-    """`confidence` by field, `certainty` of reasoning and labels, `legal_mass`; empty where the server sent nothing.
+    """Read `confidence` by field, `certainty` of reasoning and labels, `legal_mass`; empty if none can be read.
 
     Args:
         text: the answer.
-        logprobs: of the choice of a chat completion: `{"content": [{"token", "bytes", "logprob"}, ...]}`.
+        logprobs: those of a chat completion choice: `{"content": [{"token", "bytes", "logprob"}, ...]}`.
         constrained: the server applied a schema; `legal_mass` is then unknown.
 
-    `legal_mass` is the mean probability of the tokens that spell the schema's keys, where the format allows nothing
-    else: near 1 the model writes the format by itself.
+    `legal_mass` is the mean probability of the tokens in the schema's keys, where the format allows nothing else. Near
+    1, the model follows the format by itself.
     """
     try:
         tokens = [(_bytes(token), math.exp(float(token["logprob"]))) for token in logprobs["content"]]
@@ -37,11 +37,11 @@ def read_confidence(text: str, logprobs: Any, *, constrained: bool) -> dict[str,
     pieces, probabilities = [piece for piece, _ in tokens], [probability for _, probability in tokens]
     if not all(0 <= probability <= 1.001 for probability in probabilities):  # also NaN
         return {}
-    if not b"".join(pieces).startswith(answer):  # another tokenization than that of the answer
+    if not b"".join(pieces).startswith(answer):  # the tokens do not spell the answer
         return {}
     try:
         fields, whole = confidences(pieces, list(enumerate(probabilities)))
-    except ValueError:  # a key is missing or spaced: not the compact form that training teaches
+    except ValueError:  # a missing or spaced key: not the compact training format
         return {}
     confidence = {
         "confidence": {name: round(probability, 6) for name, probability in fields.items()},
@@ -52,7 +52,7 @@ def read_confidence(text: str, logprobs: Any, *, constrained: bool) -> dict[str,
 
 
 def _in_keys(pieces: list[bytes]) -> list[bool]:
-    """Which tokens lie wholly inside a key of the schema, quotes and colon included."""
+    """Whether each token lies entirely inside a schema key, quotes and colon included."""
     spans = [key.span() for key in _KEY.finditer(b"".join(pieces))]
     ends = list(accumulate(map(len, pieces)))
     return [

@@ -1,8 +1,8 @@
-"""What stands around the problem of a long note: the rest of the patient, true of someone stable.
+"""Background of a long note: the rest of the patient, as for a stable person.
 
-`data/synthesis/background/<pool>.json` holds one pool each, by an author (a language model) who saw neither the other
-pools nor the reader. A text never contradicts the problem: everything about its organ systems, and about those that
-share their signs (`shares_signs` in common.json), is left out.
+Each `data/synthesis/background/<pool>.json` holds one pool, by an author (a language model) who saw neither the other
+pools nor the reader. The background never contradicts the problem: texts about its organ systems, and about those that
+share their signs (`shares_signs` in common.json), are left out.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .note_styles import Draft, capital
 
 
 class Cancer(NamedTuple):
-    """A cancer with its own history in a few wordings; `sex` where only one has it, `clear` where none of it is left."""
+    """A cancer with wordings of its history; `sex` if only one sex has it, `clear` if no cancer is left."""
 
     name: str
     history: tuple[str, ...]
@@ -38,16 +38,16 @@ class Comorbidity(NamedTuple):
 
 
 class Normal(NamedTuple):
-    """One organ system without a finding: `asked` in a review of systems, `seen` in an examination."""
+    """An organ system without findings: `asked` in a review of systems, `seen` in an examination."""
 
     asked: tuple[str, ...]
     seen: tuple[str, ...]
 
 
 class Scan(NamedTuple):
-    """A restaging result, the organ systems whose illness it would show, and of which cancer it can be.
+    """A restaging result, the organ systems whose illness it would show, and the cancer state it fits.
 
-    `disease` is "spread" (there is a tumour to see), "clear" (there is none) or "" (either).
+    `disease` is "spread" (visible tumor), "clear" (no visible tumor) or "" (either).
     """
 
     text: str
@@ -56,7 +56,7 @@ class Scan(NamedTuple):
 
 
 class Background(NamedTuple):
-    """One pool. Single texts but for `templates` and `closing`, which are kept by kind of note."""
+    """One pool of background texts; `templates` and `closing` are grouped by kind of note."""
 
     cancers: tuple[Cancer, ...]
     comorbidities: tuple[Comorbidity, ...]
@@ -84,26 +84,26 @@ _POOL = TypeAdapter(Background)
 BACKGROUND: dict[str, Background] = {
     pool: _POOL.validate_json((FOLDER / "background" / f"{pool}.json").read_text(encoding="utf-8")) for pool in POOLS
 }
-# From a telegram to a clinic note: how many comorbidities, organ systems asked about, plan lines.
+# Number of comorbidities, organ systems asked about and plan lines, by kind of note.
 _SIZES: dict[str, int] = COMMON["note_sizes"]
-# An old illness comes before the cancer, and an earlier irAE after it.
+# An old illness precedes the cancer; an earlier irAE follows it.
 _OLD_YEARS, _CANCER_YEARS, _EARLIER_YEARS = (1998, 2013), (2014, 2019), (2021, 2023)
 _GENERAL = re.compile(COMMON["general_state"], re.I)
 _OFTEN = ("interval", "social", "family", "allergies")
 _OFTEN_WITHOUT_ASKING = ("social", "family")
-# Nobody who cannot answer is asked, or examined where that takes an answer.
+# Patients who cannot answer are neither asked nor given examinations that need answers.
 _NEEDS_HELP = (System.NEUROLOGIC, System.OCULAR, System.MUSCULOSKELETAL)
 _SHARES_SIGNS = {System(name): frozenset(map(System, also)) for name, also in COMMON["shares_signs"].items()}
 
 
 def left_out(systems: Iterable[System]) -> frozenset[System]:
-    """The organ systems about which the background says nothing: those of the problem and those sharing signs."""
+    """Organ systems that the background omits: those of the problem and those that share their signs."""
     systems = frozenset(systems)
     return systems.union(*(_SHARES_SIGNS[one] for one in systems))
 
 
 def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
-    """The text of every slot of a template that is not about the problem; kinds of note differ in how much they say."""
+    """Fill every template slot that is not about the problem; the amount of text depends on the kind of note."""
     mine, kind, quiet = BACKGROUND[pool], draft.form.kind, draft.quiet
     size, urgency = _SIZES[kind], Urgency.ROUTINE if draft.calm else draft.urgency
 
@@ -151,18 +151,18 @@ def surround(rng: random.Random, pool: str, draft: Draft) -> dict[str, str]:
 
 
 def _told(texts: Sequence[str], draft: Draft) -> list[str]:
-    """The texts that fit the place, without those that only somebody well can have ("strolls in unaided")."""
+    """Texts that fit the place; for an ill patient, without those that need good health ("strolls in unaided")."""
     here = [text for text in texts if fits_place(text, draft.form.kind)]
     return [text for text in here if draft.calm or not _GENERAL.search(text)]
 
 
 def some(rng: random.Random, texts: Sequence[str], low: int, high: int) -> list[str]:
-    """`low` to `high` of the texts, as far as there are so many."""
+    """Sample `low` to `high` of the texts, or all if there are fewer."""
     return rng.sample(list(texts), min(len(texts), rng.randint(low, high)))
 
 
 def listed(rng: random.Random, texts: Sequence[str]) -> str:
-    """Texts as notes list them: one to three in a sentence, with bullets, by semicolons or as sentences."""
+    """Join texts as notes do: one to three per group, as bullets, with semicolons or as sentences."""
     bare = [text.strip().rstrip(".") for text in texts]
     groups = []
     while bare:
@@ -178,7 +178,7 @@ def listed(rng: random.Random, texts: Sequence[str]) -> str:
 
 
 def _dated(rng: random.Random, text: str, years: tuple[int, int]) -> str:
-    """A text with one year, wherever it names one."""
+    """Replace every `{year}` in a text with the same year."""
     return text.replace("{year}", str(rng.randint(*years)))
 
 

@@ -1,6 +1,6 @@
 """Checks that fail a build: quotes, labels against the rules, variety, balance.
 
-Labels are right by construction; these checks ask another witness, the safety layer that reads the finished note.
+Labels are correct by construction; these checks compare them with the safety layer's reading of the finished note.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from .illnesses import ILLNESSES
 from .leakage import frame_shares
 
 MOST_FRAME = 0.02
-# Share of notes where the rules ask for at most the label, by detail. In long notes the rest are false alarms of the
-# reader on what stands around the problem: 3 % when this was set, 7 % of a small split.
+# Minimum share of notes where the rules do not exceed the label, by detail. In long notes, the rest are false alarms of
+# the reader on background text: 3% when this was set, 7% of a small split.
 LEAST_AGREEMENT = {"short": 0.97, "full": 0.90}
 
 
 class RuleAgreement(NamedTuple):
-    """What the rules alone say about labelled notes.
+    """Agreement of the rules alone with labeled notes.
 
-    `irae` are notes labelled as an irAE, `fired` those where a rule spoke, `above` the ones where it asks for more than
-    the label (id, topic, what), `exact` where grade and urgency equal it. `negatives` and `raised` count notes
-    that are no irAE, per kind, and those where a rule speaks all the same.
+    `irae` counts notes labeled as an irAE, `fired` those where a rule fired, `exact` those where grade and urgency
+    equal the label. `above` lists those where the rules exceed the label (id, topic, what). `negatives` and `raised`
+    count notes without an irAE, per kind, and those where a rule fired anyway.
     """
 
     irae: int
@@ -41,12 +41,12 @@ class RuleAgreement(NamedTuple):
 
     @property
     def share(self) -> float:
-        """Share of the notes where a rule fired whose floor is at most the label."""
+        """Share of the notes with a fired rule where the rules do not exceed the label."""
         return 1 - len(self.above) / self.fired if self.fired else 1.0
 
 
 def rule_agreement(cases: Iterable[LabelledCase]) -> RuleAgreement:
-    """Ask the rules about every note, without a model. A rule on a mimic is right to fire and is only counted."""
+    """Apply the rules to every note, without a model. Rules rightly fire on mimics, which are only counted."""
     irae = fired = exact = 0
     above: list[tuple[str, str, str]] = []
     negatives: Counter[str] = Counter()
@@ -70,11 +70,11 @@ def rule_agreement(cases: Iterable[LabelledCase]) -> RuleAgreement:
 
 
 def check_cases(cases: Iterable[LabelledCase], *, detail: str = "short") -> dict[str, float]:
-    """Facts about a split that passed.
+    """Check a split and return its facts.
 
     Raises:
-        SchemaError: a quote is not in its note, or the rules ask for more than the label in more of the irAE notes
-            where they speak than `LEAST_AGREEMENT` allows (one note alone is no share).
+        SchemaError: a quote is not in its note, or the rules exceed the label more often than `LEAST_AGREEMENT`
+            allows, of the irAE notes where they fire (a single note is tolerated).
     """
     cases = list(cases)
     for case in cases:
@@ -96,10 +96,10 @@ def check_cases(cases: Iterable[LabelledCase], *, detail: str = "short") -> dict
 
 
 def check_variety(cases: Iterable[LabelledCase]) -> float:
-    """The share of notes that hold the commonest sentence frame. Ask it of a whole data set, not of a small split.
+    """Share of notes that hold the commonest sentence frame. Use it on a whole data set, not on a small split.
 
     Raises:
-        SchemaError: over 2 %; shows the frame, which comes from the generator and never from a patient's note.
+        SchemaError: over 2%; shows the frame, which comes from the generator and never from a patient's note.
     """
     frame, share = next(iter(frame_shares(cases)), ("", 0.0))
     if share > MOST_FRAME:
@@ -108,7 +108,7 @@ def check_variety(cases: Iterable[LabelledCase]) -> float:
 
 
 def balance(cases: Iterable[LabelledCase]) -> Counter[tuple[str, Severity, str]]:
-    """Notes labelled as an irAE by organ system, grade and likelihood; a multi-organ note counts for each organ."""
+    """Notes labeled as an irAE by organ system, grade and likelihood; a multi-organ note counts for each organ."""
     return Counter(
         (system.value, case.expected.overall_severity, case.expected.causality.likelihood.value)
         for case in cases
@@ -118,10 +118,10 @@ def balance(cases: Iterable[LabelledCase]) -> Counter[tuple[str, Severity, str]]
 
 
 def check_balance(cases: Iterable[LabelledCase]) -> None:
-    """Every organ occurs at every grade it has, and as both Highly likely and Possible.
+    """Check that every organ system occurs at each of its grades, and as both Highly likely and Possible.
 
     Raises:
-        SchemaError: names what is missing.
+        SchemaError: names the missing combinations.
     """
     counts = balance(cases)
     cells = {(system.value, Severity.from_grade(i.grade)) for i in ILLNESSES for system in i.systems}
@@ -134,7 +134,7 @@ def check_balance(cases: Iterable[LabelledCase]) -> None:
 
 
 def check_urgency() -> None:
-    """No illness is labelled below the generic floors, F44 (an asymptomatic laboratory value) aside.
+    """Check that no illness is labeled below the generic floors, except F44 (an asymptomatic laboratory value).
 
     Raises:
         SchemaError: names the illness.

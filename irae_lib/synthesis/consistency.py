@@ -1,7 +1,7 @@
-"""What cannot stand together in one long note: two clocks, an age and its history, a state and what is said of it.
+"""Consistency checks for long notes: times, age and history, patient state, kind of note, cancer.
 
-A note is put together from texts that do not know of each other. The words that tie them to an age, a place, a state
-or a cancer are data (`data/synthesis/consistency.json`); whatever clashes is left out or drawn again.
+A note combines independently written texts. The words that tie them to an age, a place, a state or a cancer are data
+(`data/synthesis/consistency.json`); conflicting texts are left out or redrawn.
 """
 
 from __future__ import annotations
@@ -28,55 +28,55 @@ _TESTS = [re.compile(words, re.I) for words in _WORDS["tests"]]
 
 
 def dated(text: str) -> bool:
-    """Does a text tell when, so that another time beside it could contradict it?"""
+    """Whether a text states a time, which another time in the note could contradict."""
     return bool(_DATED.search(text))
 
 
 def has_ended(text: str) -> bool:
-    """Does a text tell that the finding it explains is gone? Beside a finding of today it would be a riddle."""
+    """Whether a text says that the finding it explains is gone, which contradicts a current finding."""
     return bool(_ENDED.search(text))
 
 
 def speechless(parts: Iterable[Part]) -> bool:
-    """Is somebody too ill to answer questions, or to be examined where that takes an answer?"""
+    """Whether the patient is too ill to answer questions, also during an examination."""
     return any(_SPEECHLESS.search(part.text) for part in parts)
 
 
 def fits_age(text: str, age: int) -> bool:
-    """Can a text be true of somebody of this age (a golden wedding, a knee replacement)?"""
+    """Whether a text can be true at this age (a golden wedding, a knee replacement)."""
     return all(age >= least for words, least in _AGES if words.search(text))
 
 
 def fits_place(text: str, kind: str) -> bool:
-    """Can a text stand in this kind of note (a bedside on a ward, a caller on the phone)?"""
+    """Whether a text fits this kind of note (a bedside on a ward, a caller on the phone)."""
     return all(kind in kinds for words, kinds in _PLACES if words.search(text))
 
 
 def fits_state(text: str, urgency: Urgency) -> bool:
-    """Can a plan be made for somebody as ill as this? No exercise class today, no letter home from intensive care."""
+    """Whether a plan fits the urgency: no exercise class if urgent, no letter home in an emergency."""
     if urgency is Urgency.EMERGENCY and _FOR_HOME.search(text):
         return False
     return urgency < Urgency.URGENT or not _FOR_THE_FIT.search(text)
 
 
 def fits_cancer(text: str, cancer: str) -> bool:
-    """Is a drug that a text names given for this cancer? Drugs that are not listed are given for many."""
+    """Whether the drugs that a text names are given for this cancer; drugs that are not listed fit any."""
     return all(cancers.search(cancer) for drug, cancers in _TREATMENTS.items() if drug in text)
 
 
 def awaits_what_is_known(cause: str, parts: Sequence[Part]) -> bool:
-    """Does a text on other causes wait for a test whose result stands in the note?"""
+    """Whether a text on other causes awaits a test whose result is in the note."""
     return any(test.search(cause) and any(test.search(part.text) for part in parts) for test in _TESTS)
 
 
 def is_spoken_of(names: Iterable[str], parts: Sequence[Part]) -> bool:
-    """Does a text speak of a test of these names ("magnesium in the toxic range")?"""
+    """Whether a text mentions a test by one of these names ("magnesium in the toxic range")."""
     words = re.compile(rf"\b(?:{'|'.join(map(re.escape, names))})\b", re.I)
     return any(words.search(part.text) for part in parts)
 
 
 def drawn(draw: Callable[[], Part], fits: Callable[[Part], bool], tries: int = 60) -> Part:
-    """A part that fits, or the last one drawn where none does."""
+    """Draw a part that fits; if none does, return the last draw."""
     part = draw()
     for _ in range(tries):
         if fits(part):
@@ -86,6 +86,6 @@ def drawn(draw: Callable[[], Part], fits: Callable[[Part], bool], tries: int = 6
 
 
 def fitting(rng: random.Random, texts: Sequence[str], fits: Callable[[str], bool]) -> str:
-    """One of the texts that fit, "" where none does."""
+    """One of the texts that fit, or "" if none does."""
     left = [text for text in texts if fits(text)]
     return rng.choice(left) if left else ""

@@ -1,6 +1,6 @@
-"""The data set in the forms other tools read: a `datasets` folder, AutoTrain's files, and a data card.
+"""Export the data set for other tools: a `datasets` folder, AutoTrain's files, and a data card.
 
-Every file holds the same cases as the JSON lines of a run; nothing here decides what a case says.
+Every file holds the same cases as the JSON lines of a run; exporting does not change their content.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ def flat_row(case: LabelledCase) -> dict[str, Any]:
 
 
 def write_dataset(folder: Path, splits: Mapping[str, Sequence[LabelledCase]], facts: Mapping[str, Any]) -> Path:
-    """A folder for `datasets.load_dataset(folder)`: one JSON-lines file a split, and the data card as README.md.
+    """Write a folder for `datasets.load_dataset(folder)`: one JSON Lines file per split, and README.md as data card.
 
     Args:
-        splits: cases by split name. facts: what the card should state (seed, hashes, checks), as plain JSON types.
+        splits: cases by split name. facts: values for the card (seed, hashes, checks), as plain JSON types.
     """
     for name, cases in splits.items():
         write_lines(folder / f"{name}.jsonl", map(flat_row, cases))
@@ -44,7 +44,7 @@ def write_dataset(folder: Path, splits: Mapping[str, Sequence[LabelledCase]], fa
 
 
 def write_autotrain(folder: Path, train: Sequence[LabelledCase], base_model: str) -> Path:
-    """AutoTrain's files: `train.jsonl` (messages), `train.csv` (one text column in Gemma's turn form), the YAML."""
+    """Write AutoTrain's files: `train.jsonl` (messages), `train.csv` (one text column of Gemma turns), the YAML."""
     rows = [prompts.messages(case.case) + prompts.target(case.expected) for case in train]
     write_lines(folder / "train.jsonl", ({"messages": row} for row in rows))
     table = pandas.DataFrame({"text": map(_turns, rows)})
@@ -59,7 +59,7 @@ def _turns(messages: list[dict[str, str]]) -> str:
 
 
 def data_card(splits: Mapping[str, Sequence[LabelledCase]], facts: Mapping[str, Any]) -> str:
-    """The card of a data set: what is in it, how it was made, what was checked, what it is not."""
+    """Render the card of a data set: contents, generation, checks, limitations."""
     rows = [
         {
             "name": name,

@@ -1,13 +1,13 @@
-"""What synthetic notes are made of: loads `data/synthesis/*.json`, which a clinician can read and extend.
+"""Content of synthetic notes: load `data/synthesis/*.json`, which a clinician can read and extend.
 
-One file per organ group holds illnesses (one CTCAE v5.0 term at one grade, with its label), ideas (what a note
-can state, in three pools of phrasings) and contrasts (minimal pairs); `common.json` holds what every note needs,
-`other_causes.json` and `lay.json` what long notes say of proven and open other causes, and in a patient's words.
-`(a|b)` in a phrasing offers alternatives, `{n}` is the graded number, `{m}` a small free one; "! " before a rival cause
-marks it as urgent in itself, so that it never explains a routine illness. No note that
-fine-tuning sees contains a line of the calibration or the test pool. (The rehearsal base has read all three, with
-wrong labels: MedGemma, too, has read medical English before.) Sources: CTCAE v5.0 for grades, ASCO 2021
-(10.1200/JCO.21.01440) and project policy for urgency.
+One file per organ group holds illnesses, ideas and contrasts. An illness is one CTCAE v5.0 term at one grade, with its
+label; an idea is a statement in three pools of phrasings; a contrast is a minimal pair. `common.json` holds content for
+every note. For long notes, `other_causes.json` holds proven and open other causes, and `lay.json` patients' wordings.
+In a phrasing, `(a|b)` offers alternatives, `{n}` is the graded number, `{m}` a small free one. "! " before a rival
+cause marks it as urgent in itself, so that it never explains a routine illness. Fine-tuning never sees a line of the
+calibration or the test pool. (The rehearsal base has read all three, the test pool with noisy labels only: MedGemma has
+read medical English, too.) Sources: CTCAE v5.0 for grades, ASCO 2021 (10.1200/JCO.21.01440) and project policy for
+urgency.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FOLDER = DATA / "synthesis"
 
 
 class Idea(NamedTuple):
-    """One thing a note can state: the section it belongs to and its pools of phrasings."""
+    """A statement for a note: its section and its pools of phrasings."""
 
     section: str
     train: tuple[str, ...]
@@ -34,14 +34,14 @@ class Idea(NamedTuple):
 
 
 class Fact(NamedTuple):
-    """A phrase (`idea`) with the range of its number, or a laboratory value (`lab`) that the engine writes.
+    """A phrase (`idea`) with the range of its number, or a laboratory value (`lab`), which `lab_text` writes.
 
-    `per` says what `low` and `high` count: "value" (standard unit of labs.json), or multiples of "uln", "lln" or
+    `per` is the unit of `low` and `high`: "value" (standard unit of labs.json), or multiples of "uln", "lln" or
     the patient's own "baseline", which is then drawn from `base_low` to `base_high`.
     """
 
     idea: str = ""
-    low: int | float = 1  # of the JSON: "2" and "2.0" read differently in a note
+    low: int | float = 1  # as in the JSON: "2" and "2.0" read differently in a note
     high: int | float = 9
     step: int | float = 1
     m_low: int = 2
@@ -55,7 +55,7 @@ class Fact(NamedTuple):
 class Illness(NamedTuple):
     """One illness at one grade.
 
-    `key` facts carry the grade (they become evidence); `also` go along with it. `cause` names the group of ideas on
+    `key` facts determine the grade and become evidence; `also` facts accompany it. `cause` names the group of ideas on
     causality and history: `<cause>_excluded`, `_pending`, `_confounder`, `_rival`, `_past`, `_family`, `_no`.
     """
 
@@ -72,7 +72,7 @@ class Illness(NamedTuple):
 
 
 class Contrast(NamedTuple):
-    """Two illnesses whose notes differ in one fact; `shared` facts stand in both notes."""
+    """Two illnesses whose notes differ in one fact; `shared` facts appear in both notes."""
 
     name: str
     cause: str
@@ -97,7 +97,7 @@ IDEAS: dict[str, Idea] = {
     for ideas in (COMMON["exposure"], COMMON["ideas"], *(group.get("ideas", {}) for group in _GROUPS))
     for name, row in ideas.items()
 }
-# What patients say for an idea, by pool; ideas that only a clinician can state have none.
+# Patients' wordings of an idea, by pool; ideas that only a clinician can state have none.
 LAY: dict[str, dict[str, tuple[str, ...]]] = TypeAdapter(dict[str, dict[str, tuple[str, ...]]]).validate_python(
     {name: words for group in _GROUPS for name, words in group.get("lay", {}).items()}
 )
@@ -110,6 +110,6 @@ for _group in (*_GROUPS, COMMON):
         LAB_UNITS[_lab] = tuple(dict.fromkeys((*LAB_UNITS.get(_lab, ()), *_units)))
 
 ICIS: tuple[str, ...] = tuple(COMMON["checkpoint_inhibitors"])
-# Exposure, causality and what they do to the label. The test split holds 42 % negatives and mimics; training holds
-# fewer, so that grades are seen often enough.
+# Shares of the kinds of case (exposure and causality). The test split holds 42% negatives and mimics; training holds
+# fewer, so that grades occur often enough.
 KINDS: dict[str, dict[str, float]] = COMMON["shares"]

@@ -1,7 +1,7 @@
-"""Numbers of a note: drawn inside their band, shared out between the pools, written in one hospital's unit.
+"""Numbers of a note: drawn within their range, partitioned between the pools, written in one hospital's unit.
 
-Wide ranges are partitioned: of four neighbouring values one belongs to the test, one to the calibration pool, so
-no graded value of a held-out note was seen in training.
+Wide ranges are partitioned: of four neighboring values, one belongs to the test pool, one to the calibration pool and
+two to the train pool. Held-out values from these ranges are therefore not seen in training.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .illnesses import COMMON, LAB_NAMES, LAB_UNITS, Fact
 
 _LABS = json.loads((DATA / "clinical" / "labs.json").read_text(encoding="utf-8"))["analytes"]
 _SHARE = {"test": (1,), "calibration": (3,), "train": (0, 2)}
-_MANY = 12  # a range of fewer values is too small to share out
+_MANY = 12  # ranges of at most so many values are not partitioned
 
 
 def draw(rng: random.Random, pool: str, low: float, high: float, step: float = 1) -> Decimal:
@@ -31,7 +31,7 @@ def draw(rng: random.Random, pool: str, low: float, high: float, step: float = 1
 def lab_text(rng: random.Random, pool: str, fact: Fact, *, plain: bool, row: str = "") -> str:
     """A laboratory value as a note writes it: name, value, unit, perhaps flag, reference range or baseline.
 
-    `plain` keeps to the commonest unit and leaves reference ranges out; `row` is the layout of a table's rows.
+    `plain` prefers the commonest unit and omits reference ranges; `row` is the layout of a table row.
     """
     entry = _LABS[fact.lab]
     units = LAB_UNITS.get(fact.lab) or (entry["unit"],)
@@ -78,7 +78,7 @@ def _value(rng: random.Random, pool: str, low: Decimal, high: Decimal, fact: Fac
 
 
 def _steps(high: Decimal, own: Decimal | None):
-    """The digits a laboratory prints, coarsest first; finer ones only for a band too narrow for these."""
+    """Rounding steps of a laboratory, coarsest first; finer steps are for ranges too narrow for coarse ones."""
     if own is not None:
         yield own
     for step, most in (("1000", 25_000), ("100", 2500), ("1", 10), ("0.1", 1), ("0.01", Decimal("0.1")), ("0.001", 0)):
@@ -92,7 +92,7 @@ def _rounded(value: Decimal) -> Decimal:
 
 
 def _factor(entry: dict, unit: str):
-    """Standard unit -> `unit`; labs.json gives the way back ("/17.1" divides, "*60" multiplies)."""
+    """Convert the standard unit to `unit`; labs.json gives the inverse ("/17.1" divides, "*60" multiplies)."""
     rule = entry["units"].get(unit.lower(), "1")
     by = Decimal(rule.lstrip("*/"))
     return lambda value: value * by if rule.startswith("/") else value / by

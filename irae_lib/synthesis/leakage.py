@@ -1,7 +1,7 @@
-"""Is the held-out part honestly unseen, and does the set read like many hands? Compares by sentence frame.
+"""Check that held-out notes are unseen and that a set is varied, by comparing sentence frames.
 
 A frame is a sentence with its numbers and drug names masked. Two notes built on the same frame are one family,
-however their values differ; a test note that shares a frame with training measures memory.
+even if their values differ; a test note that shares a frame with training measures memorization.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ _DRUGS = sorted(
     reverse=True,
 )
 _DRUG = re.compile(r"(?<!\w)(?:" + "|".join(map(re.escape, _DRUGS)) + r")(?!\w)")
-# Who a long note is about is no wording of a family: everybody writes it so, whatever the cancer.
+# The patient line of a long note does not identify a family: it is the same for every cancer.
 _CANCERS = sorted({one.name.lower() for pool in POOLS for one in BACKGROUND[pool].cancers}, key=len, reverse=True)
 _WHO = re.compile(r"\d+-year-old \w+ with (?:" + "|".join(map(re.escape, _CANCERS)) + ")")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _SPLIT = re.compile(r"[.;](?:\s|$)|\n")
 _HEADING = re.compile(r"^(?:medications|labs|vitals|symptoms|notes):\s*")
 _LABEL = re.compile(r"^[a-z][a-z /&'-]{0,40}:\s*")
-# A context line is the heading of a sectioned note: age and tumor, no statement.
+# A context line is the heading of a sectioned note: age and tumor, not a statement.
 _CONTEXT = re.compile(r"^context:.*")
 _WORD = re.compile(r"(?<![<\w])[a-z][a-z-]*(?![>\w])")
-# Shorter frames ("ALT <n> U/L", "<drug> <n> mg") look alike in every hospital and say nothing about a family:
-# such rows are held out by their values. Units are no words.
+# Shorter frames ("ALT <n> U/L", "<drug> <n> mg") are alike in every hospital and do not identify a family:
+# such rows are held out by their values. Units are not words.
 _MIN_WORDS = 4
 _UNITS = frozenset(COMMON["words_of_rows"])
 _GRAM = 7
@@ -48,7 +48,7 @@ def sentence_frames(text: str) -> set[str]:
 
 
 def _is_wording(frame: str) -> bool:
-    """Whether a masked sentence says something in words; "alt <n> u/l, ast <n> u/l, na <n>" is a laboratory row."""
+    """Whether a masked sentence is worded text; "alt <n> u/l, ast <n> u/l, na <n>" is a laboratory row."""
     if "\t" in frame or "|" in frame:
         return False
     words = sum(word not in _UNITS for word in _WORD.findall(frame))
@@ -57,7 +57,7 @@ def _is_wording(frame: str) -> bool:
 
 @functools.cache
 def _printed() -> frozenset[str]:
-    """The frames of the sentences that every note on the same form shares, and of its signature."""
+    """Frames of the fixed sentences of templates and closings."""
     kinds = [
         forms
         for pool in POOLS
@@ -70,14 +70,14 @@ def _printed() -> frozenset[str]:
 
 
 def frame_shares(cases: Iterable[LabelledCase]) -> list[tuple[str, float]]:
-    """Sentence frames with the share of notes they occur in, commonest first; the printed lines of a form are none."""
+    """Sentence frames with the share of notes that hold them, commonest first; fixed template lines do not count."""
     cases, printed = list(cases), _printed()
     counts = Counter(frame for case in cases for frame in sentence_frames(case.case.text) - printed)
     return [(frame, n / len(cases)) for frame, n in counts.most_common()]
 
 
 def text_statistics(cases: Iterable[LabelledCase]) -> dict[str, float]:
-    """How varied a set reads: words, distinct words, type-token ratio, distinct sentence frames, the commonest one."""
+    """Variety of a set: words, distinct words, type-token ratio, distinct sentence frames, the commonest one."""
     cases = list(cases)
     words = [word for case in cases for word in re.findall(r"[a-z][a-z-]*", case.case.text.lower())]
     shares = frame_shares(cases)
@@ -92,20 +92,20 @@ def text_statistics(cases: Iterable[LabelledCase]) -> dict[str, float]:
 
 
 def _grams(frames: set[str]) -> set[tuple[str, ...]]:
-    """Runs of masked words; a run of numbers and units is no wording, and a label belongs to the form of a note."""
+    """Runs of masked words, without runs of numbers and units, and without labels, which belong to the template."""
     lines = (_LABEL.sub("", frame).split() for frame in frames)
     runs = (tuple(line[i : i + _GRAM]) for line in lines for i in range(len(line) - _GRAM + 1))
     return {run for run in runs if _is_wording(" ".join(run))}
 
 
 def _numbers(text: str) -> tuple[str, ...]:
-    """Numbers of a laboratory's kind (decimals, three digits) in order; fewer than four meet by chance."""
+    """Laboratory-like numbers (decimals, three digits) in order; empty below four, which can match by chance."""
     found = tuple(number for number in _NUMBER.findall(text) if len(number) >= 3)
     return found if len(found) >= 4 else ()
 
 
 def check_leaks(train: Iterable[LabelledCase], test: Iterable[LabelledCase]) -> dict[str, int]:
-    """Counts of what was compared, when nothing held out occurs in training.
+    """Check that no held-out text occurs in training; returns the number of cases and frames compared.
 
     Raises:
         LeakError: a note occurs twice, or a held-out note shares with training a sentence frame, seven masked words

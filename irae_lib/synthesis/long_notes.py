@@ -1,4 +1,4 @@
-"""Long notes of nine kinds: a template, the statements of the problem, and the rest of the patient around them."""
+"""Write long notes of nine kinds: a template, filled with the problem and the patient's background."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .illnesses import COMMON, IDEAS, LAB_NAMES, Fact, Illness
 from .note_styles import Draft, Form, Part, agreeing, capital, quotes, say, sentences, with_slip
 
 KINDS_OF_NOTE: dict[str, int] = COMMON["note_shares"]
-SHORTEST = 40  # words; below it a note has room for what else was asked and planned
+SHORTEST = 40  # words; shorter notes also get the review of systems and the plan
 _FROM_HOME = ("clinic", "phone", "portal", "nurse_form")
 _BY_APPOINTMENT = ("clinic", "letter", "nurse_form")
 _SECTIONS = ("symptoms", "vitals", "labs", "notes")
@@ -24,10 +24,10 @@ _LABS = [Fact(**row) for row in COMMON["normal_labs"] + COMMON["table_labs"]]
 
 
 def choose_form(rng: random.Random, pool: str, illness: Illness, *, inpatient: bool = False) -> Form:
-    """A kind of note, a template and a layout of its laboratory values; where there are any, a template with them.
+    """Choose a kind of note, a template (with laboratory values if the illness has any) and their layout.
 
-    Only a Grade 3 illness that was treated as an `inpatient` ends in a discharge summary; nobody in danger of life
-    writes a message or fills in a form, and no emergency waits for an appointment.
+    Only a Grade 3 illness that was treated as an `inpatient` ends in a discharge summary. Patients with a
+    life-threatening illness do not write messages or fill in forms, and emergencies do not wait for an appointment.
     """
     has_labs = any(fact.lab or IDEAS[fact.idea].section == "labs" for fact in (*illness.key, *illness.also))
     kinds = [kind for kind in KINDS_OF_NOTE if kind != "discharge" or (inpatient and _ends_at_home(illness))]
@@ -41,7 +41,7 @@ def choose_form(rng: random.Random, pool: str, illness: Illness, *, inpatient: b
 
 
 def _ends_at_home(illness: Illness) -> bool:
-    """Was it severe enough for a ward, and can days of treatment end at home? Heart and nerves stay urgent."""
+    """Whether an illness needs a ward and can end at home after days; cardiac and neurologic ones stay urgent."""
     lasting = {System.CARDIAC, System.NEUROLOGIC} & set(illness.systems)
     return illness.grade == 3 and illness.urgency == Urgency.URGENT and not lasting
 
@@ -49,7 +49,7 @@ def _ends_at_home(illness: Illness) -> bool:
 def normal_values(
     rng: random.Random, pool: str, form: Form, illness: Illness, parts: Sequence[Part] = ()
 ) -> list[Part]:
-    """Normal rows of the table, none that would argue with the illness or of a test that `parts` speak of."""
+    """Normal rows of the table, without tests that contradict the illness or that `parts` mention."""
     free = [one for one in agreeing(_LABS, _LABS_UNLESS, illness) if not is_spoken_of(LAB_NAMES[one.lab], parts)]
     rows = COMMON["table_rows"][form.kind]
     chosen = rng.sample(free, min(len(free), rng.randint(rows * 2 // 3, rows))) if "{labs}" in form.template else []
@@ -67,7 +67,7 @@ def write_long_note(
     around, told = surround(rng, pool, draft), _stated(rng, draft, parts)
     history = sentences(rng, [p.text for p in parts if p.section == "history"])
     slots = around | told | {"past": " ".join(filter(None, [history, around["past"]]))}
-    # What a template has no slot for is said with the problem.
+    # Texts without a slot in the template are added to the problem.
     for slot, text in (*told.items(), ("past", history)):
         if slot in _BESIDE and f"{{{slot}}}" not in draft.form.template:
             slots["problem"] = " ".join(filter(None, [slots["problem"], text]))
@@ -95,9 +95,9 @@ def _stated(rng: random.Random, draft: Draft, parts: list[Part]) -> dict[str, st
 
 
 def _fill(template: str, slots: dict[str, str]) -> str:
-    """The template with its slots. A line of empty slots goes, and a heading with nothing else below it."""
+    """Fill the slots of a template; drop lines of empty slots, and headings with nothing else below."""
     kept: list[str] = []
-    titled = False  # the line kept last is a heading of the template
+    titled = False  # the last kept line is a heading of the template
     lines = template.split("\n")
     for line, below in zip(lines, [*lines[1:], ""], strict=True):
         names = _SLOT.findall(line)
@@ -112,7 +112,7 @@ def _fill(template: str, slots: dict[str, str]) -> str:
 
 
 def _placed(line: str, match: re.Match, text: str) -> str:
-    """A slot's text with a capital at the start of a sentence, and without a second full stop."""
+    """A slot's text, capitalized at the start of a sentence and without a second period."""
     before, after = line[: match.start()].rstrip(), line[match.end() :]
     if not before or before[-1] in ".!?:-":
         text = text and capital(text)
@@ -120,5 +120,5 @@ def _placed(line: str, match: re.Match, text: str) -> str:
 
 
 def _is_heading(line: str) -> bool:
-    """A short line without a slot that is no sentence."""
+    """Whether a line is short, has no slot, and is not a sentence."""
     return 0 < len(line.split()) <= 5 and "{" not in line and line.rstrip()[-1] not in ".,!?"

@@ -1,8 +1,8 @@
-"""Make synthetic cases whose labels are right by construction.
+"""Make synthetic cases whose labels are correct by construction.
 
-A case is drawn in three steps: what is wrong (an `Illness`, or nothing), what the note documents about the drug and
-about other causes (the kind), and how the note says it (the pool of phrasings). Labels follow from the first two and
-never from the text, so no reader can be wrong about them.
+A case is drawn in three steps: the illness (an `Illness`, or none), the documented drug exposure and other causes (the
+kind), and the wording (the pool of phrasings). Labels follow from the first two and never from the text, so they do not
+depend on a reader.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from .illnesses import COMMON, ICIS, IDEAS, ILLNESSES, KINDS, Fact, Illness
 from .long_notes import choose_form, normal_values, write_long_note
 from .note_styles import GRAVE, Draft, Form, Part, agreeing, say, write_note
 
-Side = tuple[str, Illness, str, Draft]  # kind, illness, work-up, and what the note states
+Side = tuple[str, Illness, str, Draft]  # kind, illness, workup, and draft of the note
 SEXES = ("man", "woman", "male", "female")
-# What a note on an irAE documents about other causes, and what causality that makes (clinical fact base 4.1).
+# Documented workup of other causes in a note on an irAE, and the resulting causality (clinical fact base 4.1).
 WORKUPS = {"excluded": Likelihood.HIGHLY_LIKELY, "pending": Likelihood.POSSIBLE, "confounder": Likelihood.POSSIBLE}
 _WELL = ("well", "resolved")
 _TIME = re.compile(r"\b(?:minutes?|hours?|days?|weeks?|months?|since|today|yesterday|overnight|night|now)\b|\dd\b")
@@ -42,15 +42,15 @@ def make_cases(
 ) -> list[LabelledCase]:
     """`n` cases from one pool of phrasings and numbers, in a fixed order for a seed.
 
-    Kinds, illnesses and work-up are dealt in turn, the same for every seed, so that the balance of labels does not
-    hang on it; the seed decides phrasings, numbers, style, distractors and order. No two cases have the same text.
+    Kinds, illnesses and workup are dealt in turn, the same for every seed, so the balance of labels does not depend
+    on the seed. The seed decides phrasings, numbers, style, distractors and order. No two cases have the same text.
 
     Args:
         pool: "train", "calibration" or "test"; no two share a sentence frame or a graded laboratory value.
         prefix: start of the case ids ("test-0001").
         detail: "full" notes of nine kinds, or "short" ones for the rehearsal base.
         deal: another number deals illnesses and kinds in another order.
-        shares: of the kinds, where they are not to be those of the pool.
+        shares: of the kinds; default: those of the pool.
     """
     hands = list(itertools.islice(_dealer(pool, deal, shares or KINDS[pool]), n))
     rng = random.Random(f"{seed}-{pool}-{prefix}")
@@ -79,7 +79,7 @@ def _dealer(pool: str, deal: int, shares: Mapping[str, float]) -> Iterator[tuple
 
 
 def _by_cell(rng: random.Random) -> Iterator[Illness]:
-    """Illnesses so that every organ at every grade comes up equally often, however many illnesses it has."""
+    """Deal illnesses so that every organ at every grade is equally frequent, however many illnesses it has."""
     cells: dict[tuple, list[Illness]] = defaultdict(list)
     for illness in ILLNESSES:
         cells[illness.systems, illness.grade].append(illness)
@@ -98,7 +98,7 @@ def _shuffled_forever(rng: random.Random, items) -> Iterator:
 def write_case(
     rng: random.Random, pool: str, side: Side, case_id: str, *, slips: bool = True, pair: str = ""
 ) -> LabelledCase:
-    """The note of a draft with its label; `topic` is the illness at its grade, or "well" and "resolved"."""
+    """The note of a draft with its label; `topic` is the illness at its grade, or "well" or "resolved"."""
     kind, illness, workup, draft = side
     write = write_long_note if draft.form else write_note
     case, quotes = write(rng, pool, draft, case_id, slips=slips)
@@ -119,14 +119,14 @@ def make_draft(
     lean: bool = False,
     stays: bool = False,
 ) -> Draft:
-    """What the note of one case states.
+    """Draft the note of one case.
 
-    `lean` leaves out the facts that only go along; `stays` allows a discharge summary, which tells of treatment and
-    recovery, and so of an irAE alone.
+    `lean` omits accompanying facts; `stays` allows a discharge summary, which reports treatment and recovery and is
+    therefore for irAEs only.
     """
     form = choose_form(rng, pool, illness, inpatient=stays and kind == "irae") if detail == "full" else None
     how = {"plain": form is None, "form": form}
-    # The whole episode is told, and its end; one of Grade 3-4, or with values, would need a date of its own.
+    # Report the whole episode and its end; one of Grade 3-4, or with values, would need its own date.
     tellable = illness.grade <= 2 and not any(fact.lab for fact in (*illness.key, *illness.also))
     over = bool(form) and kind == "resolved" and tellable and rng.random() < 0.6
     if kind in _WELL and not over:
@@ -142,7 +142,7 @@ def make_draft(
         if kind == "mimic":
             parts.append(state_rival(rng, pool, illness, form))
         elif workup and not over:
-            # A rival that is an irAE of its own ("myocarditis not ruled out") stands beside what is as urgent only.
+            # A rival that is itself an irAE ("myocarditis not ruled out") is only for illnesses as urgent.
             grave = illness.urgency >= Urgency.URGENT
             about = Fact(_about_cause(pool, illness, workup, form))
             known = [*parts] if form else []
@@ -157,7 +157,7 @@ def make_draft(
         home = form.kind == "discharge"
         has_course = over or home or (kind == "irae" and illness.grade >= 2 and not lean and rng.random() < 0.35)
         draft = long_draft(rng, pool, kind, illness, form, age, parts, has_course=has_course)
-        # A drug that has ended cannot be held any more, as most courses tell.
+        # A drug that has ended can no longer be held, as most courses report.
         if not (over or home) and (not has_course or draft.drug.role == "past"):
             return draft
         return draft._replace(course=state_course(rng, pool, over=over, home=home, grade=illness.grade))
@@ -177,9 +177,9 @@ def long_draft(
     *,
     has_course: bool = False,
 ) -> Draft:
-    """A long note's draft: a patient whose cancer and sex fit, normal values, an onset where an ICI was given.
+    """Draft a long note: a patient whose cancer and sex match, normal values, and an onset if an ICI was given.
 
-    One time is told, for two could contradict each other: that of a statement, of a course, of the drug, or an onset.
+    It states one time, since two could contradict each other: that of a statement, a course, the drug, or the onset.
     """
     cancer = rng.choice(BACKGROUND[pool].cancers)
     sex = rng.choice([sex for sex in SEXES if not cancer.sex or sex in (cancer.sex, _ALSO[cancer.sex])])
@@ -197,7 +197,7 @@ def long_draft(
     timed = timed or drug.role != "current" or dated(drug.text)
     felt = any(fact.idea for fact in illness.key)  # nobody dates the start of a laboratory value
     has_onset = kind in ("irae", "mimic") and felt and not timed and rng.random() < 0.9
-    slow = illness.urgency < Urgency.URGENT  # nobody lies in a coma for weeks before coming
+    slow = illness.urgency < Urgency.URGENT  # nobody is in a coma for weeks before presenting
     onsets = [text for text in BACKGROUND[pool].onset if slow or "week" not in text]
     onset = rng.choice(onsets).format(n=rng.randint(2, 9)) if has_onset else ""
     draft = Draft(age, sex, cancer.name, drug, (*parts, *values), form, onset)
@@ -205,8 +205,9 @@ def long_draft(
 
 
 def state_course(rng: random.Random, pool: str, *, over: bool, home: bool = False, grade: int = 2) -> Part:
-    """Treatment begun, at times with a first effect: no label changes (contract *Time*). Or the end of the episode, or
-    of the stay: better and sent home on treatment. The signs of a Grade 4 are those of today.
+    """The course of the illness: treatment started, at times with a first effect; the label stays (contract *Time*).
+
+    `over` ends the episode; `home` ends the stay, improved and on treatment. Grade 4 shows no effect yet.
     """
     mine, n = BACKGROUND[pool], rng.randint(2, 6)
     if over:
@@ -218,9 +219,9 @@ def state_course(rng: random.Random, pool: str, *, over: bool, home: bool = Fals
 
 
 def state_rival(rng: random.Random, pool: str, illness: Illness, form: Form | None = None) -> Part:
-    """The sentence on another cause that explains the picture, and that is no more urgent than the picture.
+    """The sentence on another cause that explains the findings and is not more urgent than they are.
 
-    In a long note it is proven: a result, and the finding put down to it (contract *Cause*).
+    In a long note the cause is proven: a result, and the finding attributed to it (contract *Cause*).
     """
     rival = illness.rival or f"{illness.cause}_rival"
     how = {"is_key": True, "role": "cause", "grave": illness.urgency >= Urgency.URGENT}
@@ -231,16 +232,16 @@ def state_rival(rng: random.Random, pool: str, illness: Illness, form: Form | No
 
 
 def _about_cause(pool: str, illness: Illness, workup: str, form: Form | None) -> str:
-    """The idea on other causes: in a long note a rival is suspected, pending, coexisting or refuted."""
+    """The idea on other causes; in a long note, a rival is suspected, pending, coexisting or refuted."""
     rival = (illness.rival or f"{illness.cause}_rival").replace("_rival", "_open")
     calm = illness.urgency >= Urgency.URGENT or any(not line.startswith(GRAVE) for line in getattr(IDEAS[rival], pool))
     return rival if form and workup == "confounder" and calm else f"{illness.cause}_{workup}"
 
 
 def state_exposure(rng: random.Random, pool: str, kind: str, *, in_words: bool = False) -> Part:
-    """The sentence on the drug: on it now, days to months after the last dose, planned, never, or not known.
+    """The sentence on the drug: current, days to months after the last dose, planned, never, or unknown.
 
-    A long note says `in_words` that no inhibitor was given: "paclitaxel only" leaves it open.
+    A long note states `in_words` that no inhibitor was given: "paclitaxel only" leaves it open.
     """
     drug = rng.choice(COMMON["other_treatment"][pool] if kind == "never" else ICIS)
     idea = kind
@@ -255,10 +256,10 @@ def state_exposure(rng: random.Random, pool: str, kind: str, *, in_words: bool =
 def label(
     kind: str, illness: Illness, workup: str, quotes: tuple[str, ...], *, exposed: str = "", home: bool = False
 ) -> Assessment:
-    """The label of a case by the contracts of the design: it follows from the kind, the illness and the work-up.
+    """The label of a case under the design contracts: it follows from the kind, the illness and the workup.
 
-    `exposed` is the exposure the note states; where the ICI has ended there is nothing left to hold. Who was sent `home`
-    has the grade of the worst day and the urgency of the last: soon, while treatment runs (contract *Time*).
+    `exposed` is the exposure in the note; if the ICI has ended, there is nothing to hold. A patient sent `home` has
+    the grade of the worst day and the urgency of the last: soon, during treatment (contract *Time*).
     """
     detected = kind in ("irae", "undocumented")
     reason = COMMON["reasons"]["excluded" if (kind, workup) == ("irae", "excluded") else kind]
@@ -287,7 +288,7 @@ def label(
 
 
 def distractors(rng: random.Random, pool: str, illness: Illness, kind: str, age: int) -> list[Part]:
-    """True things of a short note that change nothing: a home drug, a normal value, history, calm vital signs."""
+    """True but irrelevant statements of a short note: a home drug, a normal value, history, normal vital signs."""
     home = rng.sample(COMMON["home_drugs"][pool], rng.randint(0, 2))
     normal = agreeing([Fact(**row) for row in COMMON["normal_labs"]], COMMON["normal_unless"], illness)
     labs = rng.sample(normal, rng.randint(0, 1)) if rng.random() < 0.7 else []

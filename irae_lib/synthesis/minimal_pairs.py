@@ -1,7 +1,7 @@
 """Minimal pairs: two notes that differ in one fact, and labels that differ exactly where that fact matters.
 
-Half of the pairs come from the organ files (a value on either side of a CTCAE border, room air against oxygen, "no
-blood" against "blood"); the others change what every illness shares: the drug, its timing, the cause, the work-up.
+Half of the pairs come from the organ files: a value on either side of a CTCAE boundary, room air or oxygen, "no
+blood" or "blood". The others change what all illnesses share: the drug, its timing, the cause, the workup.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from .note_styles import Draft, Part, say
 def make_contrasts(
     n_pairs: int, *, pool: str = "test", seed: int, prefix: str = "contrast", detail: str = "full", deal: int = 0
 ) -> list[LabelledCase]:
-    """`2 * n_pairs` cases; two neighbours share `pair` ("contrast-001: what changes") and differ in one fact.
+    """`2 * n_pairs` cases; two neighbors share `pair` ("contrast-001: what changes") and differ in one fact.
 
-    The order of changes and illnesses is the same for every seed; another `deal` is another order.
+    The order of changes and illnesses is the same for every seed; another `deal` gives another order.
     """
     rng = random.Random(f"{seed}-{pool}-{prefix}")
     order = random.Random(f"deal-contrast-{deal}")
@@ -51,12 +51,12 @@ def make_contrasts(
 
 
 def pairs(cases: list[LabelledCase]) -> list[tuple[LabelledCase, LabelledCase]]:
-    """The two sides of every pair: neighbours in the file."""
+    """The two sides of every pair: neighbors in the file."""
     return list(zip(cases[::2], cases[1::2], strict=True))
 
 
 def fits(change: str, illness: Illness) -> bool:
-    """Whether `change` is one fact for this illness."""
+    """Whether `change` alters only one fact of this illness."""
     single = len(illness.key) == 1 and bool(illness.key[0].idea) and illness.grade < 4
     return change not in _ONE_SENTENCE or single
 
@@ -79,7 +79,7 @@ def _border(rng: random.Random, pool: str, contrast: Contrast, workup: str, deta
         draft = Draft(*who, (*shared, cause, *extra))
 
     def side(illness: Illness) -> Side:
-        # The same generator state on both sides: the same name, unit and template, another value.
+        # The same generator state on both sides: the same name, unit and template, but another value.
         key = say(random.Random(state), pool, illness.key[0], is_key=True, line=line, **how)
         return "irae", illness, workup, draft._replace(parts=(key, *draft.parts))
 
@@ -94,7 +94,7 @@ def _drug(rng: random.Random, pool: str, illness: Illness, detail: str) -> tuple
         for drug in (rng.choice(ICIS), rng.choice(COMMON["other_treatment"][pool]))
     )
     if draft.form:
-        # One time is told, and it is not the drug's.
+        # The note states one time, and not the drug's.
         a = drawn(lambda: state_exposure(rng, pool, "mimic"), lambda part: not dated(part.text))
         b = drawn(
             lambda: state_exposure(rng, pool, "never", in_words=True), lambda part: fits_cancer(part.text, draft.cancer)
@@ -141,5 +141,5 @@ CHANGES: dict[str, Callable[[random.Random, str, Illness, str], tuple[Side, Side
     "other causes excluded to pending": _workup,
     "the patient's to a relative's": partial(_not_current, "family"),
 }
-# One sentence must carry the whole illness where it is turned into history.
+# To become history, the whole illness must be one sentence.
 _ONE_SENTENCE = ("current to resolved", "the patient's to a relative's")

@@ -1,7 +1,7 @@
-"""How facts are said, and how a short note is put on paper: sections or narrative, with the slips of a busy hand.
+"""Phrase facts and write short notes: sections or narrative, with occasional typing errors.
 
-A `Draft` says what a note states; `write_note` turns it into a `Case` and finds the evidence quotes in its text.
-The same draft with the same generator state gives the same note, which is what minimal pairs are made of.
+A `Draft` holds the statements of a note; `write_note` turns it into a `Case` and finds the evidence quotes in its text.
+The same draft with the same generator state gives the same note, which minimal pairs rely on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .lab_values import draw, lab_text
 _STYLES, _WEIGHTS = ("sections", "narrative"), (15, 5)
 GRAVE = "! "
 _CHOICE = re.compile(r"\(([^()|]*(?:\|[^()|]*)+)\)")
-# Never in a word that turns a sentence round: a slip must not change what is said.
+# Not in words that can reverse a sentence: a typing error must not change the meaning.
 _SLIP = re.compile(
     r"\b(?!without|neither|nothing|negative|resolved|excluded|brother|grand|planned|previous)[a-z]{7,}\b"
 )
@@ -27,7 +27,7 @@ _ROWS = ("medications", "labs", "vitals")
 
 
 class Part(NamedTuple):
-    """One statement of a note; key parts carry the label and become evidence. `role` says what it is there for."""
+    """One statement of a note; key parts carry the label and become evidence. `role` is its purpose."""
 
     section: str
     text: str
@@ -36,9 +36,9 @@ class Part(NamedTuple):
 
 
 class Form(NamedTuple):
-    """What a long note is: its kind, its template, and how its laboratory values stand.
+    """Form of a long note: its kind, its template, and the layout of its laboratory values.
 
-    `row` is the layout of one value, `head` a line above the values, `join` what stands between two of them.
+    `row` is the layout of one value, `head` a line above the values, `join` the separator between values.
     """
 
     kind: str
@@ -54,10 +54,10 @@ class Form(NamedTuple):
 
 
 class Draft(NamedTuple):
-    """What a note states, before anyone decided how it looks. `drug` comes first, the rest in any order.
+    """The statements of a note, independent of its style. `drug` comes first, the rest in any order.
 
-    A long note has a `form`, perhaps an `onset` and a `course` of its problem, and says nothing else about the organ
-    systems `quiet`; `calm` says that vital signs are normal, `treated` that an ICI was given; `urgency` is the label's.
+    A long note has a `form`, and perhaps an `onset` and a `course` of its problem. It says nothing else about the organ
+    systems in `quiet`. `calm` means normal vital signs, `treated` that an ICI was given; `urgency` is the label's.
     """
 
     age: int
@@ -88,13 +88,13 @@ def say(
     age: int = 60,
     form: Form | None = None,
 ) -> Part:
-    """One fact in words.
+    """Phrase one fact.
 
     Args:
-        form: of the long note it stands in: the layout of its table, the patient's own words in a message.
-        line: picks the phrasing by its place in the pool, for pairs that must read alike.
+        form: of the long note, for the layout of its table, or the patient's own words in a message.
+        line: index of the phrasing in the pool, for pairs that must read alike.
         grave: whether causes that are urgent in themselves may be named.
-        age: of the patient; years lie in adult life.
+        age: of the patient; years fall in adult life.
     """
     if fact.lab:
         return Part("labs", lab_text(rng, pool, fact, plain=plain, row=form.row if form else ""), is_key, role)
@@ -112,20 +112,20 @@ def say(
 
 
 def agreeing(normal: Sequence[Fact], unless: Mapping[str, Sequence[str]], illness: Illness) -> list[Fact]:
-    """The normal values that do not argue with an illness: of tests that neither it states nor its organs would move."""
+    """Normal values that do not contradict an illness: tests that it does not state and its organs do not affect."""
     taken = {fact.lab for fact in (*illness.key, *illness.also)}
     return [one for one in normal if one.lab not in taken and not {*unless.get(one.lab, ())} & {*illness.systems}]
 
 
 def _chosen(rng: random.Random, frame: str) -> str:
-    """A phrasing with one of each "(a|b)"."""
+    """Choose one alternative of each "(a|b)" in a phrasing."""
     return _CHOICE.sub(lambda match: rng.choice(match.group(1).split("|")), frame)
 
 
 def write_note(
     rng: random.Random, pool: str, draft: Draft, case_id: str, *, slips: bool = True
 ) -> tuple[Case, tuple[str, ...]]:
-    """A short note, and the quotes (exact substrings of its text) that carry the label. `slips`: typing errors."""
+    """A short note, and the quotes (exact substrings of its text) that carry the label. `slips` adds typing errors."""
     style = rng.choices(_STYLES, _WEIGHTS)[0]
     parts = list(draft.parts)
     rng.shuffle(parts)
@@ -140,7 +140,7 @@ def write_note(
 
 
 def quotes(draft: Draft, text: str) -> tuple[str, ...]:
-    """The decisive statements as they stand in the text: was there an ICI, what is wrong, its course, its cause."""
+    """The decisive statements as they appear in the text: ICI exposure, illness, course, cause."""
     grade = [p for p in draft.parts if p.is_key and p.role != "cause"][:2]
     course = [draft.course] if draft.course and draft.course.is_key else []
     stated = [draft.drug, *grade, *course, *(p for p in draft.parts if p.role == "cause")]
@@ -148,7 +148,7 @@ def quotes(draft: Draft, text: str) -> tuple[str, ...]:
 
 
 def _quotable(text: str) -> str:
-    """The text as far as a quote may go, in whole words."""
+    """The text, cut between words to the length limit of a quote."""
     return text if len(text) <= MAX_QUOTE else text[: MAX_QUOTE + 1].rsplit(" ", 1)[0]
 
 
@@ -188,7 +188,7 @@ def _narrative(rng: random.Random, pool: str, draft: Draft, sections: dict[str, 
 
 
 def _joined(rng: random.Random, texts: list[str]) -> list[str]:
-    """Sentences, of which some hold two statements."""
+    """Join some statements into sentences that hold two or more."""
     out: list[str] = []
     for text in texts:
         if out and rng.random() < 0.3 and len(out[-1]) + len(text) < 110:

@@ -1,4 +1,4 @@
-"""Do synthetic notes look like notes from elsewhere? Counts that need no opinion, for a table beside outside notes."""
+"""Objective counts to compare synthetic notes with notes from other sources."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _HEADING = re.compile(r"^\W*[A-Z][\w /&-]{1,40}(?::|$)", re.MULTILINE)
 
 
 class Look(NamedTuple):
-    """Medians over notes, but for `new_words`: the share of all running words that never stand in training.
+    """Medians over notes, except `new_words`: the share of all running words that do not occur in training.
 
-    `numbers` are per 100 words, `negated` the share of a note's findings that it denies, `headings` lines that name a
-    section.
+    `numbers` are per 100 words, `negated` is the share of a note's findings that it denies, `headings` counts lines
+    that name a section.
     """
 
     notes: int
@@ -31,12 +31,12 @@ class Look(NamedTuple):
 
 
 def vocabulary(texts: Sequence[str]) -> frozenset[str]:
-    """The words of some notes, in small letters."""
+    """The words of a set of notes, in lowercase."""
     return frozenset(word for text in texts for word in _WORD.findall(text.lower()))
 
 
 def look(texts: Sequence[str], known: frozenset[str]) -> Look:
-    """How a set of notes looks; `known` are the words of training."""
+    """Measure a set of notes; `known` holds the words of training."""
     words = [_WORD.findall(text.lower()) for text in texts]
     running = [word for one in words for word in one]
     return Look(

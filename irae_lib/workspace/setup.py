@@ -1,8 +1,8 @@
-"""Prepare a notebook's machine: install missing packages, put the library on the path, report the token.
+"""Prepare the machine for a notebook: install missing packages, put the library on the path, report the token.
 
-The setup cell of every notebook runs this file by its path, before anything of the project can be imported. So it uses
-the standard library and `packaging`, which ipykernel brings along. It installs missing packages and nothing else, and
-never replaces what a machine came with (torch above all: Colab's own build is on no package index).
+The setup cell of every notebook runs this file by its path, before the project can be imported. It therefore uses only
+the standard library and `packaging`, a dependency of ipykernel. It installs only missing packages and never replaces
+preinstalled ones (above all torch: Colab's build is not on any package index).
 """
 
 import importlib
@@ -19,18 +19,18 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-# For tests and headless runs only; a notebook that somebody steps through needs none of them.
+# For tests and headless runs only; interactive notebooks do not need them.
 NOT_HERE = {"jupyter", "nbval", "pytest", "hypothesis", "ruff"}
-# What a package that has to be newer takes along (datasets needs a newer pyarrow); all else stays as it is.
+# Packages that may be upgraded along with another (datasets needs a newer pyarrow); all others stay unchanged.
 MOVES_WITH = {"datasets": {"pyarrow"}}
-# PEFT refuses to adapt unquantized layers beside an older torchao; nothing of ours uses torchao.
+# PEFT refuses to adapt unquantized layers if an older torchao is installed; this project does not use torchao.
 IN_THE_WAY = "torchao>=0.16"
 
 
 def make_ready(root):
-    """Install what is missing, put `root` on the path; returns one line that says what was done.
+    """Install missing packages and put `root` on the path; returns a one-line summary.
 
-    With IRAE_NO_INSTALL in the environment nothing is installed, only named: for machines that others look after.
+    If IRAE_NO_INSTALL is set, missing packages are listed but not installed, for machines managed by others.
 
     Raises:
         RuntimeError: pip could not install (no network?), or the kernel must be restarted by hand.
@@ -60,29 +60,29 @@ def make_ready(root):
 
 
 def say_errors_plainly():
-    """From here on a notebook shows the project's own errors as the one sentence they are, without a traceback."""
+    """Make the notebook show the project's own errors as one sentence, without a traceback."""
     try:
         shell = get_ipython()  # noqa: F821 - there in a kernel only
-        from irae_lib.errors import IraeError  # absolute: a file that is run by its path has no package
-    except (NameError, ImportError):  # a script; or pydantic is missing, and then nothing of ours will raise
+        from irae_lib.errors import IraeError  # absolute: a file run by its path has no package
+    except (NameError, ImportError):  # a script, or pydantic is missing and the library cannot be used
         return
 
     def plainly(shell, kind, error, trace, tb_offset=None):
         lines = [f"{kind.__name__}: {error}"]
-        shell._showtraceback(kind, error, lines)  # an error output all the same: papermill and nbval look for one
+        shell._showtraceback(kind, error, lines)  # still an error output: papermill and nbval look for one
         return lines
 
     shell.set_custom_exc((IraeError,), plainly)
 
 
 def unmet(requirements):
-    """The lines of a requirements file that this environment does not meet, as pip wants them."""
+    """The lines of a requirements file that this environment does not meet, in pip's format."""
     lines = (line.partition("#")[0].strip() for line in Path(requirements).read_text(encoding="utf-8").splitlines())
     return [line for line in lines if line and name_of(line) not in NOT_HERE and not met(line)]
 
 
 def met(line):
-    """Whether the installed version of a requirement like `torch>=2.6,<2.14` fits."""
+    """Whether the installed version meets a requirement like `torch>=2.6,<2.14`."""
     requirement = Requirement(line)
     try:
         version = Version(metadata.version(requirement.name))
@@ -92,8 +92,8 @@ def met(line):
 
 
 def install(missing, before):
-    """Let pip install `missing` while everything that is installed stays as it is; where that cannot be, while torch,
-    numpy, pandas, the kernel and the widgets stay."""
+    """Install `missing` with pip, keeping every installed package; if that fails, keeping torch, numpy, pandas, the
+    kernel and the widgets."""
     moving = named(missing).union(*(MOVES_WITH.get(name, set()) for name in named(missing)))
     never = {"torch", "torchvision", "torchaudio", "numpy", "pandas", "ipykernel", "ipython", "ipywidgets", "tornado"}
     never |= {"jupyter-client", "jupyter-server", "traitlets", "pyzmq"}
@@ -124,7 +124,7 @@ def versions():
 
 
 def loaded_and_changed(before, after):
-    """Distributions whose modules this kernel has loaded in a version that is no longer the installed one."""
+    """Distributions that this kernel has loaded in a version other than the installed one."""
     changed = {name for name in before if after.get(name) != before[name]}
     loaded = {module.partition(".")[0] for module in sys.modules}
     owners = metadata.packages_distributions()
@@ -132,7 +132,7 @@ def loaded_and_changed(before, after):
 
 
 def restart(stale):
-    """Colab: end the kernel, which starts again by itself; elsewhere ask for it. Nothing was computed yet."""
+    """Restart the kernel on Colab, or ask the user to; nothing has been computed yet."""
     what = f"{', '.join(stale)} changed while this kernel had it loaded"
     if "google.colab" not in sys.modules:
         raise RuntimeError(f"{what}: restart the kernel (menu Kernel) and run the notebook again")
@@ -142,7 +142,7 @@ def restart(stale):
 
 
 def clear_the_way():
-    """On Colab remove a package that keeps PEFT from working; elsewhere say so. Empty where there is nothing to do."""
+    """Remove a package that breaks PEFT on Colab; elsewhere report it. Returns "" if there is nothing to do."""
     name = name_of(IN_THE_WAY)
     try:
         version = metadata.version(name)
@@ -157,7 +157,7 @@ def clear_the_way():
 
 
 def token():
-    """Where the Hugging Face token is; one from Colab's vault is put into the environment, for child processes."""
+    """Source of the Hugging Face token, which is also put into the environment for child processes."""
     from irae_lib.workspace import hub_access
 
     token = hub_access.find_token()
@@ -173,5 +173,5 @@ def named(requirements):
 
 
 def name_of(line):
-    """The name of a requirement line, as package indexes compare it."""
+    """The canonical name of a requirement line, as package indexes compare it."""
     return canonicalize_name(Requirement(line).name)

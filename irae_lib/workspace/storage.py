@@ -1,8 +1,8 @@
 """Storage that outlives this machine: a mounted folder (Drive) or a private repository on the Hub.
 
-Every Colab page is a machine of its own and loses its disk. A notebook stores its results in a *place*; the next
-notebook, on another machine, loads them from there. Every stored folder is verified when it is loaded; a damaged one is
-skipped, with the reason. Drive uploads in the background, unseen from here: leave the page open for a minute.
+Every Colab page is a separate machine whose disk is lost. A notebook stores its results in a *place*; the next
+notebook, on another machine, loads them from there. Every stored folder is verified on load; a damaged one is skipped,
+with the reason. Drive uploads in the background, which cannot be observed here: leave the page open for a minute.
 """
 
 from __future__ import annotations
@@ -24,42 +24,42 @@ from .checkpoints import MANIFEST, copy_folder, incomplete, read_manifest, write
 from .hub_access import clear_hub_errors, find_token, make_repo
 from .profiles import Profile
 
-# The parts of a run, by the notebook that makes them; checkpoints are stored as they come.
+# The parts of a run, by the notebook that makes them; checkpoints are stored as they are written.
 PARTS = {
     "data": ("data",),
     "adapters": ("adapters/eleven", "adapters/full", "loss.json", "figures/loss.png"),
     "report": ("report.json", "report.html", "answers.jsonl", "figures"),
 }
-DRIVE = Path("/", "content", "drive")  # in parts: the leak scan would report it as a path of somebody's machine
+DRIVE = Path("/", "content", "drive")  # split, or the leak scan would report it as a local path
 _HINT = "Each Colab page is a machine of its own: give keep_in the place where the earlier notebook stored its results"
 
 
 class Place:
-    """Nowhere: the place of a machine that keeps its own disk. `Folder` and `Repo` have a `name`, for messages."""
+    """No place: for a machine that keeps its own disk. `Folder` and `Repo` have a `name`, for messages."""
 
     name = ""
 
     def keep(self, run: Path, part: str, *, own_notes: int = 0) -> str:
-        """Store a part of a run (see `PARTS`); returns one line that says what happened.
+        """Store a part of a run (see `PARTS`); returns a one-line status.
 
-        `own_notes` counts cases of the user's own that can be read in it. Raises RunError or AccessError: it could not
-        be stored; the run folder still has it.
+        `own_notes` is the number of the user's own cases that can be read in it. Raises RunError or AccessError if it
+        could not be stored; the run folder still has it.
         """
         return "kept in the run folder only"
 
     def checkpoints(self, run: Path, name: str, *, own_notes: int = 0) -> tuple[Any, ...]:
-        """Further places for a trainer's checkpoints, each with `keep(folder)` and `find(belongs)`."""
+        """Additional stores for a trainer's checkpoints, each with `keep(folder)` and `find(belongs)`."""
         return ()
 
     def folder(self, name: str) -> Path:
-        """A folder to write small files into as they come: at the place where that is a folder, else among the runs."""
+        """A folder for small files: in this place if it is a folder, else next to the runs."""
         return runs.runs_root() / name
 
     def bring(self, needs: str, run_dir: str = "") -> tuple[Path | None, list[str]]:
-        """Copy the newest stored run that holds `needs` to this machine; or the run named like `run_dir`, to there.
+        """Copy the newest stored run that holds `needs` to this machine; or the run named like `run_dir`, to `run_dir`.
 
         Returns:
-            The run folder, None where there is none; and a line for each run that was skipped.
+            The run folder or None, and a line for each skipped run.
         """
         skipped = []
         for run, parts in self._newest_first():
@@ -75,11 +75,11 @@ class Place:
         return None, skipped
 
     def _newest_first(self) -> list[tuple[str, dict[str, list[str]]]]:
-        """Names of stored runs, each with the files of its parts."""
+        """Names of stored runs, newest first, each with the files of its parts."""
         stored: dict[str, dict[str, list[str]]] = defaultdict(dict)
         newest: dict[str, str] = defaultdict(str)
         for path in self._manifests():
-            with suppress(ValueError, KeyError):  # cut while it was written: `bring` would skip it as well
+            with suppress(ValueError, KeyError):  # truncated while written: `bring` would skip it too
                 about, names = read_manifest(path.parent)
                 stored[about["run"]][about["part"]] = names
                 newest[about["run"]] = max(newest[about["run"]], about["kept"])
@@ -115,10 +115,10 @@ class Folder(Place):
 
 
 class Repo(Place):
-    """A private repository on the Hub, and a folder `scratch` of this machine to download into.
+    """A private repository on the Hub, and a local `scratch` folder for downloads.
 
-    Its history keeps replaced files (a checkpoint of MedGemma-4B at rank 16 has about 180 MB): delete the repository
-    when the work is over.
+    Its history keeps replaced files (a checkpoint of MedGemma-4B at rank 16 is about 180 MB): delete the repository
+    when the work is done.
     """
 
     def __init__(self, repo_id: str, *, token: str, scratch: Path):
@@ -138,10 +138,10 @@ class Repo(Place):
         return (RepoCheckpoints(self, f"{run.name}/checkpoints/{name}"),)
 
     def upload(self, folder: Path, where: str, *, replaces: str) -> None:
-        """Upload a folder with a manifest under `where`, in place of what matches `replaces` there, in one commit.
+        """Upload a folder with a manifest under `where` in one commit, replacing files that match `replaces`.
 
         Raises:
-            AccessError: the Hub refuses, cannot be reached, or the repository is public; what was there before stays.
+            AccessError: the Hub refuses, cannot be reached, or the repository is public; the existing files stay.
         """
         with clear_hub_errors(f"{folder.name} was not copied to {self.name}"):
             if not self._exists:
@@ -158,7 +158,7 @@ class Repo(Place):
             )
 
     def download(self, pattern: str) -> Path:
-        """What matches `pattern`, in the scratch folder; a repository that is not there yet holds nothing."""
+        """Download files that match `pattern` into the scratch folder; a missing repository counts as empty."""
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import RepositoryNotFoundError
 
@@ -175,26 +175,26 @@ class Repo(Place):
 
 
 class RepoCheckpoints:
-    """The newest checkpoint of one training, kept in a `Repo`."""
+    """The newest checkpoint of one training run, stored in a `Repo`."""
 
     def __init__(self, repo: Repo, where: str):
         self.repo, self.where = repo, where
 
     def keep(self, folder: Path) -> None:
-        """Upload a checkpoint in place of the one before. Raises AccessError: the one before stays."""
+        """Upload a checkpoint, replacing the previous one. Raises AccessError on failure; the previous one stays."""
         self.repo.upload(folder, self.where, replaces="checkpoint-*")
 
     def find(self, belongs: Mapping[str, Any]) -> checkpoints.Newest:
-        """Download the newest checkpoint and check it. Raises RunError: it belongs to another run."""
+        """Download the newest checkpoint and verify it. Raises RunError if it belongs to another run."""
         shutil.rmtree(self.repo.scratch, ignore_errors=True)
         return checkpoints.find(self.repo.download(f"{self.where}/checkpoint-*") / self.where, belongs)
 
 
 def place_at(where: str) -> Place:
-    """The place called `where`: "" nowhere, "drive" (the folder irae of Google Drive), a folder, or "hub:owner/name".
+    """The place called `where`: "" (none), "drive" (the folder irae of Google Drive), a folder, or "hub:owner/name".
 
     Raises:
-        AccessError: the Hub is asked for and there is no token. RunError: Drive is asked for and cannot be mounted.
+        AccessError: the Hub is requested without a token. RunError: Drive is requested but cannot be mounted.
     """
     if not where:
         return Place()
@@ -212,7 +212,7 @@ def place_at(where: str) -> Place:
             from google.colab import drive
 
             drive.mount(str(DRIVE))
-        except Exception as error:  # not Colab's page, or consent refused
+        except Exception as error:  # not on Colab's page, or consent denied
             raise RunError(
                 f"Drive is not mounted here ({type(error).__name__}): it can be on Colab's own page only, and with "
                 "your consent. Give keep_in a folder, or hub:owner/name"
@@ -221,13 +221,13 @@ def place_at(where: str) -> Place:
 
 
 def fetch_run(run_dir: str, *, needs: str, made_by: str, place: Place, profile: Profile) -> Path:
-    """The run that holds `needs`: on this machine, in the place, or made now if that takes seconds.
+    """The run that holds `needs`: from this machine, from the place, or created now if that takes seconds.
 
-    The data of 01 can be made now, and for the rehearsal a run with the shipped adapter, each only where this machine
-    has no run at all. Prints where the run came from, unless it was already here.
+    The data of 01 can be created now and, for the rehearsal, a run with the shipped adapter; both only if this machine
+    has no run with data. Prints the source of the run, unless it was already here.
 
     Raises:
-        RunError: there is none; says which notebook makes it and how to bring it here.
+        RunError: no such run; says which notebook creates it and how to copy it here.
     """
     try:
         return runs.find_run(run_dir, needs=needs, made_by=made_by)
@@ -257,7 +257,7 @@ def fetch_run(run_dir: str, *, needs: str, made_by: str, place: Place, profile: 
 
 @contextmanager
 def _packed(run: Path, part: str) -> Iterator[Path]:
-    """A copy of a part of a run with a manifest, for the length of a block."""
+    """A temporary copy of a part of a run, with a manifest, for the duration of a `with` block."""
     with scratch_folder(run / ".kept" / part) as scratch:
         folder = scratch / part
         for name in PARTS[part]:
@@ -273,7 +273,7 @@ def _packed(run: Path, part: str) -> Iterator[Path]:
 
 
 def _unpack(folders: list[Path], run: Path) -> Path:
-    """Copy the parts of a stored run into a run folder; files that exist there stay."""
+    """Copy the parts of a stored run into a run folder; existing files stay."""
     for folder in folders:
         for name in read_manifest(folder)[1]:
             if not (run / name).exists():

@@ -2,12 +2,12 @@
 
     python -m irae_lib.screening.cluster.ray_job notes.parquet --out screened --adapter adapters/full --engines 8
 
-The rules go over all notes first, and the eleven validated cases verify the adapter. Then the notes of unfinished
-shards become a Ray dataset, Ray Data LLM runs the model, and this program writes each shard when its notes are back.
-The same command resumes. Every note gets the full question. For two passes, or another server, use the Slurm file.
+The rules run on all notes first, and the eleven validated cases verify the adapter. Then the notes of unfinished
+shards become a Ray dataset, Ray Data LLM runs the model, and this program writes each shard once complete. The same
+command resumes. Every note gets the full question. For two passes, or another server, use the Slurm file.
 
-Tested on Ray with a stand-in for the model (`tests/screening/test_cluster.py`). Ray 2.60 asks for vLLM 0.29
-(`pip install "ray[llm]"`); the two together have not been run on a GPU.
+Tested on Ray with a stub for the model (`tests/screening/test_cluster.py`). Ray 2.60 requires vLLM 0.29
+(`pip install "ray[llm]"`); they have not been run together on a GPU.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ..screen import about_model, apply_rules
 from ..server import FULL, Reply
 from ..stage import ScreeningRun, ScreeningSummary, Stage
 
-MAX_TOKENS = 512  # of an answer
+MAX_TOKENS = 512  # per answer
 
 
 def engine(base: str, engines: int) -> dict[str, Any]:
@@ -50,12 +50,12 @@ def engine(base: str, engines: int) -> dict[str, Any]:
         },
         "concurrency": engines,
         "batch_size": 64,
-        "should_continue_on_error": True,  # one note must not end a night's work
+        "should_continue_on_error": True,  # one failed note must not stop the run
     }
 
 
 def pack(note: Note) -> dict[str, Any]:
-    """A note as a row of a dataset."""
+    """Convert a note to a dataset row."""
     return {"note": note._replace(case=None)._asdict() | {"case": note.case.model_dump_json()}}
 
 
@@ -64,21 +64,21 @@ def _unpack(row: dict[str, Any]) -> Note:
 
 
 def add_question(row: dict[str, Any], adapter: str) -> dict[str, Any]:
-    """A packed note with the columns that Ray Data LLM reads; workers add them, as they are many times the note."""
+    """Add the columns that Ray Data LLM reads; done in the workers, since they are many times the note's size."""
     sampling = {"temperature": 0.0, "max_tokens": MAX_TOKENS, "structured_outputs": {"json": FULL}}
     return row | {"model": adapter, "messages": messages(_unpack(row).case), "sampling_params": sampling}
 
 
 def review_answer(row: dict[str, Any]) -> dict[str, Any]:
-    """The stored row of an answer, as JSON; that of a failed request names the failure."""
+    """The stored row of an answer, as JSON; for a failed request, it names the failure."""
     note = _unpack(row)
     if error := row.get("__inference_error__"):
-        name = re.match(r"\w+(Error|Exception)\b", str(error))  # without its message, which may hold note text
+        name = re.match(r"\w+(Error|Exception)\b", str(error))  # the type only: the message may hold note text
         reply = Reply(None, f"the engine failed: {name[0] if name else 'the error has no name'}")
     else:
         answer = parse_answer(row.get("generated_text") or "")
         reply = Reply(answer.assessment, answer.unscored and f"unreadable: {answer.unscored}")
-    reply = reply._replace(seconds=max(0.0, float(row.get("time_taken_llm") or 0.0)))  # -1 where it failed
+    reply = reply._replace(seconds=max(0.0, float(row.get("time_taken_llm") or 0.0)))  # -1 on failure
     return {"place": note.place, "row": json.dumps(model_row(note, reply)), "text": row.get("generated_text") or ""}
 
 
@@ -99,12 +99,12 @@ def _check_adapter(answered: Callable[[Any], Any], adapter: str) -> None:
 def screen(
     run: ScreeningRun, answered: Callable[[Any], Any], *, base: str = MEDGEMMA, adapter: str = "", retry: bool = False
 ) -> ScreeningSummary:
-    """Fill `out/model/` with the answers to every note; `answered` adds `generated_text` to a Ray dataset.
+    """Fill `out/model/` with an answer to every note; `answered` adds `generated_text` to a Ray dataset.
 
     Raises:
         SchemaError: the file cannot be read.
         RunError: `out` belongs to another input, model or settings; or Ray did not return some notes.
-        AccessError: the validated cases are not answered as the adapter answers them.
+        AccessError: the model does not pass all validated cases.
     """
     import pyarrow
     import ray
@@ -112,7 +112,7 @@ def screen(
     about = about_model("irae", base, adapter, COMPACT.version, True, MAX_TOKENS) | {"two_passes": False}
     stage = Stage(run, "model", about, retry=retry)
     with stage:
-        # Into Ray's store, which spills to disk: this program's memory does not grow with the file.
+        # Ray's object store spills to disk, so this program's memory does not grow with the file.
         blocks = [ray.put(pyarrow.Table.from_pylist([*map(pack, notes)])) for notes in stage.unfinished() if notes]
         if blocks:
             _check_adapter(answered, adapter)
@@ -126,7 +126,7 @@ def screen(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line: 0: every row has its answer, 1: it could not run, 3: some rows are in the dead letters."""
+    """Run from the command line. Returns 0 if every row has an answer, 1 on an error, 3 if rows are dead letters."""
     parser = argparse.ArgumentParser(prog="irae_lib.screening.cluster.ray_job", description=__doc__.splitlines()[0])
     parser.add_argument("notes", type=Path, help="JSON lines, CSV or Parquet with id and text (or sections)")
     parser.add_argument("--out", type=Path, required=True)
