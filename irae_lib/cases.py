@@ -67,7 +67,7 @@ def read_cases(path: Path) -> list[LabelledCase]:
             raise SchemaError(f"{where}: id {case.case.id!r} is already on {unit} {ids[case.case.id]}")
         for i, quote in enumerate(case.expected.evidence, start=1):
             if quote not in case.case.text:
-                raise SchemaError(f"{where}: expected.evidence, quote {i} does not occur in the note word for word")
+                raise SchemaError(f"{where}: expected.evidence, quote {i} does not occur verbatim in the note")
         ids[case.case.id] = number
         cases.append(case)
     return cases
@@ -96,7 +96,9 @@ def csv_rows(
         for number, row in enumerate(table, start=2):
             yield number, None if None in row or None in row.values() else row
     except csv.Error as error:
-        raise SchemaError(f"{name}: no CSV after line {table.line_num} ({error}); is a quote not closed?") from None
+        raise SchemaError(
+            f"{name}: not CSV after line {table.line_num} ({error}); check for an unclosed quote"
+        ) from None
 
 
 def _read_csv(path: Path) -> list[tuple[int, dict[str, Any]]]:
@@ -112,13 +114,13 @@ def _read_csv(path: Path) -> list[tuple[int, dict[str, Any]]]:
     table = csv_rows(io.StringIO(read_text(path, "a CSV file")), path.name, check_header)
     rows = [(number, _from_csv(row, f"{path.name} row {number}")) for number, row in table]
     if not rows:
-        raise SchemaError(f"{path.name} holds no rows")
+        raise SchemaError(f"{path.name} is empty; expected at least one row")
     return rows
 
 
 def _from_csv(row: dict[str, str] | None, where: str) -> dict[str, Any]:
     if row is None:
-        raise SchemaError(f"{where}: not as many cells as the header has columns; quote a text that holds commas")
+        raise SchemaError(f"{where}: the number of cells differs from the header; quote any text that contains commas")
     cells = {name: value.strip() for name, value in row.items() if value.strip()}
     truth = cells.get("irae_detected", "").lower()
     if truth not in _TRUTH:

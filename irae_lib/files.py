@@ -69,7 +69,7 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
             raise SchemaError(f"{path.name} line {number}: expected a JSON object, found {type(row).__name__}")
         rows.append((number, row))
     if not rows:
-        raise SchemaError(f"{path.name} holds no rows")
+        raise SchemaError(f"{path.name} is empty; expected at least one row")
     return rows
 
 

@@ -51,7 +51,7 @@ def get_prompt(name: str) -> Prompt:
     """
     prompt = PROMPTS.get(name) or {"compact": COMPACT, "guided": GUIDED}.get(name)
     if prompt is None:
-        raise SchemaError(f"prompt {name!r} is not known here; known are {', '.join(PROMPTS)}")
+        raise SchemaError(f"prompt {name!r} is not known; expected one of {', '.join(PROMPTS)}")
     return prompt
 
 

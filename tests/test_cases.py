@@ -127,7 +127,7 @@ def test_broken_training_line_is_refused_with_file_line_and_field(tmp_path, chan
         assert part in str(error.value)
 
 
-@pytest.mark.parametrize("content, part", [(None, "not found"), ("", "no rows"), ("\n\n", "no rows")])
+@pytest.mark.parametrize("content, part", [(None, "not found"), ("", "is empty"), ("\n\n", "is empty")])
 def test_missing_or_empty_file_is_refused(tmp_path, content, part):
     path = tmp_path / "cases.jsonl"
     if content is not None:
@@ -217,8 +217,8 @@ def test_csv_takes_sections_instead_of_a_text(tmp_path):
         (ROW.replace("urgent", "today"), r"own\.csv row 3: urgency: must be one of 'routine', 'soon'"),
         (ROW.replace("yes", "maybe"), r"own\.csv row 3: irae_detected must be true or false"),
         (ROW.replace("Hepatic", "Liver"), r"own\.csv row 3: affected_systems\.0: must be one of"),
-        (ROW.replace("U/L,H", "u/l,H"), r"own\.csv row 3: expected\.evidence, quote 1 does not occur in the note"),
-        (ROW.replace('"', ""), r"own\.csv row 3: not as many cells as the header has columns"),
+        (ROW.replace("U/L,H", "u/l,H"), r"own\.csv row 3: expected\.evidence, quote 1 does not occur verbatim in the note"),
+        (ROW.replace('"', ""), r"own\.csv row 3: the number of cells differs from the header"),
         (ROW.replace("Possible", ""), r"own\.csv row 3: causality\.likelihood: must be one of"),
         (ROW.replace("own-1", "first"), r"own\.csv row 3: id 'first' is already on row 2"),
     ],

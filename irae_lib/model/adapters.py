@@ -167,8 +167,8 @@ def _check_keys(model, folder: Path, name: str) -> None:
     wanted = {key.replace(mark, ".") for key, _ in model.named_parameters() if ".lora_" in key and mark in key}
     if stored != wanted:
         raise AdapterError(
-            f"adapter {name!r} does not fit its base: {len(stored - wanted)} weights have no place there, "
-            f"{len(wanted - stored)} places have no weights (e.g. {min(stored ^ wanted)})"
+            f"adapter {name!r} does not fit its base: {len(stored - wanted)} weights have no matching layer, "
+            f"{len(wanted - stored)} layers have no weights (e.g. {min(stored ^ wanted)})"
         )
 
 

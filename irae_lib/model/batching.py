@@ -64,5 +64,7 @@ class Batches:
             RunError: the batch was a single row.
         """
         if len(batch) == 1:
-            raise RunError("out of memory with one note at a time: fewer max_new_tokens, or a device with more memory")
+            raise RunError(
+                "out of memory with one note at a time; use fewer max_new_tokens, or a device with more memory"
+            )
         self._left, self._most = batch + self._left, len(batch) // 2

@@ -162,7 +162,7 @@ class Writer:
             ValueError: the token was not allowed.
         """
         if not self._matcher.consume_token(token):
-            raise ValueError(f"token {token} may not stand here: {self._matcher.get_error()}")
+            raise ValueError(f"token {token} is not allowed here: {self._matcher.get_error()}")
         self._follow(self._words.decode_bytes([token]))
         self.left -= 1
         self.done = self._matcher.is_accepting() or self._matcher.is_stopped()

@@ -92,7 +92,7 @@ def _require_safetensors(folder: Path) -> None:
             raise AdapterError(f"{name} is not in the adapter folder {folder.name!r}; run 02_fine_tune again")
     pickles = sorted(path.name for path in folder.iterdir() if path.suffix in {".bin", ".pkl", ".pt", ".pth"})
     if pickles:
-        raise AdapterError(f"{pickles[0]} beside the adapter is a pickle; publish safetensors only and remove it")
+        raise AdapterError(f"{pickles[0]} in the adapter folder is a pickle; remove it and publish safetensors only")
 
 
 def _portable_base(record: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,6 +173,6 @@ def fetch(pushed: Pushed, cache_dir: Path, *, token: str) -> Path:
     different = sorted(name for name, digest in pushed.files.items() if hashes.get(name) != digest)
     if different:
         raise AdapterError(
-            f"{', '.join(different)} of {pushed.repo_id} came back different from what was pushed; do not use it"
+            f"{', '.join(different)} of {pushed.repo_id} differ from the pushed files after download; do not use the repository"
         )
     return Path(folder)

@@ -27,7 +27,7 @@ _RUN = 8
 def refuse_leaks(folder: Path, *, allowed: Collection[str], notes: Iterable[str] = ()) -> None:
     """Stop a publication if `find_leaks` reports problems. Raises AdapterError, which names the files."""
     if problems := find_leaks(folder, allowed=allowed, notes=notes):
-        raise AdapterError(f"not to be published: {'; '.join(problems)}")
+        raise AdapterError(f"the folder must not be published: {'; '.join(problems)}")
 
 
 def find_leaks(folder: Path, *, allowed: Collection[str], notes: Iterable[str] = ()) -> list[str]:

@@ -56,7 +56,7 @@ def _screen(options: argparse.Namespace) -> int:
 def _gather(options: argparse.Namespace) -> int:
     folders = [folder for name in ("rules", "model") if (folder := options.out / name).is_dir()]
     if not folders:
-        raise RunError(f"{options.out.name}/ holds no run: neither rules/ nor model/ is in it")
+        raise RunError(f"{options.out.name}/ is not a screening run: it has neither rules/ nor model/")
     stages = [summarize(shards, shards.count()) for shards in map(Shards, folders)]
     rows = count_rows(options.notes)
     for stage in stages:

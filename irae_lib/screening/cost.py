@@ -27,7 +27,7 @@ def cost(notes: int, notes_per_second: float, price_per_hour: float, *, spare: f
         RunError: the rate is zero or negative, as after a run with nothing left to ask.
     """
     if notes_per_second <= 0:
-        raise RunError(f"{notes_per_second} notes a second is no rate; measure one in a run that asks something")
+        raise RunError(f"{notes_per_second} notes a second is not a valid rate; measure one in a run with a model")
     hours = notes / notes_per_second / 3600 * (1 + spare)
     return Cost(hours=round(hours, 2), price=round(hours * price_per_hour, 2))
 

@@ -86,7 +86,7 @@ def count_rows(path: Path) -> int:
 def _checked(path: Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in _READERS:
-        raise SchemaError(f"{path.name}: the form is told by the ending; expected one of {', '.join(_READERS)}")
+        raise SchemaError(f"{path.name}: unknown file type; expected a name that ends in one of {', '.join(_READERS)}")
     if not path.is_file():
         raise SchemaError(f"{path.name} not found in {path.parent.name or '.'}/")
     return path
@@ -175,7 +175,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any] | str]:
             for batch in file.iter_batches(batch_size=256):
                 yield from batch.to_pylist()
     except (pyarrow.ArrowException, OSError) as error:
-        raise SchemaError(f"{path.name}: no Parquet, or a broken one ({type(error).__name__})") from None
+        raise SchemaError(f"{path.name}: not a Parquet file, or a damaged one ({type(error).__name__})") from None
 
 
 _READERS = {".jsonl": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}

@@ -156,7 +156,7 @@ class Server:
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= self.give_up:
                 raise AccessError(
-                    f"{self._failed_in_a_row} notes failed one after the other at {self.url}, the last with: "
+                    f"{self._failed_in_a_row} notes failed in a row at {self.url}, the last with: "
                     f"{result.problem}. Fix the server and run the same command again, with --retry to ask again about "
                     "the notes that failed"
                 )
@@ -172,7 +172,7 @@ class Server:
             gone = self._seconds_gone()
             if gone >= self.outage:
                 raise AccessError(
-                    f"the server at {self.url} has been gone for {gone:.0f} s. Finished shards stay: start it again, "
+                    f"the server at {self.url} has been gone for {gone:.0f} s. Finished shards are kept: start it again, "
                     "and run the same command to resume"
                 ) from None
             return _Failure("the server is gone", gone=gone)

@@ -29,7 +29,7 @@ class ShardPart(NamedTuple):
         match = re.fullmatch(r"(\d{1,6})/(\d{1,6})", text or "1/1")
         part = cls(*map(int, match.groups())) if match else cls(0, 0)
         if not 1 <= part.number <= part.of:
-            raise RunError(f"a part is written 3/8, the third of eight; found {text!r}")
+            raise RunError(f"expected a part such as 3/8 (the third of eight), found {text!r}")
         return part
 
     def has(self, shard: int) -> bool:
@@ -76,12 +76,12 @@ class Shards:
         """Write a shard atomically, its rows in order of place.
 
         Raises:
-            RunError: the shard could not be written; finished shards stay.
+            RunError: the shard could not be written; finished shards are kept.
         """
         try:
             write_lines(self._path(number), sorted(rows, key=lambda row: row["place"]))
         except OSError as error:
-            raise RunError(f"results could not be written: {error.strerror}; finished shards stay") from None
+            raise RunError(f"results could not be written: {error.strerror}; finished shards are kept") from None
         self._finished.add(number)
 
     def reopen(self, unfit: Callable[[Mapping[str, Any]], bool]) -> int:

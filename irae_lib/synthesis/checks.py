@@ -85,7 +85,7 @@ def check_cases(cases: Iterable[LabelledCase], *, detail: str = "short") -> dict
     if agreement.share < LEAST_AGREEMENT[detail] and len(agreement.above) > 1:
         shown = "; ".join(f"{case_id} ({topic}): {what}" for case_id, topic, what in agreement.above[:5])
         raise SchemaError(
-            f"the rules ask for more than the label in {len(agreement.above)} of {agreement.fired}: {shown}"
+            f"the minimum of a rule exceeds the label in {len(agreement.above)} of {agreement.fired}: {shown}"
         )
     return {
         "notes": len(cases),
@@ -103,7 +103,7 @@ def check_variety(cases: Iterable[LabelledCase]) -> float:
     """
     frame, share = next(iter(frame_shares(cases)), ("", 0.0))
     if share > MOST_FRAME:
-        raise SchemaError(f"one sentence frame stands in {share:.1%} of the notes: {frame!r}")
+        raise SchemaError(f"one sentence frame occurs in {share:.1%} of the notes: {frame!r}")
     return round(share, 4)
 
 

@@ -1,8 +1,7 @@
 """Make synthetic cases whose labels are correct by construction.
 
 A case is drawn in three steps: the illness (an `Illness`, or none), the documented drug exposure and other causes (the
-kind), and the wording (the pool of phrasings). Labels follow from the first two and never from the text, so they do not
-depend on a reader.
+kind), and the wording (the pool of phrasings). Labels follow from the first two and never from the text.
 """
 
 from __future__ import annotations

@@ -138,7 +138,9 @@ class ResumableTrainer(SFTTrainer):
         now = self._divided()
         way = micro_batch.smaller(now, self.args.train_batch_size)
         if way is None:
-            raise RunError("out of memory with one row at a time: a lower rank, shorter notes, or a larger device")
+            raise RunError(
+                "out of memory with one row at a time; use a lower rank, shorter notes, or a device with more memory"
+            )
         tqdm.write(f"out of memory with {now}; from here on {way}")
         self.args.at_once, self.args.gradient_checkpointing = way
         if way.checkpointing:
@@ -226,8 +228,8 @@ def _check_rows(trainer) -> int:
     empty += trainer.rows_given - len(rows)  # TRL silently drops rows whose answer lies beyond `max_length`
     if empty:
         raise RunError(
-            f"the loss would see nothing of {empty} of {trainer.rows_given} rows: their answer is empty, or cut at "
-            f"max_length {trainer.args.max_length}; a row may have so many tokens at most"
+            f"{empty} of {trainer.rows_given} rows have no scored token: the answer is empty, or cut at max_length "
+            f"{trainer.args.max_length}. Shorten the notes, or raise max_length"
         )
     return sum(row["input_ids"].numel() for row in rows)
 

@@ -36,7 +36,7 @@ def set_repository(new: str, root: Path = ROOT) -> list[Path]:
     """
     new = re.sub(r"^https?://(www\.)?github\.com/|(\.git)?/?$", "", new)
     if new != UNSET and not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,38})/[\w.-]{1,100}", new):
-        raise RunError(f"{new!r} is no address of a GitHub repository; give owner/name")
+        raise RunError(f"{new!r} is not the address of a GitHub repository; expected owner/name")
     old, changed = repository(root), []
     # Match only the full address: another repository's name may begin with it.
     spot = re.compile(rf'(\A|github\.com/|/github/|repository = \\?"){re.escape(old)}(?![\w-]|\.\w)')

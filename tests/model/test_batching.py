@@ -38,7 +38,7 @@ def test_a_batch_that_ran_out_is_put_back_and_halved():
         else:
             done += batch
     assert done == [0, 1, 2, 3, 4]
-    with pytest.raises(RunError, match="one note at a time: fewer max_new_tokens"):
+    with pytest.raises(RunError, match="one note at a time; use fewer max_new_tokens"):
         batches.too_many([3])
 
 

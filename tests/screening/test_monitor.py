@@ -92,7 +92,7 @@ def test_an_empty_run_has_no_drift(tmp_path):
 def test_cost_is_notes_over_rate():
     assert cost(1_000_000, 25, 2.5, spare=0.0).hours == 11.11
     assert cost(3600, 1, 10).price == 12.0
-    with pytest.raises(RunError, match="no rate"):
+    with pytest.raises(RunError, match="not a valid rate"):
         cost(10, 0.0, 1)
 
 

@@ -422,7 +422,7 @@ def test_a_frame_in_every_note_stops_the_build():
         for i, c in enumerate(TEST)
     ]
     assert frame_shares(dull)[0][1] == 1.0
-    with pytest.raises(SchemaError, match=r"one sentence frame stands in 100\.0% of the notes"):
+    with pytest.raises(SchemaError, match=r"one sentence frame occurs in 100\.0% of the notes"):
         check_variety(dull)
     assert text_statistics(TRAIN)["distinct_frames"] > 2000
 

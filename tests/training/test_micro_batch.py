@@ -72,14 +72,16 @@ def test_a_row_of_which_the_loss_sees_nothing_is_refused(tokenizer, tmp_path):
         processing_class=tokenizer,
         peft_config=lora_config(),
     )
-    with pytest.raises(RunError, match="nothing of 4 of 4 rows: their answer is empty, or cut at max_length 48"):
+    with pytest.raises(
+        RunError, match="4 of 4 rows have no scored token: the answer is empty, or cut at max_length 48"
+    ):
         prepare(trainer)
     kept = load_base(profile), sft_config(profile, tmp_path, epochs=1, learning_rate=1e-3, max_length=768, seed=3)
     trainer = ResumableTrainer(
         model=kept[0], args=kept[1], train_dataset=dataset(ROWS), processing_class=tokenizer, peft_config=lora_config()
     )
     trainer.data_collator = lambda rows: {"input_ids": torch.ones(1, 9), "labels": torch.full((1, 9), -100)}
-    with pytest.raises(RunError, match="nothing of 4 of 4 rows"):
+    with pytest.raises(RunError, match="4 of 4 rows have no scored token"):
         prepare(trainer)
 
 
@@ -149,7 +151,7 @@ def test_without_a_smaller_way_the_run_ends_with_a_remedy(tokenizer, tmp_path):
         def compute_loss(self, *args, **options):
             raise torch.OutOfMemoryError("no room")
 
-    with pytest.raises(RunError, match="one row at a time: a lower rank, shorter notes"):
+    with pytest.raises(RunError, match="one row at a time; use a lower rank, shorter notes"):
         trained(tokenizer, tmp_path, at_once=2, kind=Full)
 
 

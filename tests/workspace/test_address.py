@@ -11,7 +11,6 @@ from irae_lib.files import ROOT
 from irae_lib.publishing import model_card
 from irae_lib.workspace import address
 
-
 TRAINING = "irae_lib/training/README.md"
 
 
@@ -67,7 +66,7 @@ def test_a_longer_name_that_begins_the_same_is_left_alone(checkout):
 @pytest.mark.parametrize("wrong", ["irae", "https://example.org/a/b", "a/b/c", "a b/c", "a/", "-a/b", "a/b\n"])
 def test_what_is_no_address_is_refused(checkout, wrong):
     before = contents(checkout)
-    with pytest.raises(RunError, match="give owner/name"):
+    with pytest.raises(RunError, match="expected owner/name"):
         address.set_repository(wrong, checkout)
     assert contents(checkout) == before
 
