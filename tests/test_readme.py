@@ -5,7 +5,9 @@ import re
 
 import pytest
 
-from irae_lib.files import ROOT
+from irae_lib.evaluation.report import read_report
+from irae_lib.files import DATA, ROOT
+from irae_lib.reporting.tables import markdown, reports_table
 from irae_lib.workspace.address import UNSET
 
 PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", ROOT / "tests" / "README.md"]
@@ -41,3 +43,20 @@ def test_every_notebook_is_in_the_table():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     for path in (ROOT / "notebooks").glob("*.ipynb"):
         assert f"](notebooks/{path.name})" in text, path.name
+
+
+def test_results_are_those_of_the_shipped_reports():
+    reports = {name: read_report(DATA / "reports" / f"{name}.json") for name in ("rehearsal", "gemma")}
+    compact = re.sub(r" ?\| ?", "|", markdown(reports_table(reports)))
+    assert compact in (ROOT / "README.md").read_text(encoding="utf-8")
+    gemma, stand_in = reports["gemma"], reports["rehearsal"].results["test"]["full"]
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    gained = [f"{x:.2f}" for x in (gemma.outside.difference, *gemma.outside.difference_interval.model_dump().values())]
+    assert "gains {} on outside cases ({}-{})".format(*gained) in text
+    test = gemma.comparisons["test"]
+    gained = [f"{x:.2f}" for x in (test.difference, *test.difference_interval.model_dump().values())]
+    assert "{} on the test ({}-{})".format(*gained) in text
+    raw, final = stand_in.raw.triage, stand_in.safety.triage
+    assert f"too low in {final.under.hits} of {final.under.n} notes instead of {raw.under.hits}" in text
+    mimics = final.specificity_mimics, raw.specificity_mimics
+    assert f"{mimics[0].hits} of {mimics[0].n} mimics stay without an irAE instead of {mimics[1].hits}" in text

@@ -11,7 +11,7 @@ def sentences(report: Report) -> tuple[str, str]:
     """Two sentences on the held-out test: tuned versus base, and the safety layer on top of the tuned model."""
     base, tuned = report.results["test"]["base"].raw, report.results["test"]["full"]
     raw, final, compared = tuned.raw, tuned.safety, report.comparisons["test"]
-    size = "rehearsal stand-in" if report.rehearsal else report.base_model
+    size = "rehearsal stand-in" if report.rehearsal else report.base_model.split("/")[-1]
     first = (
         f"On {raw.n} held-out synthetic notes the tuned {size} gets {raw.field_accuracy:.3f} of the five fields right "
         f"(95 % CI {spread(raw.field_accuracy_interval, '.2f')}), its base {base.field_accuracy:.3f}: a difference of "

@@ -56,7 +56,7 @@ def _with_badges(text: str, address: str) -> str:
         return text
     picture = f"![Colab]({_COLAB}/assets/colab-badge.svg)"
     badge = rf"\1 [{picture}]({_COLAB}/github/{address}/blob/main/\2)"
-    return re.sub(r"^(\| \[[^]]*\]\((notebooks/\w+\.ipynb)\))", badge, text, flags=re.MULTILINE)
+    return re.sub(r"^(\|\[[^]]*\]\((notebooks/\w+\.ipynb)\))", badge, text, flags=re.MULTILINE)
 
 
 def main(arguments: Sequence[str]) -> int:

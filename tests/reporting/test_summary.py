@@ -32,7 +32,7 @@ def test_a_loss_is_told_as_a_loss_and_p_is_never_zero():
         "p_value": 0,
     }
     first, _ = sentences(Report.model_validate(body))
-    assert "tuned some/model" in first
+    assert "the tuned model gets" in first
     assert "a difference of -0.100 (-0.20 to -0.01; cases passed, McNemar p < 0.001)" in first
     assert not re.search(r"p = 0\b", first)
     assert [p_value(p) for p in (0.0, 0.0009, 0.04211, 1.0)] == ["< 0.001", "< 0.001", "0.042", "1"]
