@@ -52,11 +52,12 @@ def test_results_are_those_of_the_shipped_reports():
     gemma, stand_in = reports["gemma"], reports["rehearsal"].results["test"]["full"]
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     gained = [f"{x:.2f}" for x in (gemma.outside.difference, *gemma.outside.difference_interval.model_dump().values())]
-    assert "gains {} on outside cases ({}-{})".format(*gained) in text
+    assert "On outside cases the small Gemma gains {} in fields right (95 % CI {} to {})".format(*gained) in text
     test = gemma.comparisons["test"]
     gained = [f"{x:.2f}" for x in (test.difference, *test.difference_interval.model_dump().values())]
-    assert "{} on the test ({}-{})".format(*gained) in text
+    assert "On the test it gains {} ({} to {})".format(*gained) in text
     raw, final = stand_in.raw.triage, stand_in.safety.triage
     assert f"too low in {final.under.hits} of {final.under.n} notes instead of {raw.under.hits}" in text
-    mimics = final.specificity_mimics, raw.specificity_mimics
-    assert f"{mimics[0].hits} of {mimics[0].n} mimics stay without an irAE instead of {mimics[1].hits}" in text
+    alarms = [rate.n - rate.hits for rate in (raw.specificity_mimics, final.specificity_mimics)]
+    assert f"alarms on {raw.specificity_mimics.n} mimics rise from {alarms[0]} to {alarms[1]}" in text
+    assert f"from {stand_in.raw.field_accuracy:.3f} to {stand_in.safety.field_accuracy:.3f}" in text
