@@ -141,7 +141,9 @@ def results_table(report: Report, split: str, without: Collection[str] = ()) -> 
         if arm not in without
         for stage, rates in stages
     ]
-    return table(rows, ["arm", "fields", "95 % CI", "passed", "unscored", *FIELD_NAMES.values(), "under", "over"])
+    frame = table(rows, ["arm", "fields", "95 % CI", "passed", "unscored", *FIELD_NAMES.values(), "under", "over"])
+    # A column of zeros makes the others wrap on a notebook's page.
+    return frame if any(frame["unscored"]) else frame.drop(columns="unscored")
 
 
 def reports_table(reports: Mapping[str, Report]) -> pd.DataFrame:
@@ -174,17 +176,17 @@ def outside_table(outside: OutsideReport) -> pd.DataFrame:
 
 
 TRIAGE_ROWS = {
-    "missed_irae": "irAE missed (unscored counts)",
-    "missed_emergency": "emergency missed (unscored counts)",
+    "missed_irae": "irAE missed",
+    "missed_emergency": "emergency missed",
     "under": "urgency too low",
     "severe_under": "  by two levels or more",
     "severe_under_grade_3_up": "  by two or more, Grade 3-4",
     "over": "urgency too high",
     "alerts": "alerts (irAE or same day)",
-    "specificity_unexposed": "no irAE called: never, planned",
-    "specificity_mimics": "no irAE called: mimics",
-    "specificity_well": "no irAE called: well, resolved",
-    "quotes_found": "evidence quotes found in note",
+    "specificity_unexposed": "no irAE: never, planned",
+    "specificity_mimics": "no irAE: mimics",
+    "specificity_well": "no irAE: well, resolved",
+    "quotes_found": "quotes found in note",
 }
 
 

@@ -86,10 +86,13 @@ class TestInstalled:
 
     def test_it_knows_language(self, gemma):
         model, tokenizer = gemma
-        ids = tokenizer("The capital of France is", return_tensors="pt")
-        with torch.inference_mode():
-            said = model.generate(**ids, max_new_tokens=3, do_sample=False)
-        assert "Paris" in tokenizer.decode(said[0])
+        words = ("Paris", "London", "Rome", "Madrid")
+        tokens = [tokenizer.encode(f" {word}", add_special_tokens=False)[0] for word in words]
+        for country, capital in zip(("France", "England", "Italy", "Spain"), words, strict=True):
+            asked = tokenizer(f"Question: What is the capital of {country}?\nAnswer:", return_tensors="pt")
+            with torch.inference_mode():
+                logits = model(**asked).logits[0, -1, tokens]
+            assert words[int(logits.argmax())] == capital
 
     def test_every_row_of_a_full_build_is_within_2048_tokens(self, gemma):
         _, tokenizer = gemma
