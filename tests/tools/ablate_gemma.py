@@ -43,8 +43,8 @@ ASKED = {
     "base, compact prompt": ("base", {}),
     "base, guided prompt": ("base", {"prompt": GUIDED}),
     "base, labels alone": ("base", {"short": True}),
-    "the run's adapter": ("full", {}),
-    "the run's adapter, labels alone": ("full", {"short": True}),
+    "212 rows (the run's adapter)": ("full", {}),
+    "212 rows (the run's adapter), labels alone": ("full", {"short": True}),
 }
 
 
