@@ -217,7 +217,10 @@ def test_csv_takes_sections_instead_of_a_text(tmp_path):
         (ROW.replace("urgent", "today"), r"own\.csv row 3: urgency: must be one of 'routine', 'soon'"),
         (ROW.replace("yes", "maybe"), r"own\.csv row 3: irae_detected must be true or false"),
         (ROW.replace("Hepatic", "Liver"), r"own\.csv row 3: affected_systems\.0: must be one of"),
-        (ROW.replace("U/L,H", "u/l,H"), r"own\.csv row 3: expected\.evidence, quote 1 does not occur verbatim in the note"),
+        (
+            ROW.replace("U/L,H", "u/l,H"),
+            r"own\.csv row 3: expected\.evidence, quote 1 does not occur verbatim in the note",
+        ),
         (ROW.replace('"', ""), r"own\.csv row 3: the number of cells differs from the header"),
         (ROW.replace("Possible", ""), r"own\.csv row 3: causality\.likelihood: must be one of"),
         (ROW.replace("own-1", "first"), r"own\.csv row 3: id 'first' is already on row 2"),
