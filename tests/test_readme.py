@@ -52,7 +52,10 @@ def test_results_are_those_of_the_shipped_reports():
     gemma, stand_in = reports["gemma"], reports["rehearsal"].results["test"]["full"]
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
     gained = [f"{x:.2f}" for x in (gemma.outside.difference, *gemma.outside.difference_interval.model_dump().values())]
-    assert "Averaged over outside cases, the small Gemma gains {} in fields right (95 % CI {} to {})".format(*gained) in text
+    assert (
+        "Averaged over outside cases, the small Gemma gains {} in fields right (95 % CI {} to {})".format(*gained)
+        in text
+    )
     test = gemma.comparisons["test"]
     gained = [f"{x:.2f}" for x in (test.difference, *test.difference_interval.model_dump().values())]
     assert "On the test it gains {} ({} to {})".format(*gained) in text

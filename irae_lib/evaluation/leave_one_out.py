@@ -19,22 +19,24 @@ from ..cases import LabelledCase
 from ..model.answers import Answer
 from ..model.generate import answer_all
 from ..training.rows import dataset, fitting_length, to_prompt_completion, token_lengths
-from ..training.trainer import ResumableTrainer, Settings, prepare
+from ..training.trainer import ResumableTrainer, Settings, machine_settings, prepare
+from ..workspace.profiles import Profile
 
 
 def leave_one_out(
-    base, tokenizer, cases: Sequence[LabelledCase], record: dict[str, Any], *, max_new_tokens: int = 512
+    base, profile: Profile, tokenizer, cases: Sequence[LabelledCase], record: dict[str, Any]
 ) -> list[Answer]:
     """The answer to each case by an adapter trained on the others, in the order of the cases.
 
     Args:
-        base: a model without an adapter (`model.load_base`); it is left unchanged.
+        base: a model without an adapter (`model.load_base`); it is left unchanged. profile: of this machine.
         record: the record of the adapter whose `recipe` is used: `eleven`, so that a fold differs from it by one case.
     """
     rows = [to_prompt_completion(case) for case in cases]
     longest = fitting_length(token_lengths(tokenizer, rows))
     how = record["recipe"]
-    settings = how["training"] | {"max_length": longest, "eval_strategy": "no"}
+    settings = how["training"] | machine_settings(profile) | {"max_length": longest, "eval_strategy": "no"}
+    tokens = profile.max_new_tokens
     answers = []
     for left_out, case in enumerate(tqdm(cases, desc="leave one out", unit="fold")):
         set_seed(record["seed"])
@@ -49,6 +51,6 @@ def leave_one_out(
             prepare(trainer, every_minutes=1e9)
             trainer.train()
             model = trainer.model.eval()
-            answers += answer_all(model, tokenizer, [case.case], max_new_tokens=max_new_tokens, label=case.case.id)
+            answers += answer_all(model, tokenizer, [case.case], max_new_tokens=tokens, label=case.case.id)
             base = trainer.model.unload()
     return answers

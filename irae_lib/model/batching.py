@@ -39,6 +39,14 @@ def fitting_rows(model: Any, *, cache_bytes: int) -> Callable[[int], int] | None
     return fitting
 
 
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an error means that the GPU is full: PyTorch's own, or that of a library that allocates by itself."""
+    import torch
+
+    said = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in said or "ALLOC_FAILED" in said
+
+
 class Batches:
     """Batches of prompt positions, longest first, so that running out of memory shows at once.
 

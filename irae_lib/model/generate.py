@@ -17,7 +17,7 @@ from ..prompts import COMPACT, Prompt, messages
 from ..schemas import Case
 from .answer_cache import AnswerCache
 from .answers import Answer, parse_answer
-from .batching import Batches, fitting_rows
+from .batching import Batches, fitting_rows, is_out_of_memory
 from .grammar import Writer, confidences, vocabulary
 from .prefix import Prefix, common_start
 
@@ -118,12 +118,12 @@ def answer_all(
 
 
 def _unless_too_many(work: Callable, *args: Any, **options: Any) -> Any:
-    """The result of `work`; None if the device ran out of memory, after its memory is freed."""
-    import torch
-
+    """The result of `work`; None if the device ran out of memory, after everything that `work` held is free again."""
     try:
         return work(*args, **options)
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
         return None
 
 

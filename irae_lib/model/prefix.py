@@ -57,7 +57,8 @@ class Prefix:
             cache = _Narrow(self.dtype)
             with torch.inference_mode():
                 start = torch.tensor([list(ids)], device=model.device)
-                model(input_ids=start, past_key_values=cache, use_cache=True, logits_to_keep=1)
+                bare = model.get_base_model() if hasattr(model, "get_base_model") else model
+                bare.model(input_ids=start, past_key_values=cache, use_cache=True)  # no words are needed
             self.layers = [(layer.keys, layer.values) for layer in cache.layers]
 
     def for_rows(self, padding: Sequence[int]):

@@ -53,7 +53,9 @@ class Health(TrainerCallback):
                 f"the loss is {loss} at update {state.global_step}; the adapter is not usable. "
                 "Lower the learning rate; on a GPU below compute capability 8 check that the profile is t4"
             )
-        if norm is None or math.isfinite(norm):
+        if norm is None:
+            return  # an evaluation
+        if math.isfinite(norm):
             self.in_a_row = 0
             return
         self.skipped, self.in_a_row = self.skipped + 1, self.in_a_row + 1
@@ -94,7 +96,7 @@ class Progress(TrainerCallback):
             rate = (tokens - before) / (now - began)
             shown["tokens/s"] = f"{rate:.0f}"
             if state.global_step - update >= UPDATES_BEFORE_A_FORECAST:
-                shown["minutes left"] = f"{max(0.0, self.total - tokens) / rate / 60:.0f}"
+                shown["minutes left"] = f"{self.total * (1 - state.global_step / state.max_steps) / rate / 60:.0f}"
         if torch.cuda.is_available():
             shown["GiB"] = f"{torch.cuda.max_memory_allocated() / 2**30:.1f}"
         self.bar.set_postfix(shown, refresh=False)

@@ -39,9 +39,12 @@ def micro_batches(batch_size: int) -> list[MicroBatch]:
 
 
 def smaller(now: MicroBatch, batch_size: int) -> MicroBatch | None:
-    """The next micro-batch that needs less memory than `now`; None below one row with checkpointing."""
-    ways = micro_batches(batch_size)
-    return next(iter(ways[ways.index(now) + 1 :]), None)
+    """The next division that needs less memory than `now`; None below one row with checkpointing.
+
+    Checkpointing stays on: fewer rows without it may need more.
+    """
+    less = (way for way in micro_batches(batch_size) if way.rows <= now.rows and way.checkpointing >= now.checkpointing)
+    return next((way for way in less if way != now), None)
 
 
 def fit(

@@ -6,6 +6,7 @@ timer and the checks of loss and gradients are in `callbacks`.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
@@ -21,10 +22,12 @@ from trl import SFTConfig, SFTTrainer
 from ..errors import IraeError, RunError
 from ..files import scratch_folder
 from ..model.adapters import check_language_only
+from ..model.batching import is_out_of_memory
 from ..workspace import checkpoints
 from ..workspace.profiles import Profile
 from . import callbacks, micro_batch
 
+MACHINE = ("at_once", "gradient_checkpointing", "activation_checkpointing", "optim", "fp16", "bf16")
 _SMALL_VOCABULARY = 32_768  # words; below this size the projection costs little
 
 
@@ -51,6 +54,22 @@ class Settings(SFTConfig):
     use_cpu: bool = field(default_factory=lambda: not _on_gpu())
     dataloader_pin_memory: bool = field(default_factory=_on_gpu)
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.n_gpu > 1:
+            self._n_gpu = 1  # one GPU a process: the base is loaded onto one
+
+
+def machine_settings(profile: Profile, *, sharded: bool = False) -> dict[str, Any]:
+    """The settings that depend on the machine and not on the recipe: precision, optimizer, parts of an update."""
+    return {
+        "at_once": 1 if sharded else profile.at_once,
+        "gradient_checkpointing": profile.checkpointing and not sharded,
+        "optim": "paged_adamw_8bit" if profile.four_bit and not sharded else "adamw_torch",
+        "fp16": profile.compute_dtype == "float16",
+        "bf16": profile.compute_dtype == "bfloat16",
+    }
+
 
 def sft_config(
     profile: Profile,
@@ -73,11 +92,7 @@ def sft_config(
         warmup_steps=0.03,
         lr_scheduler_type="linear",
         per_device_train_batch_size=profile.batch_size,
-        at_once=0 if sharded else profile.at_once,
-        gradient_checkpointing=profile.checkpointing and not sharded,
-        optim="paged_adamw_8bit" if profile.four_bit and not sharded else "adamw_torch",
-        fp16=profile.compute_dtype == "float16",
-        bf16=profile.compute_dtype == "bfloat16",
+        **machine_settings(profile, sharded=sharded),
         max_length=max_length,
         completion_only_loss=True,
         train_sampling_strategy="group_by_length" if profile.grouped and not sharded else "random",
@@ -89,14 +104,15 @@ def sft_config(
 
 
 def recipe(trainer) -> dict[str, dict[str, Any]]:
-    """The non-default settings of a trainer, as JSON: `lora` and `training`.
+    """The settings of a trainer that differ from the defaults, as JSON-compatible `lora` and `training` dictionaries.
 
-    `LoraConfig(**lora)` and `Settings(**training)` restore them; folders are omitted.
+    `LoraConfig(**lora)` and `Settings(**training, **machine_settings(profile))` restore them on any machine.
     """
     (lora,) = trainer.model.peft_config.values()
     args = trainer.args.to_dict()
     usual = Settings(output_dir=args["output_dir"]).to_dict()
-    changed = {name: value for name, value in args.items() if value != usual[name] and not name.endswith("_dir")}
+    left_out = {*MACHINE, "output_dir", "logging_dir", "use_cpu", "dataloader_pin_memory"}
+    changed = {name: value for name, value in args.items() if value != usual[name] and name not in left_out}
     given = ("r", "lora_alpha", "lora_dropout", "use_rslora", "target_modules", "task_type")
     return {"lora": {name: getattr(lora, name) for name in given}, "training": changed}
 
@@ -116,6 +132,8 @@ class ResumableTrainer(SFTTrainer):
     def __init__(self, *, train_dataset, **options):
         super().__init__(train_dataset=train_dataset, **options)
         self.rows_given = len(train_dataset)
+        if not self.args.gradient_checkpointing:
+            self.model.gradient_checkpointing_disable()  # an earlier trainer of the same base may have switched it on
 
     def training_step(self, model, inputs, num_items_in_batch=None) -> torch.Tensor:
         """The loss of one update, with gradients accumulated over parts of the batch."""
@@ -124,11 +142,13 @@ class ResumableTrainer(SFTTrainer):
                 divided = micro_batch.parts(inputs, self._divided().rows)
                 step = super().training_step
                 return sum(step(model, part, num_items_in_batch) for part in divided)
-            except torch.OutOfMemoryError:
-                pass
+            except RuntimeError as error:
+                # Other processes would wait for this one in their backward pass.
+                if not is_out_of_memory(error) or self.args.world_size > 1:
+                    raise
             # Outside the handler, where the exception no longer keeps tensors alive. Drop partial gradients.
-            self._step_down()
             model.zero_grad(set_to_none=True)
+            self._step_down()
 
     def _divided(self) -> micro_batch.MicroBatch:
         size = self.args.train_batch_size
@@ -143,10 +163,9 @@ class ResumableTrainer(SFTTrainer):
             )
         tqdm.write(f"out of memory with {now}; from here on {way}")
         self.args.at_once, self.args.gradient_checkpointing = way
-        if way.checkpointing:
+        if way.checkpointing and not now.checkpointing:
             self.model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
-        else:
-            self.model.gradient_checkpointing_disable()
+        gc.collect()
         torch.cuda.empty_cache()
 
     def _get_train_sampler(self, train_dataset=None):

@@ -41,7 +41,7 @@ def test_no_fold_sees_the_case_it_is_asked_about(monkeypatch, tmp_path):
         peft_config=lora_config(rank=8),
     )
     record = json.loads(json.dumps({"recipe": recipe(written), "seed": 5}))
-    answers = leave_one_out.leave_one_out(base, tokenizer, cases, record)
+    answers = leave_one_out.leave_one_out(base, profile, tokenizer, cases, record)
     assert used == [(1e-3, 1, 4, 8)] * 3
     prompts = [to_prompt_completion(case)["prompt"] for case in cases]
     assert seen == [[p for p in prompts if p != left_out] for left_out in prompts]

@@ -20,6 +20,8 @@ def test_the_first_updates_of_float16_may_be_left_out():
     health = Health()
     logged(health, math.inf, math.inf, 1.5, math.nan, 0.7)
     assert (health.skipped, health.in_a_row) == (3, 0)
+    logged(health, math.inf, None, math.nan)
+    assert health.in_a_row == 2, "an evaluation in between says nothing about gradients"
 
 
 def test_a_finite_loss_over_gradients_that_never_are_ends_the_run():
@@ -41,7 +43,7 @@ def test_the_bar_foretells_minutes_from_tokens(monkeypatch):
     clock = iter(range(0, 10_000, 6))  # six seconds an update
     monkeypatch.setattr(callbacks.time, "monotonic", lambda: float(next(clock)))
     bar = Progress(tokens=100_000)
-    args, state = SimpleNamespace(num_train_epochs=2), SimpleNamespace(is_world_process_zero=False, max_steps=9)
+    args, state = SimpleNamespace(num_train_epochs=2), SimpleNamespace(is_world_process_zero=False, max_steps=200)
     state.global_step = 0
     bar.on_train_begin(args, state, None)
     shown = []

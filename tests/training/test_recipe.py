@@ -62,7 +62,9 @@ def test_what_is_stored_gives_the_same_trainer_again(tmp_path):
     stored = json.loads(json.dumps(trainer.recipe(first)))
     assert str(tmp_path) not in json.dumps(stored)
     assert stored["training"]["learning_rate"] == 1e-3
-    again = trainer.Settings(output_dir=settings.output_dir, **stored["training"])
+    assert not {"fp16", "optim", "at_once"} & set(stored["training"]), "another machine has its own"
+    machine = trainer.machine_settings(PROFILE)
+    again = trainer.Settings(output_dir=settings.output_dir, **stored["training"], **machine)
     assert again.to_dict() == settings.to_dict()
     lora = LoraConfig(**stored["lora"])
     assert (lora.r, lora.lora_alpha, lora.target_modules) == (8, 24, LORA_TARGETS)
