@@ -236,7 +236,7 @@ def test_06_asks_a_server_and_watches_the_run(tmp_path, monkeypatch):
     assert "applies the schema" in text
     assert "402 rows, 0 without an answer" in text
     assert "11 of 11 pass" in text
-    assert re.search(r"legal mass *\nall +402 ", text)
+    assert re.search(r"valid share *\nall +402 ", text)
     assert re.search(r"machines +notes a second.*\n1 +[\d.]+ ", text)
     assert len(list((tmp_path / "screen" / "model").glob("*.jsonl"))) == 3
 

@@ -218,7 +218,7 @@ def test_rules_are_nearly_quiet_on_long_notes_of_the_well():
 
 def test_a_label_below_the_rules_stops_the_build():
     wrong = [c.model_copy(update={"expected": _routine(c.expected)}) for c in TEST if c.kind == "irae"]
-    with pytest.raises(SchemaError, match="ask for more than the label in"):
+    with pytest.raises(SchemaError, match="minimum of a rule exceeds the label in"):
         check_cases(wrong)
 
 
