@@ -21,6 +21,7 @@ from irae_lib.synthesis.splits import make_splits
 from irae_lib.training.rows import to_prompt_completion
 from irae_lib.workspace.profiles import choose_profile
 
+SMALL = {"train_cases": 24, "test_cases": 4, "note_detail": "short", "epochs": 1}
 NOTE = "labels alone, without evidence and reasoning: not comparable with reports of whole answers"
 
 
@@ -31,7 +32,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--toy", action="store_true")
     options = parser.parse_args(arguments)
     log = harness.Log(options.out, what="Gemma 3 270M, profile gemma", answers=NOTE)
-    profile = replace(harness.TOY, train_cases=24, test_cases=4) if options.toy else choose_profile("gemma")
+    profile = replace(harness.TOY, **SMALL) if options.toy else choose_profile("gemma")
     outside = read_outside(2 if options.toy else None)
     counts = {"train": profile.train_cases, "calibration": 4, "test": profile.test_cases, "pairs": 6}
     splits = make_splits(3, **counts, detail=profile.note_detail)

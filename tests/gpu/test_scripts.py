@@ -33,7 +33,7 @@ def test_bench_training(tmp_path, capsys):
 def test_gemma(tmp_path):
     gemma.main(["--toy", "--out", str(tmp_path / "seen.json")])
     seen = json.loads((tmp_path / "seen.json").read_text())
-    assert seen["training"]["updates"] == 18
+    assert seen["training"]["updates"] == 6
     assert seen["test_full"]["raw"]["n"] == seen["test_base"]["raw"]["n"] == 4
     assert seen["outside"]["cases"] == 2
     assert "difference_interval" in seen["tuned_minus_base"]
