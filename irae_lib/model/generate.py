@@ -19,7 +19,7 @@ from .answer_cache import AnswerCache
 from .answers import Answer, parse_answer
 from .batching import Batches, fitting_rows, is_out_of_memory
 from .grammar import Writer, confidences, vocabulary
-from .prefix import Prefix, common_start
+from .prefix import Prefix, common_start, without_adapter
 
 
 def stop_ids(tokenizer) -> list[int]:
@@ -190,7 +190,7 @@ def decode(
     """
     import torch
 
-    bare = model.get_base_model() if hasattr(model, "get_base_model") else model  # its adapter stays active
+    bare = without_adapter(model)
     widest = max(len(ids) for ids in prompts)
     padding = [widest - len(ids) for ids in prompts]
     cache = prefix.for_rows(padding)

@@ -18,6 +18,11 @@ def common_start(prompts: Sequence[Sequence[int]]) -> list[int]:
     return list(first[:n])
 
 
+def without_adapter(model: Any) -> Any:
+    """The model inside a PEFT model, whose active adapter still applies; any other model as it is."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
 def cache_dtype(model: Any) -> Any:
     """The dtype of cached keys and values: that of the matrix products that compute them.
 
@@ -57,8 +62,9 @@ class Prefix:
             cache = _Narrow(self.dtype)
             with torch.inference_mode():
                 start = torch.tensor([list(ids)], device=model.device)
-                bare = model.get_base_model() if hasattr(model, "get_base_model") else model
-                bare.model(input_ids=start, past_key_values=cache, use_cache=True)  # no words are needed
+                without_adapter(model).model(
+                    input_ids=start, past_key_values=cache, use_cache=True
+                )  # no words are needed
             self.layers = [(layer.keys, layer.values) for layer in cache.layers]
 
     def for_rows(self, padding: Sequence[int]):

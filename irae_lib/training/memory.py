@@ -70,7 +70,7 @@ def estimate_memory(
     linear = layers * (hidden * (2 * queries + 2 * keys) + 3 * hidden * inner)
     embeddings = text.vocab_size * hidden
     adapter = adapter_parameters(config, rank)
-    tokens = length * min(profile.at_once or profile.batch_size, profile.batch_size)
+    tokens = length * profile.rows_at_once
     again = 2 * tokens * (6 * hidden + 3 * (queries + keys) + 5 * inner) * step
     kept = tokens * layers * (hidden * 4 if profile.checkpointing else _kept_by_a_layer(text, step))
     head = min(tokens, _HEAD_TILE[0]) * min(text.vocab_size, _HEAD_TILE[1])

@@ -71,7 +71,7 @@ def fit(
 
 
 def _divided(profile: Profile) -> MicroBatch:
-    return MicroBatch(profile.at_once or profile.batch_size, profile.checkpointing)
+    return MicroBatch(profile.rows_at_once, profile.checkpointing)
 
 
 def parts(inputs: Mapping[str, Any], rows: int) -> Iterator[dict[str, Any]]:

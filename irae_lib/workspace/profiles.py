@@ -59,6 +59,11 @@ class Profile:
     probes: int = 20
 
     @property
+    def rows_at_once(self) -> int:
+        """Rows of an update per forward pass."""
+        return min(self.at_once or self.batch_size, self.batch_size)
+
+    @property
     def is_rehearsal(self) -> bool:
         """Whether this is the rehearsal base, whose numbers test the pipeline, not a model."""
         return self.base_model == REHEARSAL_BASE

@@ -8,10 +8,7 @@ of answering (labels alone) at 16, 32 and 64 at a time. Prints a table and write
 `--toy` runs the same code on the rehearsal base on a CPU.
 """
 
-import argparse
 import time
-from dataclasses import replace
-from pathlib import Path
 
 import harness
 import torch
@@ -20,21 +17,13 @@ from irae_lib.model.generate import answer_all
 from irae_lib.training import micro_batch
 from irae_lib.training.memory import available_memory
 from irae_lib.workspace.hub_access import model_path
-from irae_lib.workspace.profiles import PROFILES
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tokenizer", type=Path, help="a folder with Gemma 3's tokenizer and a chat template")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--toy", action="store_true")
-    options = parser.parse_args(arguments)
+    options, profile = harness.read_options(arguments, __doc__.splitlines()[0])
     toy = options.toy
     log = harness.Log(options.out, what="tokens/s and notes/s, true size, random weights, a T4's memory")
-    profile = (
-        harness.TOY if toy else replace(PROFILES["t4"], base_model=str(harness.random_medgemma(options.tokenizer)))
-    )
     harness.as_on_a_t4()
     base, tokenizer = harness.load(profile)
     memory = min(available_memory()[0], harness.T4_BYTES)

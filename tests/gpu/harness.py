@@ -6,6 +6,7 @@ the residual stream passes 65,504, as the real model's does. `TOY` runs the same
 
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import shutil
@@ -127,6 +128,18 @@ def forget_peak() -> None:
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats()
+
+
+def read_options(arguments: list[str] | None, description: str):
+    """(options, profile): the command line of a script, and MedGemma's shapes on a T4, or the toy."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--tokenizer", type=Path, help="a folder with Gemma 3's tokenizer and a chat template")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--toy", action="store_true")
+    options = parser.parse_args(arguments)
+    if options.toy:
+        return options, TOY
+    return options, replace(PROFILES["t4"], base_model=str(random_medgemma(options.tokenizer)))
 
 
 def load(profile):

@@ -7,30 +7,19 @@ Within five minutes on one GPU: training at 448, 1,024 and 2,048 tokens a row, a
 the rehearsal base on a CPU.
 """
 
-import argparse
 import time
-from dataclasses import replace
-from pathlib import Path
 
 import harness
 import torch
 
 from irae_lib.model.generate import answer_all
 from irae_lib.training.memory import GIB, estimate_memory
-from irae_lib.workspace.profiles import PROFILES
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, and write what was measured."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--tokenizer", type=Path, help="a folder with Gemma 3's tokenizer and a chat template")
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--toy", action="store_true")
-    options = parser.parse_args(arguments)
+    options, profile = harness.read_options(arguments, __doc__.splitlines()[0])
     log = harness.Log(options.out, what="true size, random weights, one row at a time, policy of profile t4")
-    profile = harness.TOY
-    if not options.toy:
-        profile = replace(PROFILES["t4"], base_model=str(harness.random_medgemma(options.tokenizer)))
     harness.as_on_a_t4()
     harness.forget_peak()
     began = time.monotonic()
