@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from .errors import SchemaError, explain
 from .files import DATA, read_lines, read_text, write_lines
-from .schemas import FIELDS, SECTIONS, Assessment, Case, Record
+from .schemas import FIELDS, SECTIONS, Assessment, Case, Likelihood, Record, Severity
 
 TEXT_COLUMNS = ("text", *SECTIONS)  # at least one of them holds the note
 CASE_COLUMNS = ("id", "age", "cancer_type", *TEXT_COLUMNS)
@@ -27,7 +27,8 @@ class LabelledCase(Record):
     """A case with its label.
 
     `kind` is the row of the contract that it follows (irae, mimic, well ...), `family` its pool of phrasings, `topic`
-    the illness, `pair` its minimal pair. These four are for counting, never for the model.
+    the illness, `pair` its minimal pair. These four are for counting, never for the model. A label that contradicts
+    itself (data/README.md) is a validation error, from whichever file or form it comes.
     """
 
     case: Case
@@ -36,6 +37,23 @@ class LabelledCase(Record):
     family: str = ""
     topic: str = ""
     pair: str = ""
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> LabelledCase:
+        if problem := contradiction(self.expected):
+            raise ValueError(problem)
+        return self
+
+
+def contradiction(label: Assessment) -> str:
+    """Why the fields of a label cannot all be true (data/README.md gives the rules), or ""."""
+    if label.irae_detected:
+        return "" if label.affected_systems else "an irAE needs at least one organ system"
+    if label.affected_systems or label.overall_severity is not Severity.UNKNOWN:
+        return "without an irAE there is no organ system and no grade: choose irAE yes, or clear both"
+    if label.causality.likelihood in (Likelihood.HIGHLY_LIKELY, Likelihood.POSSIBLE):
+        return "without an irAE, causality is Unlikely or Uncertain: choose one of these, or irAE yes"
+    return ""
 
 
 def validated_cases() -> list[LabelledCase]:

@@ -232,6 +232,37 @@ def test_a_bad_csv_row_is_named_with_its_field_and_no_note_text(tmp_path, row, m
     assert "640" not in str(error.value)
 
 
+CONTRADICTIONS = [  # cells of ROW to replace, and the reason for the refusal
+    ({"Hepatic": ""}, "an irAE needs at least one organ system"),
+    ({"yes": "no"}, "without an irAE there is no organ system and no grade"),
+    ({"yes": "no", "Hepatic": ""}, "without an irAE there is no organ system and no grade"),
+    ({"yes": "no", "Hepatic": "", "Grade 3 - Severe": "Unknown"}, "causality is Unlikely or Uncertain"),
+    (
+        {"yes": "no", "Hepatic": "", "Grade 3 - Severe": "Unknown", "Possible": "Highly likely"},
+        "causality is Unlikely or Uncertain",
+    ),
+]
+
+
+@pytest.mark.parametrize(("cells", "message"), CONTRADICTIONS)
+def test_a_label_that_contradicts_itself_is_refused_in_csv_and_json_lines(tmp_path, cells, message):
+    row = ROW
+    for before, after in cells.items():
+        row = row.replace(f",{before},", f",{after},")
+    with pytest.raises(SchemaError, match=rf"own\.csv row 2: .*{message}") as error:
+        read_cases(csv_file(tmp_path, row))
+    assert "640" not in str(error.value)
+    (case,) = read_cases(csv_file(tmp_path, ROW))
+    label = case.expected.model_dump(mode="json")
+    label |= {"irae_detected": "yes" not in cells}
+    label |= {"affected_systems": []} if "Hepatic" in cells else {}
+    label |= {"overall_severity": "Unknown"} if "Grade 3 - Severe" in cells else {}
+    label |= {"causality": {"likelihood": cells.get("Possible", "Possible")}}
+    (tmp_path / "own.jsonl").write_text(json.dumps({"text": case.case.text, "expected": label}))
+    with pytest.raises(SchemaError, match=rf"own\.jsonl line 1: .*{message}"):
+        read_cases(tmp_path / "own.jsonl")
+
+
 @pytest.mark.parametrize(
     ("header", "message"),
     [

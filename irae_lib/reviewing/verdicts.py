@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..cases import LabelledCase, read_cases, write_cases
+from ..cases import LabelledCase, contradiction, read_cases, write_cases
 from ..errors import SchemaError
 from ..evaluation.statistics import kappa, weighted_kappa
 from ..schemas import FIELDS, Assessment, Case, Record, Severity, Urgency
@@ -35,15 +35,10 @@ def verdict(case: Case, assessment: Assessment, *, kind: str = "") -> LabelledCa
     `kind` is that of the reviewed case (see `LabelledCase`); by default "irae" or "mimic".
 
     Raises:
-        SchemaError: the fields contradict each other (see data/README.md): an irAE has an organ system; without an irAE
-            there is no organ system and no grade.
+        SchemaError: the fields contradict each other (`cases.contradiction`).
     """
-    if assessment.irae_detected and not assessment.affected_systems:
-        raise SchemaError("an irAE needs at least one organ system")
-    if not assessment.irae_detected and (
-        assessment.affected_systems or assessment.overall_severity is not Severity.UNKNOWN
-    ):
-        raise SchemaError("without an irAE there is no organ system and no grade: choose irAE yes, or clear both")
+    if problem := contradiction(assessment):
+        raise SchemaError(problem)
     evidence = tuple(quote for quote in assessment.evidence if quote in case.text)
     if not kind or (kind == "irae") is not assessment.irae_detected:
         kind = "irae" if assessment.irae_detected else "mimic"
