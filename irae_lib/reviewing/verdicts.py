@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..cases import LabelledCase, contradiction, read_cases, write_cases
+from ..cases import LabelledCase, contradiction, kind_of, read_cases, write_cases
 from ..errors import SchemaError
 from ..evaluation.statistics import kappa, weighted_kappa
 from ..schemas import FIELDS, Assessment, Case, Record, Severity, Urgency
@@ -32,7 +32,7 @@ class FieldAgreement(Record):
 def verdict(case: Case, assessment: Assessment, *, kind: str = "") -> LabelledCase:
     """A reviewer's verdict as a labeled case, without quotes that do not occur in the note.
 
-    `kind` is that of the reviewed case (see `LabelledCase`); by default "irae" or "mimic".
+    `kind` is that of the reviewed case (one of `cases.KINDS`); where the labels contradict it, it follows from them.
 
     Raises:
         SchemaError: the fields contradict each other (`cases.contradiction`).
@@ -40,8 +40,8 @@ def verdict(case: Case, assessment: Assessment, *, kind: str = "") -> LabelledCa
     if problem := contradiction(assessment):
         raise SchemaError(problem)
     evidence = tuple(quote for quote in assessment.evidence if quote in case.text)
-    if not kind or (kind == "irae") is not assessment.irae_detected:
-        kind = "irae" if assessment.irae_detected else "mimic"
+    if not kind or (kind in ("irae", "undocumented")) is not assessment.irae_detected:
+        kind = kind_of(assessment)
     return LabelledCase(case=case, expected=assessment.model_copy(update={"evidence": evidence}), kind=kind)
 
 

@@ -50,6 +50,7 @@ def test_a_second_verdict_replaces_the_first_and_others_stay(tmp_path):
         (said().model_copy(update={"affected_systems": ()}), "needs at least one organ system"),
         (said().model_copy(update={"irae_detected": False}), "no organ system and no grade"),
         (said(systems=()), "no organ system and no grade"),
+        (said("Unknown", systems=()), "causality is Unlikely or Uncertain"),
     ],
 )
 def test_fields_that_contradict_each_other_are_no_verdict(one, message):
@@ -62,6 +63,8 @@ def test_the_kind_of_a_case_stays_unless_the_verdict_contradicts_it():
     assert verdict(NOTE, none, kind="never").kind == "never"
     assert verdict(NOTE, none, kind="irae").kind == "mimic"
     assert verdict(NOTE, said(), kind="well").kind == "irae"
+    assert verdict(NOTE, said(likelihood="Uncertain"), kind="undocumented").kind == "undocumented"
+    assert verdict(NOTE, said("Unknown", "routine", (), "Unlikely")).kind == "well"
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "anna smith", "x" * 41])
