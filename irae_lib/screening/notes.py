@@ -162,7 +162,7 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
 
 def _csv_rows(path: Path) -> Iterator[dict[str, Any] | str]:
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        for _, row in csv_rows(lines, path.name, lambda columns: _check_header(path, columns)):
+        for _, row in csv_rows(lines, path.name, TEXT_COLUMNS, lambda columns: _check_header(path, columns)):
             yield row or "not as many cells as the header has columns"
 
 

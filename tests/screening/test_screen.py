@@ -142,7 +142,9 @@ def test_rules_read_every_note_in_order_and_bad_rows_have_a_reason(tmp_path):
     assert [row["place"] for row in found] == list(range(11))
     assert [row["final"]["alert"] for row in found[:4]] == [True, False, True, False]
     assert found[0]["final"]["overall_severity"] == "Grade 3 - Severe"
-    assert "F06" in found[0]["rules"]
+    assert [(one["rule"], one["quote"]) for one in found[0]["raises"]] == [("F06", "ALT 640 U/L (ref 7-56)")]
+    assert found[0]["raises"][0]["to"]["urgency"] == "urgent"
+    assert "CK" in found[0]["advisories"][0], "advice of the rules stays with the row"
     assert dead(tmp_path / "out", "rules") == {"n-11": "not JSON (JSONDecodeError)"}
     assert "Nivolumab" not in "".join(p.read_text() for p in (tmp_path / "out").rglob("*") if p.is_file())
 
@@ -433,7 +435,7 @@ def test_parts_fill_one_folder_and_are_the_whole(tmp_path, capsys):
     bad = [line for number in (1, 2, 3) for line in (out / f"dead_letters_rules_{number}of3.jsonl").open()]
     assert [json.loads(line)["place"] for line in bad] == [20]
     assert main([str(path), "--gather", "--out", str(out)]) == 3, "one row is no note"
-    assert "model: 21 rows, 21 done before, 20 alerts, 1 bad rows" in capsys.readouterr().out
+    assert "model: 21 rows, 21 done before, 20 alerts (10 urgent, 10 soon), 1 bad rows" in capsys.readouterr().out
     assert [json.loads(line)["place"] for line in (out / "dead_letters_model.jsonl").open()] == [20]
     (out / "model" / "0000002.jsonl").unlink()
     (out / "rules" / "0000006.jsonl").unlink()
@@ -526,9 +528,10 @@ def test_command_line_says_what_it_did_and_its_status_tells_of_dead_letters(tmp_
         model = ["--server", server.url, "--one-pass", "--timeout", "5"]
         done = subprocess.run([*command, *model], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
-    assert "rules: 3 rows, 0 done before, 2 alerts, 0 bad rows" in done.stdout
+    assert "rules: 3 rows, 0 done before, 2 alerts (2 urgent), 0 bad rows" in done.stdout
     assert (
-        "model: 3 rows, 0 done before, 3 alerts, 0 bad rows, 1 without an answer, see dead_letters_model" in done.stdout
+        "model: 3 rows, 0 done before, 3 alerts (2 urgent, 1 soon), 0 bad rows, 1 without an answer, see "
+        "dead_letters_model" in done.stdout
     )
     assert "Nivolumab" not in done.stdout + done.stderr
     rules_only = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True)
