@@ -6,7 +6,10 @@ from pydantic import ValidationError
 
 
 class IraeError(Exception):
-    """Base class of all exceptions that this library raises."""
+    """Base class of all exceptions that this library raises. A notebook shows its message without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        return [f"{type(self).__name__}: {self}"]
 
 
 class SchemaError(IraeError, ValueError):

@@ -206,11 +206,13 @@ def case_html(
     """The complete view: verdict, raises and fields, visible without scrolling, then the note and the raw answer.
 
     `confidence` replaces the answer's own, under the heading `sure`; `{}` hides the column. `note_first` is for
-    reviewers, who should read the note before they see any answer. `anchors` and `prefix`: see `note_html`.
+    reviewers, who should read the note before they see any answer: the note left, or above on a narrow screen. `anchors` and `prefix`: see `note_html`.
     """
     link = {"anchors": anchors, "prefix": prefix}
     note = LEGEND + note_html(text, result.findings, result.evidence, result.corrections, **link)
-    above, below = (note, "") if note_first else ("", note)
+    above, below = ("", note)
+    if note_first:
+        above, below = f'<div class="sides"><div class="source">{note}</div><div>', "</div></div>"
     final, columns, raised = final_labels(result), {}, set()
     if answer is not None:
         said, shares = labels(answer.assessment), answer.confidence if confidence is None else confidence
@@ -225,6 +227,7 @@ def case_html(
         corrections_html(result, **link),
         fields_html(columns, raised),
         coverage_html(result.coverage),
+        answer_html(result, answer) if answer and note_first else "",
         below,
-        answer_html(result, answer) if answer else "",
+        answer_html(result, answer) if answer and not note_first else "",
     )
