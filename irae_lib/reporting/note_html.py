@@ -44,11 +44,23 @@ def wrapped(*parts: str) -> str:
     return f'{STYLE}<div class="irae">{"".join(parts)}</div>'
 
 
-def verdict_html(result: Review, heading: str = "") -> str:
-    """The verdict as a box with a color and words; `heading` names whose verdict it is."""
+def verdict_html(result: Review, heading: str = "", *, second: bool = False) -> str:
+    """The verdict as a box with a color and words; `heading` names whose it is, a `second` one is smaller."""
     level, title, detail = map(html.escape, verdict(result))
+    looks = f"verdict {level}{' second' if second else ''}"
     whose = f"<small>{html.escape(heading)}</small>" if heading else ""
-    return f'<div class="verdict {level}" role="status">{whose}<strong>{title}</strong><span>{detail}</span></div>'
+    return f'<div class="{looks}" role="status">{whose}<strong>{title}</strong><span>{detail}</span></div>'
+
+
+def notice_html(text: str, *, busy: bool = False) -> str:
+    """A box without a verdict, in the place of a second one; with a turning sign while something is `busy`."""
+    looks = "verdict second notice" + " busy" * busy
+    return f'<div class="{looks}" role="status"><span>{html.escape(text)}</span></div>'
+
+
+def message_html(*sentences: str) -> str:
+    """Sentences that a reader must not miss, each a line; empty without any."""
+    return "".join(f"<p class=missing><b class=missing>{html.escape(line)}</b></p>" for line in sentences)
 
 
 def note_html(
@@ -154,15 +166,15 @@ def corrections_html(result: Review, *, anchors: bool = False, prefix: str = "")
             f"<br>{change}<br><small>{html.escape(first.source)}</small></li>"
         )
     why = f'<ul class="why">{"".join(rows)}</ul>' if rows else "<p>No rule raised anything.</p>"
-    advice = "".join(f"<li>{html.escape(line)}</li>" for line in result.advisories)
+    rest = result.advisories[bool(result.coverage.gaps) :]  # the first one repeats the gaps, which the verdict names
+    advice = "".join(f"<li>{html.escape(line)}</li>" for line in rest)
     return why + (f"<ul>{advice}</ul>" if advice else "")
 
 
 def coverage_html(coverage: Coverage) -> str:
-    """One line on how much of the note the rules understood."""
+    """One line on how much of the note the rules understood; the verdict names the gaps."""
     read = f"{coverage.understood} of {coverage.loaded}"
-    gaps = f" Not read: {html.escape(coverage.reasons)}." if coverage.gaps else ""
-    return f'<p class="soft">Coverage: the rules understood {read} clinical words of this note.{gaps}</p>'
+    return f'<p class="soft">Coverage: the rules understood {read} clinical words of this note.</p>'
 
 
 def evidence_html(result: Review) -> str:

@@ -6,26 +6,32 @@ Needs a Chromium and two packages that nothing else does: `pip install jupyterla
 import shutil
 
 import pytest
-from lab import Lab, copy_checkout
+from lab import Lab, copy_checkout, options
 
 from irae_lib.cases import read_cases
-
-pytest.importorskip("jupyterlab", reason="jupyterlab is not installed")
-pytest.importorskip("playwright", reason="playwright is not installed")
-if not shutil.which("chromium"):
-    pytest.skip("no program named chromium on the PATH", allow_module_level=True)
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     """One JupyterLab for all tests of this file, over a copy of the checkout."""
+    pytest.importorskip("jupyterlab", reason="jupyterlab is not installed")
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    if not shutil.which("chromium"):
+        pytest.skip("no program named chromium on the PATH")
     folder = tmp_path_factory.mktemp("lab")
     with Lab(copy_checkout(folder / "copy"), folder / "runs") as lab:
         yield lab
 
 
+@pytest.mark.parametrize(
+    "line", ["OUT 05 06 --dark --width 390", "--width 390 OUT --dark 05 06", "OUT --width 390 05 --dark 06"]
+)
+def test_options_go_in_any_order(line):
+    wanted = options(line.split())
+    assert (str(wanted.out), wanted.names, wanted.width, wanted.dark) == ("OUT", ["05", "06"], 390, True)
+
+
+@pytest.mark.slow
 def test_00_runs_from_top_to_bottom_without_a_warning(lab, tmp_path):
     lab.open("00_rehearsal_base")
     lab.run_all(timeout=240)
@@ -41,6 +47,7 @@ def test_00_runs_from_top_to_bottom_without_a_warning(lab, tmp_path):
     assert all(path.read_bytes()[:4] == b"\x89PNG" for path in pictures)
 
 
+@pytest.mark.slow
 def test_05_is_gone_through_by_clicks_and_keys_and_goes_on_after_a_dead_kernel(lab, tmp_path):
     def view() -> str:
         return lab.page.locator(".widget-html-content:has(pre)").last.inner_html()
