@@ -27,6 +27,12 @@ def toggles(options: Mapping[str, Any], description: str) -> w.ToggleButtons:
     return w.ToggleButtons(options=list(options.items()), value=None, description=description, style=style)
 
 
+def indented(widget: w.DOMWidget) -> w.DOMWidget:
+    """A widget without a label of its own, below the others' fields instead of their labels."""
+    widget.add_class("irae-indent")
+    return widget
+
+
 class Form:
     """The fields of one verdict.
 
@@ -63,7 +69,7 @@ class Form:
     @property
     def rows(self) -> list[w.Widget]:
         """The widgets, one for each row."""
-        organs = w.HBox(list(self.organs.values()), layout=w.Layout(flex_flow="row wrap", margin="0 0 0 90px"))
+        organs = indented(w.HBox(list(self.organs.values()), layout=w.Layout(flex_flow="row wrap")))
         return [self.irae, organs, self.grade, self.urgency, self.likelihood, self.comment]
 
     def fill(self, assessment: Assessment, *, blank: Collection[str] = (), comment: str = "") -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import ipywidgets as w
 
 from ..files import DATA
-from .form import LABEL, Form, toggles
+from .form import LABEL, Form, indented, toggles
 from .key_line import KeyLine
 from .quotes import QuoteEditor
 
@@ -30,10 +30,16 @@ class Frame:
     def __init__(self, arms: Sequence[str], form: Form, quotes: QuoteEditor, keys: KeyLine):
         fixed, full = w.Layout(width="auto", flex="0 0 auto"), w.Layout(width="auto")
         self.paste = w.Textarea(
-            placeholder="Paste a synthetic or de-identified note here, or choose a case below.", rows=3, layout=full
+            description="note",
+            placeholder="Paste a synthetic or de-identified note here, or choose a case below.",
+            rows=3,
+            style=LABEL,
+            layout=full,
         )
-        self.read = w.Button(description="Read the pasted note", layout=fixed)
-        self.picker = w.Dropdown(description="case", style=LABEL, layout=w.Layout(max_width="360px"))
+        self.read = indented(
+            w.Button(description="Read the pasted note", layout=w.Layout(width="auto", align_self="flex-start"))
+        )
+        self.picker = w.Dropdown(description="case", style=LABEL, layout=w.Layout(width="400px"))
         self.filter = toggles({"all": "all", "open": "open", "done": "done"}, "show")
         self.filter.value = "all"
         self.bar = w.IntProgress(min=0, layout=w.Layout(width="120px"))
@@ -53,13 +59,13 @@ class Frame:
         }
         style = f"<style>\n{(DATA / 'page' / 'panel.css').read_text(encoding='utf-8')}</style>"
         rows = [
-            w.HTML(style),
             *(self.paste, self.read),
             w.HBox([self.picker, self.filter, self.bar, self.count], layout=w.Layout(**_WRAPPED)),
-            *(self.arm, w.HBox([self.exposed, self.asking, self.cancel], layout=w.Layout(**_WRAPPED))),
-            *(self.status, self.view, *form.rows, *quotes.rows),
-            w.HBox(list(self.buttons.values()), layout=w.Layout(**_WRAPPED)),
-            *(self.message, keys.widget, w.HTML(f'<div class="irae-line soft">{_HELP}</div>')),
+            *(self.arm, indented(w.HBox([self.exposed, self.asking, self.cancel], layout=w.Layout(**_WRAPPED)))),
+            *(self.status, self.view, *form.rows),
+            *(indented(w.HBox(list(self.buttons.values()), layout=w.Layout(**_WRAPPED))), indented(self.message)),
+            *(keys.widget, indented(w.HTML(f'<div class="irae-line soft">{_HELP}</div>'))),
+            *(*quotes.rows, w.HTML(style)),
         ]
         self.box = w.VBox(rows)
         self.box.add_class("irae-panel")

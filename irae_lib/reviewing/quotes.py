@@ -10,7 +10,7 @@ from typing import Any
 import ipywidgets as w
 
 from ..schemas import MAX_QUOTE
-from .form import LABEL
+from .form import LABEL, indented
 
 MOST = 6  # quotes of an assessment
 _Span = tuple[int, int]
@@ -104,20 +104,22 @@ class QuoteEditor:
         self._changed, self._say, self._quiet = changed, say, False
         fixed = w.Layout(width="auto", flex="0 0 auto")
         self.quotes = Quotes("")
-        self.picker = w.Dropdown(description="quotes · q", style=LABEL, layout=w.Layout(max_width="700px"))
+        self.picker = w.Dropdown(description="quotes · q", style=LABEL, layout=w.Layout(width="700px"))
         self.buttons = {
             key: w.Button(description=f"{name} · {key}", layout=fixed) for key, (name, _) in _ACTIONS.items()
         }
-        self.new = w.Text(description="add a quote", placeholder="copied from the note", style=LABEL)
+        self.new = w.Text(
+            description="add a quote", placeholder="copied from the note", style=LABEL, layout=w.Layout(width="700px")
+        )
         self.new.continuous_update = False
-        self._context = w.HTML()
+        self._context = indented(w.HTML())
         self.keys = {key: lambda change=change: self.change(change) for key, (_, change) in _ACTIONS.items()}
         self.keys["q"] = self.next
         for key, button in self.buttons.items():
             button.on_click(lambda _, action=self.keys[key]: action())
         self.picker.observe(self._picked, names="value")
         self.new.observe(self._pasted, names="value")
-        buttons = w.HBox(list(self.buttons.values()), layout=w.Layout(flex_flow="row wrap", margin="0 0 0 90px"))
+        buttons = indented(w.HBox(list(self.buttons.values()), layout=w.Layout(flex_flow="row wrap")))
         self.rows = [self.picker, self._context, buttons, self.new]
 
     def fill(self, text: str, spans: Iterable[_Span]) -> None:

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import IraeError, RunError
-from ..files import portable_name
+from ..files import UTF_8, portable_name
 from .adapter_check import check_adapter
-from .notes import FROM_NOTE, count_rows
+from .notes import FROM_NOTE, count_rows, encoding_of_notes
 from .screen import apply_rules, ask_model
-from .server import Server
+from .server import LONGEST, Server
 from .shards import WHOLE, ShardPart, Shards
-from .stage import SHARD, ScreeningRun, summarize
+from .stage import SHARD, ScreeningRun, ScreeningSummary, summarize
 from .worklist import write_worklist
 
 STATUS = (
@@ -52,20 +52,26 @@ def _screen(options: argparse.Namespace) -> int:
     part = ShardPart.read(options.part)
     columns = {name: getattr(options, name) for name in ("site", "date", "exposed")}
     run = ScreeningRun(options.notes, options.out, options.shard, part, **columns)
-    stages = [apply_rules(run, workers=options.workers)]
-    print(stages[0].sentence, flush=True)
+    if (encoding := encoding_of_notes(options.notes)) != UTF_8:
+        print(f"{options.notes.name} is not UTF-8: read as {encoding}")
+    stages = [_tell(apply_rules(run, workers=options.workers), run)]
     if options.server:
         settings = {name: getattr(options, name) for name in ("adapter", "base", "two_passes", "retry")}
-        stages.append(asyncio.run(ask_model(run, _server(options), **settings)))
-        print(stages[1].sentence, flush=True)
-    if part == WHOLE:
-        _write_worklist(options.out)
+        stages.append(_tell(asyncio.run(ask_model(run, _server(options), **settings)), run))
     return 0 if all(stage.clean for stage in stages) else 3
+
+
+def _tell(stage: ScreeningSummary, run: ScreeningRun) -> ScreeningSummary:
+    """Print the summary of a stage and write the worklist: if a later stage fails, it holds what is known."""
+    print(stage.sentence, flush=True)
+    if run.part == WHOLE:
+        _write_worklist(run.out)
+    return stage
 
 
 def _write_worklist(out: Path) -> None:
     table, lines = write_worklist(out)
-    print(f"worklist, worst first: {portable_name(table)} and {lines.name}")
+    print(f"worklist, worst first: {portable_name(table)} and {lines.name}", flush=True)
 
 
 def _gather(options: argparse.Namespace) -> int:
@@ -95,7 +101,7 @@ def _check_adapter(options: argparse.Namespace) -> int:
 
 
 def _server(options: argparse.Namespace) -> Server:
-    names = ("concurrency", "timeout", "tries", "max_tokens", "structured", "logprobs")
+    names = ("concurrency", "timeout", "tries", "max_tokens", "longest", "structured", "logprobs")
     settings = {name: getattr(options, name) for name in names}
     return Server(options.server, options.model, key=os.environ.get(options.key_variable, ""), **settings)
 
@@ -123,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--timeout", type=float, default=120.0, help="seconds per request")
     add("--tries", type=int, default=5, help="requests per note")
     add("--max-tokens", type=int, default=512, help="tokens per answer")
+    add("--longest", type=int, default=LONGEST, help="characters; the model is not asked about a longer note")
     add("--no-schema", dest="structured", action="store_false", help="for a server without structured outputs")
     add("--no-logprobs", dest="logprobs", action="store_false", help="for a server that refuses to send them")
     add("--one-pass", dest="two_passes", action="store_false", help="ask the full question about every note")

@@ -96,3 +96,9 @@ def test_help_tells_defaults_and_exit_statuses(capsys):
         assert words in said
     assert "default: True" not in said
     assert "default: None" not in said
+
+
+def test_a_server_that_is_gone_leaves_the_worklist_of_the_rules(tmp_path):
+    out, status = screened(tmp_path, NOTES, "--server", "http://127.0.0.1:9/v1")
+    assert status == 1
+    assert len(read_worklist(out / "worklist.csv")) == 4
