@@ -3,6 +3,7 @@
 The main job runs as `smoke`: a few cases and one epoch. Seconds per notebook are printed by the runner.
 """
 
+import csv
 import json
 import os
 import re
@@ -20,8 +21,11 @@ from stub_server import StubServer, tuned
 from irae_lib import Assessment, Case, review
 from irae_lib.cases import read_cases, validated_cases
 from irae_lib.files import ROOT, file_sha256
+from irae_lib.reviewing.opening import open_cases
+from irae_lib.reviewing.panel import ReviewPanel
 from irae_lib.reviewing.verdicts import save_verdict, verdict, verdict_file
 from irae_lib.schemas import FIELDS, Urgency
+from irae_lib.screening.__main__ import main as screen
 from irae_lib.training.rows import read_training_file
 from irae_lib.workspace.address import repository
 from irae_lib.workspace.profiles import REHEARSAL_BASE
@@ -224,8 +228,57 @@ def test_05_counts_how_far_reviewers_agree(tmp_path, monkeypatch):
     )
     changed = sum(one.expected.urgency is not Urgency.URGENT for one in validated_cases()[:4])
     assert re.search(rf"anna and ben .*\n(?:.*\n)*?urgency +11 +{11 - changed} +0\.\d\d", text), text[-3000:]
+    assert re.search(r"GI-001 +urgency +soon +urgent", text), "every difference, side by side"
     assert "ben and the labels" in text
     assert "answers from: rules alone, base, guided prompt, base, tuned" in text
+
+
+def unlabelled(folder: Path) -> Path:
+    """The notes of the validated cases as a CSV without labels."""
+    path = folder / "notes.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "text"), *((f"n-{c.case.id}", c.case.text) for c in validated_cases())])
+    return path
+
+
+def test_05_reviews_a_worklist_of_notes_without_labels(tmp_path, monkeypatch):
+    monkeypatch.setenv("IRAE_RUNS", str(tmp_path))
+    notes = unlabelled(tmp_path)
+    assert screen([str(notes), "--out", str(tmp_path / "screen"), "--workers", "1"]) == 0
+    files = {"cases_file": str(notes), "worklist_file": str(tmp_path / "screen" / "worklist.csv")}
+    path, out = ROOT / "notebooks" / "05_review_cases.ipynb", tmp_path / "out.ipynb"
+    text = execute(path, out, {"profile": "smoke", **files})
+    assert "cases: the 11 notes of worklist.csv, worst first" in text
+    assert "no labels to compare with" in text
+
+
+def test_05_says_in_one_sentence_that_the_note_is_empty(tmp_path):
+    path, out = ROOT / "notebooks" / "05_review_cases.ipynb", tmp_path / "out.ipynb"
+    notebook = load(path)
+    first = next(i for i, cell in enumerate(notebook.cells) if cell.id == "first-review")
+    notebook.cells = notebook.cells[: first + 1]
+    notebook.cells[first - 1].source = 'note = """ """'
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    with pytest.raises(papermill.PapermillExecutionError, match="the note above is empty; put one between the quotes"):
+        papermill.execute_notebook(
+            tmp_path / "in.ipynb", out, cwd=path.parent, kernel_name="python3", progress_bar=False
+        )
+    (error,) = [one for cell in load(out).cells for one in cell.get("outputs", []) if one.output_type == "error"]
+    assert len(error.traceback) == 1, "no traceback"
+
+
+def test_verdicts_on_notes_without_labels_go_back_to_01_and_03(job, tmp_path):
+    panel = ReviewPanel(open_cases(unlabelled(tmp_path)).cases, {"rules": None}, folder=tmp_path, reviewer="anna")
+    for _ in panel.cases:
+        assert panel.accept() or panel.type("c1 a") is None
+    assert len(read_cases(panel.path)) == 11
+    runs = tmp_path / "runs"
+    shutil.copytree(job[0], runs / job[0].name)
+    done = run_job(runs, "--only", "03", "-p", "test_file", str(panel.path), "-p", "probes", "0")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads((runs / job[0].name / "report.json").read_text())["results"]["test"]["base"]["raw"]["n"] == 11
+    done = run_job(tmp_path / "more", "--only", "01", *SMALL[:4], "-p", "own_cases", str(panel.path))
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_06_asks_a_server_and_watches_the_run(tmp_path, monkeypatch):

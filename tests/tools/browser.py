@@ -47,10 +47,11 @@ CONTRAST = """scope => {
     return found.sort((x, y) => x.ratio - y.ratio);
 }"""
 # What sticks out of the page to the right, and words broken over two lines.
-CUT = """() => {
+CUT = """scope => {
     const found = [], wide = document.documentElement.clientWidth;
     if (document.documentElement.scrollWidth > wide + 1) found.push(`page ${document.documentElement.scrollWidth} px`);
-    const walker = document.createTreeWalker(document.body, 4), range = document.createRange();
+    const walker = document.createTreeWalker(scope ? document.querySelector(scope) : document.body, 4);
+    const range = document.createRange();
     while (walker.nextNode()) {
         const node = walker.currentNode, element = node.parentElement;
         if (element.closest("style, script, noscript, textarea") || !element.checkVisibility()) continue;
@@ -110,6 +111,6 @@ def contrasts(page: Page, scope: str = "") -> list[Text]:
     return [Text(**found) for found in page.evaluate(CONTRAST, scope)]
 
 
-def cut_words(page: Page) -> list[str]:
-    """Words that are broken over two lines or stick out of the page, and the width of a page that scrolls sideways."""
-    return page.evaluate(CUT)
+def cut_words(page: Page, scope: str = "") -> list[str]:
+    """Words broken over two lines or sticking out of the page, on it or in an element; and a page that scrolls sideways."""
+    return page.evaluate(CUT, scope)

@@ -11,6 +11,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
+from browser import contrasts, cut_words
 from lab import Lab, copy_checkout
 from PIL import Image
 
@@ -21,37 +22,6 @@ NOTE = """Context: 61-year-old, melanoma. Ipilimumab + nivolumab, third dose two
 Labs: ALT 640 U/L (ref 7-56), bilirubin 0.9 mg/dL. Creatinine 1.0, baseline 0.9 mg/dL.
 Symptoms: Five loose stools a day over baseline since Monday, no blood, no fever, no abdominal pain.
 Notes: Rash in 2024, resolved. Mother had autoimmune hepatitis. No jaundice. Recheck TSH next visit."""
-
-# Every visible text with its color on the first opaque background behind it; translucent layers are mixed.
-CONTRAST = """selector => {
-    const parse = color => { const n = color.match(/[\\d.]+/g).map(Number); return [n[0], n[1], n[2], n[3] ?? 1]; };
-    const mix = (top, under) => [0, 1, 2].map(i => top[i] * top[3] + under[i] * (1 - top[3]));
-    const light = rgb => { const [r, g, b] = rgb.map(v => v / 255).map(v =>
-        v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-    const ground = node => { const layers = [];
-        for (let at = node; at; at = at.parentElement) {
-            const color = parse(getComputedStyle(at).backgroundColor);
-            if (color[3] > 0) layers.push(color);
-            if (color[3] === 1) break;
-        }
-        return layers.reverse().reduce((under, top) => mix(top, under), [255, 255, 255]); };
-    const found = [];
-    for (const node of document.querySelectorAll(selector + " *")) {
-        const own = [...node.childNodes].filter(one => one.nodeType === 3).map(one => one.data.trim()).join(" ").trim();
-        const text = own || (node.matches("input[type=text], textarea") ? node.value || node.placeholder : "");
-        if (!text || node.tagName === "STYLE" || !node.checkVisibility({visibilityProperty: true})) continue;
-        const style = getComputedStyle(node), under = ground(node);
-        const asked = own || node.value ? style.color : getComputedStyle(node, "::placeholder").color;
-        const color = mix(parse(asked), under), [a, b] = [light(color), light(under)].sort((x, y) => y - x);
-        found.push([Math.round((a + 0.05) / (b + 0.05) * 100) / 100, text.slice(0, 50), node.className || node.tagName]);
-    }
-    return found.sort((a, b) => a[0] - b[0]);
-}"""
-CUT = """selector => [...document.querySelectorAll(selector + " *")].filter(node =>
-    node.checkVisibility() && node.tagName !== "PRE" && node.tagName !== "TEXTAREA" && node.tagName !== "INPUT" && node.tagName !== "SELECT" &&
-    node.clientWidth > 0 && (node.scrollWidth > node.clientWidth + 1) &&
-    getComputedStyle(node).display !== "inline").map(node =>
-    `${node.className || node.tagName}: ${node.clientWidth} of ${node.scrollWidth}: ${node.textContent.slice(0, 60)}`)"""
 
 
 def pictures(lab: Lab, out: Path, name: str) -> None:
@@ -101,12 +71,10 @@ def main() -> None:
                     lab.page.wait_for_timeout(1500)
                     name = f"{size}_{theme.lower()}"
                     pictures(lab, wanted.out, name)
-                    found = lab.page.evaluate(CONTRAST, PANEL)
-                    print(f"{name}: lowest contrast {found[0][0]} of {len(found)} texts")
-                    for one in (one for one in found if one[0] < 4.5):
-                        print("   ", one)
-                    for one in lab.page.evaluate(CUT, PANEL):
-                        print("    cut:", one)
+                    texts = contrasts(lab.page, PANEL)
+                    print(f"{name}: lowest contrast {texts[0].ratio:.2f} of {len(texts)} texts")
+                    for line in [*(text for text in texts if text.ratio < 4.5), *cut_words(lab.page, PANEL)]:
+                        print("   ", line)
                     if wanted.keep and name == "wide_light":
                         lab.page.locator(PANEL).last.screenshot(path=wanted.out / "panel.png")
                         image = Image.open(wanted.out / "panel.png").convert("RGB")
