@@ -1,7 +1,7 @@
 """Publish the demo page as a private Space: stage its files, create or update it.
 
 The Space holds this library, the clinical tables, the prompts and a three-line `app.py`; base and adapter come from the
-Hub at pinned commits, with a read-only token of its own. Only the rehearsal base, which is on no Hub, is staged with it.
+Hub at pinned commits, with a read-only token of its own. The rehearsal base, which is on no Hub, is staged with it.
 ZeroGPU itself has not been tested; it offers torch up to 2.11.
 """
 

@@ -55,7 +55,7 @@ def test_a_reason_and_its_quote_in_the_note_lead_to_each_other(demo):
 
 def test_characters_are_counted_and_the_limits_are_said(demo):
     demo.page.get_by_label("Note").first.fill("x" * 1234)
-    counter = demo.page.get_by_text("1,234 of 200,000 characters; the model reads up to 12,000")
+    counter = demo.page.get_by_text("1,234 of 200,000 characters; the model reads up to 20,000")
     counter.wait_for(timeout=5_000)
 
 
