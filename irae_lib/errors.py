@@ -42,7 +42,10 @@ def explain(error: ValidationError) -> str:
     for item in error.errors(include_input=False, include_url=False)[:3]:
         field = ".".join(str(part) for part in item["loc"]) or "case"
         expected = item.get("ctx", {}).get("expected")
-        said = item["msg"].removeprefix("Value error, ")  # pydantic's own words before those of a validator
-        allowed = f"must be one of {expected}" if item["type"] == "enum" and expected else said
+        allowed = (
+            f"must be one of {expected}"
+            if item["type"] == "enum" and expected
+            else item["msg"].removeprefix("Value error, ")
+        )
         problems.append(f"{field}: {allowed}")
     return "; ".join(problems)

@@ -39,7 +39,9 @@ def make_ready(root):
     """
     if sys.version_info < OLDEST_PYTHON:
         oldest = ".".join(map(str, OLDEST_PYTHON))
-        raise RuntimeError(f"this is Python {sys.version.split()[0]}; expected {oldest} or newer: choose another kernel")
+        raise RuntimeError(
+            f"this is Python {sys.version.split()[0]}; expected {oldest} or newer: choose another kernel"
+        )
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     missing = unmet(Path(root) / "requirements.txt")

@@ -189,7 +189,9 @@ def test_advice_raises_nothing():
 
 
 def test_advice_of_several_rules_is_given_once():
-    result = review(Case(text="Pembrolizumab. CT: new ground-glass opacities, dyspnea. SpO2 86 % on room air, 3 L oxygen."))
+    result = review(
+        Case(text="Pembrolizumab. CT: new ground-glass opacities, dyspnea. SpO2 86 % on room air, 3 L oxygen.")
+    )
     (line,) = [line for line in result.advisories if line.startswith("Exclude infection")]
     assert line.endswith("(F12, F48)")
     notes = [row["text"] for name in ("one_liners.jsonl", "everyday.jsonl", "fresh_1.jsonl") for row in lines(name)]
