@@ -14,7 +14,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from .cases import read_cases
+from .cases import read_cases, texts_by_id
 from .errors import RunError, SchemaError
 from .files import ROOT, read_text
 from .model.adapters import read_record
@@ -62,7 +62,7 @@ def _unknown(wish: str, chosen: Mapping[str, Declared], others: Mapping[str, Dec
             return f"{said}; it belongs to {name}, which --only leaves out"
     there = sorted(set().union(*chosen.values()))
     meant = get_close_matches(wish.lower().replace("-", "_"), there, n=1)
-    return f"{said}; {f'did you mean {meant[0]}? ' if meant else ''}The parameters are {', '.join(there)}"
+    return f"{said}; did you mean {meant[0]}?" if meant else f"{said}; there are {', '.join(there)}"
 
 
 def _value(name: str, text: str, declared: Mapping[str, Any]) -> Any:
@@ -111,9 +111,9 @@ def check(values: Mapping[str, Any]) -> None:
         require_repo_id(values["keep_in"].removeprefix("hub:"))
     trained_on = notes_of(rows.get("training_file", ()))
     if values.get("own_cases_for") == "train":
-        trained_on |= {case.case.id: case.case.text for case in rows.get("own_cases", ())}
+        trained_on |= texts_by_id(rows.get("own_cases", ()))
     for name in ("test_file", "contrast_file"):
-        check_overlap(trained_on, {case.case.id: case.case.text for case in rows.get(name, ())})
+        check_overlap(trained_on, texts_by_id(rows.get(name, ())))
 
 
 def _read(name: str, value: str) -> Any:

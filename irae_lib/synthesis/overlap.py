@@ -2,7 +2,7 @@
 
 `leakage` compares masked sentences, which is right for generated notes and too strict for real ones: two patients of
 one clinic share its standard sentences. Here a note overlaps another if it is the same text, contains it, or shares at
-least half of its runs of five words. Ids do not count.
+least half of the runs of five words of the shorter one. Ids do not count.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from ..errors import LeakError
 
 _RUN = 5  # words
-_SHARED = 0.5  # of the runs of the shorter note
+_SHARED = 0.5  # of the runs of the shorter note, and
+_LEAST = 3  # runs, or a short standard sentence would do
 _COMMON = 20  # notes that hold a run of words before it counts as a standard sentence
 _WORD = re.compile(r"\w+")
 
@@ -37,7 +38,11 @@ def check_overlap(trained_on: Mapping[str, str], tested_on: Mapping[str, str]) -
         asked = tuple(_WORD.findall(text.casefold()))
         mine = _runs(asked)
         shared = Counter(holder for run in mine for holder in holders.get(run, ()))
-        close = [holder for holder, n in shared.most_common(3) if n >= _SHARED * min(len(mine), len(runs[holder]))]
+        close = [
+            holder
+            for holder, n in shared.most_common(3)
+            if n >= max(_LEAST, _SHARED * min(len(mine), len(runs[holder])))
+        ]
         if asked in same or close:
             pairs[name] = same.get(asked) or close[0]
     if pairs:

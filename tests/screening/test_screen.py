@@ -152,7 +152,7 @@ def test_json_lines_of_another_encoding_are_decoded_and_said(tmp_path, capsys, e
 
 def test_a_damaged_byte_in_utf_8_costs_one_character(tmp_path):
     path = tmp_path / "n.csv"
-    path.write_bytes(f"id,text\na,well\nb,38.9 °C – warm\nc,bad ".encode() + b"\xff byte\n")
+    path.write_bytes("id,text\na,well\nb,38.9 °C – warm\nc,bad ".encode() + b"\xff byte\n")
     assert [note.case.text[-6:] for note in read_notes(path)][1:] == ["– warm", "\ufffd byte"]
 
 
