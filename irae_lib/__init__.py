@@ -21,4 +21,5 @@ except ModuleNotFoundError as error:
         sys.exit(f"the package {error.name} is not installed: pip install -r requirements.txt")
     raise
 
+__version__ = "0.1.0"
 __all__ = ["Assessment", "Case", "read", "review", "score"]
