@@ -74,7 +74,7 @@ def _check_turns(turns: Any, where: str, *, last: str) -> None:
             raise SchemaError(f"{where}, turn {number}: the role is neither user nor assistant; {advice}")
         if not isinstance(content, str):
             advice = "join the texts of its parts into one" if isinstance(content, list) else "write the text there"
-            raise SchemaError(f"{where}, turn {number}: content is {type(content).__name__}, expected text; {advice}")
+            raise SchemaError(f"{where}, turn {number}: content is a {type(content).__name__}, expected text; {advice}")
         if prompts.CONTROL.search(content):
             raise SchemaError(
                 f"{where}, turn {number}: content holds a control token of Gemma such as <end_of_turn>; remove it, the "

@@ -248,11 +248,12 @@ def clear_hub_errors(consequence: str, refusals: Mapping[int, str] = _WRITING) -
             why = refusals.get(status, _TOO_MANY if status == 429 else f"the Hub answered {status}; try again later")
         elif any(isinstance(c, LocalEntryNotFoundError) for c in causes) and not cause:
             why = "it is not in this machine's cache and the Hub is not asked (HF_HUB_OFFLINE); unset that, or load it"
-        elif cause is None and not any(isinstance(c, OSError) for c in causes):
-            raise
-        else:
-            cause = cause or next(c for c in causes if isinstance(c, OSError))
+        elif cause:
+            why = f"the Hub cannot be reached ({type(cause).__name__}); check the network, then try again"
+        elif cause := next((c for c in causes if isinstance(c, OSError)), None):
             why = f"{type(cause).__name__}; check the network and the disk, then try again"
+        else:
+            raise
         raise AccessError(f"{consequence}: {why}") from None
 
 
