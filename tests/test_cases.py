@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from irae_lib.cases import LabelledCase, read_cases, validated_cases, write_cases
+from irae_lib.cases import KINDS, LabelledCase, read_cases, validated_cases, write_cases
 from irae_lib.errors import SchemaError
-from irae_lib.files import write_lines
+from irae_lib.evaluation.scoring import triage_of
+from irae_lib.files import DATA, write_lines
 from irae_lib.training.rows import read_training_file, to_messages, to_prompt_completion
 
 # The table of the project's facts, word for word: id, severity, urgency, system, likelihood.
@@ -242,3 +243,54 @@ def test_a_bad_csv_row_is_named_with_its_field_and_no_note_text(tmp_path, row, m
 def test_a_bad_csv_header_is_named(tmp_path, header, message):
     with pytest.raises(SchemaError, match=message):
         read_cases(csv_file(tmp_path, ROW, header=header))
+
+
+# --- the kind of one's own cases ------------------------------------------------------------------------
+
+
+def own_row(number, irae=False, urgency="routine", **extra):
+    systems, grade = (["Hepatic"], "Grade 2 - Moderate") if irae else ([], "Unknown")
+    label = {"irae_detected": irae, "affected_systems": systems, "overall_severity": grade, "urgency": urgency}
+    label["causality"] = {"likelihood": "Possible" if irae else "Unlikely"}
+    return {"id": f"own-{number}", "text": f"Note {number} of my clinic.", "expected": label} | extra
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        (own_row(1), "well"),
+        (own_row(1, urgency="urgent"), "mimic"),
+        (own_row(1, irae=True, urgency="soon"), "irae"),
+        (own_row(1, kind="never"), "never"),
+        (own_row(1, kind=""), "well"),
+        (own_row(1, kind=None), "well"),
+        (own_row(1, kind="irae"), "well"),
+        (own_row(1, irae=True, kind="undocumented"), "undocumented"),
+    ],
+)
+def test_kind_follows_from_the_labels_where_the_row_does_not_say(tmp_path, row, kind):
+    (case,) = read_cases(write_lines(tmp_path / "own.jsonl", [row]))
+    assert case.kind == kind
+
+
+def test_own_negatives_are_counted_in_the_specificities(tmp_path):
+    rows = [own_row(1), own_row(2, urgency="soon"), own_row(3, kind="never"), own_row(4, irae=True)]
+    cases = read_cases(write_lines(tmp_path / "own.jsonl", rows))
+    triage = triage_of(cases, [case.expected for case in cases])
+    for rate in (triage.specificity_well, triage.specificity_mimics, triage.specificity_unexposed):
+        assert (rate.hits, rate.n) == (1, 1)
+
+
+def test_an_unknown_kind_is_refused_and_every_kind_is_documented(tmp_path):
+    with pytest.raises(SchemaError, match="own.jsonl line 1: kind must be one of irae, .*follows from the labels"):
+        read_cases(write_lines(tmp_path / "own.jsonl", [own_row(1, kind="mimick")]))
+    readme = (DATA / "README.md").read_text(encoding="utf-8")
+    for kind in KINDS:
+        assert f"`{kind}`" in readme.split("`kind` says why")[1]
+
+
+@pytest.mark.parametrize("text", ["", "  \n "])
+def test_an_empty_text_says_so(tmp_path, text):
+    rows = [own_row(1), own_row(2, text=text)]
+    with pytest.raises(SchemaError, match="own.jsonl line 2: case: the note is empty; expected text, or one of"):
+        read_cases(write_lines(tmp_path / "own.jsonl", rows))
