@@ -4,9 +4,22 @@ This package holds the code that the notebooks share and the tests cover: schema
 training, decoding, evaluation and publication. Importing it needs neither torch nor transformers.
 """
 
-from .evaluation.scoring import score
-from .safety import read, review
-from .schemas import Assessment, Case
+import sys
+
+if sys.version_info < (3, 11):
+    _problem = f"irae_lib needs Python 3.11 or newer; this is {sys.version_info[0]}.{sys.version_info[1]}"
+    # "-m": the package is being imported for `python -m irae_lib...`, where one sentence says it
+    sys.exit(_problem) if sys.argv[0] == "-m" else None
+    raise ImportError(_problem)
+
+try:
+    from .evaluation.scoring import score
+    from .safety import read, review
+    from .schemas import Assessment, Case
+except ModuleNotFoundError as error:
+    if sys.argv[0] == "-m" and not (error.name or "").startswith("irae_lib"):
+        sys.exit(f"the package {error.name} is not installed: pip install -r requirements.txt")
+    raise
 
 __version__ = "0.1.0"
 __all__ = ["Assessment", "Case", "read", "review", "score"]

@@ -66,6 +66,11 @@ def validated_cases() -> list[LabelledCase]:
     return read_cases(DATA / "cases" / "validated.jsonl")
 
 
+def texts_by_id(cases: Iterable[LabelledCase]) -> dict[str, str]:
+    """The notes of cases, by id."""
+    return {case.case.id: case.case.text for case in cases}
+
+
 def write_cases(path: Path, cases: Iterable[LabelledCase]) -> Path:
     """Write labeled cases as JSON lines, keeping sections."""
     return write_lines(path, (_to_row(case) for case in cases))

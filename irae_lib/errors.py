@@ -28,6 +28,10 @@ class AdapterError(IraeError):
     """Adapter, base model, prompt or data do not match."""
 
 
+class NotPublished(AdapterError):
+    """An adapter or its report involves the user's own notes: everything is done, and nothing is published."""
+
+
 class RunError(IraeError):
     """A run folder is missing, or a notebook of a run is missing or failed."""
 

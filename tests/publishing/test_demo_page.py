@@ -12,7 +12,7 @@ from irae_lib.evaluation.calibration import Calibration
 from irae_lib.evaluation.report import read_calibration
 from irae_lib.files import DATA, ROOT
 from irae_lib.model.answers import Answer
-from irae_lib.publishing import demo_page
+from irae_lib.publishing import demo_page, page_view
 from irae_lib.reporting.note_html import case_html, note_html
 from irae_lib.reporting.verdict import NOT_JUDGED
 from irae_lib.schemas import FIELDS, Assessment, Severity, Urgency
@@ -46,7 +46,7 @@ class Fake:
 
 def last(engine, note, agreed=True, **how):
     """What the page shows in the end."""
-    return list(demo_page.assess(engine, note, agreed, **how))[-1]
+    return list(page_view.assess(engine, note, agreed, **how))[-1]
 
 
 def words(view):
@@ -57,14 +57,14 @@ def words(view):
 @pytest.mark.parametrize(
     ("note", "agreed", "message"),
     [
-        (NOTE, False, demo_page.NOT_AGREED),
-        ("  \n", True, demo_page.EMPTY),
-        ("x" * (demo_page.LONGEST + 1), True, demo_page.TOO_LONG),
+        (NOTE, False, page_view.NOT_AGREED),
+        ("  \n", True, page_view.EMPTY),
+        ("x" * (page_view.LONGEST + 1), True, page_view.TOO_LONG),
     ],
 )
 def test_refusals_come_before_the_model_is_asked(note, agreed, message):
     engine = Fake()
-    (shown,) = demo_page.assess(engine, note, agreed)
+    (shown,) = page_view.assess(engine, note, agreed)
     assert words(shown.view).split() == message.split()
     assert shown.audit == ""
     assert engine.asked == 0
@@ -72,15 +72,15 @@ def test_refusals_come_before_the_model_is_asked(note, agreed, message):
 
 def test_the_rules_answer_before_the_model_is_asked():
     engine = Fake()
-    shown = demo_page.assess(engine, NOTE, True)
+    shown = page_view.assess(engine, NOTE, True)
     first = next(shown)
     assert engine.asked == 0
     assert "Urgent: act today" in first.view
-    assert demo_page.READING in first.view
+    assert page_view.READING in first.view
     assert NOT_JUDGED in first.view
     second = next(shown)
     assert engine.asked == 1
-    assert demo_page.READING not in second.view
+    assert page_view.READING not in second.view
     assert '<td data-label="model">Unlikely</td>' in second.view
 
 
@@ -92,7 +92,7 @@ def test_verdict_reasons_fields_and_note_come_in_this_order():
 
 def test_a_model_that_fails_leaves_the_answer_of_the_rules_and_the_note_stays_out_of_the_log(capsys):
     view = last(Fake("fail"), NOTE).view
-    assert demo_page.NO_MODEL in view
+    assert page_view.NO_MODEL in view
     assert "Urgent: act today" in view
     said = "".join(capsys.readouterr())
     assert "RuntimeError" in said
@@ -103,9 +103,9 @@ def test_a_failure_of_the_rules_is_one_fixed_sentence(monkeypatch, capsys):
     def fail(case, **how):
         raise RuntimeError(f"cannot read {case.text}")
 
-    monkeypatch.setattr(demo_page, "review", fail)
-    (shown,) = demo_page.assess(Fake(), NOTE, True)
-    assert words(shown.view).split() == demo_page.BROKEN.split()
+    monkeypatch.setattr(page_view, "review", fail)
+    (shown,) = page_view.assess(Fake(), NOTE, True)
+    assert words(shown.view).split() == page_view.BROKEN.split()
     assert "Nivolumab" not in "".join(capsys.readouterr())
 
 
@@ -126,10 +126,10 @@ def test_an_answer_below_the_threshold_goes_to_a_person_and_confidences_are_cool
     answer = Answer(text="", assessment=ROUTINE, certainty=0.5, confidence=dict.fromkeys(FIELDS, 0.99))
     fitted = Calibration(temperatures=dict.fromkeys(FIELDS, 4.0), threshold=0.6, target_risk=0.05, n=150)
     view = last(Fake(answer, fitted), NOTE).view
-    assert demo_page.UNSURE in view
+    assert page_view.UNSURE in view
     assert view.count("76%") == 5
     assert "confidence, calibrated" in view
-    assert demo_page.UNSURE not in last(Fake(answer, fitted.model_copy(update={"threshold": 0.4})), NOTE).view
+    assert page_view.UNSURE not in last(Fake(answer, fitted.model_copy(update={"threshold": 0.4})), NOTE).view
     view = last(Fake(answer), NOTE).view
     assert view.count("99%") == 5
     assert "confidence, not calibrated" in view
@@ -142,9 +142,9 @@ def test_a_stand_in_shows_no_percentage_and_is_called_one_for_a_well_patient_too
     view, trail = last(Fake(answer, fitted, stand_in=True), "Nivolumab, cycle 9. Feels well, no diarrhea.")
     assert "No irAE found: routine" in view
     assert "%" not in words(view)
-    assert demo_page.STAND_IN in view
-    assert demo_page.UNSURE not in view
-    assert demo_page.MORE not in view
+    assert page_view.STAND_IN in view
+    assert page_view.UNSURE not in view
+    assert page_view.MORE not in view
     assert "certainty" not in trail
 
 
@@ -152,20 +152,20 @@ def test_a_model_that_calls_more_than_the_rules_is_not_hidden_behind_them():
     alarm = ROUTINE.model_copy(update={"irae_detected": True, "urgency": Urgency.EMERGENCY})
     well = "Nivolumab, cycle 9. Feels well, no diarrhea."
     view = last(Fake(Answer(text="", assessment=alarm)), well).view
-    assert demo_page.MORE in view
+    assert page_view.MORE in view
     assert "No irAE found: routine" in view
     assert "Emergency: act now" in view
-    assert demo_page.MORE not in last(Fake(), well).view
+    assert page_view.MORE not in last(Fake(), well).view
 
 
 def test_a_note_too_long_for_the_model_is_read_by_the_rules():
     engine = Fake()
-    (shown,) = demo_page.assess(engine, NOTE + " Feels well." * 2000, True)
+    (shown,) = page_view.assess(engine, NOTE + " Feels well." * 2000, True)
     assert engine.asked == 0
-    assert demo_page.TOO_LONG_FOR_MODEL in shown.view
+    assert page_view.TOO_LONG_FOR_MODEL in shown.view
     assert "Urgent: act today" in shown.view
-    assert f"{demo_page.MODEL_LONGEST:,}" in demo_page.LIMITS
-    assert f"{demo_page.LONGEST:,}" in demo_page.LIMITS
+    assert f"{page_view.MODEL_LONGEST:,}" in demo_page.LIMITS
+    assert f"{page_view.LONGEST:,}" in demo_page.LIMITS
 
 
 def test_the_calibration_is_that_of_the_report(tmp_path):
@@ -178,6 +178,7 @@ def test_the_calibration_is_that_of_the_report(tmp_path):
 def test_an_unreadable_answer_leaves_the_rules_alone():
     view = last(Fake(Answer(text="?", unscored="not JSON at character 0")), NOTE).view
     assert "cannot be read: not JSON" in view
+    assert view.count("Urgent: act today") == 1
     assert "F06" in view
 
 
@@ -227,8 +228,8 @@ def click_of(page):
 def test_the_page_is_built_and_asks_for_consent_on_the_server():
     pytest.importorskip("gradio")
     click = click_of(demo_page.build(Fake()))
-    assert demo_page.NOT_AGREED in list(click.fn(NOTE, None))[-1][0]
-    assert demo_page.EMPTY in list(click.fn(None, True))[-1][0]
+    assert page_view.NOT_AGREED in list(click.fn(NOTE, None))[-1][0]
+    assert page_view.EMPTY in list(click.fn(None, True))[-1][0]
     assert click.concurrency_limit == 1
 
 

@@ -58,7 +58,7 @@ class DemoPage:
         started.callback(server.wait, 20)
         started.callback(server.terminate)
         self.said: list[str] = []  # what the server prints until it serves
-        deadline = time.monotonic() + 180
+        deadline = time.monotonic() + 400
         while time.monotonic() < deadline and (line := server.stdout.readline()):
             self.said.append(line.rstrip())
             if match := re.search(r"http://[\d.:]+", line):
