@@ -233,23 +233,23 @@ def test_05_counts_how_far_reviewers_agree(tmp_path, monkeypatch):
     assert "answers from: rules alone, base, guided prompt, base, tuned" in text
 
 
-def unlabelled(folder: Path) -> Path:
-    """The notes of the validated cases as a CSV without labels."""
+def unlabelled(folder: Path, notes: dict[str, str]) -> Path:
+    """Notes by id as a CSV without labels."""
     path = folder / "notes.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("id", "text"), *((f"n-{c.case.id}", c.case.text) for c in validated_cases())])
+        csv.writer(file).writerows([("id", "text"), *notes.items()])
     return path
 
 
 def test_05_reviews_a_worklist_of_notes_without_labels(tmp_path, monkeypatch):
     monkeypatch.setenv("IRAE_RUNS", str(tmp_path))
-    notes = unlabelled(tmp_path)
+    notes = unlabelled(tmp_path, {f"n-{case.case.id}": case.case.text for case in validated_cases()})
     assert screen([str(notes), "--out", str(tmp_path / "screen"), "--workers", "1"]) == 0
     files = {"cases_file": str(notes), "worklist_file": str(tmp_path / "screen" / "worklist.csv")}
     path, out = ROOT / "notebooks" / "05_review_cases.ipynb", tmp_path / "out.ipynb"
     text = execute(path, out, {"profile": "smoke", **files})
     assert "cases: the 11 notes of worklist.csv, worst first" in text
-    assert "no labels to compare with" in text
+    assert "no labels to compare them with" in text
 
 
 def test_05_says_in_one_sentence_that_the_note_is_empty(tmp_path):
@@ -267,16 +267,24 @@ def test_05_says_in_one_sentence_that_the_note_is_empty(tmp_path):
     assert len(error.traceback) == 1, "no traceback"
 
 
+OWN = {
+    "liver": "Renal cell cancer, fourth nivolumab on Tuesday. Bloods today: ALT 640 U/L (ref 7-56). Not yellow, eats well.",
+    "bowel": "On pembrolizumab since spring. 8 watery stools a day over baseline since the weekend, no blood seen.",
+    "well": "Seen before the sixth nivolumab. Feels well, walks the dog twice a day, no complaints. ALT 20 U/L (ref 7-56).",
+}
+
+
 def test_verdicts_on_notes_without_labels_go_back_to_01_and_03(job, tmp_path):
-    panel = ReviewPanel(open_cases(unlabelled(tmp_path)).cases, {"rules": None}, folder=tmp_path, reviewer="anna")
-    for _ in panel.cases:
-        assert panel.accept() or panel.type("c1 a") is None
-    assert len(read_cases(panel.path)) == 11
+    cases = open_cases(unlabelled(tmp_path, OWN)).cases
+    panel = ReviewPanel(cases, {"rules": None}, folder=tmp_path, reviewer="anna")
+    for line in ("c1 a", "c1 a", "c2 a"):
+        panel.type(line)
+    assert [case.kind for case in read_cases(panel.path)] == ["irae", "irae", "well"]
     runs = tmp_path / "runs"
     shutil.copytree(job[0], runs / job[0].name)
     done = run_job(runs, "--only", "03", "-p", "test_file", str(panel.path), "-p", "probes", "0")
     assert done.returncode == 0, done.stderr[-3000:]
-    assert json.loads((runs / job[0].name / "report.json").read_text())["results"]["test"]["base"]["raw"]["n"] == 11
+    assert json.loads((runs / job[0].name / "report.json").read_text())["results"]["test"]["base"]["raw"]["n"] == 3
     done = run_job(tmp_path / "more", "--only", "01", *SMALL[:4], "-p", "own_cases", str(panel.path))
     assert done.returncode == 0, done.stderr[-3000:]
 

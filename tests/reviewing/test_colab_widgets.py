@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WANTED = "ipykernel ipython ipywidgets jupyter_client nbclient nbformat traitlets tornado pyzmq matplotlib numpy pillow"
-WANTED += " pydantic pytest papermill"
+WANTED += " pydantic pytest papermill pandas httpx"
 RUN = """
 import sys, nbformat
 from nbclient import NotebookClient
