@@ -8,7 +8,7 @@ import sys
 
 _COMMAND_LINE = sys.argv[:1] == ["-m"]  # imported for `python -m irae_lib...`, where one sentence is enough
 
-if sys.version_info < (3, 11):
+if sys.version_info < (3, 11):  # noqa: UP036 - an older one gets this far
     _problem = f"irae_lib needs Python 3.11 or newer; this is {sys.version_info[0]}.{sys.version_info[1]}"
     raise SystemExit(_problem) if _COMMAND_LINE else ImportError(_problem)
 
