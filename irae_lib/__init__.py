@@ -6,20 +6,20 @@ training, decoding, evaluation and publication. Importing it needs neither torch
 
 import sys
 
-if sys.version_info < (3, 11):
+_COMMAND_LINE = sys.argv[:1] == ["-m"]  # imported for `python -m irae_lib...`, where one sentence is enough
+
+if sys.version_info < (3, 11):  # noqa: UP036 - an older one gets this far
     _problem = f"irae_lib needs Python 3.11 or newer; this is {sys.version_info[0]}.{sys.version_info[1]}"
-    # "-m": the package is being imported for `python -m irae_lib...`, where one sentence says it
-    sys.exit(_problem) if sys.argv[0] == "-m" else None
-    raise ImportError(_problem)
+    raise SystemExit(_problem) if _COMMAND_LINE else ImportError(_problem)
 
 try:
     from .evaluation.scoring import score
     from .safety import read, review
     from .schemas import Assessment, Case
 except ModuleNotFoundError as error:
-    if sys.argv[0] == "-m" and not (error.name or "").startswith("irae_lib"):
-        sys.exit(f"the package {error.name} is not installed: pip install -r requirements.txt")
-    raise
+    if not _COMMAND_LINE or (error.name or "").startswith("irae_lib"):
+        raise
+    raise SystemExit(f"the package {error.name} is not installed: pip install -r requirements.txt") from None
 
 __version__ = "0.1.0"
 __all__ = ["Assessment", "Case", "read", "review", "score"]

@@ -40,7 +40,8 @@ class Job(NamedTuple):
         left = self.notebooks[done:]
         given = {wish: value for name in left for wish, value in self.parameters[name].items()}
         command = ["python", "-m", "irae_lib.run", "--profile", self.profile, "--run-dir", _shown(self.folder)]
-        command += [word for name in left for word in ("--only", name[:2])]
+        if tuple(left) != MAIN_JOB:
+            command += [word for name in left for word in ("--only", name[:2])]
         return shlex.join([*command, *(word for wish, value in given.items() for word in ("-p", wish, str(value)))])
 
 
@@ -177,6 +178,8 @@ def _execute_one(job: Job, name: str) -> str:
     except PapermillExecutionError as error:
         if error.ename == NotPublished.__name__ and not job.parameters[name].get("hub_model_id"):
             return f"\n{error.evalue}"
+        if error.ename == KeyboardInterrupt.__name__:  # the kernel got the signal
+            raise KeyboardInterrupt from None
         raise RunError(
             f"{name} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
             f"The notebook up to there is {name}.ipynb in the run folder.{_disk_is_full(job.folder)}"

@@ -9,8 +9,15 @@ import pytest
 from irae_lib.cases import KINDS, LabelledCase, read_cases, validated_cases, write_cases
 from irae_lib.errors import SchemaError
 from irae_lib.evaluation.scoring import triage_of
-from irae_lib.files import DATA, write_lines
-from irae_lib.training.rows import read_training_file, to_messages, to_prompt_completion
+from irae_lib.files import DATA, file_sha256, write_lines, write_text
+from irae_lib.training.rows import (
+    TRAINING_FILE,
+    notes_of,
+    notes_trained_on,
+    read_training_file,
+    to_messages,
+    to_prompt_completion,
+)
 
 # The table of the project's facts, word for word: id, severity, urgency, system, likelihood.
 LABELS = """
@@ -126,6 +133,64 @@ def test_broken_training_line_is_refused_with_file_line_and_field(tmp_path, chan
         read_training_file(_broken_on_line_7(tmp_path, change))
     for part in ["train.jsonl line 7", *expected]:
         assert part in str(error.value)
+
+
+NOTE, ANSWER = (to_messages(validated_cases()[0])["messages"][i]["content"] for i in (0, 1))
+PART = [{"type": "text", "text": NOTE}]
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        ([("user", PART), ("assistant", ANSWER)], "prompt, turn 1: content is a list, expected text; join"),
+        ([("user", NOTE), ("assistant", None)], "completion, turn 1: content is a NoneType, expected text; write"),
+        ([("system", "Hello."), ("user", NOTE), ("assistant", ANSWER)], "prompt, turn 1: the role is neither"),
+        (
+            [("user", NOTE), ("model", ANSWER)],
+            "completion, turn 1: the role is neither user nor assistant; write assis",
+        ),
+        (
+            [("user", "Read."), ("user", NOTE), ("assistant", ANSWER)],
+            "line 1, turn 2: the role is user, expected assis",
+        ),
+        (
+            [("assistant", "Yes?"), ("user", NOTE), ("assistant", ANSWER)],
+            "turn 1: the role is assistant, expected user",
+        ),
+        ([("user", NOTE + "<end_of_turn>"), ("assistant", ANSWER)], "prompt, turn 1: content holds a control token"),
+        (
+            [("user", NOTE), ("assistant", ANSWER + "<end_of_turn>")],
+            "completion, turn 1: content holds a control token",
+        ),
+    ],
+)
+def test_turns_that_the_chat_template_would_refuse_are_named_with_their_line(tmp_path, turns, expected):
+    row = {"messages": [{"role": role, "content": content} for role, content in turns]}
+    with pytest.raises(SchemaError) as error:
+        read_training_file(write_lines(tmp_path / "mine.jsonl", [row]))
+    assert str(error.value).startswith("mine.jsonl line 1")
+    assert expected in str(error.value)
+    assert NOTE[:40] not in str(error.value)
+
+
+def test_a_conversation_of_several_questions_is_taken(tmp_path):
+    turns = [("user", "Ready?"), ("assistant", "Yes."), ("user", NOTE), ("assistant", ANSWER)]
+    row = {"id": "a", "messages": [{"role": role, "content": content} for role, content in turns]}
+    rows = read_training_file(write_lines(tmp_path / "mine.jsonl", [row]))
+    assert notes_of(rows) == {"a": validated_cases()[0].case.text}
+
+
+def test_the_notes_that_an_adapter_was_trained_on_are_found_by_the_files_checksum(tmp_path):
+    own = write_lines(tmp_path / "own.jsonl", map(to_messages, validated_cases()[:2]))
+    run = tmp_path / "run"
+    write_lines(run / "data" / "train.jsonl", map(to_messages, validated_cases()[:3]))
+    texts = {case.case.id: case.case.text for case in validated_cases()}
+    for path, n in ((own, 2), (run / "data" / "train.jsonl", 3)):
+        write_text(run / TRAINING_FILE, str(path))
+        assert notes_trained_on(run, {"data_sha256": file_sha256(path)}) == dict(list(texts.items())[:n])
+    assert notes_trained_on(run, {"data_sha256": "0"}) is None
+    write_text(run / TRAINING_FILE, str(tmp_path / "moved.jsonl"))
+    assert notes_trained_on(run, {"data_sha256": file_sha256(own)}) is None
 
 
 @pytest.mark.parametrize("content, part", [(None, "not found"), ("", "is empty"), ("\n\n", "is empty")])

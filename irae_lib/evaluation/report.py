@@ -57,8 +57,8 @@ class Report(Record):
     """A validation run: `results` by split and arm, checksums of its inputs, and additional measurements.
 
     `improvements` is by split, arm and goal; `behaviour` by arm, stage and kind of changed note. `outside` holds the
-    results on outside cases. `retention` and `flips` are None if the run did not measure them. `own_test` says that test
-    or contrast are the user's own file; it is left out where False. `seal` is the SHA-256 of everything else ("" while
+    results on outside cases. `retention` and `flips` are None if the run did not measure them. `own_test`: test
+    or contrast are the user's own file; left out where False. `seal` is the SHA-256 of everything else ("" while
     unsigned).
     """
 

@@ -20,13 +20,13 @@ from stub_server import StubServer, tuned
 
 from irae_lib import Assessment, Case, review
 from irae_lib.cases import read_cases, validated_cases
-from irae_lib.files import ROOT, file_sha256
+from irae_lib.files import ROOT, file_sha256, write_lines
 from irae_lib.reviewing.opening import open_cases
 from irae_lib.reviewing.panel import ReviewPanel
 from irae_lib.reviewing.verdicts import save_verdict, verdict, verdict_file
 from irae_lib.schemas import FIELDS, Urgency
 from irae_lib.screening.__main__ import main as screen
-from irae_lib.training.rows import read_training_file
+from irae_lib.training.rows import notes_trained_on, read_training_file
 from irae_lib.workspace.address import repository
 from irae_lib.workspace.profiles import REHEARSAL_BASE
 
@@ -170,32 +170,87 @@ def test_one_notebook_alone_goes_on_with_the_newest_run(job):
     assert (job[0] / "report.json").read_text() == before
 
 
-def test_broken_training_file_ends_the_job_with_its_line_and_leaves_no_adapter(job, tmp_path):
+def test_broken_training_file_is_refused_with_its_line_before_anything_runs(job, tmp_path):
     lines = (job[0] / "data" / "train.jsonl").read_text().splitlines()
     (tmp_path / "mine.jsonl").write_text(
         "\n".join([*lines[:6], lines[6].replace('\\"urgency\\":\\"', '\\"urgency\\":\\"x'), *lines[7:]])
     )
     runs = tmp_path / "runs"
-    first = run_job(runs, "--only", "01", "-p", "train_cases", "8", "-p", "test_cases", "4")
     done = run_job(runs, "--only", "02", "-p", "training_file", str(tmp_path / "mine.jsonl"))
-    assert first.returncode == 0
     assert done.returncode == 1
     for part in (
-        "02_fine_tune failed in cell",
-        "mine.jsonl line 7",
+        "parameter training_file: mine.jsonl line 7",
         "urgency",
         "'routine', 'soon', 'urgent' or 'emergency'",
     ):
         assert part in done.stderr, done.stderr[-2000:]
+    assert not runs.exists()
+
+
+def test_02_alone_trains_on_a_file_of_ones_own_in_a_fresh_clone(job, tmp_path):
+    (tmp_path / "mine.jsonl").write_bytes((job[0] / "data" / "train.jsonl").read_bytes())
+    runs = tmp_path / "runs"
+    relative = os.path.relpath(tmp_path / "mine.jsonl", ROOT)
+    done = run_job(runs, "--only", "02", "-p", "training_file", relative, "-p", "epochs", "1")
+    assert done.returncode == 0, done.stderr[-3000:]
     (folder,) = runs.iterdir()
-    assert not (folder / "adapters").exists()
+    record = json.loads((folder / "adapters" / "full" / "irae_adapter.json").read_text())
+    assert (record["own_cases"], record["examples"]) == (27, 27)
+    assert notes_trained_on(folder, record).keys() == {case.case.id for case in validated_cases()} | {
+        row["id"] for row in read_training_file(tmp_path / "mine.jsonl")
+    }
+
+
+def test_01_refuses_to_train_on_notes_that_are_tested_on(job, tmp_path):
+    # The same seed and sizes make the same test notes; ids and spaces of the copies differ.
+    cases = read_cases(job[0] / "data" / "test_cases.jsonl")
+    copies = [{"id": f"own-{i}", "text": f"Note.  {c.case.text}\n"} for i, c in enumerate(cases)]
+    rows = [copy | {"expected": case.expected.model_dump(mode="json")} for copy, case in zip(copies, cases)]
+    own = write_lines(tmp_path / "own.jsonl", rows)
+    done = run_job(tmp_path / "runs", *SMALL, "-p", "own_cases", str(own), "-p", "own_cases_for", "train")
+    assert done.returncode == 1
+    assert "01_build_data failed in cell" in done.stderr
+    assert f"LeakError: {len(cases)} of " in done.stderr
+    assert "test notes are also training notes" in done.stderr
+
+
+def test_03_refuses_training_notes_as_a_test_and_own_notes_are_validated_and_not_published(job, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(job[0], run, ignore=shutil.ignore_patterns("checkpoints", "published"))
+    rows = [
+        {"id": f"x-{i}", "text": one.case.text, "expected": one.expected.model_dump(mode="json")}
+        for i, one in enumerate(validated_cases())
+    ]
+    seen, own = (tmp_path / name for name in ("seen.jsonl", "own.jsonl"))
+    write_lines(seen, rows)
+    last = ("--only", "03", "--only", "04", "--run-dir", str(run), "-p", "probes", "1", "-p", "retention", "0")
+    done = run_job(tmp_path / "runs", *last, "-p", "test_file", str(seen))
+    assert done.returncode == 1
+    assert "LeakError: 11 of 11 test notes are also training notes" in done.stderr
+    well = {"text": "Seen before cycle 4 of pembrolizumab. Feels well, walks the dog. Laboratory tests normal."}
+    label = {"irae_detected": False, "affected_systems": [], "overall_severity": "Unknown", "urgency": "routine"}
+    write_lines(own, [well | {"expected": label | {"causality": {"likelihood": "Unlikely"}}}])
+    done = run_job(tmp_path / "runs", *last, "-p", "test_file", str(own))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "validated on your own file; nothing is published" in done.stdout
+    assert "your own test file; rehearsal" in done.stdout
+    assert f"report: {run}/report.html" in done.stdout
+    report = json.loads((run / "report.json").read_text())
+    assert report["own_test"] is True
+    assert report["results"]["test"]["full"]["safety"]["triage"]["specificity_well"]["n"] == 1
+    assert not (run / "published").exists()
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (["--only", "5"], "no notebook of the main job starts with '05'"),
-        (["-p", "learning_rat", "1"], "no notebook of this run has a parameter 'learning_rat'"),
+        (
+            ["-p", "learning_rat", "1"],
+            "no notebook of this run has a parameter 'learning_rat'; did you mean learning_rate?",
+        ),
+        (["-p", "train_cases", "-1"], "parameter train_cases must be 0 or more, found -1"),
+        (["-p", "test_file", "absent.csv"], "parameter test_file: absent.csv not found"),
         (["-p", "epochs", "many"], "parameter epochs must be int"),
         (["--only", "03"], "run 01_build_data first"),
     ],

@@ -39,7 +39,7 @@ def test_it_loads_nothing_and_says_rehearsal(page):
 def test_it_has_date_run_version_and_a_legend(tmp_path):
     page = report_page(REPORT, tmp_path / "20261128-120000" / "figures")
     head = page.split("<h2>")[0]
-    assert "Run 20261128-120000, page of 20" in head
+    assert "Run 20261128-120000, written 20" in head
     assert f"irae_lib {__version__}." in head
     legend = head.split("<summary>Legend</summary>")[1]
     for name in (arm_name(*at) for at in (("base", "raw"), ("full", "raw"), ("eleven", "raw"), *RULES)):

@@ -7,8 +7,8 @@ from irae_lib.errors import LeakError
 from irae_lib.synthesis.overlap import check_overlap
 
 NOTE = (
-    "Melanoma, nivolumab since March, cycle 6. Comes with six loose stools a day, usually one, for four days. No fever, "
-    "abdomen soft. C. difficile toxin negative. CRP 43 mg/L. Prednisone 1 mg/kg started, review on Friday."
+    "Melanoma, nivolumab since March, cycle 6. Comes with six loose stools a day, usually one, for four days. No "
+    "fever, abdomen soft. C. difficile toxin negative. CRP 43 mg/L. Prednisone 1 mg/kg started, review on Friday."
 )
 OTHER = (
     "Renal cell carcinoma, nivolumab since May, cycle 9. Feels well and walks two hours a day. No fever, abdomen soft. "
