@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from ..cases import LabelledCase, read_cases, validated_cases
 from ..errors import SchemaError
+from ..files import encoding_of
 from ..schemas import Assessment, Case
 from ..screening.notes import Note, read_notes
 from ..screening.worklist import Task, read_worklist
@@ -69,12 +70,12 @@ def open_cases(cases_file: str | Path = "", worklist_file: str | Path = "") -> O
 def has_labels(path: Path) -> bool:
     """Whether a file holds labeled cases, judged by its header or first line; False where that cannot be read."""
     try:
-        with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        with path.open(encoding=encoding_of(path), errors="replace") as lines:
             first = next(filter(str.strip, lines), "")
         if path.suffix.lower() == ".csv":
-            return "irae_detected" in {column.strip() for column in next(csv.reader([first]), [])}
+            return "irae_detected" in {column.strip(' "\n') for column in re.split("[,;\t]", first)}
         return path.suffix.lower() != ".parquet" and "expected" in json.loads(first)
-    except (OSError, ValueError, TypeError, csv.Error):
+    except (OSError, ValueError, TypeError):
         return False
 
 

@@ -113,6 +113,9 @@ def test_labels_are_recognised_by_header_or_first_line(tmp_path, notes):
     assert not has_labels(notes)
     (tmp_path / "odd.jsonl").write_text("[1]\n")
     assert not has_labels(tmp_path / "odd.jsonl")
+    for mark in ";\t":
+        (tmp_path / "excel.csv").write_text(f'text{mark}"irae_detected"{mark}urgency\n', encoding="utf-16")
+        assert has_labels(tmp_path / "excel.csv")
 
 
 def test_verdicts_on_notes_without_labels_are_own_cases_for_01_and_03(notes, worklist, tmp_path):
