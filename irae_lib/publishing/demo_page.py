@@ -21,7 +21,7 @@ from ..errors import IraeError, RunError
 from ..evaluation.report import read_calibration
 from ..files import DATA, ROOT
 from ..model.answers import Answer
-from ..reporting.note_html import STYLE
+from ..reporting.note_html import STYLE, raw_html, wrapped
 from ..workspace import hub_access, profiles
 from .page_view import LONGEST, MODEL_LONGEST, Shown, assess
 
@@ -122,7 +122,7 @@ def build(engine):
             with gr.Column(scale=3, min_width=320, elem_id="answer"):
                 view = gr.HTML(**own)
                 with gr.Accordion("Audit trail (no note text)", open=False):
-                    audit = gr.Code(language="json")
+                    audit = gr.HTML(**own)
         gr.Markdown(" · ".join(f"{key} `{value}`" for key, value in engine.versions.items()))
         locked = [note, agreed, exposed, button, *examples]
         button.click(
@@ -149,12 +149,15 @@ def _locking(engine, gr, size: int):
         said = gr.update(interactive=free, value="Assess" if free else "Reading ...")
         return [said if place == 3 else gr.update(interactive=free) for place in range(size)]
 
+    def outputs(shown: Shown, free: bool) -> list:
+        return [shown.view, wrapped(raw_html(shown.audit)) if shown.audit else "", *inputs(free)]
+
     def handle(text: str | None, tick: bool | None, known: bool | None = True) -> Iterator[list]:
         shown = Shown()
-        yield [*shown, *inputs(False)]
+        yield outputs(shown, False)
         for shown in assess(engine, text or "", bool(tick), bool(known)):
-            yield [*shown, *inputs(False)]
-        yield [*shown, *inputs(True)]
+            yield outputs(shown, False)
+        yield outputs(shown, True)
 
     return handle
 

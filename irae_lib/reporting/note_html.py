@@ -195,8 +195,13 @@ def unscored_html(answer: Answer | None) -> str:
 
 def answer_html(result: Review, answer: Answer) -> str:
     """The model's quotes, checked against the note, and its answer as it came."""
-    raw = f"<details><summary>the model's answer as it came</summary><pre>{html.escape(answer.text)}</pre></details>"
+    raw = f"<details><summary>the model's answer as it came</summary>{raw_html(answer.text)}</details>"
     return evidence_html(result) + raw
+
+
+def raw_html(text: str) -> str:
+    """A text as it is, with its line breaks."""
+    return f"<pre>{html.escape(text)}</pre>"
 
 
 def percentages(confidence: Mapping[str, float]) -> dict[str, str]:

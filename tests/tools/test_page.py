@@ -67,6 +67,15 @@ def test_without_consent_nothing_is_read(demo):
     assert demo.verdict() == ""
 
 
+def test_the_audit_trail_can_be_read(demo):
+    demo.assess("Raised ALT")
+    demo.page.get_by_role("button", name="Audit trail").click()
+    demo.page.get_by_text("note_sha256").wait_for(timeout=5_000)
+    assert [text for text in contrasts(demo.page) if text.ratio < 4.5] == []
+    wide = demo.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0
+
+
 def test_nothing_is_asked_outside_and_the_server_prints_its_address_alone(demo):
     assert demo.refused == []
     assert [line for line in demo.said if line and "Loading weights" not in line] == [
