@@ -8,6 +8,7 @@ a reason to its quote and back. `--keep` writes `data/pictures/panel.png` for no
 """
 
 import argparse
+import io
 import tempfile
 from pathlib import Path
 
@@ -37,6 +38,19 @@ def pictures(lab: Lab, out: Path, name: str) -> None:
         view.evaluate("(view, top) => view.scrollTo({top, behavior: 'instant'})", at)
         page.wait_for_timeout(300)
         page.screenshot(path=out / f"{name}_{number}.png")
+
+
+def keep_picture(lab: Lab) -> None:
+    """The whole panel as the picture of notebook 05."""
+    lab.page.set_viewport_size({"width": 1280, "height": 1500})
+    lab.page.evaluate("window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Light'})")
+    lab.page.wait_for_timeout(1500)
+    panel = lab.page.locator(PANEL).last
+    panel.evaluate("node => node.scrollIntoView({block: 'start', behavior: 'instant'})")
+    lab.page.wait_for_timeout(500)
+    shot = Image.open(io.BytesIO(lab.page.screenshot(clip=panel.bounding_box()))).convert("RGB")
+    small = shot.quantize(64, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    small.save(DATA / "pictures" / "panel.png", optimize=True)
 
 
 def there_and_back(lab: Lab) -> str:
@@ -75,11 +89,8 @@ def main() -> None:
                     print(f"{name}: lowest contrast {texts[0].ratio:.2f} of {len(texts)} texts")
                     for line in [*(text for text in texts if text.ratio < 4.5), *cut_words(lab.page, PANEL)]:
                         print("   ", line)
-                    if wanted.keep and name == "wide_light":
-                        lab.page.locator(PANEL).last.screenshot(path=wanted.out / "panel.png")
-                        image = Image.open(wanted.out / "panel.png").convert("RGB")
-                        small = image.quantize(64, dither=Image.Dither.NONE)
-                        small.save(DATA / "pictures" / "panel.png", optimize=True)
+            if wanted.keep:
+                keep_picture(lab)
             print("links:", there_and_back(lab))
             print("errors:", lab.errors())
 
