@@ -33,6 +33,7 @@ class Frame:
             description="note",
             placeholder="Paste a synthetic or de-identified note here, or choose a case below.",
             rows=3,
+            continuous_update=False,  # or every keystroke would send the whole note
             style=LABEL,
             layout=full,
         )
