@@ -105,7 +105,7 @@ def _split(visit: Visit) -> Iterator[Visit]:
 
 
 def _row(chart: Chart, visit: Visit, taken: list[Dose], listed: list[Problem]) -> dict[str, Any]:
-    sections = {name: "\n".join(i.text for i in visit.items if i.section == name) for name in ("labs", "vitals")}
+    sections = {name: [i.text for i in visit.items if i.section == name] for name in ("labs", "vitals")}
     notes = [problem_lines(listed, visit.id.partition("/")[0], visit.start, visit.end)]
     notes += [item.text for item in visit.items if item.section == "notes"]
     reasons = visit.encounter.reasonCode if visit.encounter else ()
@@ -114,7 +114,7 @@ def _row(chart: Chart, visit: Visit, taken: list[Dose], listed: list[Problem]) -
         "id": f"{chart.name}/{visit.id}",
         "age": _age(chart, visit.start),
         "medications": "; ".join(drug_lines(taken, visit.start, visit.end)),
-        **{name: f"\n{lines}" if lines else "" for name, lines in sections.items()},
+        **sections,
         "symptoms": "; ".join(filter(None, (reason.words for reason in reasons))),
         "notes": "\n\n".join(filter(None, notes)),
         "date": visit.start.day if visit.start else "",
