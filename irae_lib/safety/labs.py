@@ -13,7 +13,7 @@ from decimal import Decimal
 from ..schemas import Finding
 from .lab_records import Record, record_behind, token_of
 from .lab_series import Reading, Series
-from .lab_words import flag_after, flag_before, is_in_si, is_ratio, repeats
+from .lab_words import flag_after, flag_before, heading_date, is_in_si, is_ratio, repeats
 from .lexicon import ANALYTES, VITALS, Analyte
 from .tables import Tables
 from .tokens import Token, changed, make
@@ -165,7 +165,8 @@ def _read(text: str, norm: str, tokens: list[Token], i: int, tables: Tables) -> 
     analyte = ANALYTES[token.names[0]]
     record = _record(text, norm, tokens, i, tables)
     if record is not None and (made := _from_record(text, token, analyte, record)):
-        return made
+        date = heading_date(tokens, i) if record.days is None else None
+        return made if date is None else [changed(f, when=f.when or str(date)) for f in made]
     series = Series(norm, tokens, i, analyte) if record is None else None
     if series is None or not series.readings:
         if analyte.name in _CELLS and (none := _NONE_LEFT.match(norm, token.end)):
