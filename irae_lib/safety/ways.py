@@ -169,8 +169,15 @@ def _spelled(entry: str) -> list[tuple[str, ...]]:
     if entry.startswith("="):
         return [tuple(WORD.findall(entry))]
     lead, _, last = entry.rpartition(" ")
-    before, ends = WORD.findall(lead), {end for form in forms(last) for end in spellings(form)}
-    return [(*before, *((end,) if end.isalpha() else WORD.findall(end))) for end in ends]
+    before = tuple(WORD.findall(lead)) if lead else ()
+    return [before + end for end in _ends(last)]
+
+
+@functools.cache
+def _ends(last: str) -> list[tuple[str, ...]]:
+    """The words of an entry's last word in all its forms and spellings."""
+    ends = {end for form in forms(last) for end in spellings(form)}
+    return [(end,) if end.isalpha() else tuple(WORD.findall(end)) for end in ends]
 
 
 def _way(name: str, role: str, written: str, literals: set[str]) -> Way:
