@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         default = f" (default: {settings['default']})" if settings.get("default") else ""
         parser.add_argument(*names, help=help + default, **settings)
 
-    add("notes", nargs="?", type=Path, help="JSON lines, CSV or Parquet with id and text (or sections)")
+    add("notes", nargs="?", type=Path, help="JSON lines, CSV or Parquet with id and text (or sections); or FHIR")
     add("--out", type=Path, help="folder of results; the same folder resumes")
     add("--server", default="", help="OpenAI-compatible address ending in /v1; without it: rules only")
     add("--model", default="irae", help="the name that the server serves")

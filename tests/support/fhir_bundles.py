@@ -288,7 +288,24 @@ def bundle(seed: int) -> Made:
         visit.exposed = any(begun <= visit.start for begun in maker.begun)
         visit.values.sort(key=lambda value: value.time)
     whole = {"resourceType": "Bundle", "type": pick.choice(("transaction", "collection")), "entry": maker.entries}
-    return Made(re.sub(r'"@([^@"]*)@"', r"\1", json.dumps(whole)), maker.visits)
+    return Made(to_json(whole), maker.visits)
+
+
+def to_json(data: dict[str, Any]) -> str:
+    """JSON in which the text "@7.10@" becomes the number 7.10: floats would lose the zero."""
+    return re.sub(r'"@([^@"]*)@"', r"\1", json.dumps(data))
+
+
+def write_bulk_export(bundles: list[Path], folder: Path) -> None:
+    """The resources of bundles as NDJSON, two files for each type, as a bulk export gives them."""
+    by_type: dict[str, list[str]] = {}
+    for file in bundles:
+        text = file.read_text(encoding="utf-8").replace("https://hospital.example/fhir/", "")
+        for entry in json.loads(text, parse_float="@{}@".format)["entry"]:
+            by_type.setdefault(entry["resource"]["resourceType"], []).append(to_json(entry["resource"]))
+    for kind, lines in by_type.items():
+        for part in range(2):
+            (folder / f"{part}.{kind}.ndjson").write_text("\n".join(lines[part::2]) + "\n\n", encoding="utf-8")
 
 
 def write_bundles(folder: Path, seeds: range) -> dict[str, Visit]:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ..notes import LONGEST
 from .chart import Chart
 from .conditions import Problem, problem_lines, problems
 from .documents import READABLE, attachment_text, html_text, media_type
@@ -37,7 +36,7 @@ _LONGEST_VALUE = 200  # characters; a longer valueString is a note
 
 
 class Item(NamedTuple):
-    """One line or document of a case."""
+    """One value or document of a case; the line of a value gets its time in front."""
 
     section: str  # labs, vitals, symptoms or notes
     time: Moment | None
@@ -77,14 +76,15 @@ def _visits(chart: Chart, listed: list[Problem]) -> Iterator[Visit]:
             groups[problem.visit] = []
             encounters[problem.visit] = problem.encounter
     for name, items in groups.items():
-        yield from _split(_visit(name, encounters[name], items))
+        yield _visit(name, encounters[name], items)
+
+
+_UNDATED = (datetime.min, False)  # before all others: not the newest
 
 
 def _visit(id: str, encounter: Encounter | None, items: list[Item]) -> Visit:
     items = [item._replace(time=time) for item, time in zip(items, in_one_zone([i.time for i in items]), strict=True)]
-    items.sort(
-        key=lambda item: (item.time.local, item.time.clock) if item.time else (datetime.min, False)
-    )  # undated: not newest
+    items.sort(key=lambda item: (item.time.local, item.time.clock) if item.time else _UNDATED)
     period = encounter.period if encounter else None
     times = [item.time for item in items if item.time]
     opened, closed = (moment(period.start), moment(period.end)) if period else (None, None)
@@ -93,20 +93,9 @@ def _visit(id: str, encounter: Encounter | None, items: list[Item]) -> Visit:
     return Visit(id, encounter, items, start, max(times, key=lambda m: m.local) if times else None)
 
 
-def _split(visit: Visit) -> Iterator[Visit]:
-    """A visit too long for one note is cut into its days."""
-    days = {item.time.day for item in visit.items if item.time}
-    if sum(len(item.text) + 1 for item in visit.items) <= LONGEST * 0.8 or len(days) < 2:
-        yield visit
-        return
-    for day in sorted(days):
-        items = [item for item in visit.items if (item.time.day if item.time else min(days)) == day]
-        yield _visit(f"{visit.id}/{day}", None, items)
-
-
 def _row(chart: Chart, visit: Visit, taken: list[Dose], listed: list[Problem]) -> dict[str, Any]:
-    sections = {name: [i.text for i in visit.items if i.section == name] for name in ("labs", "vitals")}
-    notes = [problem_lines(listed, visit.id.partition("/")[0], visit.start, visit.end)]
+    sections = {name: [_stamped(i) for i in visit.items if i.section == name] for name in ("labs", "vitals")}
+    notes = [problem_lines(listed, visit.id, visit.start, visit.end)]
     notes += [item.text for item in visit.items if item.section == "notes"]
     reasons = visit.encounter.reasonCode if visit.encounter else ()
     provider = visit.encounter.serviceProvider if visit.encounter else None
@@ -121,6 +110,10 @@ def _row(chart: Chart, visit: Visit, taken: list[Dose], listed: list[Problem]) -
         "site": (provider.display or provider.reference or "") if provider else "",
         "exposed": "yes" if exposed(taken, visit.end) else "",
     }
+
+
+def _stamped(item: Item) -> str:
+    return f"{item.time.words} {item.text}" if item.time else item.text
 
 
 def _age(chart: Chart, at: Moment | None) -> int | None:
@@ -139,7 +132,7 @@ def _items(chart: Chart) -> Iterator[tuple[str, Item]]:
         for key, entry in chart.of(kind):
             try:
                 items = list(read(chart, key, entry))
-            except ValueError as error:
+            except Unreadable as error:
                 chart.lose(key, str(error))
                 continue
             yield from ((key, item) for item in items)
@@ -152,18 +145,19 @@ def _observation(chart: Chart, key: str, entry: Entry) -> Iterator[Item]:
         chart.dropped["social history or survey"] += 1
         return
     time = chart.time_of(key)
-    stamp = f"{time.words} " if time else ""
     written = False
     for name, line in value_lines(observation, (chart.patient.gender if chart.patient else "") or ""):
         vital = is_vital(name) or "vital-signs" in categories
         free = categories & _FREE_TEXT and not vital or len(line) > _LONGEST_VALUE + len(name)
-        yield Item("notes" if free else "vitals" if vital else "labs", time, stamp + line)
+        item = Item("notes" if free else "vitals" if vital else "labs", time, line)
+        yield item._replace(text=_stamped(item)) if free else item
         written = True
     remarks = [" ".join(note.text.split()) for note in observation.note if note.text]
     if not written and not observation.hasMember and (story := _narrative(observation)):
         remarks.append(story)
     if remarks:
-        yield Item("notes", time, f"{stamp}{name_of(observation.code)}: {' '.join(remarks)}")
+        item = Item("notes", time, f"{name_of(observation.code)}: {' '.join(remarks)}")
+        yield item._replace(text=_stamped(item))
     elif not written:
         chart.dropped["panel without a value of its own" if observation.hasMember else "result without a value"] += 1
 

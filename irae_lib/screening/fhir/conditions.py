@@ -45,13 +45,9 @@ def problems(chart: Chart) -> Iterator[Problem]:
         if not condition.code.words:
             chart.dropped["condition without a name"] += 1
             continue
-        try:
-            began = moment(condition.onsetDateTime or (condition.onsetPeriod.start if condition.onsetPeriod else None))
-            ended = first(condition.abatementDateTime, condition.abatementPeriod)
-            recorded = moment(condition.recordedDate) or began
-        except ValueError as error:
-            chart.lose(key, str(error))
-            continue
+        began = moment(condition.onsetDateTime or (condition.onsetPeriod.start if condition.onsetPeriod else None))
+        ended = first(condition.abatementDateTime, condition.abatementPeriod)
+        recorded = moment(condition.recordedDate) or began
         visit, encounter = chart.encounter_of(key)
         suspected, over = bool(verified & _SUSPECTED), bool(clinical & _OVER or ended)
         yield Problem(condition.code.words, visit, encounter, recorded, began, ended, suspected, over)

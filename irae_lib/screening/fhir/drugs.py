@@ -75,7 +75,7 @@ def doses(chart: Chart) -> Iterator[Dose]:
             continue
         try:
             yield _dose(chart, entry)
-        except ValueError as error:
+        except Unreadable as error:
             chart.lose(key, str(error))
 
 

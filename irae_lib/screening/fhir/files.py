@@ -59,7 +59,7 @@ def files_of(path: Path) -> list[Path]:
     """
     if not path.is_dir():
         return [path]
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
     if not files:
         raise SchemaError(f"{path.name}/ holds no FHIR export; expected files that end in {' or '.join(SUFFIXES)}")
     return files
@@ -104,16 +104,26 @@ def _documents(file: Path) -> Iterator[tuple[str, Any]]:
 def _parsed(data: bytes, where: str) -> Any:
     """The JSON value, with decimals exactly as written: 7.10 keeps its zero."""
     try:
-        return json.loads(data.removeprefix(b"\xef\xbb\xbf"), parse_float=Decimal, parse_constant=_not_json)
+        value = json.loads(data.removeprefix(b"\xef\xbb\xbf"), parse_float=Decimal, parse_constant=_not_json)
+        return _encodable(value) if b"\\ud" in data or b"\\uD" in data else value
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}" if b"\n" in data.strip() else f"column {error.colno}"
         return Lost(where, f"not JSON, or cut off: {error.msg} at {place}")
     except UnicodeDecodeError as error:
         return Lost(where, f"not UTF-8 at byte {error.start}; expected JSON in UTF-8")
-    except (ValueError, ArithmeticError):
+    except ValueError:
         return Lost(where, "a number that JSON does not have, such as NaN, or one of thousands of digits")
     except RecursionError:
         return Lost(where, "nested more deeply than any FHIR resource")
+
+
+def _encodable(value: Any) -> Any:
+    """The value with half a surrogate pair, as in broken exports, as "?"."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_encodable(name): _encodable(content) for name, content in value.items()}
+    return [_encodable(content) for content in value] if isinstance(value, list) else value
 
 
 def _not_json(constant: str) -> None:

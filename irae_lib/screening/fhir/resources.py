@@ -6,13 +6,25 @@ R4B classes of `fhir.resources` (a test compares them).
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 _DATE = r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?"
-Time = Annotated[str, Field(pattern=f"^({_DATE})?$")]
+
+
+def _on_the_calendar(text: str) -> str:
+    """Refuse 30 February and 25 o'clock."""
+    if len(text) == 7:
+        datetime.strptime(text, "%Y-%m")
+    elif len(text) > 7:
+        datetime.fromisoformat(text)
+    return text
+
+
+Time = Annotated[str, Field(pattern=f"^({_DATE})?$"), AfterValidator(_on_the_calendar)]
 
 
 def _checked(number: Decimal) -> Decimal:
