@@ -8,4 +8,5 @@ from .evaluation.scoring import score
 from .safety import read, review
 from .schemas import Assessment, Case
 
+__version__ = "0.1.0"
 __all__ = ["Assessment", "Case", "read", "review", "score"]

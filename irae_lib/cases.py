@@ -96,11 +96,15 @@ def csv_rows(
     csv.field_size_limit(_LONGEST_CELL)
     lines = iter(lines)
     header = next(lines, "")
+    if header.lower().startswith("sep="):  # how a spreadsheet is told the separator
+        header = next(lines, "")
     mark = next((m for m in ",;\t" if any(c.strip(' "\r\n') in known for c in header.split(m))), ",")
     # Strict: a misplaced quote would join two patients' notes.
     table = csv.DictReader(chain([header], lines), delimiter=mark, strict=True)
     try:
         table.fieldnames = [column.strip() for column in table.fieldnames or ()]
+        if twice := sorted(name for name in known if table.fieldnames.count(name) > 1):
+            raise SchemaError(f"{name}: two columns are called {twice[0]!r}; rename one of them")
         check_header(table.fieldnames)
         for number, row in enumerate(table, start=2):
             yield number, None if None in row or None in row.values() else row

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from ..cases import CASE_COLUMNS, TEXT_COLUMNS, csv_rows
 from ..errors import SchemaError, explain
-from ..files import UTF_8, encoding_of, file_sha256, refuse_array
+from ..files import UTF_8, encoding_of, file_sha256, refuse_document
 from ..schemas import SECTIONS, Case
 from .fhir import SUFFIXES, files_of, read_fhir
 
@@ -187,7 +187,7 @@ def _plain(value: object) -> str:
 
 def _rows_of(path: Path) -> Iterator[dict[str, Any] | str]:
     """Rows by column name; for an unreadable row, a description of the problem."""
-    return read_fhir(path) if is_fhir(path) else _READERS[path.suffix.lower()](path)
+    return read_fhir(path) if path.is_dir() else _READERS[path.suffix.lower()](path)
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
@@ -195,7 +195,7 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
         first = True
         for line in filter(str.strip, lines):
             if first:
-                refuse_array(path, line)
+                refuse_document(path, line)
                 first = False
             try:
                 row = json.loads(line)
@@ -223,7 +223,8 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any] | str]:
         raise SchemaError(f"{path.name}: not a Parquet file, or a damaged one ({type(error).__name__})") from None
 
 
-_READERS = {".jsonl": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows, **dict.fromkeys(SUFFIXES, read_fhir)}
+_READERS = {".jsonl": _json_rows, ".csv": _csv_rows, ".tsv": _csv_rows, ".parquet": _parquet_rows}
+_READERS |= dict.fromkeys(SUFFIXES, read_fhir)
 
 
 def _check_header(path: Path, columns: Iterable[str]) -> None:

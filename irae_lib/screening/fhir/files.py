@@ -19,6 +19,8 @@ SUFFIXES = (".json", ".ndjson")
 _BUNDLES = ("document", "message", "transaction", "batch", "searchset", "collection")
 _LEFT_OUT = ("history", "transaction-response", "batch-response", "subscription-notification")
 
+_NO_RESOURCE = "not a FHIR resource; expected an object with a resourceType (notes of your own: JSON lines, .jsonl)"
+
 
 class Entry(NamedTuple):
     """A resource and where it stands. A reference in it is looked up in its own bundle (`scope`) first.
@@ -150,11 +152,11 @@ def _entry(entry: Any, where: str, scope: int) -> Iterator[Entry | Lost]:
     resource = entry.get("resource") if isinstance(entry, dict) else None
     if not isinstance(resource, dict):
         if not (isinstance(entry, dict) and ("request" in entry or "response" in entry)):
-            yield Lost(where, "not a FHIR resource; expected a JSON object with a resourceType")
+            yield Lost(where, _NO_RESOURCE)
         return
     kind = resource.get("resourceType")
     if not isinstance(kind, str):
-        yield Lost(where, "not a FHIR resource; expected a JSON object with a resourceType")
+        yield Lost(where, _NO_RESOURCE)
     elif kind == "Bundle":
         yield Lost(where, "a bundle inside a bundle; expected resources")
     elif model := MODELS.get(kind):

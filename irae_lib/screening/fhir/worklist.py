@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from ...errors import RunError
 from ...files import write_text
-from ..worklist import Task
+from ..worklist import JSON_NAME, Task, read_worklist
 
 if TYPE_CHECKING:
     from fhir.resources.R4B.bundle import Bundle
 
+FHIR_NAME = "worklist.fhir.json"
 _SEVERITY = {"emergency": "high", "urgent": "high", "soon": "moderate", "routine": "low"}
 _SPACE = uuid.UUID("6d1c2a52-3f7e-5b0e-9a44-8a3f0c9f5f10")  # the same task has the same address in every run
 _ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
@@ -41,9 +42,16 @@ def worklist_fhir(tasks: Iterable[Task], *, references: bool) -> Bundle:
     return Bundle.model_validate({"resourceType": "Bundle", "type": "collection", "entry": entries})
 
 
-def write_worklist_fhir(tasks: Iterable[Task], path: Path, *, references: bool) -> Path:
-    """Write `worklist_fhir` as a JSON file, atomically."""
-    return write_text(path, worklist_fhir(tasks, references=references).model_dump_json(indent=1) + "\n")
+def write_worklist_fhir(out: Path, *, references: bool) -> Path:
+    """Write the worklist of a screening folder as `worklist.fhir.json`; returns its path.
+
+    Raises:
+        RunError: `fhir.resources` is not installed.
+    """
+    lines = Path(out) / JSON_NAME
+    tasks = read_worklist(lines) if lines.is_file() and lines.stat().st_size else []
+    bundle = worklist_fhir(tasks, references=references)
+    return write_text(Path(out) / FHIR_NAME, bundle.model_dump_json(indent=1) + "\n")
 
 
 def _address(task: Task) -> str:
