@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import IraeError, RunError
 from ..files import UTF_8, portable_name
 from .adapter_check import check_adapter
-from .fhir.worklist import write_worklist_fhir
+from .fhir.worklist import worklist_fhir, write_worklist_fhir
 from .notes import FROM_NOTE, count_rows, encoding_of_notes, is_fhir
 from .screen import apply_rules, ask_model
 from .server import LONGEST, Server
@@ -50,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _screen(options: argparse.Namespace) -> int:
+    if options.fhir_worklist:
+        worklist_fhir((), references=False)  # if the library is missing, say so now
     part = ShardPart.read(options.part)
     columns = {name: getattr(options, name) for name in ("site", "date", "exposed")}
     run = ScreeningRun(options.notes, options.out, options.shard, part, **columns)

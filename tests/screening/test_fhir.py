@@ -424,10 +424,10 @@ LOST = [
     ([observation(**PANEL | {"hasMember": [{"reference": "#c"}]})], "#c, which it does not contain"),
     ([observation(valueQuantity={"value": "much"})], "entry 2: Observation: valueQuantity.value"),
     ([observation(valueQuantity={"value": [1]})], "valueQuantity.value"),
-    ([observation(effectiveDateTime="yesterday")], "effectiveDateTime"),
+    ([observation(effectiveDateTime="yesterday")], "effectiveDateTime: not a date or time; expected the form"),
     (
         [observation(**quantity(1), effectiveDateTime="2026-02-30")],
-        "entry 2: Observation: effectiveDateTime: day is out of range",
+        "entry 2: Observation: effectiveDateTime: not a date or time",
     ),
     ([observation(**quantity(1, "mg/dL", code="mmol/L", system=UCUM), code={"text": "Glucose"})], "contradict"),
     ([document("not base64!")], "DocumentReference/d: the data of an attachment are not base64"),
@@ -454,7 +454,7 @@ def test_what_cannot_be_read_is_a_dead_letter_with_its_reason(tmp_path, resource
     cases, lost = read(tmp_path, *resources, extra)
     assert any(reason in letter for letter in lost), lost
     assert "p/2026-04-01" in [case["id"] for case in cases]  # the rest is read
-    assert "J. Doe" not in " ".join(lost)
+    assert not any(text in " ".join(lost) for text in ("J. Doe", "yesterday", "02-30"))
 
 
 FILES = [

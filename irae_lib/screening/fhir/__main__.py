@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from ...errors import IraeError
-from . import read_fhir
+from . import in_words, read_fhir
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (IraeError, OSError) as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         return 1
-    left_out = "; ".join(f"{count} {reason}" for reason, count in dropped.most_common()) or "nothing"
+    left_out = in_words(dropped) or "nothing"
     print(
         f"{counts['cases']} cases, {counts['exposed']} after a checkpoint inhibitor, {counts['dead letters']} dead "
         f"letters; left out: {left_out}",

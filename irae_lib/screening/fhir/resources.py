@@ -6,25 +6,32 @@ R4B classes of `fhir.resources` (a test compares them).
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
-_DATE = r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?"
+_TIME = re.compile(r"\d{4}(-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?)?)?")
+
+
+_FIRST_DAY = {4: "-01-01", 7: "-01"}  # by length: of a year, of a month
 
 
 def _on_the_calendar(text: str) -> str:
-    """Refuse 30 February and 25 o'clock."""
-    if len(text) == 7:
-        datetime.strptime(text, "%Y-%m")
-    elif len(text) > 7:
-        datetime.fromisoformat(text)
+    """Refuse what is not a FHIR time, and 30 February; the message must not hold the text."""
+    if text:
+        try:
+            if not _TIME.fullmatch(text):
+                raise ValueError
+            datetime.fromisoformat(text + _FIRST_DAY.get(len(text), ""))
+        except ValueError:
+            raise ValueError("not a date or time; expected the form 2026-03-01T08:00:00Z, 2026-03-01 or 2026") from None
     return text
 
 
-Time = Annotated[str, Field(pattern=f"^({_DATE})?$"), AfterValidator(_on_the_calendar)]
+Time = Annotated[str, AfterValidator(_on_the_calendar)]
 
 
 def _checked(number: Decimal) -> Decimal:
