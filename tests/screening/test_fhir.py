@@ -4,11 +4,13 @@
 """
 
 import base64
+import copy
 import json
+import random
 from collections import Counter
 
 import pytest
-from fhir_bundles import write_bulk_export, write_bundles
+from fhir_bundles import bundle, write_bulk_export, write_bundles
 from fhir_compare import differences, values_read_back
 
 from irae_lib import Case
@@ -16,6 +18,7 @@ from irae_lib.errors import SchemaError
 from irae_lib.safety.lexicon import ANALYTES
 from irae_lib.safety.quantities import unit as to_unit
 from irae_lib.screening.fhir import files, read_fhir
+from irae_lib.screening.fhir.__main__ import main as command
 from irae_lib.screening.fhir.resources import MODELS, Resource
 from irae_lib.screening.fhir.values import _analytes, tables
 from irae_lib.screening.notes import count_rows, hash_of, read_notes
@@ -490,15 +493,20 @@ def test_huge_bundles_and_lines_are_dead_letters(tmp_path, monkeypatch):
     assert [letter.partition(": ")[0] for letter in lost] == ["a.json", "b.ndjson line 2"]
 
 
-def test_nothing_in_an_export_stops_the_reading(tmp_path):
+@pytest.mark.parametrize("levels", [100, 200, 300, 400, 460])
+def test_deeply_nested_resources_are_read_or_lost(tmp_path, levels):
     nested = {"title": "x", "text": {"div": "<div>deep</div>"}}
-    for _ in range(100):
+    for _ in range(levels):
         nested = {"section": [nested]}
     composition = {"resourceType": "Composition", "id": "c", "date": "2026-03-01", **ME, **nested}
+    cases, lost = read(tmp_path, composition, observation(**quantity(40)))
+    assert any("deep" in case["notes"] for case in cases) != any("Composition" in letter for letter in lost)
+
+
+def test_nothing_in_an_export_stops_the_reading(tmp_path):
     half = observation(id="half", valueString="a\ud83d")
-    (case,), lost = read(tmp_path, composition, half, observation(**quantity(40)))
+    (case,), lost = read(tmp_path, half, observation(**quantity(40)))
     assert (case["labs"], lost) == (["2026-03-01 08:00 ALT: a?", "2026-03-01 08:00 ALT 40 U/L"], [])
-    assert "deep" in case["notes"]
     cases, lost = read(tmp_path, observation(**quantity(40)), patient=PATIENT | {"birthDate": "1960-02-30"})
     assert cases == [] and "entry 1: Patient: birthDate" in lost[0] and "not in the input" in lost[1]
 
@@ -544,3 +552,29 @@ def test_a_folder_is_one_input_with_one_hash(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(SchemaError, match="holds no FHIR export"):
         hash_of(tmp_path / "empty")
+
+
+def test_the_command_counts_what_is_read_and_left_out(tmp_path, capsys):
+    wrong = observation(id="wrong", **quantity(99999), status="entered-in-error")
+    read(tmp_path, observation(**quantity(40)), wrong, observation(id="q", subject={"reference": "Patient/q"}))
+    assert command([str(tmp_path / "export.json"), "--lines"]) == 3
+    out, err = capsys.readouterr()
+    assert json.loads(out)["id"] == "p/2026-03-01"
+    assert "Patient/q: the patient is not in the input; 1 resources refer to it" in err
+    assert "1 cases, 0 after a checkpoint inhibitor, 1 dead letters; left out: 1 entered-in-error" in err
+
+
+def test_damaged_bundles_never_stop_the_reading(tmp_path):
+    """Random places of made bundles deleted or overwritten; every row is a case or has a reason."""
+    path, junk = tmp_path / "export.json", (None, "", 0, -1e300, [], {}, [None], "2026-02-30", True, "#", {"value": -5})
+    for seed in range(30):
+        pick = random.Random(seed)
+        damaged = json.loads(bundle(seed).text)
+        for _ in range(pick.choice((1, 5, 40))):
+            where = damaged
+            while isinstance(where, dict | list) and where and pick.random() < 0.85:
+                place = pick.choice(list(where) if isinstance(where, dict) else range(len(where)))
+                parent, where = where, where[place]
+            parent[place] = copy.deepcopy(pick.choice(junk))
+        path.write_text(json.dumps(damaged))
+        assert all(note.case or note.problem for note in read_notes(path))

@@ -166,4 +166,4 @@ def _entry(entry: Any, where: str, scope: int) -> Iterator[Entry | Lost]:
             base = url.removesuffix(f"{kind}/{checked.id}") if url.startswith("http") else ""
             yield Entry(scope, checked, url, base if base != url else "")
         except ValidationError as error:
-            yield Lost(where, f"{kind}: {explain(error)}")
+            yield Lost(where, f"{kind}: {explain(error)}"[:300])

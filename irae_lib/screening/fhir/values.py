@@ -30,6 +30,7 @@ def tables() -> dict:
 
 
 _BLOOD = re.compile(r",? in (?:serum|plasma|blood|arterial blood|venous blood|capillary blood)\b.*", re.I)
+_DOTTED = re.compile(r"(?<=[a-z])\.(?=[a-z])")  # "Bilirubin.total"
 _PROPERTY = re.compile(r"\s*\[[^\]]*\]")  # "[Mass/volume]"
 
 
@@ -38,7 +39,7 @@ def name_of(code: CodeableConcept) -> str:
     for coding in code.coding:
         if name := tables()["loinc"].get(coding.code):
             return name
-    return _BLOOD.sub("", _PROPERTY.sub("", code.words)).strip(" :")
+    return _DOTTED.sub(" ", _BLOOD.sub("", _PROPERTY.sub("", code.words))).strip(" :")
 
 
 @built_once
