@@ -424,7 +424,7 @@ LOST = [
         ],
         "lead back to itself",
     ),
-    ([observation(**PANEL | {"hasMember": [{"reference": "#c"}]})], "#c, which it does not contain"),
+    ([observation(**PANEL | {"id": "a#b", "hasMember": [{"reference": "#c"}]})], "#c, which it does not contain"),
     ([observation(valueQuantity={"value": "much"})], "entry 2: Observation: valueQuantity.value"),
     ([observation(valueQuantity={"value": [1]})], "valueQuantity.value"),
     ([observation(effectiveDateTime="yesterday")], "effectiveDateTime: not a date or time; expected the form"),
@@ -523,6 +523,9 @@ def test_pages_of_a_search_belong_together(tmp_path):
     case, letter = read_fhir(tmp_path)
     assert case["id"] == "p/2026-03-01"
     assert letter == "1.json: its next page is not in the input; export all pages"
+    back = [{"relation": "self", "url": "https://h.example/other"}, {"relation": "previous", "url": urls[1]}]
+    (tmp_path / "2.json").write_text(json.dumps(whole(kind="searchset", link=back)))
+    assert len(list(read_fhir(tmp_path))) == 1
 
 
 def test_two_patients_with_one_id_are_not_mixed(tmp_path):
@@ -542,6 +545,13 @@ def test_the_newest_version_of_a_resource_counts(tmp_path):
     for order in ((old, new), (new, old)):
         (case,), _ = read(tmp_path, *order)
         assert case["labs"] == ["2026-03-01 08:00 ALT 64 U/L"]
+
+
+def test_ids_of_one_bundle_lose_no_value(tmp_path):
+    for name, value in (("a", 640), ("b", 40), ("c", 40)):
+        (tmp_path / f"{name}.json").write_text(json.dumps(whole(PATIENT, observation(**quantity(value)))))
+    (case,) = read_fhir(tmp_path)
+    assert case["labs"] == ["2026-03-01 08:00 ALT 640 U/L", "2026-03-01 08:00 ALT 40 U/L"]
 
 
 def test_a_folder_is_one_input_with_one_hash(tmp_path):

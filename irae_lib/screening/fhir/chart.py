@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from ...errors import explain
 from .files import Entry, Lost
-from .resources import MODELS, DiagnosticReport, Encounter, Observation, Patient, Reference, Resource
+from .resources import MODELS, DiagnosticReport, Encounter, Meta, Observation, Patient, Reference, Resource
 from .spool import Person, Spool, label, shown
 from .times import Moment, first
 from .values import Unreadable
@@ -30,6 +30,7 @@ class Chart:
         self.patient: Patient | None = None
         self.entries: dict[str, Entry] = {}
         self._spool = spool
+        self._outer: dict[str, str] = {}  # the container of a contained result
         self._places: dict[tuple[int, str], str] = {}  # keys by scope (-1: any) and reference
         for key, entry in _newest(person.resources).items():
             self._add(key, entry)
@@ -162,31 +163,38 @@ class Chart:
             if child is None:
                 raise Unreadable(f"its result {shown(reference)} is not in the input or could not be read")
             return child
-        child = key.partition("#")[0] + reference
+        outer = self._outer.get(key, key)
+        child = outer + reference
         if child not in self.entries:
-            outer = self.entries[key.partition("#")[0]]
-            resource = self._contained(reference[1:], outer)
+            resource = self._contained(reference[1:], self.entries[outer])
             if not isinstance(resource, Observation):
                 raise Unreadable(f"its result {shown(reference)} is not an Observation")
-            self.entries[child] = Entry(
-                entry.scope, resource.model_copy(update={"contained": outer.resource.contained})
-            )
+            self.entries[child] = Entry(entry.scope, resource, base=entry.base)
+            self._outer[child] = outer
             waiting.append(child)
         return child
 
 
 def _newest(entries: list[Entry]) -> dict[str, Entry]:
-    """The newest version of each resource, by key; the last one read where the export does not say."""
-    newest: dict[str, tuple[tuple, Entry]] = {}
+    """The newest version of each resource, by key.
+
+    Two that differ and do not say which is newer are both kept: ids may be those of one bundle, and no value is lost.
+    """
+    versions: dict[str, list[Entry]] = {}
     for number, entry in enumerate(entries):
         resource = entry.resource
-        meta = resource.meta
-        age = (meta.lastUpdated or "", int(meta.versionId)) if meta and (meta.versionId or "").isdecimal() else ("", 0)
-        age = (meta.lastUpdated or "", age[1], number) if meta else ("", 0, number)
-        key = entry.url or (f"{entry.base}{resource.resourceType}/{resource.id}" if resource.id else f"number {number}")
-        if key not in newest or newest[key][0] < age:
-            newest[key] = (age, entry)
-    return {key: entry for key, (_, entry) in newest.items()}
+        named = f"{entry.base}{resource.resourceType}/{resource.id}" if resource.id else f"number {number}"
+        known = versions.setdefault(entry.url or named, [])
+        if all(_age(other.resource) <= _age(resource) and other.resource != resource for other in known):
+            known[:] = [other for other in known if _age(other.resource) == _age(resource)] + [entry]
+    return {f"{key} {n}" if n else key: entry for key, kept in versions.items() for n, entry in enumerate(kept)}
+
+
+def _age(resource: Resource) -> tuple[str, int]:
+    """When a version was stored, and its number; those that do not say are the oldest."""
+    meta = resource.meta or Meta()
+    number = meta.versionId or ""
+    return meta.lastUpdated or "", int(number) if number.isdecimal() and len(number) < 19 else 0
 
 
 def _encounter(resource: Resource) -> str | None:

@@ -46,11 +46,12 @@ class Lost(NamedTuple):
 
 
 class Page(NamedTuple):
-    """The addresses in a page of search results: its own, and of the next page."""
+    """The addresses in a page of search results: its own, and those of its neighbours."""
 
     where: str
-    own: tuple[str, ...]
+    own: str
     next: str
+    previous: str
 
 
 def files_of(path: Path) -> list[Path]:
@@ -141,9 +142,10 @@ def _bundle(bundle: dict[str, Any], where: str, scope: int) -> Iterator[Entry | 
         )
         return
     links = bundle.get("link") if isinstance(bundle.get("link"), list) else []
-    urls = {link.get("relation"): str(link.get("url")) for link in links if isinstance(link, dict) and link.get("url")}
+    urls = {str(link.get("relation")): str(link.get("url") or "") for link in links if isinstance(link, dict)}
     if urls:
-        yield Page(where, tuple(url for name, url in urls.items() if name == "self"), urls.get("next", ""))
+        previous = urls.get("previous") or urls.get("prev", "")
+        yield Page(where, urls.get("self", ""), urls.get("next", ""), previous)
     for number, entry in enumerate(entries, start=1):
         yield from _entry(entry, f"{where} entry {number}", scope)
 

@@ -77,24 +77,22 @@ class Spool:
                     self.lost.append(Lost(label(resource), "no subject: it does not refer to a patient"))
                     continue
                 owner = self._owner(scope, base, about.partition("/_history/")[0])
-            yield (
-                owner,
-                scope,
-                kind,
-                resource.id,
-                url or None,
-                base or None,
-                resource.model_dump_json(exclude_defaults=True),
-            )
+            try:
+                body = resource.model_dump_json(exclude_defaults=True)
+            except (ValueError, RecursionError):
+                self.lost.append(Lost(label(resource), "nested more deeply than any FHIR resource"))
+                continue
+            yield owner, scope, kind, resource.id, url or None, base or None, body
 
     def _owner(self, *about: int | str) -> int:
         return self._owners.setdefault(about, len(self._owners))
 
     def _check_pages(self) -> None:
         """Search results come in pages; a page that is not there holds resources that nobody would miss."""
-        own = {url for page in self._pages for url in page.own}
-        for page in self._pages:
-            if page.next and page.next not in own:
+        here = {page.own for page in self._pages}
+        followed = {page.previous for page in self._pages} - {""}
+        for page in self._pages:  # a server may write the address of a page in two ways
+            if page.next and page.next not in here and page.own not in followed:
                 self.lost.append(Lost(page.where, "its next page is not in the input; export all pages"))
 
     def people(self) -> Iterator[Person]:
@@ -104,17 +102,12 @@ class Spool:
         taken: dict[str, int] = {}
         known: dict[tuple, int] = {}  # a patient that several bundles hold
         for (scope, base, about), owner in self._owners.items():
-            matches = [
-                entry
-                for entry in self._matches(about, scope, base, "Patient")
-                if entry.resource.resourceType == "Patient"
-            ]
+            matches = [entry for entry in self._matches(about, scope, base) if isinstance(entry.resource, Patient)]
             here = [entry for entry in matches if entry.scope == scope] or matches
             identities = dict.fromkeys(_identity(entry) for entry in here)
             if not identities or (len(identities) > 1 and here is matches):
-                self._lose_owner(
-                    about, owner, "several patients have this id" if identities else "the patient is not in the input"
-                )
+                why = "several patients have this id" if identities else "the patient is not in the input"
+                self._lose_owner(about, owner, why)
                 continue
             identity = next(iter(identities))
             first = known.setdefault(identity, owner)
@@ -131,10 +124,8 @@ class Spool:
         self.lost.append(Lost(shown(about), f"{why}; {count:,} resources refer to it"))
 
     def _owned_by(self, owner: int) -> Iterator[Entry]:
-        rows = self._db.execute(
-            "select scope, kind, body, url, base from resource where owner = ? order by n", (owner,)
-        )
-        return map(_entry, rows)
+        query = "select scope, kind, body, url, base from resource where owner = ? order by n"
+        return map(_entry, self._db.execute(query, (owner,)))
 
     def find(self, reference: str, scope: int, base: str) -> Entry | None:
         """What a reference from an entry in `scope` points to; None if it is not there. Not for Observations.
@@ -144,7 +135,7 @@ class Spool:
         """
         return next(iter(self._matches(reference, scope, base)), None)
 
-    def _matches(self, reference: str, scope: int, base: str, kind: str = "") -> list[Entry]:
+    def _matches(self, reference: str, scope: int, base: str) -> list[Entry]:
         reference = reference.partition("/_history/")[0]
         absolute = ":" in reference
         parts = reference.split("/")[-2:]
