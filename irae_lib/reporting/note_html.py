@@ -44,11 +44,23 @@ def wrapped(*parts: str) -> str:
     return f'{STYLE}<div class="irae">{"".join(parts)}</div>'
 
 
-def verdict_html(result: Review, heading: str = "") -> str:
-    """The verdict as a box with a color and words; `heading` names whose verdict it is."""
+def verdict_html(result: Review, heading: str = "", *, second: bool = False) -> str:
+    """The verdict as a box with a color and words; `heading` names whose it is, a `second` one is smaller."""
     level, title, detail = map(html.escape, verdict(result))
+    looks = f"verdict {level}{' second' if second else ''}"
     whose = f"<small>{html.escape(heading)}</small>" if heading else ""
-    return f'<div class="verdict {level}" role="status">{whose}<strong>{title}</strong><span>{detail}</span></div>'
+    return f'<div class="{looks}" role="status">{whose}<strong>{title}</strong><span>{detail}</span></div>'
+
+
+def notice_html(text: str, *, busy: bool = False) -> str:
+    """A box without a verdict, in the place of a second one; with a turning sign while something is `busy`."""
+    looks = "verdict second notice" + " busy" * busy
+    return f'<div class="{looks}" role="status"><span>{html.escape(text)}</span></div>'
+
+
+def message_html(*sentences: str) -> str:
+    """Sentences that a reader must not miss, each a line; empty without any."""
+    return "".join(f"<p class=missing><b class=missing>{html.escape(line)}</b></p>" for line in sentences)
 
 
 def note_html(
@@ -154,15 +166,15 @@ def corrections_html(result: Review, *, anchors: bool = False, prefix: str = "")
             f"<br>{change}<br><small>{html.escape(first.source)}</small></li>"
         )
     why = f'<ul class="why">{"".join(rows)}</ul>' if rows else "<p>No rule raised anything.</p>"
-    advice = "".join(f"<li>{html.escape(line)}</li>" for line in result.advisories)
+    rest = result.advisories[bool(result.coverage.gaps) :]  # the first one repeats the gaps, which the verdict names
+    advice = "".join(f"<li>{html.escape(line)}</li>" for line in rest)
     return why + (f"<ul>{advice}</ul>" if advice else "")
 
 
 def coverage_html(coverage: Coverage) -> str:
-    """One line on how much of the note the rules understood."""
+    """One line on how much of the note the rules understood; the verdict names the gaps."""
     read = f"{coverage.understood} of {coverage.loaded}"
-    gaps = f" Not read: {html.escape(coverage.reasons)}." if coverage.gaps else ""
-    return f'<p class="soft">Coverage: the rules understood {read} clinical words of this note.{gaps}</p>'
+    return f'<p class="soft">Coverage: the rules understood {read} clinical words of this note.</p>'
 
 
 def evidence_html(result: Review) -> str:
@@ -206,11 +218,13 @@ def case_html(
     """The complete view: verdict, raises and fields, visible without scrolling, then the note and the raw answer.
 
     `confidence` replaces the answer's own, under the heading `sure`; `{}` hides the column. `note_first` is for
-    reviewers, who should read the note before they see any answer. `anchors` and `prefix`: see `note_html`.
+    reviewers, who should read the note before they see any answer: the note left, or above on a narrow screen. `anchors` and `prefix`: see `note_html`.
     """
     link = {"anchors": anchors, "prefix": prefix}
     note = LEGEND + note_html(text, result.findings, result.evidence, result.corrections, **link)
-    above, below = (note, "") if note_first else ("", note)
+    above, below = ("", note)
+    if note_first:
+        above, below = f'<div class="sides"><div class="source">{note}</div><div>', "</div></div>"
     final, columns, raised = final_labels(result), {}, set()
     if answer is not None:
         said, shares = labels(answer.assessment), answer.confidence if confidence is None else confidence
@@ -225,6 +239,7 @@ def case_html(
         corrections_html(result, **link),
         fields_html(columns, raised),
         coverage_html(result.coverage),
+        answer_html(result, answer) if answer and note_first else "",
         below,
-        answer_html(result, answer) if answer else "",
+        answer_html(result, answer) if answer and not note_first else "",
     )

@@ -12,13 +12,14 @@ from ..schemas import FIELD_NAMES, FIELDS, Assessment, Urgency
 
 NOT_JUDGED = "not judged by the rules"  # causality of the rules alone: no rule judges it
 UNREAD = "unread"  # the level of a note that was not assessed, beside the four urgencies
+ARROW = "\N{RIGHTWARDS ARROW}"
 _TITLES = {
     Urgency.EMERGENCY: "Emergency: act now",
     Urgency.URGENT: "Urgent: act today",
     Urgency.SOON: "Soon: act within three days",
     Urgency.ROUTINE: "Mild finding: routine",
 }
-_NOTHING = "Nothing found: routine"
+_NOTHING = "No irAE found: routine"
 _UNREAD = "Not assessed: a person must read this note"
 _SILENCE = "The rules know a limited vocabulary: silence does not prove that there is no irAE."
 _PLACEHOLDERS = ("no", "none", "Unknown", "routine")  # field values that call nothing
@@ -70,16 +71,17 @@ def raises(result: Review) -> tuple[Raise, ...]:
     for number, c in enumerate(result.corrections):
         groups.setdefault((c.rule, c.reason, c.source, c.quote, c.start), []).append(number)
     return tuple(
-        Raise(tuple(numbers), tuple(map(_change, members)), members[0])
+        Raise(tuple(numbers), tuple(_change(c, result.proposed is None) for c in members), members[0])
         for numbers in groups.values()
         for members in [[result.corrections[n] for n in numbers]]
     )
 
 
-def _change(c: Correction) -> str:
+def _change(c: Correction, alone: bool) -> str:
+    """A change in words; of the rules alone only the result, because nothing was proposed before."""
     words = {"true": "yes", "false": "no"}
     before, after = words.get(c.before, c.before), words.get(c.after, c.after)
-    return f"{FIELD_NAMES.get(c.field, c.field)}: {before} \N{RIGHTWARDS ARROW} {after}"
+    return f"{FIELD_NAMES.get(c.field, c.field)}: {'' if alone else f'{before} {ARROW} '}{after}"
 
 
 def labels(assessment: Assessment | None) -> dict[str, str]:

@@ -9,7 +9,7 @@ from irae_lib import Case, read, review
 from irae_lib.files import DATA
 from irae_lib.model.answers import Answer
 from irae_lib.reporting.note_html import case_html, corrections_html, fields_html, marked, note_html, verdict_html
-from irae_lib.reporting.verdict import NOT_JUDGED, raises, verdict
+from irae_lib.reporting.verdict import ARROW, NOT_JUDGED, raises, verdict
 from irae_lib.schemas import Assessment
 
 CSS = re.sub(r"/\*.*?\*/", "", (DATA / "page" / "note.css").read_text(encoding="utf-8"), flags=re.S)
@@ -96,11 +96,13 @@ def test_a_quote_and_its_raise_link_to_each_other():
     assert "id=" not in plain
 
 
-def test_a_rule_is_one_entry_whatever_it_raises():
-    result = review(Case(text="Nivolumab, cycle 3. ALT 640 U/L (ref 7-56)."))
-    assert len(result.corrections) == 4
-    assert corrections_html(result).count("<b>F06</b>") == 1
-    assert "irAE: no \N{RIGHTWARDS ARROW} yes; organ: none \N{RIGHTWARDS ARROW} Hepatic" in corrections_html(result)
+def test_a_rule_is_one_entry_whatever_it_raises_and_over_a_model_it_shows_what_was_before():
+    case = Case(text="Nivolumab, cycle 3. ALT 640 U/L (ref 7-56).")
+    alone, over = review(case), review(case, ROUTINE)
+    assert len(alone.corrections) == len(over.corrections) == 4
+    assert corrections_html(alone).count("<b>F06</b>") == 1
+    assert "irAE: yes; organ: Hepatic; grade: Grade 3 - Severe; urgency: urgent" in corrections_html(alone)
+    assert f"irAE: no {ARROW} yes; organ: none {ARROW} Hepatic" in corrections_html(over)
 
 
 def test_pieces_are_the_note_in_order_with_every_mark_of_overlapping_spans():
@@ -117,7 +119,11 @@ def test_pieces_are_the_note_in_order_with_every_mark_of_overlapping_spans():
         ("Nivolumab, cycle 3. ALT 640 U/L (ref 7-56).", "urgent", "act today"),
         ("Nivolumab, cycle 3. ALT 240 U/L (ref 7-56).", "soon", "within three days"),
         ("Nivolumab, cycle 3. ALT 150 U/L (ref 7-56).", "routine", "Mild finding"),
-        ("Nivolumab, cycle 9. Feels well. No diarrhea, rash or cough. ALT 25 U/L (ref 7-56).", "routine", "Nothing"),
+        (
+            "Nivolumab, cycle 9. Feels well. No diarrhea, rash or cough. ALT 25 U/L (ref 7-56).",
+            "routine",
+            "No irAE found",
+        ),
         ("Patient unter Nivolumab, seit gestern wässriger Durchfall, achtmal täglich.", "unread", "a person must read"),
     ],
 )
