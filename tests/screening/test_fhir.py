@@ -571,6 +571,7 @@ def test_the_command_counts_what_is_read_and_left_out(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert json.loads(out)["id"] == "p/2026-03-01"
     assert "Patient/q: the patient is not in the input; 1 resources refer to it" in err
+    assert command([str(tmp_path / "none.json")]) == 1 and "none.json not found" in capsys.readouterr().err
     assert "1 cases, 0 after a checkpoint inhibitor, 1 dead letters; left out: 1 entered-in-error" in err
 
 

@@ -29,7 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(row, file=sys.stderr)
             elif options.lines:
                 print(json.dumps(row, ensure_ascii=False))
-    except (IraeError, OSError) as error:
+    except IraeError as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         return 1
     left_out = in_words(dropped) or "nothing"

@@ -58,8 +58,11 @@ def files_of(path: Path) -> list[Path]:
     """The files of an export in the order in which they are read.
 
     Raises:
-        SchemaError: the folder holds none.
+        SchemaError: there is no such file, or the folder holds none.
     """
+    if not path.exists():
+        expected = "expected a bundle (.json), NDJSON (.ndjson), or a folder of them"
+        raise SchemaError(f"{path.name} not found in {path.parent.name or '.'}/; {expected}")
     if not path.is_dir():
         return [path]
     files = sorted(file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.is_file())
