@@ -73,6 +73,17 @@ def previous_before(norm: str, tokens: list[Token], i: int) -> str:
     return ""
 
 
+_URINE_BEFORE = re.compile(r"\burin(?:e|ary)[ -]$")
+_URINE_AFTER = re.compile(r" in urine\b| \(urine\)")
+_OF_URINE = ("proteinuria", "ketones")
+
+
+def is_of_urine(norm: str, token: Token) -> bool:
+    """Whether a test of the blood is named for the urine: "urine glucose 300", "Glucose in Urine by Test strip"."""
+    before = _URINE_BEFORE.search(norm, max(0, token.start - 10), token.start)
+    return (before or _URINE_AFTER.match(norm, token.end)) is not None and token.names[0] not in _OF_URINE
+
+
 def is_ratio(norm: str, token: Token) -> bool:
     """Whether the name is part of a ratio ("protein/creatinine ratio 0.2")."""
     before = _RATIO_BEFORE.search(norm, max(0, token.start - 12), token.start)

@@ -13,7 +13,7 @@ from decimal import Decimal
 from ..schemas import Finding
 from .lab_records import Record, record_behind, token_of
 from .lab_series import Reading, Series
-from .lab_words import flag_after, flag_before, is_in_si, is_ratio, repeats
+from .lab_words import flag_after, flag_before, heading_date, is_in_si, is_of_urine, is_ratio, repeats
 from .lexicon import ANALYTES, VITALS, Analyte
 from .tables import Tables
 from .tokens import Token, changed, make
@@ -31,7 +31,7 @@ def lab_findings(text: str, norm: str, tokens: list[Token]) -> list[Finding]:
     last: Token | None = None
     for i, token in enumerate(tokens):
         if token.kind in ("lab", "vital"):
-            if is_ratio(norm, token) or _NO_TEST.match(norm, token.end):
+            if is_ratio(norm, token) or is_of_urine(norm, token) or _NO_TEST.match(norm, token.end):
                 continue
             if last is not None and repeats(norm, last, token):
                 continue  # "AST (SGOT)"
@@ -165,7 +165,8 @@ def _read(text: str, norm: str, tokens: list[Token], i: int, tables: Tables) -> 
     analyte = ANALYTES[token.names[0]]
     record = _record(text, norm, tokens, i, tables)
     if record is not None and (made := _from_record(text, token, analyte, record)):
-        return made
+        date = heading_date(tokens, i) if record.days is None else None
+        return made if date is None else [changed(f, when=f.when or str(date)) for f in made]
     series = Series(norm, tokens, i, analyte) if record is None else None
     if series is None or not series.readings:
         if analyte.name in _CELLS and (none := _NONE_LEFT.match(norm, token.end)):

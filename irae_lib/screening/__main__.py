@@ -16,7 +16,8 @@ from typing import Any
 from ..errors import IraeError, RunError
 from ..files import UTF_8, portable_name
 from .adapter_check import check_adapter
-from .notes import FROM_NOTE, count_rows, encoding_of_notes
+from .fhir.worklist import worklist_fhir, write_worklist_fhir
+from .notes import FROM_NOTE, count_rows, encoding_of_notes, is_fhir
 from .screen import apply_rules, ask_model
 from .server import LONGEST, Server
 from .shards import WHOLE, ShardPart, Shards
@@ -49,29 +50,34 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _screen(options: argparse.Namespace) -> int:
+    if options.fhir_worklist:
+        worklist_fhir((), references=False)  # if the library is missing, say so now
     part = ShardPart.read(options.part)
     columns = {name: getattr(options, name) for name in ("site", "date", "exposed")}
     run = ScreeningRun(options.notes, options.out, options.shard, part, **columns)
     if (encoding := encoding_of_notes(options.notes)) != UTF_8:
         print(f"{options.notes.name} is not UTF-8: read as {encoding}")
-    stages = [_tell(apply_rules(run, workers=options.workers), run)]
+    stages = [_tell(apply_rules(run, workers=options.workers), run, options.fhir_worklist)]
     if options.server:
         settings = {name: getattr(options, name) for name in ("adapter", "base", "two_passes", "retry")}
-        stages.append(_tell(asyncio.run(ask_model(run, _server(options), **settings)), run))
+        stages.append(_tell(asyncio.run(ask_model(run, _server(options), **settings)), run, options.fhir_worklist))
     return 0 if all(stage.clean for stage in stages) else 3
 
 
-def _tell(stage: ScreeningSummary, run: ScreeningRun) -> ScreeningSummary:
+def _tell(stage: ScreeningSummary, run: ScreeningRun, as_fhir: bool) -> ScreeningSummary:
     """Print the summary of a stage and write the worklist: if a later stage fails, it holds what is known."""
     print(stage.sentence, flush=True)
     if run.part == WHOLE:
-        _write_worklist(run.out)
+        _write_worklist(run.notes, run.out, as_fhir)
     return stage
 
 
-def _write_worklist(out: Path) -> None:
-    table, lines = write_worklist(out)
-    print(f"worklist, worst first: {portable_name(table)} and {lines.name}", flush=True)
+def _write_worklist(notes: Path, out: Path, as_fhir: bool) -> None:
+    table, *others = write_worklist(out)
+    if as_fhir:
+        others.append(write_worklist_fhir(out, references=is_fhir(notes)))
+    names = " and ".join(path.name for path in others)
+    print(f"worklist, worst first: {portable_name(table)} and {names}", flush=True)
 
 
 def _gather(options: argparse.Namespace) -> int:
@@ -84,7 +90,7 @@ def _gather(options: argparse.Namespace) -> int:
         print(stage.sentence)
         if missing := rows - stage.rows:
             print(f"{stage.stage}: {missing} of {rows} rows are missing: parts were not run, or are still running")
-    _write_worklist(options.out)
+    _write_worklist(options.notes, options.out, options.fhir_worklist)
     return 0 if all(stage.clean and stage.rows == rows for stage in stages) else 3
 
 
@@ -117,7 +123,7 @@ def _parser() -> argparse.ArgumentParser:
         default = f" (default: {settings['default']})" if settings.get("default") else ""
         parser.add_argument(*names, help=help + default, **settings)
 
-    add("notes", nargs="?", type=Path, help="JSON lines, CSV or Parquet with id and text (or sections)")
+    add("notes", nargs="?", type=Path, help="JSON lines, CSV or Parquet with id and text (or sections); or FHIR")
     add("--out", type=Path, help="folder of results; the same folder resumes")
     add("--server", default="", help="OpenAI-compatible address ending in /v1; without it: rules only")
     add("--model", default="irae", help="the name that the server serves")
@@ -141,6 +147,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--site", default="", help="column to count alerts by")
     add("--date", default="", help="column with a date, to count alerts by day")
     exposed = "on or after a checkpoint inhibitor: yes (all), note (as each says), or a column of yes and no"
+    as_fhir = "write the worklist as FHIR as well (DetectedIssue); needs fhir.resources"
+    add("--fhir-worklist", action="store_true", help=as_fhir)
     add("--exposed", default=FROM_NOTE, metavar="yes|note|COLUMN", help=exposed)
     return parser
 

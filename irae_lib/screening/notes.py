@@ -1,11 +1,12 @@
 """Read notes row by row; a row that cannot be read is reported with its place and the reason.
 
-JSON lines, CSV or Parquet with `id` and `text`, or sections as in data/README.md. Labels are ignored. Memory does not
-grow with the file.
+JSON lines, CSV or Parquet with `id` and `text`, or sections as in data/README.md; or FHIR (see `fhir`). Labels are
+ignored. Memory does not grow with the file.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -19,6 +20,7 @@ from ..cases import CASE_COLUMNS, TEXT_COLUMNS, csv_rows
 from ..errors import SchemaError, explain
 from ..files import UTF_8, encoding_of, file_sha256, refuse_document
 from ..schemas import SECTIONS, Case
+from .fhir import SUFFIXES, files_of, read_fhir
 
 FROM_NOTE = "note"  # exposure as the note states it
 _CELLS = {True: "yes y true 1 1.0", False: "no n false 0 0.0", None: "unknown na n/a nan none"}
@@ -55,7 +57,7 @@ def read_notes(
         site, date: columns that `monitor` counts alerts by; stored with the row, never shown to a model. Of a date,
             only the day is stored (its first ten characters).
         exposed: whether the patients are on or after a checkpoint inhibitor: "yes" for all, "note" to go by each
-            note, else the name of a column with yes, no or nothing.
+            note (FHIR: by the drugs first), else the name of a column with yes, no or nothing.
         wanted: whether a place (from 0) is wanted; other rows are skipped.
 
     Raises:
@@ -66,6 +68,8 @@ def read_notes(
     rows = _rows_of(path)
     column = "" if exposed in ("yes", FROM_NOTE) else exposed
     _check_columns(path, {"site": site, "date": date, "exposed": column})
+    if is_fhir(path):  # its rows come with these columns
+        site, date, exposed = site or "site", date or "date", "exposed" if exposed == FROM_NOTE else exposed
     return (
         _with_exposure(_note(place, row, path.stem, site, date), row, exposed)
         for place, row in enumerate(rows)
@@ -74,13 +78,18 @@ def read_notes(
 
 
 def hash_of(path: Path) -> str:
-    """SHA-256 of a file of notes. Raises SchemaError like `read_notes`."""
-    return file_sha256(_checked(path))
+    """SHA-256 of a file of notes, or of all files of a FHIR export. Raises SchemaError like `read_notes`."""
+    path = _checked(path)
+    if not path.is_dir():
+        return file_sha256(path)
+    files = "".join(f"{file.name} {file_sha256(file)}\n" for file in files_of(path))
+    return hashlib.sha256(files.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def encoding_of_notes(path: Path) -> str:
     """How a file of notes is decoded (see `files.encoding_of`). Raises SchemaError like `read_notes`."""
-    return UTF_8 if _checked(path).suffix.lower() == ".parquet" else encoding_of(path)
+    path = _checked(path)
+    return UTF_8 if path.suffix.lower() == ".parquet" or is_fhir(path) else encoding_of(path)
 
 
 def count_rows(path: Path) -> int:
@@ -88,8 +97,16 @@ def count_rows(path: Path) -> int:
     return sum(1 for _ in _rows_of(_checked(path)))
 
 
+def is_fhir(path: Path) -> bool:
+    """Whether the notes are a FHIR export: a bundle, NDJSON, or a folder of them."""
+    return path.is_dir() or path.suffix.lower() in SUFFIXES
+
+
 def _checked(path: Path) -> Path:
     path = Path(path)
+    if path.is_dir():
+        files_of(path)  # not empty
+        return path
     if path.suffix.lower() not in _READERS:
         raise SchemaError(
             f"{path.name}: unknown file type; expected a name that ends in one of {', '.join(_READERS)}. From Excel, save "
@@ -170,7 +187,7 @@ def _plain(value: object) -> str:
 
 def _rows_of(path: Path) -> Iterator[dict[str, Any] | str]:
     """Rows by column name; for an unreadable row, a description of the problem."""
-    return _READERS[path.suffix.lower()](path)
+    return read_fhir(path) if path.is_dir() else _READERS[path.suffix.lower()](path)
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
@@ -207,6 +224,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any] | str]:
 
 
 _READERS = {".jsonl": _json_rows, ".csv": _csv_rows, ".tsv": _csv_rows, ".parquet": _parquet_rows}
+_READERS |= dict.fromkeys(SUFFIXES, read_fhir)
 
 
 def _check_header(path: Path, columns: Iterable[str]) -> None:

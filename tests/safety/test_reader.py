@@ -4,9 +4,10 @@ from decimal import Decimal
 
 import pytest
 
-from irae_lib import Case, read
+from irae_lib import Case, read, review
 from irae_lib.safety.exposure import exposure
 from irae_lib.safety.lexicon import ANALYTES, DRUGS, meanings
+from irae_lib.schemas import Urgency
 
 
 def named(text: str, name: str) -> list:
@@ -118,10 +119,29 @@ def test_value_unit_and_limits(text, name, value, uln, times):
         ("K2 mg, 20 mg daily", "potassium"),
         ("Home with platelet count twice weekly", "platelets"),
         ("Eosinophils printed in red with three exclamation marks", "eosinophils"),
+        ("Urine glucose 300 mg/dL", "glucose"),
+        ("Glucose in Urine by Test strip 300 mg/dL", "glucose"),
+        ("Urinary sodium 118 mmol/L", "sodium"),
+        ("Creatinine (urine) 98 mg/dL", "creatinine"),
     ],
 )
 def test_what_is_no_value_is_not_read_as_one(text, name):
     assert not [f for f in named(text, name) if f.low is not None]
+
+
+@pytest.mark.parametrize(
+    "text", ["Dark urine: creatinine 4.2 mg/dL", "Less urine, creatinine 4.2", "Creatinine 4.2, urine clear"]
+)
+def test_urine_beside_a_blood_test_takes_nothing_away(text):
+    assert [f.low for f in named(text, "creatinine")] == [Decimal("4.2")]
+
+
+@pytest.mark.parametrize("value", ["6.8 mmol/L", "6.8 mmol/L (ref 3.5-5.1) H", ">6.8 mmol/L (ref 3.5-5.1) H"])
+def test_a_value_on_a_dated_line_has_the_date(value):
+    lines = f"2026-02-20 08:00 Potassium {value}; 2026-03-01 08:00 Potassium 4.2 mmol/L (ref 3.5-5.1)"
+    old, new = named(lines, "potassium")
+    assert old.when.isdigit() and int(old.when) < int(new.when)
+    assert review(Case(text=lines), exposed=True).final.urgency == Urgency.ROUTINE
 
 
 SERIES = [  # text, analyte, current value, earlier values
