@@ -1,0 +1,96 @@
+"""The parts of real_vllm.py that need no server: requirements, flags, causes, tables."""
+
+import os
+
+import pytest
+from compare_decoding import Comparison, Step, cause, first_difference
+from real_vllm import compared_rows, labels, lasting, table, text_of
+from vllm_cpu import differences, fitting_dtype, server_environment, split, vllm_metadata, wanted
+
+from irae_lib.schemas import Assessment
+
+ANSWER = Assessment(
+    evidence=("ALT 640 U/L",),
+    reasoning="CTCAE Grade 3.",
+    irae_detected=True,
+    affected_systems=("Hepatic",),
+    overall_severity="Grade 3 - Severe",
+    urgency="urgent",
+    causality={"likelihood": "Possible"},
+    actions=("Hold",),
+)
+
+
+def test_requirements_leave_out_pictures_extras_and_other_machines():
+    requires = ["torch==2.13.0", "torchvision", "numba==0.65.0; sys_platform == 'win32'", "av; extra == 'audio'"]
+    requires += ["fastapi[standard]<0.137.0,>=0.133.0"]
+    kept = wanted(requires)
+    assert [line.split("<")[0].split("=")[0] for line in kept] == ["torch", "fastapi[standard]"]
+    assert split(kept) == ("torch==2.13.0", kept[1:])
+
+
+def test_the_stand_in_distribution_says_cpu_in_its_version():
+    folder, text = vllm_metadata("0.32.0")
+    assert folder == "vllm-0.32.0+cpu.dist-info"
+    assert text.splitlines()[1:] == ["Name: vllm", "Version: 0.32.0+cpu"]
+
+
+def test_the_server_gets_neither_our_python_nor_our_threads():
+    outer = {"PATH": "/bin", "PYTHONPATH": "/x", "OMP_NUM_THREADS": "1", "VIRTUAL_ENV": "/y"}
+    inner = server_environment(outer)
+    assert inner["PATH"] == "/bin"
+    assert inner["VLLM_CPU_KVCACHE_SPACE"] == "2"
+    assert not inner.keys() & {"PYTHONPATH", "VIRTUAL_ENV"}
+    assert inner["OMP_NUM_THREADS"] == str(os.cpu_count())
+
+
+def test_the_dtype_is_one_that_the_cpu_multiplies_fast():
+    assert fitting_dtype("fpu avx2 avx512f avx512bw") == "bfloat16"
+    assert fitting_dtype("fpu avx2") == fitting_dtype("") == "float32"
+    assert "float32 instead" in differences("float32")["dtype"]
+
+
+@pytest.mark.parametrize(
+    ("served", "local", "steps", "expected"),
+    [
+        ("abc", "abc", [Step(0, "a", "x", 9.0)], "same"),
+        ("abc", "abd", [], "grammar"),
+        ("abc", "abd", [Step(3, "z", "y", 9.0)], "grammar"),  # only after the answers parted
+        ("abc", "abd", [Step(2, "c", "d", 0.1)], "near tie"),
+        ("abc", "abd", [Step(2, "c", "d", 3.0)], "unexplained"),
+        ("abc", "abd", [Step(0, "a", "ab", 3.0)], "spelling"),  # the same text, as a longer token
+        ("abc", "abd", [Step(0, "a", "ab", 3.0), Step(2, "c", "d", 0.1)], "near tie"),
+    ],
+)
+def test_the_cause_is_what_comes_before_the_answers_part(served, local, steps, expected):
+    assert cause(served, local, steps).split(":")[0] == expected
+
+
+def test_differences_are_counted_in_bytes():
+    assert first_difference("é1", "é2") == 2
+    assert first_difference("a", "ab") == 1
+
+
+def test_rows_compare_without_what_depends_on_the_moment():
+    row = {"place": 1, "seconds": 2.0, "tries": 1, "confidence": {}, "certainty": 0.5, "asked": "full"}
+    assert lasting(row) == {"place": 1, "asked": "full"}
+
+
+def test_a_row_gives_back_its_answer():
+    row = {"asked": "full", "model": ANSWER.model_dump(mode="json")}
+    assert text_of(row) == ANSWER.to_json()
+    assert text_of(row | {"asked": "short"}) == labels(ANSWER)
+    assert labels(ANSWER).startswith('{"irae_detected":true,"affected_systems":["Hepatic"],')
+
+
+def test_the_table_counts_causes_and_margins():
+    class Case:
+        expected = ANSWER
+
+    text = ANSWER.to_json()
+    same = Comparison(0, text, text, "same", [])
+    other = Comparison(0, text, text, "near tie", [Step(2, "c", "d", 0.125), Step(9, "x", "y", 7.0)])
+    lines = table(compared_rows("full answer", [Case], [same, other])).splitlines()
+    assert "| 1 of 2; 1 near tie |" in lines[2]
+    assert "1 of 2; the others first by 0.12 nats (median), at most 0.12" in lines[3]
+    assert "5 of 5, 5 of 5" in lines[4]
