@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -79,17 +80,25 @@ _TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0"
 
 
 def csv_rows(
-    lines: Iterable[str], name: str, check_header: Callable[[list[str]], None]
+    lines: Iterable[str],
+    name: str,
+    known: Collection[str],
+    check_header: Callable[[list[str]], None] = lambda columns: None,
 ) -> Iterator[tuple[int, dict[str, str] | None]]:
     """Row numbers as in a spreadsheet (the header is row 1) and cells by column.
 
-    The cells are None if their number differs from that of the columns. `check_header` raises on invalid columns.
+    Columns are separated by commas, semicolons or tabs: by whichever gives the header one of the `known` columns. The
+    cells are None if their number differs from that of the columns. `check_header` raises on invalid columns.
 
     Raises:
         SchemaError: the file is not CSV; `name` is its name.
     """
     csv.field_size_limit(_LONGEST_CELL)
-    table = csv.DictReader(lines, strict=True)  # a misplaced quote would join two patients' notes
+    lines = iter(lines)
+    header = next(lines, "")
+    mark = next((m for m in ",;\t" if any(c.strip(' "\r\n') in known for c in header.split(m))), ",")
+    # Strict: a misplaced quote would join two patients' notes.
+    table = csv.DictReader(chain([header], lines), delimiter=mark, strict=True)
     try:
         table.fieldnames = [column.strip() for column in table.fieldnames or ()]
         check_header(table.fieldnames)
@@ -111,7 +120,7 @@ def _read_csv(path: Path) -> list[tuple[int, dict[str, Any]]]:
             problem = f"column {unknown[0]!r} is not known" if unknown else f"column {missing[0]} is missing"
             raise SchemaError(f"{path.name} row 1: {problem}; columns are {', '.join(_COLUMNS)}")
 
-    table = csv_rows(io.StringIO(read_text(path, "a CSV file")), path.name, check_header)
+    table = csv_rows(io.StringIO(read_text(path, "a CSV file")), path.name, FIELDS, check_header)
     rows = [(number, _from_csv(row, f"{path.name} row {number}")) for number, row in table]
     if not rows:
         raise SchemaError(f"{path.name} is empty; expected at least one row")

@@ -38,6 +38,10 @@ def explain(error: ValidationError) -> str:
     for item in error.errors(include_input=False, include_url=False)[:3]:
         field = ".".join(str(part) for part in item["loc"]) or "case"
         expected = item.get("ctx", {}).get("expected")
-        allowed = f"must be one of {expected}" if item["type"] == "enum" and expected else item["msg"]
+        allowed = (
+            f"must be one of {expected}"
+            if item["type"] == "enum" and expected
+            else item["msg"].removeprefix("Value error, ")
+        )
         problems.append(f"{field}: {allowed}")
     return "; ".join(problems)

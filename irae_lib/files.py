@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import functools
 import gc
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -57,6 +59,7 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """
     path = Path(path)
     lines = read_text(path, "a JSON-lines file").split("\n")  # not splitlines(): U+2028 is legal inside JSON
+    refuse_array(path, lines[0])
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -73,14 +76,48 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     return rows
 
 
+def refuse_array(path: Path, first_line: str) -> None:
+    """Raise SchemaError if a file begins as a JSON array: as JSON lines, each of its lines would be an error."""
+    if first_line.lstrip().startswith("["):
+        raise SchemaError(
+            f"{path.name}: a JSON array, not JSON lines; expected one object on each line. "
+            f"To convert it: jq -c '.[]' {path.name} > lines.jsonl"
+        )
+
+
 def read_text(path: Path, expected: str) -> str:
     """The text of a UTF-8 file. Raises SchemaError if it is missing (`expected` describes the file) or not UTF-8."""
     try:
-        return path.read_text(encoding="utf-8-sig")  # spreadsheets write a byte-order mark before UTF-8
+        encoding = encoding_of(path)
+        if encoding != UTF_8:
+            raise SchemaError(f"{path.name}: {encoding}, not UTF-8; save the file as UTF-8")
+        return path.read_text(encoding=UTF_8)
     except FileNotFoundError:
         raise SchemaError(f"{path.name} not found in {path.parent.name or '.'}/; expected {expected}") from None
     except UnicodeDecodeError as error:
         raise SchemaError(f"{path.name}: not UTF-8 at byte {error.start}; save the file as UTF-8") from None
+
+
+UTF_8, UTF_16, WINDOWS = "utf-8-sig", "utf-16", "windows-1252"  # spreadsheets write a byte-order mark before UTF-8
+
+
+def encoding_of(path: Path) -> str:
+    """The encoding of a text file: UTF_8, UTF_16 (with a byte-order mark) or WINDOWS, as Western spreadsheets save it.
+
+    A UTF-8 file with damaged bytes is still UTF_8: it holds more characters of several bytes than damaged bytes.
+    """
+    decoder = codecs.getincrementaldecoder(UTF_8)(errors="surrogateescape")  # a damaged byte becomes a surrogate
+    good = damaged = 0
+    with Path(path).open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            return UTF_16
+        file.seek(0)
+        while block := file.read(1 << 20):
+            text = decoder.decode(block)
+            if not text.isascii():
+                damaged += len(surrogates := re.findall("[\udc80-\udcff]", text))
+                good += len(re.findall("[^\x00-\x7f]", text)) - len(surrogates)
+    return WINDOWS if damaged > good else UTF_8
 
 
 def write_lines(path: Path, rows: Iterable[dict[str, Any]]) -> Path:

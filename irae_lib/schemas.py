@@ -8,11 +8,13 @@ before it commits to a grade.
 from __future__ import annotations
 
 import json
+import math
+import re
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 
 class OrderedLabel(StrEnum):
@@ -101,8 +103,20 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+_OLDEST = 120  # years
+_AGE = re.compile(
+    r"\s*(?P<open>[>≥]=?)?\s*(?P<years>\d{1,3}(\.\d+)?)\s*(?P<plus>\+)?\s*(y|yo|y/o|yrs?|years?( old)?)?\s*", re.I
+)
 SECTIONS = ("medications", "labs", "vitals", "symptoms", "notes")
-Section = str | tuple[str, ...]
+
+
+def _texts(value: object) -> object:
+    if isinstance(value, str) or (isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)):
+        return value
+    raise ValueError("expected text, or a list of texts")
+
+
+Section = Annotated[str | tuple[str, ...], BeforeValidator(_texts)]
 
 
 class Case(Record):
@@ -122,10 +136,21 @@ class Case(Record):
     notes: Section = ()
     text: str = Field(default="", max_length=2_000_000)
 
+    @field_validator("age", mode="before")
+    @classmethod
+    def _deidentified(cls, age: object) -> object:
+        """De-identified data write 71.0, "71 y", or "90+", ">89" and 300 for any age above 89: not stated."""
+        if isinstance(age, str) and (match := _AGE.fullmatch(age)):
+            age = None if match["open"] or match["plus"] else float(match["years"])
+        if isinstance(age, float):
+            age = int(age) if math.isfinite(age) else None
+        return None if isinstance(age, int) and age > _OLDEST else age
+
     @model_validator(mode="after")
     def _join_sections(self) -> Case:
         joined = _joined(self)
-        if self.text and joined and self.text != joined:
+        sections = any(getattr(self, name) for name in SECTIONS)
+        if self.text and sections and self.text != joined:
             raise ValueError("give either text or sections, not both")
         # The only write to a frozen object, before it is visible to callers.
         object.__setattr__(self, "text", self.text or joined)
@@ -173,10 +198,8 @@ class Assessment(Record):
     @field_validator("affected_systems")
     @classmethod
     def _each_system_once(cls, systems: tuple[System, ...]) -> tuple[System, ...]:
-        if len(set(systems)) != len(systems):
-            raise ValueError("an organ system is listed twice")
         # Semantically a set: sorted in the order of `System`, so that equal sets serialize equally.
-        return tuple(sorted(systems, key=list(System).index))
+        return tuple(system for system in System if system in systems)
 
     @property
     def is_alert(self) -> bool:

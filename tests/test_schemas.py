@@ -82,7 +82,6 @@ REFUSED = [
     (json.dumps(GOOD | {"urgency": "very urgent"}), "urgency: must be one of 'routine'"),
     (json.dumps(GOOD | {"overall_severity": "Grade 5"}), "overall_severity: must be one of"),
     (json.dumps(GOOD | {"irae_detected": "true"}), "irae_detected"),
-    (json.dumps(GOOD | {"affected_systems": ["Gastrointestinal"] * 2}), "twice"),
     (json.dumps(GOOD | {"comment": "x"}), "comment"),
     (json.dumps(GOOD | {"evidence": ["x"] * 7}), "evidence"),
     (json.dumps(GOOD | {"reasoning": "x" * 601}), "reasoning"),
@@ -127,7 +126,7 @@ def test_case_survives_its_own_json():
 
 
 @pytest.mark.parametrize(
-    "fields", [{}, {"text": "  "}, {"text": "a", "notes": "b"}, {"text": "a", "agee": 3}, {"text": "a", "age": 200}]
+    "fields", [{}, {"text": "  "}, {"text": "a", "notes": "b"}, {"text": "a", "agee": 3}, {"text": "a", "age": -1}]
 )
 def test_unusable_case_is_refused(fields):
     with pytest.raises(ValidationError):

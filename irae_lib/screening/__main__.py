@@ -11,18 +11,26 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from ..errors import IraeError, RunError
+from ..files import UTF_8, portable_name
 from .adapter_check import check_adapter
-from .notes import FROM_NOTE, count_rows
+from .notes import FROM_NOTE, count_rows, encoding_of_notes
 from .screen import apply_rules, ask_model
-from .server import Server
-from .shards import ShardPart, Shards
-from .stage import SHARD, ScreeningRun, summarize
+from .server import LONGEST, Server
+from .shards import WHOLE, ShardPart, Shards
+from .stage import SHARD, ScreeningRun, ScreeningSummary, summarize
+from .worklist import write_worklist
+
+STATUS = (
+    "exit status: 0 every row has an answer; 1 an error, nothing more was done; 2 wrong options; 3 rows are in the dead "
+    "letters or missing; 130 stopped with Ctrl-C, the same command resumes"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run both stages. Returns 0 if every row has an answer, 1 on an error, 3 if rows are in the dead letters."""
+    """Run both stages and write the worklist; return the exit status (see `STATUS`)."""
     parser = _parser()
     options = parser.parse_args(arguments)
     if options.check_adapter and not options.server:
@@ -44,13 +52,26 @@ def _screen(options: argparse.Namespace) -> int:
     part = ShardPart.read(options.part)
     columns = {name: getattr(options, name) for name in ("site", "date", "exposed")}
     run = ScreeningRun(options.notes, options.out, options.shard, part, **columns)
-    stages = [apply_rules(run, workers=options.workers)]
-    print(stages[0].sentence, flush=True)
+    if (encoding := encoding_of_notes(options.notes)) != UTF_8:
+        print(f"{options.notes.name} is not UTF-8: read as {encoding}")
+    stages = [_tell(apply_rules(run, workers=options.workers), run)]
     if options.server:
         settings = {name: getattr(options, name) for name in ("adapter", "base", "two_passes", "retry")}
-        stages.append(asyncio.run(ask_model(run, _server(options), **settings)))
-        print(stages[1].sentence, flush=True)
+        stages.append(_tell(asyncio.run(ask_model(run, _server(options), **settings)), run))
     return 0 if all(stage.clean for stage in stages) else 3
+
+
+def _tell(stage: ScreeningSummary, run: ScreeningRun) -> ScreeningSummary:
+    """Print the summary of a stage and write the worklist: if a later stage fails, it holds what is known."""
+    print(stage.sentence, flush=True)
+    if run.part == WHOLE:
+        _write_worklist(run.out)
+    return stage
+
+
+def _write_worklist(out: Path) -> None:
+    table, lines = write_worklist(out)
+    print(f"worklist, worst first: {portable_name(table)} and {lines.name}", flush=True)
 
 
 def _gather(options: argparse.Namespace) -> int:
@@ -63,6 +84,7 @@ def _gather(options: argparse.Namespace) -> int:
         print(stage.sentence)
         if missing := rows - stage.rows:
             print(f"{stage.stage}: {missing} of {rows} rows are missing: parts were not run, or are still running")
+    _write_worklist(options.out)
     return 0 if all(stage.clean and stage.rows == rows for stage in stages) else 3
 
 
@@ -79,19 +101,25 @@ def _check_adapter(options: argparse.Namespace) -> int:
 
 
 def _server(options: argparse.Namespace) -> Server:
-    names = ("concurrency", "timeout", "tries", "max_tokens", "structured", "logprobs")
+    names = ("concurrency", "timeout", "tries", "max_tokens", "longest", "structured", "logprobs")
     settings = {name: getattr(options, name) for name in names}
     return Server(options.server, options.model, key=os.environ.get(options.key_variable, ""), **settings)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m irae_lib.screening", description="Screen notes: the rules on every note, then a model."
+        prog="python -m irae_lib.screening",
+        description="Screen notes: the rules on every note, then a model. Writes a worklist, worst first.",
+        epilog=STATUS,
     )
-    add = parser.add_argument
+
+    def add(*names: str, help: str, **settings: Any) -> None:
+        default = f" (default: {settings['default']})" if settings.get("default") else ""
+        parser.add_argument(*names, help=help + default, **settings)
+
     add("notes", nargs="?", type=Path, help="JSON lines, CSV or Parquet with id and text (or sections)")
     add("--out", type=Path, help="folder of results; the same folder resumes")
-    add("--server", default="", help="OpenAI-compatible address ending in /v1; default: rules only")
+    add("--server", default="", help="OpenAI-compatible address ending in /v1; without it: rules only")
     add("--model", default="irae", help="the name that the server serves")
     add("--try", dest="check_adapter", action="store_true", help="only ask it the eleven validated cases")
     add("--adapter", default="", help="the adapter it serves, folder or name@commit, for the manifest")
@@ -101,17 +129,18 @@ def _parser() -> argparse.ArgumentParser:
     add("--timeout", type=float, default=120.0, help="seconds per request")
     add("--tries", type=int, default=5, help="requests per note")
     add("--max-tokens", type=int, default=512, help="tokens per answer")
+    add("--longest", type=int, default=LONGEST, help="characters; the model is not asked about a longer note")
     add("--no-schema", dest="structured", action="store_false", help="for a server without structured outputs")
     add("--no-logprobs", dest="logprobs", action="store_false", help="for a server that refuses to send them")
     add("--one-pass", dest="two_passes", action="store_false", help="ask the full question about every note")
     add("--retry", action="store_true", help="ask again about notes that have no answer")
     add("--gather", action="store_true", help="only count all parts, and write their dead letters")
-    add("--workers", type=int, default=0, help="processes for the rules; default: all cores")
+    add("--workers", type=int, default=0, help="processes for the rules; 0: all cores")
     add("--shard", type=int, default=SHARD, help="rows per shard")
     add("--part", default="", metavar="K/N", help="only this part of the shards, such as 3/8")
     add("--site", default="", help="column to count alerts by")
     add("--date", default="", help="column with a date, to count alerts by day")
-    exposed = "on or after a checkpoint inhibitor: yes (all), note (as each says; default), or a column of yes and no"
+    exposed = "on or after a checkpoint inhibitor: yes (all), note (as each says), or a column of yes and no"
     add("--exposed", default=FROM_NOTE, metavar="yes|note|COLUMN", help=exposed)
     return parser
 

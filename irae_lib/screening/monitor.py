@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,13 @@ from ..evaluation.statistics import Interval, Rate, rate, rounded
 from ..schemas import Record
 from .shards import Shards
 
-_OF_NOTES = ("alerts", "unanswered", "not_assessed", "worklist")
+_OF_NOTES = ("alerts", "emergency", "urgent", "unanswered", "not_assessed", "worklist")
 
 
 class Group(Record):
     """Counts of one site, one day, or of all rows ("all").
 
-    `bad` rows are not notes. Shares of the notes: `alerts`, `unanswered` (the rules' verdict stands alone),
+    `bad` rows are not notes. Shares of the notes: `alerts` (of which `emergency` and `urgent`), `unanswered` (the rules' verdict stands alone),
     `not_assessed` (the rules did not understand the note) and `worklist` (an alert, or not assessed). With a model,
     `disagrees` is the share of answers whose grade or urgency differs from the rules alone. If the server sends
     probabilities, `abstains` is the share of full answers below the calibration threshold; `legal_mass` is the mean
@@ -35,29 +35,14 @@ class Group(Record):
     rows: int
     bad: int
     alerts: Rate
+    emergency: Rate
+    urgent: Rate
     unanswered: Rate
     disagrees: Rate | None
     abstains: Rate | None
     legal_mass: float | None
     not_assessed: Rate
     worklist: Rate
-
-
-class Task(Record):
-    """A note that a person must read: an alert, or a note that was not assessed, with the reasons."""
-
-    place: int
-    id: str
-    alert: bool
-    not_assessed: tuple[str, ...] = ()
-
-
-def worklist(out: Path, stage: str) -> Iterator[Task]:
-    """Yield every note of a stage ("rules" or "model") that a person must read, in file order."""
-    for row in Shards(Path(out) / stage).rows():
-        alert, why = bool(row.get("final", {}).get("alert")), tuple(row.get("not_assessed", ()))
-        if alert or why:
-            yield Task(place=row["place"], id=row["id"], alert=alert, not_assessed=why)
 
 
 def groups(out: Path, stage: str, by: str = "", calibration: Calibration | None = None) -> list[Group]:
@@ -77,6 +62,8 @@ def _measures(row: Mapping[str, Any], calibration: Calibration | None) -> dict[s
     if "final" in row:
         alert, unread = row["final"]["alert"], "not_assessed" in row
         measures |= {"alerts": alert, "unanswered": "problem" in row}
+        urgency = row.get("at_least", row["final"])["urgency"]
+        measures |= {name: urgency == name for name in ("emergency", "urgent")}
         measures |= {"not_assessed": unread, "worklist": alert or unread}
     if "disagrees" in row:
         measures["disagrees"] = bool({"overall_severity", "urgency"} & set(row["disagrees"]))

@@ -7,6 +7,7 @@ grow with the file.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -16,10 +17,9 @@ from pydantic import ValidationError
 
 from ..cases import CASE_COLUMNS, TEXT_COLUMNS, csv_rows
 from ..errors import SchemaError, explain
-from ..files import file_sha256
+from ..files import UTF_8, encoding_of, file_sha256, refuse_array
 from ..schemas import SECTIONS, Case
 
-LONGEST = 20_000  # characters; a long discharge letter has about 8,000
 FROM_NOTE = "note"  # exposure as the note states it
 _CELLS = {True: "yes y true 1 1.0", False: "no n false 0 0.0", None: "unknown na n/a nan none"}
 _EXPOSED = {"": None} | {word: known for known, words in _CELLS.items() for word in words.split()}
@@ -78,6 +78,11 @@ def hash_of(path: Path) -> str:
     return file_sha256(_checked(path))
 
 
+def encoding_of_notes(path: Path) -> str:
+    """How a file of notes is decoded (see `files.encoding_of`). Raises SchemaError like `read_notes`."""
+    return UTF_8 if _checked(path).suffix.lower() == ".parquet" else encoding_of(path)
+
+
 def count_rows(path: Path) -> int:
     """Number of rows in a file, readable or not. Raises SchemaError like `read_notes`."""
     return sum(1 for _ in _rows_of(_checked(path)))
@@ -86,7 +91,10 @@ def count_rows(path: Path) -> int:
 def _checked(path: Path) -> Path:
     path = Path(path)
     if path.suffix.lower() not in _READERS:
-        raise SchemaError(f"{path.name}: unknown file type; expected a name that ends in one of {', '.join(_READERS)}")
+        raise SchemaError(
+            f"{path.name}: unknown file type; expected a name that ends in one of {', '.join(_READERS)}. From Excel, save "
+            "as CSV UTF-8"
+        )
     if not path.is_file():
         raise SchemaError(f"{path.name} not found in {path.parent.name or '.'}/")
     return path
@@ -108,7 +116,8 @@ def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str
     note = Note(place, f"{stem}-{place + 1}", None)
     if isinstance(row, str):
         return note._replace(problem=row)
-    cells = {name: row[name] for name in CASE_COLUMNS if row.get(name) not in (None, "", [])}
+    cells = {name: _given(row.get(name)) for name in CASE_COLUMNS}
+    cells = {name: value for name, value in cells.items() if value not in (None, "", [])}
     note = note._replace(
         id=_plain(cells.get("id", note.id))[:200],
         site=_plain(row.get(site)) if site else "",
@@ -118,12 +127,27 @@ def _note(place: int, row: dict[str, Any] | str, stem: str, site: str, date: str
         # Columns are counted, not named: in a file without a header, the column names are note text.
         return note._replace(problem=f"no note in it: {_EXPECTED}; {len(row)} columns are there")
     try:
-        case = Case.model_validate(cells | {"id": note.id})
+        return note._replace(case=_case(cells | {"id": note.id}))
     except ValidationError as error:
         return note._replace(problem=explain(error))
-    if len(case.text) > LONGEST:
-        return note._replace(problem=f"{len(case.text):,} characters, more than {LONGEST:,}; cut it in parts")
-    return note._replace(case=case)
+
+
+def _case(cells: dict[str, Any]) -> Case:
+    """The case of a row. A cell about the patient that cannot be read is left out: the note is what matters."""
+    try:
+        return Case.model_validate(cells)
+    except ValidationError as error:
+        unread = {problem["loc"][0] for problem in error.errors(include_input=False) if problem["loc"]}
+        if not unread <= {"age", "cancer_type"} or not unread:
+            raise
+        return Case.model_validate({name: value for name, value in cells.items() if name not in unread})
+
+
+def _given(value: Any) -> Any:
+    """A cell without the missing values of data frames: NaN, and None within a list."""
+    if isinstance(value, list):
+        return [item for item in value if item not in (None, "")]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _with_exposure(note: Note, row: dict[str, Any] | str, exposed: str) -> Note:
@@ -150,8 +174,12 @@ def _rows_of(path: Path) -> Iterator[dict[str, Any] | str]:
 
 
 def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
-    with path.open("rb") as lines:
-        for line in filter(bytes.strip, lines):
+    with path.open(encoding=encoding_of(path), errors="replace", newline="\n") as lines:
+        first = True
+        for line in filter(str.strip, lines):
+            if first:
+                refuse_array(path, line)
+                first = False
             try:
                 row = json.loads(line)
             except (ValueError, RecursionError) as error:  # also a 5,000-digit number or a thousand brackets
@@ -161,8 +189,8 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, Any] | str]:
-    with path.open(encoding="utf-8-sig", errors="replace", newline="") as lines:
-        for _, row in csv_rows(lines, path.name, lambda columns: _check_header(path, columns)):
+    with path.open(encoding=encoding_of(path), errors="replace", newline="") as lines:
+        for _, row in csv_rows(lines, path.name, TEXT_COLUMNS, lambda columns: _check_header(path, columns)):
             yield row or "not as many cells as the header has columns"
 
 
@@ -184,4 +212,6 @@ _READERS = {".jsonl": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
 def _check_header(path: Path, columns: Iterable[str]) -> None:
     """Reject a table without a note column: none of its rows could be read."""
     if set(columns).isdisjoint(TEXT_COLUMNS):
-        raise SchemaError(f"{path.name}: no column holds a note; {_EXPECTED}, with commas between columns in CSV")
+        raise SchemaError(
+            f"{path.name}: no column holds a note; {_EXPECTED}, with commas, semicolons or tabs between columns"
+        )

@@ -1,6 +1,6 @@
 """The stored row of a note: the rules' verdict, the model's answer, and the final answer.
 
-Rows hold no note text except the quotes and reasoning in a model's answer. `screen` on one machine and
+Rows hold no note text except quotes, and the reasoning in a model's answer. `screen` on one machine and
 `cluster/ray_job.py` on many write the same rows.
 """
 
@@ -75,19 +75,32 @@ def _about(note: Note) -> dict[str, Any]:
 
 
 def _reviewed(result: Review) -> dict[str, Any]:
-    """The five fields as plain JSON, the alert flag, and the rules that applied.
+    """The five fields as plain JSON, the alert flag, and what the rules raised and advise.
 
-    If the note was not assessed, each field says so. `not_assessed` gives the reasons, and `at_least` the fields that
-    were called anyway.
+    `raises` has one entry for each rule: what it raised the fields `to`, its reason, and its quote from the note. If the
+    note was not assessed, each field says so. `not_assessed` gives the reasons, and `at_least` the fields that were
+    called anyway.
     """
     final = result.final
     plain = final.model_dump(mode="json")
     plain["likelihood"] = plain["causality"]["likelihood"]
     fields = {name: plain[name] for name in FIELDS}
-    row = {"final": fields | {"alert": final.is_alert}, "rules": sorted({c.rule for c in result.corrections})}
+    row = {
+        "final": fields | {"alert": final.is_alert},
+        "raises": _raises(result),
+        "advisories": list(result.advisories),
+    }
     if not result.assessed:
         row["final"] |= dict.fromkeys(FIELDS, NOT_ASSESSED)
-        row["not_assessed"] = list(result.coverage.gaps)
+        row["not_assessed"] = [*result.coverage.gaps, *result.coverage.not_graded]
         if final.irae_detected or final.urgency > Urgency.ROUTINE:
             row["at_least"] = fields
     return row
+
+
+def _raises(result: Review) -> list[dict[str, Any]]:
+    by_rule: dict[str, dict[str, Any]] = {}
+    for c in result.corrections:
+        entry = by_rule.setdefault(c.rule, {"rule": c.rule, "to": {}, "reason": c.reason, "quote": c.quote})
+        entry["to"][c.field] = c.after
+    return list(by_rule.values())

@@ -33,7 +33,18 @@ def apply_rules(run: ScreeningRun, *, workers: int = 0) -> ScreeningSummary:
     """
     workers = workers or _cores()
     stage = Stage(run, "rules", {"rules": rules_hash()})
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool, stage:
+    with stage:
+        if workers == 1:  # here: a process of its own would take seconds to start
+            for notes in stage.unfinished():
+                stage.add(*_rules_of(notes))
+        else:
+            _fill(stage, workers)
+    return stage.summary()
+
+
+def _fill(stage: Stage, workers: int) -> None:
+    """Apply the rules to the unfinished notes of a stage, in `workers` processes."""
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         pending = []
         for notes in stage.unfinished():
             pending.append(pool.submit(_rules_of, notes))
@@ -41,7 +52,6 @@ def apply_rules(run: ScreeningRun, *, workers: int = 0) -> ScreeningSummary:
                 stage.add(*pending.pop(0).result())
         for future in pending:
             stage.add(*future.result())
-    return stage.summary()
 
 
 def _cores() -> int:

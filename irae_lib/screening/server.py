@@ -26,6 +26,7 @@ RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}
 GONE = {502, 503, 504}  # from a proxy while the server restarts
 OF_THE_NOTE = {400, 413, 422}  # usually too long
 SHORT_ANSWER_TOKENS = 96
+LONGEST = 20_000  # characters; a long discharge letter has about 8,000
 
 
 class Reply(NamedTuple):
@@ -64,7 +65,8 @@ class Server:
         one note before it becomes a dead letter; pause: seconds before the first retry. outage: seconds to wait for a
         restarting server; they do not count as tries. give_up: failed notes in a row after which the server is at
         fault. structured: request the schema with `response_format`. logprobs: request token probabilities, for
-        `monitor`; most servers without them ignore it.
+        `monitor`; most servers without them ignore it. longest: characters; longer notes are not sent, because some
+        servers cut them silently.
     """
 
     url: str
@@ -79,6 +81,7 @@ class Server:
     structured: bool = True
     logprobs: bool = True
     max_tokens: int = 512
+    longest: int = LONGEST
     prompt: Prompt = COMPACT
     pause: float = 0.5
 
@@ -93,27 +96,31 @@ class Server:
         self._last_heard = 0.0
         self._gone_since: float | None = None
         self._failed_in_a_row = 0  # notes
+        self._has_answered = False
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
     async def check(self) -> str:
-        """Check that the server answers and applies a schema; returns a one-line status.
+        """Check that the server answers, accepts the schemas and applies one; returns a one-line status.
 
         Raises:
-            AccessError: the server does not answer, does not serve the model, or ignores `response_format` although
-                `structured` is set: its answers would be unconstrained.
+            AccessError: the server does not answer, does not serve the model, refuses a schema, or ignores
+                `response_format` although `structured` is set: its answers would be unconstrained.
         """
-        schema = {"type": "object", "properties": {"kept": {"const": "yes"}}, "required": ["kept"]}
-        schema = schema | {"additionalProperties": False} if self.structured else None
+        kept = {"type": "object", "properties": {"kept": {"const": "yes"}}, "required": ["kept"]}
+        kept |= {"additionalProperties": False}
         try:
-            text, _ = await self._post([{"role": "user", "content": "Say no."}], schema, max_tokens=24)
+            text = ""
+            for schema in (FULL, SHORT, kept) if self.structured else (None,):  # strict servers refuse some keywords
+                text, *_ = await self._post([{"role": "user", "content": "Say no."}], schema, max_tokens=24)
         except (httpx.HTTPError, TimeoutError, _Refused) as error:
-            reason = str(error) if isinstance(error, _Refused) else type(error).__name__
+            reason = error.told() if isinstance(error, _Refused) else type(error).__name__
             raise AccessError(
                 f"the server at {self.url} does not answer for model {self.model!r} ({reason}). Check that it is up, "
-                "that it serves a model of this name, and that the address ends in /v1"
+                "that it serves a model of this name, and that the address ends in /v1. If it refuses the schema, run "
+                "without one (--no-schema); unreadable answers then go to the dead letters"
             ) from None
         if not self.structured:
             return "the server answers; without a schema, unreadable answers go to the dead letters"
@@ -135,6 +142,8 @@ class Server:
                 (not counting those that are too long). The server is then at fault, and a million notes must not
                 become dead letters.
         """
+        if len(case.text) > self.longest:
+            return Reply(None, f"{len(case.text):,} characters: not sent, the limit for a model is {self.longest:,}")
         clock = asyncio.get_running_loop().time
         started = last_asked = clock()
         tries = pauses = 0
@@ -142,7 +151,7 @@ class Server:
             asked, tries = clock(), tries + 1
             result = await self._ask(case, short)
             if isinstance(result, Reply):
-                self._failed_in_a_row = 0
+                self._failed_in_a_row, self._has_answered = 0, True
                 return result._replace(seconds=clock() - started, tries=tries)
             if result.gone is not None and result.gone < self.outage and self._last_heard < last_asked:
                 tries -= 1  # no request was answered since this note's last try: not the note's fault
@@ -152,7 +161,7 @@ class Server:
             backoff = min(10.0, self.pause * 2 ** min(pauses, 9)) * random.uniform(0.5, 1.5)
             await asyncio.sleep(max(result.wait, backoff))
             last_asked, pauses = asked, pauses + 1
-        if not result.of_the_note:
+        if not (result.of_the_note and self._has_answered):
             self._failed_in_a_row += 1
             if self._failed_in_a_row >= self.give_up:
                 raise AccessError(
@@ -167,7 +176,7 @@ class Server:
         schema = (SHORT if short else FULL) if self.structured else None
         max_tokens = SHORT_ANSWER_TOKENS if short else self.max_tokens
         try:
-            text, logprobs = await self._post(messages(case, self.prompt), schema, max_tokens=max_tokens)
+            text, logprobs, cut_off = await self._post(messages(case, self.prompt), schema, max_tokens=max_tokens)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             gone = self._seconds_gone()
             if gone >= self.outage:
@@ -178,7 +187,7 @@ class Server:
             return _Failure("the server is gone", gone=gone)
         except _Refused as error:
             return _Failure(
-                str(error),
+                error.told(case.text),
                 retry=error.status in RETRIED,
                 wait=min(error.wait, 60.0),
                 of_the_note=error.status in OF_THE_NOTE,
@@ -190,8 +199,9 @@ class Server:
                 return _Failure(f"no answer in {self.timeout:.0f} s")
             return _Failure(f"the connection broke ({type(error).__name__})")
         answer = parse_answer(text)
-        if answer.assessment is None:  # without a schema, a retry would give the same answer
-            return _Failure(f"unreadable: {answer.unscored}", retry=self.structured)
+        if answer.assessment is None:  # at temperature 0, the same request would give the same answer
+            reason = f"cut off after {max_tokens} tokens" if cut_off else f"unreadable: {answer.unscored}"
+            return _Failure(reason, retry=False)
         return Reply(answer.assessment, confidence=read_confidence(text, logprobs, constrained=self.structured))
 
     def _seconds_gone(self) -> float:
@@ -200,7 +210,10 @@ class Server:
         self._gone_since = now if self._gone_since is None else self._gone_since
         return now - self._gone_since
 
-    async def _post(self, turns: list[dict[str, str]], schema: dict | None, *, max_tokens: int) -> tuple[str, Any]:
+    async def _post(
+        self, turns: list[dict[str, str]], schema: dict | None, *, max_tokens: int
+    ) -> tuple[str, Any, bool]:
+        """Send a request; returns the text, its log probabilities, and whether it was cut off at `max_tokens`."""
         body: dict[str, Any] = {"model": self.model, "messages": turns, "temperature": 0.0, "max_tokens": max_tokens}
         if schema:
             json_schema = {"name": "assessment", "schema": schema, "strict": True}
@@ -212,23 +225,49 @@ class Server:
         if response.status_code not in GONE:
             self._last_heard, self._gone_since = asyncio.get_running_loop().time(), None
         if response.status_code != 200:
-            raise _Refused(response.status_code, response.headers.get("retry-after", ""))
+            raise _Refused(response.status_code, response.headers.get("retry-after", ""), _message(response))
         try:
             choice = response.json()["choices"][0]
-            return str(choice["message"]["content"] or ""), choice.get("logprobs")
+            cut_off = choice.get("finish_reason") == "length"
+            return str(choice["message"]["content"] or ""), choice.get("logprobs"), cut_off
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             raise _Refused(500, "", "the reply is not that of a chat completion") from None
 
 
 class _Refused(Exception):
-    """The server refused a request; `wait` is the pause in seconds that it asks for."""
+    """The server refused a request; `wait` is the pause in seconds that it asks for, `message` its reason."""
 
     def __init__(self, status: int, wait: str, message: str = ""):
-        super().__init__(message or f"HTTP {status}")
-        self.status, self.wait = status, float(wait) if wait.replace(".", "", 1).isdigit() else 0.0
+        self.status, self.message = status, message
+        self.wait = float(wait) if wait.replace(".", "", 1).isdigit() else 0.0
+
+    def told(self, note: str = "") -> str:
+        """Status and reason; a reason that repeats a piece of the note is left out."""
+        pieces = (self.message[i : i + _PIECE] for i in range(max(1, len(self.message) - _PIECE + 1)))
+        repeats = bool(note) and any(piece in note for piece in pieces)
+        return f"HTTP {self.status}: {self.message}" if self.message and not repeats else f"HTTP {self.status}"
 
 
-FULL = Assessment.model_json_schema()
+_PIECE = 12  # characters
+
+
+def _message(response: httpx.Response) -> str:
+    """The server's reason for a refusal, in one line; "" if its reply has none."""
+    try:
+        error = response.json()
+        error = error.get("error", error.get("message", ""))
+        message = error.get("message", "") if isinstance(error, dict) else error
+    except (ValueError, AttributeError, RecursionError):
+        return ""
+    return " ".join(str(message).split())[:300]
+
+
+def _strict(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with every key required, as strict servers demand; trained answers have all keys."""
+    return schema | {"required": list(schema["properties"])}
+
+
+FULL = _strict(Assessment.model_json_schema())
 # The labels: the fields without a default.
 _LABELS = {name: (field.annotation, field) for name, field in Assessment.model_fields.items() if field.is_required()}
 SHORT = create_model("Labels", __base__=Record, **_LABELS).model_json_schema()

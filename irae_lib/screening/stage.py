@@ -6,6 +6,7 @@ The rules, a model server and a Ray cluster fill their shards through the same `
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any, NamedTuple
 from tqdm.auto import tqdm
 
 from ..files import write_lines
-from ..schemas import Record
+from ..schemas import Record, Urgency
 from .notes import FROM_NOTE, Note, hash_of, read_notes
 from .rows import rules_row, without_answer
 from .shards import WHOLE, ShardPart, Shards
@@ -50,9 +51,10 @@ class ScreeningRun(NamedTuple):
 class ScreeningSummary(Record):
     """Counts of a stage: `rows` of the input (or of one part of it), of which `skipped` were done before.
 
-    `bad` rows are not notes, `failed` notes have no model answer, `alerts` call an irAE or ask for same-day care. The
-    rules did not understand `not_assessed` notes; a person must read these and the alerts (`monitor.worklist`).
-    `dead_letters` names the file of bad rows and failed notes.
+    `bad` rows are not notes, `failed` notes have no model answer, `alerts` call an irAE or ask for same-day care;
+    `by_urgency` counts them by urgency, highest first. The rules did not understand `not_assessed` notes; a person must
+    read these and the alerts (`worklist`). `repeated` rows have the id of an earlier row. `dead_letters` names the file
+    of bad rows and failed notes.
     """
 
     stage: str
@@ -64,6 +66,8 @@ class ScreeningSummary(Record):
     seconds: float
     dead_letters: str
     not_assessed: int = 0
+    by_urgency: dict[str, int] = {}
+    repeated: int = 0
 
     @property
     def clean(self) -> bool:
@@ -80,21 +84,29 @@ class ScreeningSummary(Record):
         """The summary in one line, for a terminal or a log."""
         lost = "" if self.clean else f", see {self.dead_letters}"
         unread = f"; {self.not_assessed} not assessed: a person must read them" if self.not_assessed else ""
+        twice = f"; {self.repeated} rows repeat an earlier id: `place` distinguishes them" if self.repeated else ""
+        urgencies = ", ".join(f"{count} {urgency}" for urgency, count in self.by_urgency.items())
+        alerts = f"{self.alerts} alerts" + (f" ({urgencies})" if urgencies else "")
         pace = f"; {self.seconds:.0f} s, {self.notes_per_second:.1f} notes/s" if self.seconds else ""
         return (
-            f"{self.stage}: {self.rows} rows, {self.skipped} done before, {self.alerts} alerts, {self.bad} bad rows, "
-            f"{self.failed} without an answer{lost}{unread}{pace}"
+            f"{self.stage}: {self.rows} rows, {self.skipped} done before, {alerts}, {self.bad} bad rows, "
+            f"{self.failed} without an answer{lost}{unread}{twice}{pace}"
         )
 
 
 def summarize(shards: Shards, skipped: int, seconds: float = 0.0) -> ScreeningSummary:
     """Count the rows of finished shards, and write the dead letters to a file next to the stage folder."""
-    counts = dict.fromkeys(("rows", "bad", "failed", "alerts", "not_assessed"), 0)
+    counts = dict.fromkeys(("rows", "bad", "failed", "alerts", "not_assessed", "repeated"), 0)
+    urgencies: Counter[str] = Counter()
+    ids: set[int] = set()  # hashes: memory for a million ids is about 60 MB
 
     def dead_letters() -> Iterator[dict[str, Any]]:
         for row in shards.rows():
             counts["rows"] += 1
-            counts["alerts"] += bool(row.get("final", {}).get("alert"))
+            counts["repeated"] += hash(row["id"]) in ids
+            ids.add(hash(row["id"]))
+            if row.get("final", {}).get("alert"):
+                urgencies[row.get("at_least", row["final"])["urgency"]] += 1
             counts["not_assessed"] += "not_assessed" in row
             if "problem" in row:
                 counts["failed" if without_answer(row) else "bad"] += 1
@@ -103,7 +115,10 @@ def summarize(shards: Shards, skipped: int, seconds: float = 0.0) -> ScreeningSu
     stage = shards.folder.name
     name = "_".join(filter(None, ("dead_letters", stage, str(shards.part)))) + ".jsonl"
     write_lines(shards.folder.parent / name, dead_letters())
-    return ScreeningSummary(stage=stage, skipped=skipped, seconds=round(seconds, 2), dead_letters=name, **counts)
+    counts["alerts"] = urgencies.total()
+    by_urgency = {urgency.value: urgencies[urgency] for urgency in reversed(Urgency) if urgencies[urgency]}
+    about = {"stage": stage, "skipped": skipped, "seconds": round(seconds, 2), "dead_letters": name}
+    return ScreeningSummary(**about, **counts, by_urgency=by_urgency)
 
 
 class _OpenShard(NamedTuple):

@@ -14,9 +14,9 @@ from irae_lib.screening.shards import Shards
 @pytest.fixture
 def out(tmp_path):
     rows = [
-        {"place": 0, "site": "A", "final": {"alert": True}, "disagrees": ["urgency"]},
-        {"place": 1, "site": "A", "final": {"alert": False}, "disagrees": ["likelihood"]},
-        {"place": 2, "site": "B", "final": {"alert": True}, "problem": "HTTP 500"},
+        {"place": 0, "site": "A", "final": {"alert": True, "urgency": "urgent"}, "disagrees": ["urgency"]},
+        {"place": 1, "site": "A", "final": {"alert": False, "urgency": "routine"}, "disagrees": ["likelihood"]},
+        {"place": 2, "site": "B", "final": {"alert": True, "urgency": "urgent"}, "problem": "HTTP 500"},
         {"place": 3, "site": "B", "problem": "not JSON"},
     ]
     shards = Shards(tmp_path / "model")
@@ -54,7 +54,7 @@ def test_drift_is_told_from_chance(out, tmp_path):
     assert (alerts.difference, alerts.moved) == (pytest.approx(0.0667, abs=1e-4), False)
     assert (unanswered.here.hits, unanswered.validated.hits) == (1, 0)
     shards = Shards(tmp_path / "many" / "rules")
-    shards.write(0, [{"place": i, "final": {"alert": i % 5 == 0}} for i in range(500)])
+    shards.write(0, [{"place": i, "final": {"alert": i % 5 == 0, "urgency": "soon"}} for i in range(500)])
     moved = drift(tmp_path / "many", "rules", report(60, 100))[0]
     assert moved.moved
     assert moved.difference == pytest.approx(-0.4)
@@ -66,7 +66,7 @@ def test_drift_is_told_from_chance(out, tmp_path):
 
 
 def test_doubt_is_counted_where_a_server_sends_probabilities(tmp_path):
-    final, day = {"final": {"alert": True}}, ("2026-05-01", "2026-05-02")
+    final, day = {"final": {"alert": True, "urgency": "urgent"}}, ("2026-05-01", "2026-05-02")
     answers = [("full", 0.9, 0.99, 0), ("full", 0.2, 0.95, 0), ("short", 0.1, 0.40, 1), ("full", 0.5, 0.90, 1)]
     rows = [
         {"place": i, "date": day[d], "asked": asked, "certainty": sure, "legal_mass": mass, "disagrees": [], **final}

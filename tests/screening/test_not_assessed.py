@@ -9,12 +9,13 @@ from irae_lib.errors import RunError, SchemaError
 from irae_lib.safety.reviews import NOT_ASSESSED
 from irae_lib.schemas import FIELDS, Urgency
 from irae_lib.screening.__main__ import main
-from irae_lib.screening.monitor import groups, worklist
+from irae_lib.screening.monitor import groups
 from irae_lib.screening.notes import Note, read_notes
 from irae_lib.screening.rows import model_row, rules_row
 from irae_lib.screening.screen import apply_rules
 from irae_lib.screening.server import Reply
 from irae_lib.screening.stage import ScreeningRun
+from irae_lib.screening.worklist import read_worklist
 
 GERMAN = "Patient unter Nivolumab, seit gestern wässriger Durchfall, achtmal täglich, kein Blut im Stuhl."
 GRAVE = "Nivolumab, cycle 3. ALT 640 U/L (ref 7-56)."
@@ -47,22 +48,21 @@ def test_a_note_not_assessed_is_counted_and_listed_for_a_person(tmp_path, capsys
         3,
         4,
     )
-    tasks = {task.id: task for task in worklist(out, "rules")}
+    tasks = {task.id: task for task in read_worklist(out / "worklist.jsonl")}
     assert list(tasks) == ["n0", "n1", "n3"]
-    assert tasks["n0"].alert
-    assert not tasks["n0"].not_assessed
-    assert "not English" in tasks["n1"].not_assessed[0]
-    assert "exposure" in tasks["n3"].not_assessed[0]
+    assert tasks["n0"].assessed
+    assert not tasks["n0"].not_understood
+    assert "not English" in tasks["n1"].not_understood
+    assert "exposure" in tasks["n3"].not_understood
 
 
-def test_a_row_says_not_assessed_in_every_field_and_keeps_no_note_text():
+def test_a_row_says_not_assessed_in_every_field_and_quotes_what_was_not_graded():
     row = rules_row(Note(0, "a", Case(text=GERMAN)))
     assert [row["final"][name] for name in FIELDS] == [NOT_ASSESSED] * 5
     assert row["final"]["alert"] is False
     assert "at_least" not in row
     row = rules_row(Note(0, "a", Case(text="Nivolumab. Rash on the trunk, itching. Troponin 2.8")))
-    assert row["not_assessed"] == ["a test was seen and not graded"]
-    assert "2.8" not in json.dumps(row)
+    assert row["not_assessed"] == ["a test was seen and not graded", "Troponin 2.8"]
     assert row["at_least"]["irae_detected"] is True, "what was called all the same"
 
 

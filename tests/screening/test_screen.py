@@ -79,8 +79,8 @@ def test_three_forms_give_the_same_notes(tmp_path):
             '{"id": "x", "Note": "a"}',
             "no note in it: expected text, or medications, labs, vitals, symptoms, notes; 2 columns are there",
         ),
-        ('{"text": "a", "age": 300}', "age"),
-        (json.dumps({"text": "x" * 20_001}), "20,001 characters"),
+        (json.dumps({"text": "x" * 2_000_001}), "2000000 characters"),
+        ('{"labs": {"ALT": 640}}', "labs: expected text, or a list of texts"),
         ('{"text": "a", "notes": "b"}', "not both"),
         ("[" * 100_000, "not JSON (RecursionError)"),
         (f'{{"text": "a", "age": {"9" * 5000}}}', "not JSON (ValueError)"),
@@ -123,10 +123,58 @@ def test_a_misspelt_column_is_refused_and_an_empty_cell_is_no_word(tmp_path):
 
 
 def test_a_cell_that_is_too_long_a_note_ends_nothing(tmp_path):
-    (tmp_path / "n.csv").write_text(f'id,text\n1,"{"x" * 200_000}"\n2,well\n')
+    (tmp_path / "n.csv").write_text(f'id,text\n1,"{"x" * 2_000_001}"\n2,well\n')
     long, good = read_notes(tmp_path / "n.csv")
-    assert "200,000 characters" in long.problem
+    assert "2000000 characters" in long.problem
     assert good.case.text == "well"
+
+
+FIELD = "Pembrolizumab, cycle 4. ALT 640 U/L (ref 7-56). Temp 38.9 °C, stools 8–10 a day over baseline."
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_csv_as_spreadsheets_save_it(tmp_path, encoding, mark):
+    path = tmp_path / "n.csv"
+    path.write_text(f'id{mark}text{mark}ward\r\na{mark}"{FIELD}"{mark}7\r\n', encoding=encoding, newline="")
+    (note,) = read_notes(path, site="ward")
+    assert (note.id, note.case.text, note.site) == ("a", FIELD, "7")
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-16"])
+def test_json_lines_of_another_encoding_are_decoded_and_said(tmp_path, capsys, encoding):
+    path = tmp_path / "n.jsonl"
+    path.write_text(json.dumps({"id": "a", "text": FIELD}, ensure_ascii=False) + "\n", encoding=encoding)
+    assert [note.case.text for note in read_notes(path)] == [FIELD]
+    assert main([str(path), "--out", str(tmp_path / "out"), "--workers", "1"]) == 0
+    assert "n.jsonl is not UTF-8: read as" in capsys.readouterr().out
+
+
+def test_a_damaged_byte_in_utf_8_costs_one_character(tmp_path):
+    path = tmp_path / "n.csv"
+    path.write_bytes(f"id,text\na,well\nb,38.9 °C – warm\nc,bad ".encode() + b"\xff byte\n")
+    assert [note.case.text[-6:] for note in read_notes(path)][1:] == ["– warm", "\ufffd byte"]
+
+
+def test_a_json_array_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "a.jsonl").write_text('[\n {"id": "p1", "text": "x"}\n]\n')
+    with pytest.raises(SchemaError, match="a JSON array, not JSON lines"):
+        list(read_notes(tmp_path / "a.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("age", "read"),
+    [("90+", None), (">89", None), (300, None), (71.0, 71), (71.5, 71), ("71 y", 71), ("63", 63), ("old", None)]
+    + [(-4, None), (float("nan"), None), ("", None), ({"value": 3}, None)],
+)
+def test_an_age_never_costs_the_note(tmp_path, age, read):
+    sections = {"medications": "nivolumab, cycle 4", "labs": ["ALT 640 U/L (ref 7-56)", None]}
+    (tmp_path / "n.jsonl").write_text(
+        "".join(json.dumps({"age": age} | one) + "\n" for one in (sections, {"text": FIELD}))
+    )
+    first, second = read_notes(tmp_path / "n.jsonl")
+    assert (first.case.age, second.case.age, second.case.text) == (read, read, FIELD)
+    assert rules_row(first)["final"]["urgency"] == "urgent"
 
 
 # --- the rules alone ------------------------------------------------------------------------------------
@@ -142,7 +190,9 @@ def test_rules_read_every_note_in_order_and_bad_rows_have_a_reason(tmp_path):
     assert [row["place"] for row in found] == list(range(11))
     assert [row["final"]["alert"] for row in found[:4]] == [True, False, True, False]
     assert found[0]["final"]["overall_severity"] == "Grade 3 - Severe"
-    assert "F06" in found[0]["rules"]
+    assert [(one["rule"], one["quote"]) for one in found[0]["raises"]] == [("F06", "ALT 640 U/L (ref 7-56)")]
+    assert found[0]["raises"][0]["to"]["urgency"] == "urgent"
+    assert "CK" in found[0]["advisories"][0], "advice of the rules stays with the row"
     assert dead(tmp_path / "out", "rules") == {"n-11": "not JSON (JSONDecodeError)"}
     assert "Nivolumab" not in "".join(p.read_text() for p in (tmp_path / "out").rglob("*") if p.is_file())
 
@@ -189,6 +239,8 @@ def test_two_passes_ask_the_whole_question_only_for_what_is_flagged(tmp_path):
         ("401", "HTTP 401"),
         ("malformed", "unreadable: not JSON"),
         ("schema", "unreadable: urgency"),
+        ("cut", "cut off after 512 tokens"),
+        ("tells", "HTTP 400: the prompt has 9,000 tokens"),
         ("nonsense", "not that of a chat completion"),
         ("hang", "no answer in 0 s"),
         ("close", "the connection broke"),
@@ -208,7 +260,7 @@ def test_whatever_a_server_does_the_row_ends_somewhere_and_the_rules_stand(tmp_p
     assert reason in lost["n0"]
     assert "n2" not in lost
     assert not one.clean
-    if how == "401":  # will not be otherwise the second time
+    if how in ("401", "tells", "malformed", "schema", "cut"):  # would not be otherwise the second time
         assert one.failed == 2
         assert set(asked.values()) == {1}
     else:
@@ -346,9 +398,51 @@ def test_a_note_that_a_proxy_never_serves_is_a_dead_letter_while_others_are_answ
 
 
 def test_notes_that_are_too_long_end_no_run(tmp_path):
-    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i} [[400]]" for i in range(20)])
+    path = write(tmp_path / "n.jsonl", [GRAVE, *(f"{GRAVE} {i} [[400]]" for i in range(20))])
     with StubServer() as server:
         assert ask(path, tmp_path / "out", server.url, server={"give_up": 8}).failed == 20
+
+
+def test_a_server_that_refuses_every_note_ends_the_run_with_its_reason(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} {i} [[tells]]" for i in range(40)])
+    with StubServer() as server, pytest.raises(AccessError, match="8 notes failed in a row.*context only 4,096"):
+        ask(path, tmp_path / "out", server.url, server={"give_up": 8})
+
+
+def test_a_strict_server_takes_the_schemas_or_says_why_not_before_a_note_is_sent(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE])
+    with StubServer(strict=True) as server:
+        assert ask(path, tmp_path / "out", server.url).clean
+    with StubServer(refuses=["maxLength"]) as server:
+        with pytest.raises(AccessError, match="HTTP 400: maxLength is not supported.*--no-schema"):
+            ask(path, tmp_path / "out", server.url)
+        assert not server.asked
+        assert ask(path, tmp_path / "free", server.url, structured=False).clean
+
+
+def test_a_reason_that_repeats_the_note_is_not_told(tmp_path):
+    path = write(tmp_path / "n.jsonl", [WELL, f"{GRAVE} [[echoes]]"])
+    with StubServer() as server:
+        ask(path, tmp_path / "out", server.url, two_passes=False)
+    assert dead(tmp_path / "out", "model") == {"n1": "HTTP 400"}
+
+
+def test_an_organ_named_twice_is_one_organ(tmp_path):
+    path = write(tmp_path / "n.jsonl", [f"{GRAVE} [[repeats]]"])
+    with StubServer() as server:
+        assert ask(path, tmp_path / "out", server.url, two_passes=False).clean
+        assert set(server.asked.values()) == {1}
+    assert rows(tmp_path / "out", "model")[0]["model"]["affected_systems"] == ["Hepatic"]
+
+
+def test_the_rules_read_a_note_that_is_too_long_for_a_model(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE + " Walked the dog." * 2_000, GRAVE])
+    with StubServer() as server:
+        one = ask(path, tmp_path / "out", server.url)
+        assert len(server.asked) == 1
+    assert (one.failed, one.alerts) == (1, 2)
+    assert "not sent, the limit for a model is 20,000" in dead(tmp_path / "out", "model")["n0"]
+    assert rules(path, tmp_path / "out").clean
 
 
 def test_a_server_that_is_gone_for_good_ends_the_run(tmp_path):
@@ -433,7 +527,7 @@ def test_parts_fill_one_folder_and_are_the_whole(tmp_path, capsys):
     bad = [line for number in (1, 2, 3) for line in (out / f"dead_letters_rules_{number}of3.jsonl").open()]
     assert [json.loads(line)["place"] for line in bad] == [20]
     assert main([str(path), "--gather", "--out", str(out)]) == 3, "one row is no note"
-    assert "model: 21 rows, 21 done before, 20 alerts, 1 bad rows" in capsys.readouterr().out
+    assert "model: 21 rows, 21 done before, 20 alerts (10 urgent, 10 soon), 1 bad rows" in capsys.readouterr().out
     assert [json.loads(line)["place"] for line in (out / "dead_letters_model.jsonl").open()] == [20]
     (out / "model" / "0000002.jsonl").unlink()
     (out / "rules" / "0000006.jsonl").unlink()
@@ -526,9 +620,10 @@ def test_command_line_says_what_it_did_and_its_status_tells_of_dead_letters(tmp_
         model = ["--server", server.url, "--one-pass", "--timeout", "5"]
         done = subprocess.run([*command, *model], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 3, done.stderr
-    assert "rules: 3 rows, 0 done before, 2 alerts, 0 bad rows" in done.stdout
+    assert "rules: 3 rows, 0 done before, 2 alerts (2 urgent), 0 bad rows" in done.stdout
     assert (
-        "model: 3 rows, 0 done before, 3 alerts, 0 bad rows, 1 without an answer, see dead_letters_model" in done.stdout
+        "model: 3 rows, 0 done before, 3 alerts (2 urgent, 1 soon), 0 bad rows, 1 without an answer, see "
+        "dead_letters_model" in done.stdout
     )
     assert "Nivolumab" not in done.stdout + done.stderr
     rules_only = subprocess.run([*command], cwd=ROOT, capture_output=True, text=True)

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import MappingProxyType
 
@@ -24,7 +24,18 @@ GOOD = {
     "urgency": "soon",
     "causality": {"likelihood": "Possible"},
 }
-BEHAVIOUR = ("429 (or another status)", "malformed", "schema", "hang", "close", "half", "nonsense")
+BEHAVIOUR = (
+    "429 (or another status)",
+    "malformed",
+    "schema",
+    "repeats",
+    "cut",
+    "tells",
+    "hang",
+    "close",
+    "half",
+    "nonsense",
+)
 
 
 def tuned() -> dict[str, str]:
@@ -37,7 +48,8 @@ class StubServer:
 
     `schemas` False ignores response_format and answers in prose, as some servers do; `logprobs` True sends, where it is
     asked for them, log probabilities of 0.9 a token; `answers` are given to the notes that hold their keys; `whole` is
-    added to notes that are asked the whole question, as in `whole="[[401]]"`.
+    added to notes that are asked the whole question, as in `whole="[[401]]"`. `strict` True refuses schemas with optional
+    keys, `refuses` names keywords that it refuses, as OpenAI's strict mode and llama.cpp do.
     """
 
     def __init__(
@@ -50,7 +62,10 @@ class StubServer:
         port: int = 0,
         answers: Mapping[str, str] = MappingProxyType({}),
         whole: str = "",
+        strict: bool = False,
+        refuses: Sequence[str] = (),
     ):
+        self.strict, self.refuses = strict, refuses
         self.answers, self.whole = answers, whole
         self.schemas, self.logprobs, self.delay, self.hang, self.port = schemas, logprobs, delay, hang, port
         self.asked: Counter[str] = Counter()
@@ -111,7 +126,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self, stub, body):
         note = body["messages"][-1]["content"]
-        schema = body.get("response_format", {}).get("json_schema", {}).get("schema", {}).get("properties", {})
+        whole_schema = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
+        schema = whole_schema.get("properties", {})
+        if stub.strict and set(whole_schema.get("required", schema)) != set(schema):
+            return self._refuse("'required' must include every key in properties. Missing 'evidence'.")
+        if wrong := [word for word in stub.refuses if f'"{word}"' in json.dumps(whole_schema)]:
+            return self._refuse(f"{wrong[0]} is not supported in this schema")
         if "kept" in schema or note == "Say no.":
             return self._say('{"kept":"yes"}' if stub.schemas else "No.")
         with stub.lock:
@@ -130,7 +150,18 @@ class _Handler(BaseHTTPRequestHandler):
         answer = {"evidence": [], "reasoning": "Stub.", **GOOD, "actions": []} if full else GOOD
         self._say(json.dumps(answer, separators=(",", ":")), stub.logprobs and body.get("logprobs"))
 
+    def _refuse(self, message):
+        self._answer(400, json.dumps({"error": {"message": message, "type": "invalid_request_error"}}).encode())
+
     def _misbehave(self, how):
+        if how == "repeats":
+            return self._say(json.dumps(GOOD | {"affected_systems": ["Hepatic", "Hepatic"]}))
+        if how == "cut":
+            return self._say('{"evidence": [', cut_off=True)
+        if how == "tells":
+            return self._refuse("the prompt has 9,000 tokens, the context only 4,096")
+        if how == "echoes":
+            return self._refuse("not valid: Nivolumab, cycle 3. ALT 640 U/L")
         if how.isdigit():
             return self._answer(int(how), b"{}", {"Retry-After": "0.1"} if how == "429" else {})
         if how == "malformed":
@@ -150,8 +181,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.close()
 
-    def _say(self, text, logprobs=False):
-        choice = {"message": {"role": "assistant", "content": text}}
+    def _say(self, text, logprobs=False, cut_off=False):
+        choice = {"message": {"role": "assistant", "content": text}, "finish_reason": "length" if cut_off else "stop"}
         if logprobs:
             sent = [{"token": one, "bytes": [*one.encode()], "logprob": math.log(0.9)} for one in text]
             choice["logprobs"] = {"content": sent}
