@@ -10,15 +10,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from irae_lib.cases import LabelledCase
+from irae_lib.files import save_json
 from irae_lib.model.generate import prompt_ids, stop_ids
 from irae_lib.model.grammar import vocabulary
 from irae_lib.model.loaded import LoadedModel
-from irae_lib.schemas import Case
+from irae_lib.schemas import Assessment, Case
+from irae_lib.screening.server import FULL, SHORT
+from irae_lib.workspace.profiles import choose_profile
 
+BATCH = 8  # local answers at a time
 TIE = 0.25  # nats: bfloat16 has 8 bits, so logits near 32 are multiples of 0.25
 
 
@@ -125,3 +131,53 @@ def cause(served: str, local: str, steps: Sequence[Step]) -> str:
 def respelled(step: Step, text: str) -> bool:
     """Whether the preferred token spells the same text that the answer has there, only in longer or shorter tokens."""
     return text.encode()[step.start :].startswith(step.preferred.encode())
+
+
+def labels(answer: Assessment) -> str:
+    """The five labels of an answer as the short question writes them."""
+    data = answer.model_dump(mode="json")
+    return json.dumps({name: data[name] for name in SHORT["properties"]}, ensure_ascii=False, separators=(",", ":"))
+
+
+class Local:
+    """The same notes answered, and the server's answers replayed, by the model in this process; saved as they come."""
+
+    def __init__(self, out: Path, cases: Sequence[LabelledCase], adapter: Path):
+        self.cases = cases
+        self.loaded = LoadedModel(choose_profile("gemma"), {"irae": adapter})
+        self.replay = Replay(self.loaded, "irae")
+        self.path = out / "local.json"
+        self.known = json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else {}
+
+    def answers(self, cases: Sequence[LabelledCase], *, short: bool = False) -> list[Assessment]:
+        """Answers of the project's own greedy decoding."""
+        kind = "short" if short else "full"
+        left = [case.case for case in cases if f"{kind} {case.case.id}" not in self.known]
+        for start in range(0, len(left), BATCH):
+            some = left[start : start + BATCH]
+            for case, answer in zip(some, self.loaded.answer(some, "irae", short=short), strict=True):
+                self.known[f"{kind} {case.id}"] = answer.text
+            self._save(f"local {kind} answers", start + len(some), len(left))
+        return [Assessment.model_validate_json(self.known[f"{kind} {case.case.id}"]) for case in cases]
+
+    def steps(self, place: int, text: str, schema: Schema) -> list[Step]:
+        """The replay of a served answer."""
+        key = f"replay {place} {text}"
+        if key not in self.known:
+            self.known[key] = self.replay.steps(self.cases[place].case, text, schema)
+            self._save("replays", sum(key.startswith("replay") for key in self.known), 0)
+        return [Step(*step) for step in self.known[key]]
+
+    def _save(self, what: str, done: int, of: int) -> None:
+        save_json(self.path, self.known)
+        print(f"\r{what}: {done}{f' of {of}' if of else ''}   ", end="" if done != of else "\n", flush=True)
+
+    def compared(self, served: Mapping[int, str], *, short: bool) -> list[Comparison]:
+        """Compare the server's answers (by place, as compact JSON) with local decoding."""
+        schema = Schema(self.replay.words, SHORT if short else FULL)
+        local = self.answers([self.cases[place] for place in served], short=short)
+        result = []
+        for (place, text), answer in zip(served.items(), local, strict=True):
+            own, steps = labels(answer) if short else answer.to_json(), self.steps(place, text, schema)
+            result.append(Comparison(place, text, own, cause(text, own, steps), steps))
+        return result

