@@ -183,6 +183,13 @@ def serve(trial: Trial) -> dict[str, Any]:
         trial.vllm.kill()
 
 
+def quotes_row(cases: Sequence[LabelledCase], texts: Mapping[int, str]) -> tuple[str, str]:
+    """Table row: how much of the served evidence is quoted word for word; a schema cannot demand it, the grammar does."""
+    answers = {place: Assessment.model_validate_json(text) for place, text in texts.items()}
+    found = [quote in cases[place].case.text for place, answer in answers.items() for quote in answer.evidence]
+    return "evidence found word for word in the note, served", f"{sum(found)} of {len(found)}"
+
+
 def run_row(
     what: str, n: int, rows: Sequence[Mapping[str, Any]], step: Mapping[str, Any]
 ) -> tuple[tuple[str, str], bool]:
@@ -217,6 +224,7 @@ def report(trial: Trial, steps: Mapping[str, Any], versions: Mapping[str, str], 
         rows.append(replay_row(kind, [local.steps(place, text, schema) for place, text in served.items()]))
         few = dict(list(served.items())[:compared])
         rows += compared_rows(kind, trial.cases, local.compared(few, short=asked == "short"))
+    rows.append(quotes_row(trial.cases, served))  # of the full answers
     print(f"\n{table(rows)}")
     return complete and resumed and alike
 

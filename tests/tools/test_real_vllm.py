@@ -1,10 +1,11 @@
 """The parts of real_vllm.py that need no server: requirements, flags, causes, tables."""
 
 import os
+from types import SimpleNamespace
 
 import pytest
 from compare_decoding import Comparison, Replay, Schema, Step, cause, first_difference
-from real_vllm import compared_rows, labels, lasting, replay_row, run_row, table, text_of
+from real_vllm import compared_rows, labels, lasting, quotes_row, replay_row, run_row, table, text_of
 from vllm_cpu import differences, fitting_dtype, server_environment, split, vllm_metadata, wanted
 
 from irae_lib.cases import validated_cases
@@ -100,6 +101,11 @@ def test_the_table_counts_causes_and_margins():
     assert "1 of 2; the others first by 0.12 nats (median), at most 0.12" in lines[2]
     assert "| 1 of 2; 1 near tie |" in lines[3]
     assert "5 of 5, 5 of 5" in lines[4]
+
+
+def test_quotes_are_counted_that_the_note_has_word_for_word():
+    cases = [SimpleNamespace(case=SimpleNamespace(text=text)) for text in ("ALT 640 U/L today", "alt 640 u/l")]
+    assert quotes_row(cases, {0: ANSWER.to_json(), 1: ANSWER.to_json()})[1] == "1 of 2"
 
 
 def test_a_run_is_complete_if_each_note_is_there_once_with_an_answer_or_a_reason():
