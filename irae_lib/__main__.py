@@ -1,26 +1,36 @@
-"""Apply the rules to one note, from a file or from standard input: `python -m irae_lib [NOTE.txt]`."""
+"""Apply the rules to one note, from a file or from standard input: `python -m irae_lib [NOTE.txt]`.
+
+Needs pydantic and the standard library alone.
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from .errors import explain
+from .files import UTF_8, encoding_of
+from .reporting.note_text import case_text
 from .safety.exposure import assumed
 from .safety.floors import review
 from .safety.reader import read
-from .safety.reviews import NOT_ASSESSED, Review
 from .schemas import Case
 
 QUESTION = "Is the patient on or after a checkpoint inhibitor? [Y/n, or ? as the note says] "
+PASTE = "Paste the note, then press Enter and Ctrl-D:"
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Print the review; return the exit status: 0 assessed, 1 not a note, 3 not assessed."""
-    parser = argparse.ArgumentParser(prog="python -m irae_lib", description="Apply the rules to one note.")
+    """Print the review; return the exit status: 0 assessed, 1 not a note, 3 not assessed, 130 stopped."""
+    parser = argparse.ArgumentParser(
+        prog="python -m irae_lib",
+        description="Apply the rules to one note: verdict, reasons, the five fields and the marked note.",
+        epilog="exit status: 0 assessed; 1 not a note; 2 wrong options; 3 not assessed, a person must read the note",
+    )
     parser.add_argument("note", nargs="?", type=Path, help="a text file; default: standard input")
     parser.add_argument(
         "--exposed",
@@ -28,18 +38,33 @@ def main(arguments: list[str] | None = None) -> int:
         help="on or after a checkpoint inhibitor; default: ask in a terminal, else yes unless the note denies it",
     )
     options = parser.parse_args(arguments)
+    place = options.note or "standard input"
     try:
-        text = options.note.read_text(encoding="utf-8") if options.note else sys.stdin.read()
-        case = Case(text=text)
+        case = Case(text=_text(options.note))
+        exposed = _exposed(case, options.exposed, interactive=options.note and sys.stdin.isatty())
     except (OSError, UnicodeDecodeError) as error:
-        print(f"{options.note or 'standard input'}: cannot be read as UTF-8 text ({error})", file=sys.stderr)
+        reason = getattr(error, "strerror", None) or "not text"
+        print(f"{place} cannot be read ({reason}); expected a text file in UTF-8 or Windows-1252", file=sys.stderr)
         return 1
     except ValidationError as error:
-        print(f"{options.note or 'standard input'} is not a note: {explain(error)}", file=sys.stderr)
+        print(f"{place} is not a note: {explain(error)}", file=sys.stderr)
         return 1
-    result = review(case, exposed=_exposed(case, options.exposed, interactive=options.note and sys.stdin.isatty()))
-    print("\n".join(lines(result)))
+    except (KeyboardInterrupt, EOFError):
+        print("\nstopped", file=sys.stderr)
+        return 130
+    result = review(case, exposed=exposed)
+    _print(case_text(case.text, result, color=sys.stdout.isatty() and not os.environ.get("NO_COLOR")))
     return 0 if result.assessed else 3
+
+
+def _text(path: Path | None) -> str:
+    if path:
+        if (encoding := encoding_of(path)) != UTF_8:
+            print(f"{path.name} is not UTF-8: read as {encoding}", file=sys.stderr)
+        return path.read_text(encoding=encoding)
+    if sys.stdin.isatty():
+        print(PASTE, file=sys.stderr)
+    return sys.stdin.read()
 
 
 def _exposed(case: Case, said: str | None, interactive: bool) -> bool | None:
@@ -50,26 +75,13 @@ def _exposed(case: Case, said: str | None, interactive: bool) -> bool | None:
     return {"yes": True, "no": False, "note": None}[said]
 
 
-def lines(result: Review) -> list[str]:
-    """The review as lines of text: the five fields, the raises with their quotes, and the advisories."""
-    final = result.final
-    fields = {
-        "irAE": "yes" if final.irae_detected else "no",
-        "organ systems": ", ".join(system.value for system in final.affected_systems) or "none",
-        "CTCAE grade": final.overall_severity.value,
-        "urgency": final.urgency.value,
-        "causality": final.causality.likelihood.value,
-    }
-    if not result.assessed:
-        raised = {c.field for c in result.corrections}
-        kept = dict(zip(fields, ("irae_detected", "affected_systems", "overall_severity", "urgency"), strict=False))
-        further = f" ({NOT_ASSESSED} further)"
-        fields = {k: v + further if kept.get(k) in raised else NOT_ASSESSED for k, v in fields.items()}
-    out = [f"{name + ':':<15}{value}" for name, value in fields.items()]
-    for c in result.corrections:
-        where = f' "{c.quote}"' if c.quote else ""
-        out.append(f"{c.rule}: {c.field} {c.before} -> {c.after}: {c.reason}{where} [{c.source}]")
-    return out + [f"note: {line}" for line in result.advisories]
+def _print(text: str) -> None:
+    """Print text to a terminal of any encoding, or to a reader that may close early, such as `head`."""
+    try:
+        sys.stdout.reconfigure(errors="replace")
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python reports it again when it ends
 
 
 if __name__ == "__main__":

@@ -13,22 +13,27 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import ValidationError, model_validator
 
 from .errors import SchemaError, explain
 from .files import DATA, read_lines, read_text, write_lines
-from .schemas import FIELDS, SECTIONS, Assessment, Case, Record
+from .schemas import FIELDS, SECTIONS, Assessment, Case, Likelihood, Record, Severity, Urgency
 
 TEXT_COLUMNS = ("text", *SECTIONS)  # at least one of them holds the note
 CASE_COLUMNS = ("id", "age", "cancer_type", *TEXT_COLUMNS)
 _LONGEST_CELL = 10_000_000  # characters; Python's default limit would fail on one long note
 
 
+# irae; as irae, but exposure not documented; another cause; never exposed; treatment only planned; well; resolved
+KINDS = ("irae", "undocumented", "mimic", "never", "planned", "well", "resolved")
+
+
 class LabelledCase(Record):
     """A case with its label.
 
-    `kind` is the row of the contract that it follows (irae, mimic, well ...), `family` its pool of phrasings, `topic`
-    the illness, `pair` its minimal pair. These four are for counting, never for the model.
+    `kind` is the row of the contract that it follows (one of `KINDS`), `family` its pool of phrasings, `topic` the
+    illness, `pair` its minimal pair. These four are for counting, never for the model. A label
+    that contradicts itself is a validation error, from whichever file or form it comes (see `contradiction`).
     """
 
     case: Case
@@ -38,10 +43,32 @@ class LabelledCase(Record):
     topic: str = ""
     pair: str = ""
 
+    @model_validator(mode="after")
+    def _fields_agree(self) -> LabelledCase:
+        if problem := contradiction(self.expected):
+            raise ValueError(problem)
+        return self
+
+
+def contradiction(label: Assessment) -> str:
+    """Why the fields of a label cannot all be true (data/README.md gives the rules), or ""."""
+    if label.irae_detected:
+        return "" if label.affected_systems else "an irAE needs at least one organ system"
+    if label.affected_systems or label.overall_severity is not Severity.UNKNOWN:
+        return "without an irAE there is no organ system and no grade: choose irAE yes, or clear both"
+    if label.causality.likelihood in (Likelihood.HIGHLY_LIKELY, Likelihood.POSSIBLE):
+        return "without an irAE, causality is Unlikely or Uncertain: choose one of these, or irAE yes"
+    return ""
+
 
 def validated_cases() -> list[LabelledCase]:
     """The eleven hand-written cases with their labels, in the order of the file."""
     return read_cases(DATA / "cases" / "validated.jsonl")
+
+
+def texts_by_id(cases: Iterable[LabelledCase]) -> dict[str, str]:
+    """The notes of cases, by id."""
+    return {case.case.id: case.case.text for case in cases}
 
 
 def write_cases(path: Path, cases: Iterable[LabelledCase]) -> Path:
@@ -96,11 +123,15 @@ def csv_rows(
     csv.field_size_limit(_LONGEST_CELL)
     lines = iter(lines)
     header = next(lines, "")
+    if header.lower().startswith("sep="):  # how a spreadsheet is told the separator
+        header = next(lines, "")
     mark = next((m for m in ",;\t" if any(c.strip(' "\r\n') in known for c in header.split(m))), ",")
     # Strict: a misplaced quote would join two patients' notes.
     table = csv.DictReader(chain([header], lines), delimiter=mark, strict=True)
     try:
         table.fieldnames = [column.strip() for column in table.fieldnames or ()]
+        if twice := sorted(name for name in known if table.fieldnames.count(name) > 1):
+            raise SchemaError(f"{name}: two columns are called {twice[0]!r}; rename one of them")
         check_header(table.fieldnames)
         for number, row in enumerate(table, start=2):
             yield number, None if None in row or None in row.values() else row
@@ -144,6 +175,16 @@ def _from_csv(row: dict[str, str] | None, where: str) -> dict[str, Any]:
 _EXTRA = ("kind", "family", "topic", "pair")
 
 
+def kind_of(label: Assessment) -> str:
+    """The kind of a case whose row does not say: a negative that needs no action is "well", any other a "mimic".
+
+    The labels alone do not tell who was never exposed, or whose irAE has resolved.
+    """
+    if label.irae_detected:
+        return "irae"
+    return "well" if label.urgency is Urgency.ROUTINE else "mimic"
+
+
 def _to_row(case: LabelledCase) -> dict[str, Any]:
     note = case.case.model_dump(mode="json", exclude_defaults=True)
     if note.keys() - {"id", "text"}:
@@ -156,11 +197,17 @@ def _from_row(row: dict[str, Any], where: str) -> LabelledCase:
     if "expected" not in row:
         raise SchemaError(f"{where}: field expected is missing; a labelled case needs its assessment")
     note = {key: value for key, value in row.items() if key not in ("expected", *_EXTRA)}
+    extra = {key: row[key] for key in _EXTRA if row.get(key)}
+    if extra.get("kind", KINDS[0]) not in KINDS:
+        raise SchemaError(
+            f"{where}: kind must be one of {', '.join(KINDS)}, or absent: it then follows from the labels"
+        )
     try:
-        return LabelledCase(
-            case=Case.model_validate(note),
-            expected=Assessment.model_validate(row["expected"]),
-            **{key: row[key] for key in _EXTRA if key in row},
+        case = LabelledCase(
+            case=Case.model_validate(note), expected=Assessment.model_validate(row["expected"]), **extra
         )
     except ValidationError as error:
         raise SchemaError(f"{where}: {explain(error)}") from None
+    if "kind" not in extra or (case.kind == "irae" and not case.expected.irae_detected):
+        case = case.model_copy(update={"kind": kind_of(case.expected)})
+    return case

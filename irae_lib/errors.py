@@ -6,7 +6,10 @@ from pydantic import ValidationError
 
 
 class IraeError(Exception):
-    """Base class of all exceptions that this library raises."""
+    """Base class of all exceptions that this library raises. A notebook shows its message without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:  # IPython asks for it
+        return [f"{type(self).__name__}: {self}"]
 
 
 class SchemaError(IraeError, ValueError):
@@ -23,6 +26,10 @@ class AccessError(IraeError):
 
 class AdapterError(IraeError):
     """Adapter, base model, prompt or data do not match."""
+
+
+class NotPublished(AdapterError):
+    """An adapter or its report involves the user's own notes: everything is done, and nothing is published."""
 
 
 class RunError(IraeError):

@@ -59,7 +59,7 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     """
     path = Path(path)
     lines = read_text(path, "a JSON-lines file").split("\n")  # not splitlines(): U+2028 is legal inside JSON
-    refuse_array(path, lines[0])
+    refuse_document(path, lines[0])
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
@@ -76,12 +76,16 @@ def read_lines(path: Path) -> list[tuple[int, dict[str, Any]]]:
     return rows
 
 
-def refuse_array(path: Path, first_line: str) -> None:
-    """Raise SchemaError if a file begins as a JSON array: as JSON lines, each of its lines would be an error."""
-    if first_line.lstrip().startswith("["):
+def refuse_document(path: Path, first_line: str) -> None:
+    """Raise SchemaError if a file begins as one JSON document: as JSON lines, each of its lines would be an error."""
+    start = first_line.strip()
+    if start.startswith("[") or start == "{":
+        found, convert = (
+            ("a JSON array", "jq -c '.[]'") if start.startswith("[") else ("JSON over several lines", "jq -c .")
+        )
         raise SchemaError(
-            f"{path.name}: a JSON array, not JSON lines; expected one object on each line. "
-            f"To convert it: jq -c '.[]' {path.name} > lines.jsonl"
+            f"{path.name}: {found}, not JSON lines; expected one object on each line. "
+            f"To convert it: {convert} {path.name} > lines.jsonl"
         )
 
 
@@ -102,15 +106,18 @@ UTF_8, UTF_16, WINDOWS = "utf-8-sig", "utf-16", "windows-1252"  # spreadsheets w
 
 
 def encoding_of(path: Path) -> str:
-    """The encoding of a text file: UTF_8, UTF_16 (with a byte-order mark) or WINDOWS, as Western spreadsheets save it.
+    """The encoding of a text file: UTF_8, UTF_16 (also without a byte-order mark) or WINDOWS, as spreadsheets save it.
 
     A UTF-8 file with damaged bytes is still UTF_8: it holds more characters of several bytes than damaged bytes.
     """
     decoder = codecs.getincrementaldecoder(UTF_8)(errors="surrogateescape")  # a damaged byte becomes a surrogate
     good = damaged = 0
     with Path(path).open("rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        start = file.read(4096)
+        if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return UTF_16
+        if start[1::2].count(0) > len(start) // 4:  # Western text in UTF-16 without a mark: every other byte is 0
+            return f"{UTF_16}-le"
         file.seek(0)
         while block := file.read(1 << 20):
             text = decoder.decode(block)

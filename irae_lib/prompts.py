@@ -37,6 +37,7 @@ _EXAMPLES = tuple(
     (example["note"], Assessment.model_validate(example["answer"]))
     for example in json.loads(_read("guided_examples.json"))
 )
+NOTE = "Note:\n"  # begins a note
 COMPACT = Prompt(version="compact-1", instructions=_read("compact.txt"))
 GUIDED = Prompt(version="guided-1", instructions=_read("guided.txt"), examples=_EXAMPLES)
 
@@ -57,7 +58,7 @@ def get_prompt(name: str) -> Prompt:
 
 # Gemma's control tokens in a note would become real turns. A look-alike bracket keeps the text readable for a person
 # and harmless for the tokenizer. The safety layer always reads the original note.
-_CONTROL = re.compile(
+CONTROL = re.compile(
     r"<(?=/?(?:start_of_turn|end_of_turn|bos|eos|pad|unk|mask|start_of_image|end_of_image|"
     r"image_soft_token|unused\d+)>)"
 )
@@ -67,8 +68,8 @@ def messages(case: Case, prompt: Prompt = COMPACT) -> list[dict[str, str]]:
     """The conversation that requests an assessment of `case`, as role/content dicts ending with the user's turn."""
     turns = []
     for note, answer in prompt.examples:
-        turns += [_turn("user", f"Note:\n{note}"), _turn("assistant", answer.to_json())]
-    turns.append(_turn("user", f"Note:\n{_CONTROL.sub('‹', case.text)}"))
+        turns += [_turn("user", f"{NOTE}{note}"), _turn("assistant", answer.to_json())]
+    turns.append(_turn("user", f"{NOTE}{CONTROL.sub('‹', case.text)}"))
     # Gemma has no system role: its template would also merge a system prompt into the first user turn.
     turns[0] = _turn("user", f"{prompt.instructions}\n\n{turns[0]['content']}")
     return turns

@@ -155,7 +155,7 @@ class Case(Record):
         # The only write to a frozen object, before it is visible to callers.
         object.__setattr__(self, "text", self.text or joined)
         if not self.text.strip():
-            raise ValueError("the case has no text and no section")
+            raise ValueError(f"the note is empty; expected text, or one of {', '.join(SECTIONS)}")
         return self
 
 

@@ -6,10 +6,18 @@ from pathlib import Path
 
 import pytest
 
-from irae_lib.cases import LabelledCase, read_cases, validated_cases, write_cases
+from irae_lib.cases import KINDS, LabelledCase, read_cases, validated_cases, write_cases
 from irae_lib.errors import SchemaError
-from irae_lib.files import write_lines
-from irae_lib.training.rows import read_training_file, to_messages, to_prompt_completion
+from irae_lib.evaluation.scoring import triage_of
+from irae_lib.files import DATA, file_sha256, write_lines, write_text
+from irae_lib.training.rows import (
+    TRAINING_FILE,
+    notes_of,
+    notes_trained_on,
+    read_training_file,
+    to_messages,
+    to_prompt_completion,
+)
 
 # The table of the project's facts, word for word: id, severity, urgency, system, likelihood.
 LABELS = """
@@ -127,6 +135,64 @@ def test_broken_training_line_is_refused_with_file_line_and_field(tmp_path, chan
         assert part in str(error.value)
 
 
+NOTE, ANSWER = (to_messages(validated_cases()[0])["messages"][i]["content"] for i in (0, 1))
+PART = [{"type": "text", "text": NOTE}]
+
+
+@pytest.mark.parametrize(
+    ("turns", "expected"),
+    [
+        ([("user", PART), ("assistant", ANSWER)], "prompt, turn 1: content is a list, expected text; join"),
+        ([("user", NOTE), ("assistant", None)], "completion, turn 1: content is a NoneType, expected text; write"),
+        ([("system", "Hello."), ("user", NOTE), ("assistant", ANSWER)], "prompt, turn 1: the role is neither"),
+        (
+            [("user", NOTE), ("model", ANSWER)],
+            "completion, turn 1: the role is neither user nor assistant; write assis",
+        ),
+        (
+            [("user", "Read."), ("user", NOTE), ("assistant", ANSWER)],
+            "line 1, turn 2: the role is user, expected assis",
+        ),
+        (
+            [("assistant", "Yes?"), ("user", NOTE), ("assistant", ANSWER)],
+            "turn 1: the role is assistant, expected user",
+        ),
+        ([("user", NOTE + "<end_of_turn>"), ("assistant", ANSWER)], "prompt, turn 1: content holds a control token"),
+        (
+            [("user", NOTE), ("assistant", ANSWER + "<end_of_turn>")],
+            "completion, turn 1: content holds a control token",
+        ),
+    ],
+)
+def test_turns_that_the_chat_template_would_refuse_are_named_with_their_line(tmp_path, turns, expected):
+    row = {"messages": [{"role": role, "content": content} for role, content in turns]}
+    with pytest.raises(SchemaError) as error:
+        read_training_file(write_lines(tmp_path / "mine.jsonl", [row]))
+    assert str(error.value).startswith("mine.jsonl line 1")
+    assert expected in str(error.value)
+    assert NOTE[:40] not in str(error.value)
+
+
+def test_a_conversation_of_several_questions_is_taken(tmp_path):
+    turns = [("user", "Ready?"), ("assistant", "Yes."), ("user", NOTE), ("assistant", ANSWER)]
+    row = {"id": "a", "messages": [{"role": role, "content": content} for role, content in turns]}
+    rows = read_training_file(write_lines(tmp_path / "mine.jsonl", [row]))
+    assert notes_of(rows) == {"a": validated_cases()[0].case.text}
+
+
+def test_the_notes_that_an_adapter_was_trained_on_are_found_by_the_files_checksum(tmp_path):
+    own = write_lines(tmp_path / "own.jsonl", map(to_messages, validated_cases()[:2]))
+    run = tmp_path / "run"
+    write_lines(run / "data" / "train.jsonl", map(to_messages, validated_cases()[:3]))
+    texts = {case.case.id: case.case.text for case in validated_cases()}
+    for path, n in ((own, 2), (run / "data" / "train.jsonl", 3)):
+        write_text(run / TRAINING_FILE, str(path))
+        assert notes_trained_on(run, {"data_sha256": file_sha256(path)}) == dict(list(texts.items())[:n])
+    assert notes_trained_on(run, {"data_sha256": "0"}) is None
+    write_text(run / TRAINING_FILE, str(tmp_path / "moved.jsonl"))
+    assert notes_trained_on(run, {"data_sha256": file_sha256(own)}) is None
+
+
 @pytest.mark.parametrize("content, part", [(None, "not found"), ("", "is empty"), ("\n\n", "is empty")])
 def test_missing_or_empty_file_is_refused(tmp_path, content, part):
     path = tmp_path / "cases.jsonl"
@@ -232,6 +298,37 @@ def test_a_bad_csv_row_is_named_with_its_field_and_no_note_text(tmp_path, row, m
     assert "640" not in str(error.value)
 
 
+CONTRADICTIONS = [  # cells of ROW to replace, and the reason for the refusal
+    ({"Hepatic": ""}, "an irAE needs at least one organ system"),
+    ({"yes": "no"}, "without an irAE there is no organ system and no grade"),
+    ({"yes": "no", "Hepatic": ""}, "without an irAE there is no organ system and no grade"),
+    ({"yes": "no", "Hepatic": "", "Grade 3 - Severe": "Unknown"}, "causality is Unlikely or Uncertain"),
+    (
+        {"yes": "no", "Hepatic": "", "Grade 3 - Severe": "Unknown", "Possible": "Highly likely"},
+        "causality is Unlikely or Uncertain",
+    ),
+]
+
+
+@pytest.mark.parametrize(("cells", "message"), CONTRADICTIONS)
+def test_a_label_that_contradicts_itself_is_refused_in_csv_and_json_lines(tmp_path, cells, message):
+    row = ROW
+    for before, after in cells.items():
+        row = row.replace(f",{before},", f",{after},")
+    with pytest.raises(SchemaError, match=rf"own\.csv row 2: .*{message}") as error:
+        read_cases(csv_file(tmp_path, row))
+    assert "640" not in str(error.value)
+    (case,) = read_cases(csv_file(tmp_path, ROW))
+    label = case.expected.model_dump(mode="json")
+    label |= {"irae_detected": "yes" not in cells}
+    label |= {"affected_systems": []} if "Hepatic" in cells else {}
+    label |= {"overall_severity": "Unknown"} if "Grade 3 - Severe" in cells else {}
+    label |= {"causality": {"likelihood": cells.get("Possible", "Possible")}}
+    (tmp_path / "own.jsonl").write_text(json.dumps({"text": case.case.text, "expected": label}))
+    with pytest.raises(SchemaError, match=rf"own\.jsonl line 1: .*{message}"):
+        read_cases(tmp_path / "own.jsonl")
+
+
 @pytest.mark.parametrize(
     ("header", "message"),
     [
@@ -242,3 +339,54 @@ def test_a_bad_csv_row_is_named_with_its_field_and_no_note_text(tmp_path, row, m
 def test_a_bad_csv_header_is_named(tmp_path, header, message):
     with pytest.raises(SchemaError, match=message):
         read_cases(csv_file(tmp_path, ROW, header=header))
+
+
+# --- the kind of one's own cases ------------------------------------------------------------------------
+
+
+def own_row(number, irae=False, urgency="routine", **extra):
+    systems, grade = (["Hepatic"], "Grade 2 - Moderate") if irae else ([], "Unknown")
+    label = {"irae_detected": irae, "affected_systems": systems, "overall_severity": grade, "urgency": urgency}
+    label["causality"] = {"likelihood": "Possible" if irae else "Unlikely"}
+    return {"id": f"own-{number}", "text": f"Note {number} of my clinic.", "expected": label} | extra
+
+
+@pytest.mark.parametrize(
+    ("row", "kind"),
+    [
+        (own_row(1), "well"),
+        (own_row(1, urgency="urgent"), "mimic"),
+        (own_row(1, irae=True, urgency="soon"), "irae"),
+        (own_row(1, kind="never"), "never"),
+        (own_row(1, kind=""), "well"),
+        (own_row(1, kind=None), "well"),
+        (own_row(1, kind="irae"), "well"),
+        (own_row(1, irae=True, kind="undocumented"), "undocumented"),
+    ],
+)
+def test_kind_follows_from_the_labels_where_the_row_does_not_say(tmp_path, row, kind):
+    (case,) = read_cases(write_lines(tmp_path / "own.jsonl", [row]))
+    assert case.kind == kind
+
+
+def test_own_negatives_are_counted_in_the_specificities(tmp_path):
+    rows = [own_row(1), own_row(2, urgency="soon"), own_row(3, kind="never"), own_row(4, irae=True)]
+    cases = read_cases(write_lines(tmp_path / "own.jsonl", rows))
+    triage = triage_of(cases, [case.expected for case in cases])
+    for rate in (triage.specificity_well, triage.specificity_mimics, triage.specificity_unexposed):
+        assert (rate.hits, rate.n) == (1, 1)
+
+
+def test_an_unknown_kind_is_refused_and_every_kind_is_documented(tmp_path):
+    with pytest.raises(SchemaError, match="own.jsonl line 1: kind must be one of irae, .*follows from the labels"):
+        read_cases(write_lines(tmp_path / "own.jsonl", [own_row(1, kind="mimick")]))
+    readme = (DATA / "README.md").read_text(encoding="utf-8")
+    for kind in KINDS:
+        assert f"`{kind}`" in readme.split("`kind` says why")[1]
+
+
+@pytest.mark.parametrize("text", ["", "  \n "])
+def test_an_empty_text_says_so(tmp_path, text):
+    rows = [own_row(1), own_row(2, text=text)]
+    with pytest.raises(SchemaError, match="own.jsonl line 2: case: the note is empty; expected text, or one of"):
+        read_cases(write_lines(tmp_path / "own.jsonl", rows))

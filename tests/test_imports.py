@@ -19,6 +19,7 @@ LIGHT = [
     "irae_lib.publishing.hub",
     "irae_lib.workspace.storage",
     "irae_lib.run",
+    "irae_lib.parameters",
     "irae_lib.screening.__main__",
     "irae_lib.screening.monitor",
     "irae_lib.screening.cluster.ray_job",

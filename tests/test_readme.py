@@ -5,13 +5,14 @@ import re
 
 import pytest
 
+import irae_lib
 from irae_lib.evaluation.report import read_report
 from irae_lib.files import DATA, ROOT
 from irae_lib.reporting.tables import markdown, reports_table
 from irae_lib.workspace.address import UNSET
 
 PAGES = [ROOT / "README.md", ROOT / "data" / "README.md", ROOT / "tests" / "README.md"]
-PAGES += sorted((ROOT / "irae_lib").rglob("README.md"))
+PAGES += [ROOT / ".github" / "CONTRIBUTING.md", *sorted((ROOT / "irae_lib").rglob("README.md"))]
 
 
 def test_the_first_page_is_short():
@@ -64,3 +65,10 @@ def test_results_are_those_of_the_shipped_reports():
     alarms = [rate.n - rate.hits for rate in (raw.specificity_mimics, final.specificity_mimics)]
     assert f"alarms on {raw.specificity_mimics.n} mimics rise from {alarms[0]} to {alarms[1]}" in text
     assert f"from {stand_in.raw.field_accuracy:.3f} to {stand_in.safety.field_accuracy:.3f}" in text
+
+
+def test_the_version_is_in_one_place():
+    citation = (ROOT / ".github" / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {irae_lib.__version__}\n" in citation
+    changes = (ROOT / ".github" / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\S+)", changes, re.MULTILINE)[0] == irae_lib.__version__

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..cases import read_cases, validated_cases
-from ..errors import AdapterError, RunError
+from ..errors import AdapterError, NotPublished, RunError
 from ..files import DATA, file_sha256
 from ..schemas import Record
 from .report import ArmSummary, Report, summarize_results
@@ -36,10 +36,15 @@ def verify(report: Report, run: Path, adapter: Path) -> None:
 
     Raises:
         RunError: the report was edited, its answers or cases are not those of the run, or its numbers do not match.
-        AdapterError: the report names another adapter.
+        AdapterError: the report names another adapter. NotPublished: it was measured on the user's own file.
     """
     if report != report.signed():
         raise RunError("report.json was changed after it was written; run 03_validate again")
+    if report.own_test:
+        raise NotPublished(
+            "validated on your own file; nothing is published. To publish, run 03_validate without test_file and "
+            "contrast_file first"
+        )
     if file_sha256(adapter / "adapter_model.safetensors") != report.adapters["full"]:
         raise AdapterError("the adapter is not the one in report.json; run 03_validate again")
     if file_sha256(run / ANSWERS) != report.answers_sha256:

@@ -57,8 +57,9 @@ class Report(Record):
     """A validation run: `results` by split and arm, checksums of its inputs, and additional measurements.
 
     `improvements` is by split, arm and goal; `behaviour` by arm, stage and kind of changed note. `outside` holds the
-    results on outside cases. `retention` and `flips` are None if the run did not measure them. `seal` is the SHA-256 of
-    everything else ("" while unsigned).
+    results on outside cases. `retention` and `flips` are None if the run did not measure them. `own_test`: test
+    or contrast are the user's own file; left out where False. `seal` is the SHA-256 of everything else ("" while
+    unsigned).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -78,7 +79,12 @@ class Report(Record):
     outside: OutsideReport | None = None
     retention: Retention | None = None
     flips: Flips | None = None
+    own_test: bool = False
     seal: str = ""
+
+    @model_serializer(mode="wrap")
+    def _without_default(self, serialize) -> dict[str, Any]:
+        return {key: value for key, value in serialize(self).items() if key != "own_test" or value}
 
     @property
     def label(self) -> str:

@@ -24,7 +24,8 @@ def load_tokenizer(base_model: str, revision: str = ""):
     from transformers import AutoTokenizer
 
     where = {"token": hub_access.find_token().value, "revision": revision or None}
-    tokenizer = AutoTokenizer.from_pretrained(hub_access.model_path(base_model), **where)
+    with hub_access.reading(base_model):
+        tokenizer = AutoTokenizer.from_pretrained(hub_access.model_path(base_model), **where)
     tokenizer.padding_side = "left"
     check_tokenizer(tokenizer, base_model)
     return tokenizer
@@ -86,8 +87,9 @@ def load_base(profile: Profile, quantized=None):
         spare_the_math_kernel()
     where = {"token": hub_access.find_token().value, "revision": profile.revision or None}
     path = hub_access.model_path(profile.base_model)
-    auto_class = getattr(transformers, class_name(transformers.AutoConfig.from_pretrained(path, **where)))
-    model = auto_class.from_pretrained(path, use_safetensors=True, **where, **options)
+    with hub_access.reading(profile.base_model):
+        auto_class = getattr(transformers, class_name(transformers.AutoConfig.from_pretrained(path, **where)))
+        model = auto_class.from_pretrained(path, use_safetensors=True, **where, **options)
     model.base_revision = profile.revision  # transformers 5.24 no longer records the loaded commit
     if profile.four_bit:
         check_four_bit(model, profile.compute_dtype)

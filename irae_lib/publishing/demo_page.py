@@ -1,59 +1,56 @@
-"""Demo page for a published adapter: enter a note to see the model's answer, the final answer, and every raise.
+"""Demo page: enter a note; the rules answer first, the model of a published adapter beside them.
 
 Runs as `app.py` of a Gradio Space on ZeroGPU, or here: `python -m irae_lib.publishing.demo_page`. Environment variables
-select the model: IRAE_BASE_MODEL, IRAE_BASE_REVISION, IRAE_ADAPTER (a Hub id or a folder), IRAE_ADAPTER_REVISION.
-Notes are neither stored nor logged; errors are fixed sentences, because an exception may hold note text.
+select the model: IRAE_BASE_MODEL (default: the base that the adapter names), IRAE_BASE_REVISION, IRAE_ADAPTER (a Hub id
+or a folder; default: the rehearsal adapter), IRAE_ADAPTER_REVISION. Notes are neither stored nor logged; errors are
+fixed sentences, because an exception may hold note text.
 """
 
 from __future__ import annotations
 
-import hashlib
+import importlib.util
 import json
 import os
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from .. import Case, read, review
-from ..evaluation.calibration import judged
+from .. import Case
+from ..errors import IraeError, RunError
 from ..evaluation.report import read_calibration
-from ..files import DATA
-from ..reporting.note_html import case_html
-from ..safety.exposure import assumed
+from ..files import DATA, ROOT
+from ..model.answers import Answer
+from ..reporting.note_html import STYLE, raw_html, wrapped
+from ..workspace import hub_access, profiles
+from .page_view import LONGEST, MODEL_LONGEST, Shown, assess
 
-LONGEST = 12_000  # characters; a discharge letter is about 4,000
-NOT_AGREED = "Tick the box first: synthetic or de-identified text only, and no decision about a patient."
-EMPTY = "The note is empty. Paste a note, or choose an example."
-TOO_LONG = f"The note is longer than {LONGEST:,} characters. Shorten it to the part you want read."
-UNSURE = "**The model is not sure of this answer. A person should read the note**; the rules have read it as well."
-NOT_READ = "**Not assessed: the rules did not understand this note. A person must read it.**"
-BROKEN = "The note could not be assessed. Nothing was stored. Try again, or try a shorter note."
-BANNER = (
-    "# irAE triage: research demonstration\n"
-    "**Not a medical device.** Synthetic or de-identified English text only. A model proposes, deterministic rules may "
-    "raise, a clinician decides. Notes are not stored."
-)
 EXAMPLES = json.loads((DATA / "page" / "examples.json").read_text(encoding="utf-8"))
+MISSING = "the demo page needs Gradio, which is not installed: pip install gradio"
 
 
 class Engine:
-    """A model with its adapter, loaded once; `versions` appears on the page and in the audit trail."""
+    """A model with its adapter, loaded once; `versions` appears on the page and in the audit trail.
+
+    `stand_in` says that the base is the rehearsal base: its answers test the software and mean nothing clinically. It
+    runs on the CPU in its own precision, also where there is a GPU.
+
+    Raises:
+        IraeError: adapter or base is missing, cannot be read, or they do not belong together; says what to do.
+    """
 
     def __init__(self) -> None:
-        from huggingface_hub import snapshot_download
-
+        from ..model.adapters import read_record
         from ..model.loaded import LoadedModel
-        from ..workspace.profiles import choose_profile
-        from .hub import PUBLISHED
 
-        profile = choose_profile("auto", os.environ.get("IRAE_BASE_MODEL", ""))
-        profile = replace(profile, revision=os.environ.get("IRAE_BASE_REVISION", ""))
         source, commit = os.environ.get("IRAE_ADAPTER", ""), os.environ.get("IRAE_ADAPTER_REVISION", "")
-        folder = Path(source) if source else DATA / "rehearsal_adapter"
-        if not folder.is_dir():
-            folder = Path(snapshot_download(source, revision=commit or None, allow_patterns=list(PUBLISHED)))
+        folder = _adapter_folder(source, commit)
+        base = os.environ.get("IRAE_BASE_MODEL") or read_record(folder)["base_model"]
+        self.stand_in = (ROOT / base).resolve() == (ROOT / profiles.REHEARSAL_BASE).resolve()
+        profile = profiles.choose_profile("rehearsal" if self.stand_in else "auto", base)
+        profile = replace(profile, revision=os.environ.get("IRAE_BASE_REVISION", ""))
         self.loaded = LoadedModel(profile, {"full": folder})
-        self.calibration = read_calibration(folder / "report.json" if source else DATA / "reports" / "rehearsal.json")
+        self.calibration = None if self.stand_in else read_calibration(folder / "report.json")
         self.versions = {
             "base": profile.base_model,
             "base commit": profile.revision or "not pinned",
@@ -62,85 +59,142 @@ class Engine:
             "precision": profile.compute_dtype,
         }
 
-    def answer(self, case: Case):
+    def answer(self, case: Case) -> Answer:
         """The model's answer to one case."""
         return self.loaded.answer([case], "full")[0]
 
 
-def assess(engine, note: str, agreed: bool, exposed: bool = True) -> tuple[str, str, str]:
-    """(message, view, audit): a refusal alone, or the view of the case and its audit trail without note text.
+def _adapter_folder(source: str, commit: str) -> Path:
+    """The folder of an adapter: the given one, the rehearsal adapter, or a download from the Hub."""
+    folder = Path(source) if source else DATA / "rehearsal_adapter"
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import snapshot_download
 
-    `exposed` is the checkbox "on or after a checkpoint inhibitor". The message is empty, or says that the note was not
-    assessed, or that the answer is below the calibration threshold.
-    """
-    if not agreed:
-        return NOT_AGREED, "", ""
-    if not note.strip():
-        return EMPTY, "", ""
-    if len(note) > LONGEST:
-        return TOO_LONG, "", ""
-    try:
-        case = Case(text=note)
-        answer = engine.answer(case)
-        result = review(case, answer.assessment, assumed(read(case), case.text, exposed))
-        sure, unsure = judged(engine.calibration, answer)
-        heading = "sure, calibrated" if engine.calibration else "sure, not calibrated"
-        view = case_html(case.text, result, answer, confidence=sure, sure=heading)
-    except Exception as error:
-        print(f"assessment failed: {type(error).__name__}", file=sys.stderr)  # its message may hold note text
-        return BROKEN, "", ""
-    trail = {
-        "note_sha256": hashlib.sha256(note.encode()).hexdigest(),
-        **engine.versions,
-        "certainty": answer.certainty,
-        "assessed": result.assessed,
-        "corrections": [
-            {"rule": c.rule, "field": c.field, "from": c.before, "to": c.after} for c in result.corrections
-        ],
-    }
-    message = NOT_READ if not result.assessed else UNSURE if unsure else ""
-    return message, view, json.dumps(trail, indent=1)
+    from .hub import PUBLISHED
+
+    source = hub_access.model_path(source)  # refuses what is neither a folder nor a Hub id
+    with hub_access.clear_hub_errors(f"the adapter {source} was not downloaded"):
+        return Path(snapshot_download(source, revision=commit or None, allow_patterns=list(PUBLISHED)))
+
+
+TITLE = (
+    "# irAE triage: research demonstration\n"
+    "**Not a medical device.** Synthetic or de-identified English text only. Rules read the note and a model reads it "
+    "too; a clinician decides. Notes are not stored."
+)
+BAND = (
+    '<p class="band"><b>The model on this page is a stand-in without clinical knowledge.</b> '
+    "It shows that the software works; ignore what it answers. The rules are the real ones.</p>"
+)
+LIMITS = f"of {LONGEST:,} characters; the model reads up to {MODEL_LONGEST:,}"
+COUNT = '<div class="irae bare"><small>{} {}</small></div>'
+CSS = "<style>.own>:not(.irae){padding:0!important}@media(max-width:600px){.main.app{padding:.75rem!important}}</style>"
+# In the browser: count characters, and clear an answer that belongs to another note or another exposure.
+CLEAR = f"""(text) => [`{COUNT.format('${[...(text ?? "")].length.toLocaleString("en")}', LIMITS)}`, "", ""]"""
+# In the browser: a new answer scrolls into view once; the model's part, which comes later, does not move the page.
+SHOW = """(view) => {
+    if (view && !window.iraeShown)
+        document.getElementById("answer").scrollIntoView({behavior: "smooth", block: "start"});
+    window.iraeShown = Boolean(view);
+}"""
 
 
 def build(engine):
     """The page as Gradio blocks."""
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # read when Gradio is imported
     import gradio as gr
 
     with gr.Blocks(title="irAE triage", analytics_enabled=False, delete_cache=(600, 600)) as page:
-        gr.Markdown(BANNER)
+        gr.Markdown(TITLE)
+        own = {"apply_default_css": False, "elem_classes": "own"}  # the style of note.css alone
+        gr.HTML(STYLE + CSS + f'<div class="irae bare">{BAND if engine.stand_in else ""}</div>', **own)
         with gr.Row():
-            with gr.Column(scale=2):
+            with gr.Column(scale=2, min_width=320):
                 note = gr.Textbox(label="Note", lines=9, max_lines=16, max_length=LONGEST + 1)
+                count = gr.HTML(COUNT.format(0, LIMITS), **own)
                 agreed = gr.Checkbox(label="Synthetic or de-identified text; no decision about a patient", value=False)
                 exposed = gr.Checkbox(label="On or after a checkpoint inhibitor", value=True)
                 button = gr.Button("Assess", variant="primary")
-                gr.Examples([[text] for text in EXAMPLES], [note], cache_examples=False)
-            with gr.Column(scale=3):
-                message = gr.Markdown()
-                view = gr.HTML()
+                gr.Markdown("Examples")
+                with gr.Row():
+                    examples = [gr.Button(one["name"], size="sm", min_width=120) for one in EXAMPLES]
+            with gr.Column(scale=3, min_width=320, elem_id="answer"):
+                view = gr.HTML(**own)
                 with gr.Accordion("Audit trail (no note text)", open=False):
-                    audit = gr.Code(language="json")
+                    audit = gr.HTML(**own)
         gr.Markdown(" · ".join(f"{key} `{value}`" for key, value in engine.versions.items()))
+        locked = [note, agreed, exposed, button, *examples]
         button.click(
-            lambda text, tick, known=True: assess(engine, text or "", bool(tick), bool(known)),
+            _locking(engine, gr, len(locked)),
             [note, agreed, exposed],
-            [message, view, audit],
+            [view, audit, *locked],
             concurrency_limit=1,
+            show_progress="hidden",  # it would cover the answer; the button says that the page is busy
             api_name="assess",
         )
+        browser = {"fn": None, "api_visibility": "private"}
+        for one, shown in zip(EXAMPLES, examples, strict=True):
+            shown.click(outputs=[note], js=f"() => {json.dumps(one['text'])}", **browser)
+        for changed in (note, exposed):
+            changed.change(inputs=[note], outputs=[count, view, audit], js=CLEAR, **browser)
+        view.change(inputs=[view], js=SHOW, **browser)
     return page.queue(max_size=16)
 
 
+def _locking(engine, gr, size: int):
+    """The handler of the button: while it runs nothing can be edited, so an answer always belongs to the note shown."""
+
+    def inputs(free: bool) -> list:
+        said = gr.update(interactive=free, value="Assess" if free else "Reading ...")
+        return [said if place == 3 else gr.update(interactive=free) for place in range(size)]
+
+    def outputs(shown: Shown, free: bool) -> list:
+        return [shown.view, wrapped(raw_html(shown.audit)) if shown.audit else "", *inputs(free)]
+
+    def handle(text: str | None, tick: bool | None, known: bool | None = True) -> Iterator[list]:
+        shown = Shown()
+        yield outputs(shown, False)
+        for shown in assess(engine, text or "", bool(tick), bool(known)):
+            yield outputs(shown, False)
+        yield outputs(shown, True)
+
+    return handle
+
+
+def theme():
+    """Gradio's default theme with the system's fonts, which no server delivers, and a button that can be read."""
+    import gradio as gr
+
+    fonts = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+    blue = {
+        f"button_primary_background_fill{state}": "*primary_700" for state in ("", "_dark", "_hover", "_hover_dark")
+    }
+    return gr.themes.Default(primary_hue="blue", neutral_hue="slate", **fonts).set(**blue)
+
+
 def main() -> None:
-    """Load the model and serve the page; on ZeroGPU, each answer runs on a GPU allocated for it."""
+    """Load the model and serve the page; on ZeroGPU, each answer runs on a GPU allocated for it.
+
+    Ends with one sentence where Gradio is not installed, or the model cannot be loaded.
+    """
     try:
         import spaces  # before torch, as ZeroGPU requires
     except ImportError:
         spaces = None
-    engine = Engine()
+    try:
+        if importlib.util.find_spec("gradio") is None:
+            raise RunError(MISSING)
+        engine = Engine()
+    except IraeError as error:
+        sys.exit(str(error))
     if spaces:
         engine.answer = spaces.GPU(duration=60)(engine.answer)
-    build(engine).launch(share=False, show_error=False, run_history=False, enable_monitoring=False)
+    page, quiet = build(engine), {"show_error": False, "run_history": False, "enable_monitoring": False, "quiet": True}
+    quiet |= {"footer_links": [], "ssr_mode": False, "share": False, "prevent_thread_lock": True}
+    _, address, _ = page.launch(theme=theme(), **quiet)
+    print(f"The page is at {address} (Ctrl-C ends it)", flush=True)
+    page.block_thread()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
-from ..errors import AccessError, AdapterError
+from ..errors import AccessError, AdapterError, NotPublished
 from ..evaluation.report import Report
 from ..files import file_sha256, replace_folder, save_json, write_text
 from ..model.adapters import RECORD, read_record
@@ -53,8 +53,9 @@ def stage(
         notes: texts of cases; none of their sentences may be in any file.
 
     Raises:
-        AdapterError: a file is missing, a pickle is next to the adapter, its base is a local path, it was trained on
-            the user's own cases (or its record does not say), or the leak scan reports a file.
+        AdapterError: a file is missing, a pickle is next to the adapter, its base is a local path, its record does not
+            say whether it was trained on the user's own cases, or the leak scan reports a file.
+        NotPublished: it was trained on the user's own cases.
     """
     adapter_dir = Path(adapter_dir)
     record = read_record(adapter_dir)
@@ -80,7 +81,7 @@ def _refuse_own_cases(record: Mapping[str, Any]) -> None:
             "read back out of weights, so it is not published. Train it again with 02_fine_tune"
         )
     if record["own_cases"]:
-        raise AdapterError(
+        raise NotPublished(
             f"the adapter was trained on {record['own_cases']} cases of your own: notes can be read back out of "
             "weights, so it is not published. Train without own_cases to publish"
         )

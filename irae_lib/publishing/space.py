@@ -1,8 +1,8 @@
 """Publish the demo page as a private Space: stage its files, create or update it.
 
 The Space holds this library, the clinical tables, the prompts and a three-line `app.py`; base and adapter come from the
-Hub at pinned commits, with a read-only token of its own. ZeroGPU itself has not been tested; it offers torch up to
-2.11.
+Hub at pinned commits, with a read-only token of its own. The rehearsal base, which is on no Hub, is staged with it.
+ZeroGPU itself has not been tested; it offers torch up to 2.11.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from ..errors import AccessError
+from ..errors import AccessError, AdapterError
 from ..files import DATA, ROOT, render, replace_folder, write_text
-from ..workspace.hub_access import clear_hub_errors, make_repo
+from ..workspace.hub_access import clear_hub_errors, is_local, make_repo
+from ..workspace.profiles import REHEARSAL_BASE
 from .hub import Pushed
 from .leak_scan import refuse_leaks
 from .model_card import NOTICE
@@ -21,23 +22,33 @@ from .model_card import NOTICE
 _APP = "from irae_lib.publishing.demo_page import main\n\nmain()\n"
 
 
-def stage_space(out: Path) -> Path:
+def stage_space(out: Path, base_model: str = "") -> Path:
     """Fill a folder with only the files that the Space needs; an older folder is replaced.
 
+    Args:
+        base_model: the base of the adapter. The rehearsal base goes along; a Hub model is downloaded by the Space.
+
     Raises:
-        AdapterError: the leak scan reports a file.
+        AdapterError: the leak scan reports a file, or the base is another folder of this machine.
     """
+    stand_in = base_model == REHEARSAL_BASE
+    if base_model and is_local(base_model) and not stand_in:
+        raise AdapterError(
+            f"{base_model} is on this machine alone, and a Space cannot download it; make a Space for an adapter of a "
+            "base on the Hub, or of the rehearsal base"
+        )
     ignore = shutil.ignore_patterns("__pycache__", ".*", "cluster", "sharded")
     with replace_folder(out) as aside:
         shutil.copytree(ROOT / "irae_lib", aside / "irae_lib", ignore=ignore)
-        for folder in ("clinical", "prompts", "page"):
+        for folder in ("clinical", "prompts", "page", *[Path(base_model).name] * stand_in):
             shutil.copytree(DATA / folder, aside / "data" / folder, ignore=ignore)
         write_text(aside / "app.py", _APP)
         for name in ("README.md", "requirements.txt"):
             write_text(aside / name, render(f"page/{name}", notice=NOTICE))
         names = [path.relative_to(aside).as_posix() for path in aside.rglob("*") if path.is_file()]
         suffixes = (".py", ".json", ".css", ".md", ".txt")
-        refuse_leaks(aside, allowed=[name for name in names if name.endswith(suffixes)])
+        weights = [name for name in names if stand_in and name.startswith(f"{REHEARSAL_BASE}/")]
+        refuse_leaks(aside, allowed=[name for name in names if name.endswith(suffixes)] + weights)
     return Path(out)
 
 

@@ -47,7 +47,7 @@ _COLUMNS, _TYPE = 94, 9.2  # monospaced characters per line; font size in points
 def _spots(text: str, result: Review):
     """(row, column, piece, look) of a note wrapped at whole words."""
     row = column = 0
-    for piece, looks, _ in marked(text, result.findings):
+    for piece, looks, *_ in marked(text, result.findings):
         look = next((one for one in looks if one in _MARKS), "")
         for number, line in enumerate(piece.split("\n")):
             if number:

@@ -12,8 +12,9 @@ def sentences(report: Report) -> tuple[str, str]:
     base, tuned = report.results["test"]["base"].raw, report.results["test"]["full"]
     raw, final, compared = tuned.raw, tuned.safety, report.comparisons["test"]
     size = "rehearsal stand-in" if report.rehearsal else report.base_model.split("/")[-1]
+    notes = "notes of your own" if report.own_test else "held-out synthetic notes"
     first = (
-        f"On {raw.n} held-out synthetic notes the tuned {size} gets {raw.field_accuracy:.3f} of the five fields right "
+        f"On {raw.n} {notes} the tuned {size} gets {raw.field_accuracy:.3f} of the five fields right "
         f"(95 % CI {spread(raw.field_accuracy_interval, '.2f')}), its base {base.field_accuracy:.3f}: a difference of "
         f"{compared.difference:+.3f} ({spread(compared.difference_interval, '+.2f')}; cases passed, McNemar "
         f"p {_equals(compared.p_value)})."

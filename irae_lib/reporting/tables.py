@@ -125,15 +125,15 @@ def case_grid(graded: Sequence[Graded], stage: str) -> pd.DataFrame:
 
 
 def results_table(report: Report, split: str, without: Collection[str] = ()) -> pd.DataFrame:
-    """One split of the report: every arm before and after the safety layer, each rate with its n."""
+    """One split of the report: every arm before and after the safety layer; "-" for a rate over no cases."""
     rows = [
         [
             arm_name(arm, stage),
-            f"{rates.field_accuracy:.3f}",
+            _decimals(rates.field_accuracy, 3),
             spread(rates.field_accuracy_interval, ".2f"),
             f"{rates.passed}/{rates.n}",
             rates.unscored,
-            *(f"{rates.fields[field]:.2f}" for field in FIELDS),
+            *(_decimals(rates.fields.get(field)) for field in FIELDS),
             rates.triage.under.hits,
             rates.triage.over.hits,
         ]
@@ -223,8 +223,8 @@ def p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.2g}"
 
 
-def _decimals(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _decimals(value: float | None, digits: int = 2) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def improvements_table(report: Report, split: str) -> pd.DataFrame:
@@ -254,6 +254,7 @@ def pairs_table(report: Report) -> pd.DataFrame:
         [arm_name(arm, stage), *(number for _, number in rates.pairs)]
         for arm, stages in report.results["contrast"].items()
         for stage, rates in stages
+        if rates.pairs  # None: a file of one's own without pairs
     ]
     return table(rows, ["arm", "pairs", "both passed", "flipped", "kept"])
 

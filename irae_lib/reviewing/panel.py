@@ -1,44 +1,39 @@
-"""Review cases with mouse or keyboard: note, answer and raises in view, each field accepted or changed.
+"""Review cases with mouse or keyboard: note and answer side by side, each field accepted or changed.
 
 The panel uses only widgets common to ipywidgets 7.7 (Colab) and 8; callbacks set HTML and never print. Every click is a
-method that a test or a cell can call. The panel is independent of models: an arm is a function from a case to an
-answer, or None for the rules alone.
+method that a test or a cell can call. The panel is independent of models: an arm is None for the rules alone.
 """
 
 from __future__ import annotations
 
 import hashlib
-import html
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-import ipywidgets as w
-
-from ..cases import LabelledCase
-from ..errors import SchemaError
+from ..errors import IraeError, SchemaError
 from ..evaluation.calibration import Calibration, judged
 from ..model.answers import Answer
 from ..reporting.note_html import case_html
 from ..safety.exposure import assumed
-from ..safety.floors import NOTHING, review
+from ..safety.floors import review
 from ..safety.reader import read
 from ..safety.reviews import Review
-from ..schemas import Assessment, Case, Likelihood, Severity, System, Urgency
+from ..schemas import FIELDS, Case
 from . import verdicts
-
-HELP = (
-    "Keys, in one line, then Enter: <b>a</b> accept · <b>n</b> next · <b>p</b> back · <b>i</b>/<b>o</b> irAE yes/no · "
-    "<b>g0</b>-<b>g4</b> grade · <b>u0</b>-<b>u3</b> urgency · <b>c0</b>-<b>c3</b> causality · "
-    "<b>s</b>+letters organ on or off (<b>shep</b> Hepatic). Example: <b>g3 u2 a n</b>. Tab goes to the next field."
-)
-Arm = Callable[[Case], Answer] | None
+from .arms import Arm, Asker
+from .form import LONGEST_COMMENT, Form
+from .key_line import KeyLine
+from .layout import Frame
+from .opening import ToReview
+from .quotes import QuoteEditor
 
 
 class ReviewPanel:
     """Cases, arms that answer them, and a folder for the verdicts of one reviewer.
 
     Args:
-        cases: labeled cases; the labels are hidden from the reviewer.
+        cases: what to review; labels are hidden from the reviewer.
         arms: by name; None is the rules alone.
         folder: holds `<reviewer>.jsonl`; saved verdicts are shown again.
         fitted: the calibration of an arm, by its name.
@@ -46,220 +41,229 @@ class ReviewPanel:
 
     def __init__(
         self,
-        cases: Sequence[LabelledCase],
-        arms: Mapping[str, Arm],
+        cases: Sequence[ToReview],
+        arms: Mapping[str, Arm | None],
         *,
         folder: Path,
         reviewer: str,
         fitted: Mapping[str, Calibration | None] | None = None,
     ):
-        self.cases = {case.case.id: case for case in cases}
+        self.cases = {item.case.id: item for item in cases}
+        self.names = {name: name for name in self.cases}  # as shown
         self.arms, self.fitted = dict(arms), dict(fitted or {})
         self.path = verdicts.verdict_file(folder, reviewer)
         self.done = verdicts.read_verdicts(self.path)
-        self._answers: dict[tuple[str, str], Answer | None] = {}
-        self._build()
+        self._history: list[tuple[str, dict[str, Any]]] = []  # what undo restores: the case and its form, oldest first
+        self.asker = Asker(self.arms, self._arrived)
+        self.form, self.quotes = Form(self._field_changed), QuoteEditor(self._quotes_changed, self._refuse)
+        moves = {"a": self.accept, "n": lambda: self.step(1), "p": lambda: self.step(-1), "z": self.undo}
+        self.keys = KeyLine(moves | self.quotes.keys | self.form.keys, self._refuse)
+        self.frame = Frame(list(self.arms), self.form, self.quotes, self.keys)
         self._wire()
-        self._show()
+        self._list(next(iter(self.cases)))
 
     # --- actions of the reviewer ---
 
     @property
     def case(self) -> Case:
         """The case in view."""
-        return self.cases[self.picker.value].case
-
-    def step(self, by: int) -> None:
-        """Go to the next (+1) or previous (-1) case; stop at the ends."""
-        names = list(self.cases)
-        self.picker.value = names[min(len(names) - 1, max(0, names.index(self.picker.value) + by))]
-
-    def read_note(self, text: str) -> None:
-        """Take a pasted note as a case and show it."""
-        if not text.strip():
-            self._say("The note is empty: paste one first.", bad=True)
-            return
-        name = f"pasted-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
-        self.cases.setdefault(name, LabelledCase(case=Case(id=name, text=text), expected=NOTHING, kind=""))
-        # Setting the options selects the first case, which must not be shown here.
-        self.picker.unobserve(self._picked, names="value")
-        self.picker.options = list(self.cases)
-        self.picker.value = name
-        self.picker.observe(self._picked, names="value")
-        self._show()
-
-    def accept(self) -> bool:
-        """Save the five fields; on failure (contradicting fields, a disk error), show the reason and return False."""
-        basis = self._review().final
-        assessment = basis.model_copy(
-            update={
-                "irae_detected": self.irae.value == "yes",
-                "affected_systems": tuple(s for s, box in self.organs.items() if box.value),
-                "overall_severity": Severity(self.grade.value),
-                "urgency": Urgency(self.urgency.value),
-                "causality": basis.causality.model_copy(update={"likelihood": Likelihood(self.likelihood.value)}),
-                "reasoning": self.comment.value.strip()[:600],
-            }
-        )
-        try:
-            verdict = verdicts.verdict(self.case, assessment, kind=self.cases[self.case.id].kind)
-            verdicts.save_verdict(self.path, verdict)
-        except (SchemaError, OSError) as error:
-            self._say(str(error) if isinstance(error, SchemaError) else f"not saved: {error.strerror}", bad=True)
-            return False
-        self.done[self.case.id] = verdict
-        self._progress()
-        self._say(f"saved to {self.path.name}")
-        return True
-
-    def type(self, line: str) -> None:
-        """Apply a line of keys (see `HELP`); stop at the first unknown key."""
-        for key in line.lower().split():
-            if not self._key(key):
-                self._say(f"{key}: not a key. Nothing after it was done.", bad=True)
-                return
-
-    def _key(self, key: str) -> bool:
-        scales = {"g": (self.grade, Severity), "u": (self.urgency, Urgency), "c": (self.likelihood, Likelihood)}
-        if key == "a":
-            return self.accept()
-        if key in ("n", "p"):
-            self.step(1 if key == "n" else -1)
-        elif key in ("i", "o"):
-            self.irae.value = "yes" if key == "i" else "no"
-        elif key[0] in scales and key[1:].isdigit() and int(key[1:]) < len(scales[key[0]][1]):
-            widget, scale = scales[key[0]]
-            widget.value = list(scale)[int(key[1:])].value
-        elif key[0] == "s" and len(matches := [s for s in System if s.value.lower().startswith(key[1:])]) == 1:
-            self.organs[matches[0]].value = not self.organs[matches[0]].value
-        else:
-            return False
-        return True
-
-    # --- view ---
+        return self.cases[self.frame.picker.value].case
 
     def show(self):
         """The panel, to be the last value of a cell."""
-        return self.box
+        return self.frame.box
 
-    def _build(self) -> None:
-        fixed, full = w.Layout(width="auto", flex="0 0 auto"), w.Layout(width="100%")
-        label = {"description_width": "90px"}
+    def step(self, by: int) -> None:
+        """Go to the next (+1) or previous (-1) case of the list; stop at the ends."""
+        names = [name for _, name in self.frame.picker.options]
+        self.frame.picker.value = names[min(len(names) - 1, max(0, names.index(self.case.id) + by))]
 
-        def choice(widget: type, options, description: str, **style: str):
-            return widget(options=list(options), description=description, style=label | style)
+    def read_note(self, text: str) -> None:
+        """Take a pasted note as a case and show it, named by its first words."""
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        if not text.strip():
+            self._refuse("The note is empty: paste one first.")
+            return
+        try:
+            case = Case(id=f"pasted-{digest[:10]}", text=text)
+        except ValueError:
+            self._refuse("The note is longer than 2,000,000 characters: paste one note at a time.")
+            return
+        self.cases.setdefault(case.id, ToReview(case))
+        self.names[case.id] = f"{' '.join(text.split())[:24].rstrip()} · {digest[:4]}"
+        self.frame.say("")
+        self._list(case.id)
 
-        self.picker = choice(w.Dropdown, self.cases, "case")
-        self.arm = choice(w.ToggleButtons, self.arms, "answer of", button_width="auto")
-        self.exposed = w.Checkbox(
-            value=True, indent=False, layout=fixed, description="on or after a checkpoint inhibitor"
-        )
-        self.bar = w.IntProgress(min=0, max=len(self.cases), description="reviewed", style=label)
-        self.count, self.view, self.message = w.HTML(), w.HTML(), w.HTML()
-        self.paste = w.Textarea(
-            description="note", placeholder="or paste a synthetic or de-identified one", layout=full
-        )
-        self.read = w.Button(description="Read the pasted note", layout=fixed)
-        self.irae = choice(w.ToggleButtons, ("yes", "no"), "irAE")
-        self.organs = {s: w.Checkbox(description=s.value, indent=False, layout=w.Layout(width="150px")) for s in System}
-        self.grade = choice(w.Dropdown, (grade.value for grade in Severity), "CTCAE grade")
-        self.urgency = choice(w.ToggleButtons, (urgency.value for urgency in Urgency), "urgency")
-        self.likelihood = choice(w.Dropdown, (likelihood.value for likelihood in Likelihood), "causality")
-        self.comment = w.Text(description="comment", style=label, layout=full)
-        self.keys = w.Text(description="keys", placeholder="g3 u2 a n", continuous_update=False, style=label)
-        self.back, self.accepts, self.ahead = (
-            w.Button(description=name, button_style=look, layout=fixed)
-            for name, look in (("Back", ""), ("Accept", "primary"), ("Next", ""))
-        )
-        wrapped = w.Layout(flex_flow="row wrap")
-        fields = (self.grade, self.urgency, self.likelihood, self.comment)
-        rows = [
-            w.HBox([self.picker, self.bar, self.count], layout=wrapped),
-            *(self.arm, self.exposed, self.view),
-            *(self.irae, w.HBox(list(self.organs.values()), layout=wrapped), *fields),
-            w.HBox([self.back, self.accepts, self.ahead, self.message]),
-            w.HBox([self.keys, w.HTML(f'<div style="font-size:12px;line-height:1.4">{HELP}</div>')]),
-            w.HBox([self.paste, self.read]),
-        ]
-        self.box = w.VBox(rows)
+    def accept(self) -> bool:
+        """Save the verdict and go to the next open case; or stay, show the reason, and return False."""
+        name, item, before = self.case.id, self.cases[self.case.id], self._state()
+        try:
+            if problem := self._incomplete():
+                raise SchemaError(problem)
+            basis = self._review().final.model_copy(update={"evidence": self.quotes.quotes.texts})
+            verdict = verdicts.verdict(item.case, self.form.assessment(basis), kind=item.kind)
+            verdicts.save_verdict(self.path, verdict)
+        except (SchemaError, OSError) as error:
+            why = str(error) if isinstance(error, SchemaError) else f"{self.path.name} not written: {error.strerror}"
+            return self._refuse(f"{self.names[name]} not accepted: {why}.")
+        self._history.append((name, before | {"verdict": self.done.get(name)}))
+        self.done[name] = verdict
+        self.frame.say(f"{self.names[name]} saved to {self.path.name}")
+        self._list(self._next_open(name))
+        return True
+
+    def undo(self) -> None:
+        """Take back the last change of this case, or the last *Accept*, and show that case as it was."""
+        if not self._history:
+            self._refuse("There is nothing to undo.")
+            return
+        name, state = self._history.pop()
+        if "verdict" in state:
+            verdicts.restore_verdict(self.path, name, state["verdict"])
+            self.done = verdicts.read_verdicts(self.path)
+            self._list(name)
+        self.form.restore(state)
+        self.quotes.fill(self.case.text, state["spans"])
+        self.frame.say(f"{self.names[name]}: the last {'verdict' if 'verdict' in state else 'change'} was taken back")
+
+    def cancel(self) -> None:
+        """Stop the model that is reading, and show the rules alone."""
+        if not self.asker.reading:
+            self._refuse("No model is reading.")
+            return
+        self.asker.stop()
+        self.frame.say("Cancelled: the rules' answer is shown. Choose the model again to ask it.")
+        self.frame.arm.value = next(name for name, arm in self.arms.items() if arm is None)
+
+    def type(self, line: str) -> None:
+        """Apply a line of keys, as shown on the labels; stop at the first unknown key or refused *Accept*."""
+        self.keys.type(line)
+
+    def wait(self, seconds: float = 60) -> None:
+        """Wait until the model that is reading has answered, for a test or a cell."""
+        self.asker.wait(seconds)
+
+    # --- view ---
 
     def _wire(self) -> None:
-        self.picker.observe(self._picked, names="value")
-        self.arm.observe(self._picked, names="value")
-        self.exposed.observe(self._picked, names="value")
-        self.read.on_click(lambda _: self.read_note(self.paste.value))
-        self.accepts.on_click(lambda _: self.accept())
-        self.back.on_click(lambda _: self.step(-1))
-        self.ahead.on_click(lambda _: self.step(1))
-        self.keys.observe(self._typed, names="value")
-        self.irae.observe(self._no_irae, names="value")
+        frame = self.frame
+        for widget in (frame.picker, frame.arm, frame.exposed):
+            widget.observe(self._chosen, names="value")
+        frame.filter.observe(lambda _: self._list(self.case.id), names="value")
+        clicks = {frame.read: lambda: self.read_note(frame.paste.value), frame.cancel: self.cancel}
+        clicks |= {button: self.keys.keys[key] for key, button in frame.buttons.items()}
+        for button, action in clicks.items():
+            button.on_click(lambda _, action=action: action())
 
-    def _picked(self, change) -> None:
+    def _chosen(self, change: Mapping[str, Any]) -> None:
+        if not self._listing:
+            self._show()
+
+    _listing = False  # whether the list of cases is being filled, which selects cases that must not be shown
+
+    def _list(self, name: str) -> None:
+        """Fill the list of cases by the filter and show one of them, which stays in the list whatever its status."""
+        wanted = {"open": False, "done": True}.get(self.frame.filter.value)
+        shown = [one for one in self.cases if wanted is None or (one in self.done) is wanted or one == name]
+        self._listing = True
+        self.frame.picker.options = [
+            (f"{self.names[one]} \N{CHECK MARK}" if one in self.done else self.names[one], one) for one in shown
+        ]
+        self.frame.picker.value = name
+        self._listing = False
         self._show()
 
-    def _typed(self, change) -> None:
-        if change["new"]:
-            self.type(change["new"])
-            self.keys.value = ""
-
-    def _no_irae(self, change) -> None:
-        if change["new"] == "no":  # without an irAE there is neither an organ system nor a grade
-            for box in self.organs.values():
-                box.value = False
-            self.grade.value = Severity.UNKNOWN.value
-
     def _show(self) -> None:
-        name = self.arm.value
-        self._say("")
-        if self.arms[name] and (self.case.id, name) not in self._answers:
-            self.view.value = "<p>The model is reading ...</p>"
-        try:
-            answer = self._answer(name)
-        except Exception as error:  # the message may hold note text
-            self.view.value = f"<p>{html.escape(name)} could not answer ({type(error).__name__}).</p>"
-            self._fill(self._review().final)
-            return
-        result = self._review()
-        confidence, abstains = judged(self.fitted.get(name), answer) if answer else ({}, False)
-        shown = {"sure": "sure, calibrated" if self.fitted.get(name) else "sure, not calibrated", "note_first": True}
-        self.view.value = case_html(self.case.text, result, answer, confidence=confidence, **shown)
-        verdict = self.done.get(self.case.id)
-        self._fill(verdict.expected if verdict else result.final)
-        self._progress()
-        if verdict:
-            self._say("your verdict from before is filled in")
-        elif not result.assessed:
-            self._say("not assessed: the fields below are placeholders, set each one before you accept", bad=True)
-        elif abstains:
-            self._say("the model is not sure of this answer", bad=True)
+        """Show the case in view with the chosen arm, which is asked if it has not answered yet."""
+        self._history = [entry for entry in self._history if "verdict" in entry[1]]
+        self.asker.ask(self.case, self.frame.arm.value)
+        self._render()
 
-    def _answer(self, name: str) -> Answer | None:
-        key = self.case.id, name
-        if key not in self._answers:
-            arm = self.arms[name]
-            self._answers[key] = arm(self.case) if arm else None
-        return self._answers[key]
+    def _arrived(self) -> None:
+        chosen = any("verdict" not in state for _, state in self._history)
+        self._render(fill=not chosen)
+        if chosen:
+            self.frame.say("The model has answered; what you chose stays.")
+
+    def _render(self, fill: bool = True) -> None:
+        name, result = self.frame.arm.value, self._review()
+        given = self.asker.get(self.case, name)
+        answer = given if isinstance(given, Answer) else None
+        confidence, abstains = judged(self.fitted.get(name), answer) if answer else ({}, False)
+        sure = "sure, calibrated" if self.fitted.get(name) else "sure, not calibrated"
+        view = {"confidence": confidence, "sure": sure, "note_first": True, "anchors": True, "prefix": "panel-"}
+        self.frame.view.value = case_html(self.case.text, result, answer, **view)
+        self.frame.show_asking(name if self.asker.reading else "")
+        blank = () if self.case.id in self.done else self._blank(result)
+        lines = [self.cases[self.case.id].why, _failure(name, given)]
+        lines += ["the model is not sure of this answer"] if abstains else []
+        lines += ["your verdict from before is filled in"] if self.case.id in self.done else []
+        self.frame.show_status([*lines, *_to_choose(blank)])
+        self.frame.show_progress(sum(one in self.done for one in self.cases), len(self.cases), self.path.name)
+        if fill:
+            self._fill(result, blank)
+
+    def _fill(self, result: Review, blank: Sequence[str]) -> None:
+        verdict, text = self.done.get(self.case.id), self.case.text
+        if verdict:
+            self.form.fill(verdict.expected, comment=verdict.expected.reasoning)
+            spans = [(at := text.find(quote), at + len(quote)) for quote in verdict.expected.evidence]
+        else:
+            self.form.fill(result.final, blank=blank)
+            spans = [(one.start, one.end) for one in (*result.evidence, *result.corrections) if one.start is not None]
+        self.quotes.fill(text, spans)
+
+    def _blank(self, result: Review) -> Sequence[str]:
+        """The fields that nobody judged: all in a note that was not assessed, causality where the rules were alone."""
+        if self.asker.reading or not result.assessed:
+            return FIELDS
+        return ("likelihood",) if result.proposed is None else ()
 
     def _review(self) -> Review:
-        """Initial values of the fields: the shown answer under the rules, or the rules alone."""
-        answer = self._answers.get((self.case.id, self.arm.value))
-        exposed = assumed(read(self.case), self.case.text, self.exposed.value)
-        return review(self.case, answer and answer.assessment, exposed)
+        """The shown answer under the rules, or the rules alone."""
+        answer = self.asker.get(self.case, self.frame.arm.value)
+        exposed = assumed(read(self.case), self.case.text, self.frame.exposed.value)
+        return review(self.case, answer.assessment if isinstance(answer, Answer) else None, exposed)
 
-    def _fill(self, assessment: Assessment) -> None:
-        self.irae.value = "yes" if assessment.irae_detected else "no"
-        for organ, box in self.organs.items():
-            box.value = organ in assessment.affected_systems
-        self.grade.value, self.urgency.value = assessment.overall_severity.value, assessment.urgency.value
-        self.likelihood.value = assessment.causality.likelihood.value
-        self.comment.value = self.done[self.case.id].expected.reasoning if self.case.id in self.done else ""
+    # --- changes and messages ---
 
-    def _progress(self) -> None:
-        done = sum(name in self.done for name in self.cases)
-        self.bar.max, self.bar.value = len(self.cases), done
-        self.count.value = f"{done} of {len(self.cases)}, kept in {html.escape(self.path.name)}"
+    def _incomplete(self) -> str:
+        if missing := self.form.missing:
+            return f"choose {', '.join(missing)}"
+        length = len(self.form.comment.value.strip())
+        return f"the comment has {length} characters, at most {LONGEST_COMMENT}" if length > LONGEST_COMMENT else ""
 
-    def _say(self, text: str, bad: bool = False) -> None:
-        self.message.value = (
-            f'<b style="color:{"#a33b00" if bad else "#005a32"}">{html.escape(text)}</b>' if text else ""
-        )
+    def _next_open(self, name: str) -> str:
+        """The next case without a verdict, after `name` or else from the beginning; `name` if all have one."""
+        names = list(self.cases)
+        at = names.index(name)
+        return next((one for one in names[at + 1 :] + names[:at] if one not in self.done), name)
+
+    def _state(self) -> dict[str, Any]:
+        return self.form.state() | {"spans": list(self.quotes.quotes.spans)}
+
+    def _field_changed(self, before: dict[str, Any]) -> None:
+        self._history.append((self.case.id, before | {"spans": list(self.quotes.quotes.spans)}))
+        self.frame.say("")
+
+    def _quotes_changed(self, before: list[tuple[int, int]]) -> None:
+        self._history.append((self.case.id, self.form.state() | {"spans": before}))
+        self.frame.say("")
+
+    def _refuse(self, why: str) -> bool:
+        self.frame.say(why, bad=True)
+        return False
+
+
+def _failure(name: str, given: Answer | Exception | None) -> str:
+    """Why an arm gave no answer; only the library's own errors are quoted, since any other may hold note text."""
+    if not isinstance(given, Exception):
+        return ""
+    reason = f": {given}" if isinstance(given, IraeError) else f" ({type(given).__name__})"
+    return f"{name} could not answer{reason}; the rules' answer is shown"
+
+
+def _to_choose(blank: Sequence[str]) -> list[str]:
+    if len(blank) > 1:
+        return ["nothing is chosen below, because nobody has assessed this note: choose every field"]
+    return ["the rules do not judge causality: choose it"] if blank else []

@@ -9,11 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from ..cases import LabelledCase, read_cases, write_cases
+from ..cases import LabelledCase, contradiction, kind_of, read_cases, write_cases
 from ..errors import SchemaError
 from ..evaluation.statistics import kappa, weighted_kappa
-from ..schemas import FIELDS, Assessment, Case, Record, Severity, Urgency
+from ..reporting.verdict import labels
+from ..schemas import FIELD_NAMES, FIELDS, Assessment, Case, Record, Severity, Urgency, differing
 
 
 class FieldAgreement(Record):
@@ -32,21 +34,16 @@ class FieldAgreement(Record):
 def verdict(case: Case, assessment: Assessment, *, kind: str = "") -> LabelledCase:
     """A reviewer's verdict as a labeled case, without quotes that do not occur in the note.
 
-    `kind` is that of the reviewed case (see `LabelledCase`); by default "irae" or "mimic".
+    `kind` is that of the reviewed case (one of `cases.KINDS`); where the labels contradict it, it follows from them.
 
     Raises:
-        SchemaError: the fields contradict each other (see data/README.md): an irAE has an organ system; without an irAE
-            there is no organ system and no grade.
+        SchemaError: the fields contradict each other (`cases.contradiction`).
     """
-    if assessment.irae_detected and not assessment.affected_systems:
-        raise SchemaError("an irAE needs at least one organ system")
-    if not assessment.irae_detected and (
-        assessment.affected_systems or assessment.overall_severity is not Severity.UNKNOWN
-    ):
-        raise SchemaError("without an irAE there is no organ system and no grade: choose irAE yes, or clear both")
+    if problem := contradiction(assessment):
+        raise SchemaError(problem)
     evidence = tuple(quote for quote in assessment.evidence if quote in case.text)
-    if not kind or (kind == "irae") is not assessment.irae_detected:
-        kind = "irae" if assessment.irae_detected else "mimic"
+    if not kind or (kind in ("irae", "undocumented")) is not assessment.irae_detected:
+        kind = kind_of(assessment)
     return LabelledCase(case=case, expected=assessment.model_copy(update={"evidence": evidence}), kind=kind)
 
 
@@ -69,6 +66,35 @@ def read_verdicts(path: Path) -> dict[str, LabelledCase]:
 def save_verdict(path: Path, verdict: LabelledCase) -> None:
     """Add a verdict, or replace the verdict on the same case; the file is written atomically."""
     write_cases(path, (read_verdicts(path) | {verdict.case.id: verdict}).values())
+
+
+def restore_verdict(path: Path, case_id: str, verdict: LabelledCase | None) -> None:
+    """Put an earlier verdict on a case back, or remove the verdict if there was none."""
+    others = {name: other for name, other in read_verdicts(path).items() if name != case_id or verdict}
+    rows = others | ({case_id: verdict} if verdict else {})
+    if rows:
+        write_cases(path, rows.values())
+    else:
+        Path(path).unlink(missing_ok=True)
+
+
+class Difference(NamedTuple):
+    """A field in which two reviewers differ on a case, with what each chose, as shown to a reader."""
+
+    case_id: str
+    field: str
+    first: str
+    second: str
+
+
+def differences(a: Mapping[str, Assessment], b: Mapping[str, Assessment]) -> list[Difference]:
+    """Every field in which two sets of verdicts differ, case by case, over the cases in both."""
+    return [
+        Difference(case_id, FIELD_NAMES[field], labels(a[case_id])[field], labels(b[case_id])[field])
+        for case_id in a
+        if case_id in b
+        for field in differing(a[case_id], b[case_id])
+    ]
 
 
 def agreement(a: Mapping[str, Assessment], b: Mapping[str, Assessment]) -> list[FieldAgreement]:

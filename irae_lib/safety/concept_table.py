@@ -26,13 +26,13 @@ class Table(NamedTuple):
 @built_once
 def vocabulary() -> frozenset[str]:
     """Every word in a class, except those that only indicate another meaning of a word."""
-    return frozenset(
-        word
-        for first, begun in concept_table().ways.words.items()
-        for rest, names in (((), begun.alone), *(row for rows in begun.further.values() for row in rows))
-        for word in (first, *rest)
-        if word.isalpha() and names - showing()
-    )
+    words: set[str] = set()
+    indicators = showing()
+    for first, begun in concept_table().ways.words.items():
+        for rest, names in (((), begun.alone), *(row for rows in begun.further.values() for row in rows)):
+            if not names <= indicators:
+                words.update((first, *rest))
+    return frozenset(filter(str.isalpha, words))
 
 
 def written_words() -> frozenset[str]:

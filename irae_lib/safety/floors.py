@@ -6,7 +6,7 @@ rule, the quote and the source; causality is never touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ..schemas import Assessment, Case, Likelihood, Severity, System, Urgency
 from .cause import withhold
@@ -15,7 +15,7 @@ from .episodes import Fired, fire_course
 from .exposure import Exposure, exposure
 from .reader import read
 from .reviews import NOT_ASSESSED, Correction, Evidence, Review
-from .rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS, Floor
+from .rules.base import URGENCY_BY_GRADE, URGENT_SYSTEMS, Advice, Floor
 
 # The empty assessment: no claim of an irAE, and no claim about its cause either.
 NOTHING = Assessment(
@@ -60,7 +60,7 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
         covered = covered.model_copy(update={"gaps": (*covered.gaps, _EXPOSURE_OPEN)})
     assessed = not covered.gaps or alone.urgency >= Urgency.URGENT
     lines = contact.advice(bool(floors), bool(advice)) + [item.advisory for item in withheld]
-    lines += [f"{item.text} ({item.rule})" for item in advice if not (withheld and item.rule == RIVAL)]
+    lines += _each_once(item for item in advice if not (withheld and item.rule == RIVAL))
     if covered.gaps:
         lines.insert(0, f"{'Not read in full' if assessed else NOT_ASSESSED.capitalize()}: {covered.reasons}.")
     return Review(
@@ -74,6 +74,14 @@ def review(case: Case, proposed: Assessment | None = None, exposed: bool | None 
         assessed=assessed,
         withheld=withheld,
     )
+
+
+def _each_once(advice: Iterable[Advice]) -> list[str]:
+    """Each advice once, with all the rules that give it."""
+    rules: dict[str, dict[str, None]] = {}
+    for item in advice:
+        rules.setdefault(item.text, {})[item.rule] = None
+    return [f"{text} ({', '.join(names)})" for text, names in rules.items()]
 
 
 def _dangerous(floor: Floor) -> bool:

@@ -89,6 +89,8 @@ def expand(phrase: str) -> list[str]:
     >>> expand("diarrh(o|)ea")
     ['diarrhoea', 'diarrhea']
     """
+    if "(" not in phrase:  # most phrases
+        return [" ".join(phrase.split())]
     pieces = _ALTERNATIVES.split(phrase)
     choices = [piece.split("|") if i % 2 else [piece] for i, piece in enumerate(pieces)]
     return [" ".join("".join(words).split()) for words in itertools.product(*choices)]

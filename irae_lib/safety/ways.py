@@ -151,16 +151,21 @@ def _index(
 
 def _by_first_word(entries: Iterable[tuple[str, str]]) -> dict[str, Begun]:
     """The classes of all phrases of these entries, by their first words."""
-    classes: dict[tuple[str, ...], set[str]] = {}
+    classes: dict[tuple[str, ...], frozenset[str]] = {}
     for entry, name in entries:
+        named = frozenset((name,))  # shared by most phrases: tens of thousands of sets of their own would take time
         for phrase in _spelled(entry):
-            classes.setdefault(phrase, set()).add(name)
+            known = classes.get(phrase)
+            classes[phrase] = named if known is None else known | named
     begun: dict[str, Begun] = {}
-    for (first, *rest), names in classes.items():
-        alone, further = begun.get(first) or Begun(_NONE, {})
-        if rest:
-            further.setdefault(rest[0], []).append((tuple(rest), frozenset(names)))
-        begun[first] = Begun(alone if rest else frozenset(names), further)
+    for phrase, names in classes.items():
+        opened = begun.get(phrase[0])
+        if opened is None:
+            opened = begun[phrase[0]] = Begun(_NONE, {})
+        if len(phrase) > 1:
+            opened.further.setdefault(phrase[1], []).append((phrase[1:], names))
+        else:
+            begun[phrase[0]] = Begun(names, opened.further)
     return begun
 
 
@@ -169,8 +174,15 @@ def _spelled(entry: str) -> list[tuple[str, ...]]:
     if entry.startswith("="):
         return [tuple(WORD.findall(entry))]
     lead, _, last = entry.rpartition(" ")
-    before, ends = WORD.findall(lead), {end for form in forms(last) for end in spellings(form)}
-    return [(*before, *((end,) if end.isalpha() else WORD.findall(end))) for end in ends]
+    before = tuple(WORD.findall(lead)) if lead else ()
+    return [before + end for end in _ends(last)]
+
+
+@functools.cache
+def _ends(last: str) -> list[tuple[str, ...]]:
+    """The words of an entry's last word in all its forms and spellings."""
+    ends = {end for form in forms(last) for end in spellings(form)}
+    return [(end,) if end.isalpha() else tuple(WORD.findall(end)) for end in ends]
 
 
 def _way(name: str, role: str, written: str, literals: set[str]) -> Way:

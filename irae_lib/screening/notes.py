@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from ..cases import CASE_COLUMNS, TEXT_COLUMNS, csv_rows
 from ..errors import SchemaError, explain
-from ..files import UTF_8, encoding_of, file_sha256, refuse_array
+from ..files import UTF_8, encoding_of, file_sha256, refuse_document
 from ..schemas import SECTIONS, Case
 
 FROM_NOTE = "note"  # exposure as the note states it
@@ -178,7 +178,7 @@ def _json_rows(path: Path) -> Iterator[dict[str, Any] | str]:
         first = True
         for line in filter(str.strip, lines):
             if first:
-                refuse_array(path, line)
+                refuse_document(path, line)
                 first = False
             try:
                 row = json.loads(line)
@@ -206,7 +206,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any] | str]:
         raise SchemaError(f"{path.name}: not a Parquet file, or a damaged one ({type(error).__name__})") from None
 
 
-_READERS = {".jsonl": _json_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}
+_READERS = {".jsonl": _json_rows, ".csv": _csv_rows, ".tsv": _csv_rows, ".parquet": _parquet_rows}
 
 
 def _check_header(path: Path, columns: Iterable[str]) -> None:

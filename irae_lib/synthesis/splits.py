@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from ..cases import LabelledCase
+from ..errors import RunError
 from .checks import check_balance, check_cases, check_urgency, check_variety
 from .leakage import check_leaks
 from .make_cases import make_cases
@@ -34,7 +35,13 @@ def make_splits(
     """`train`, `calibration`, `test` and `contrast` for a seed; training and evaluation share no pool of phrasings.
 
     `contrast` holds `2 * pairs` notes and comes from the test pool, like `test`.
+
+    Raises:
+        RunError: a number is negative; names it.
     """
+    for name, n in (("train", train), ("calibration", calibration), ("test", test), ("pairs", pairs)):
+        if n < 0:
+            raise RunError(f"the number of {name} cases is {n}; expected 0 or more")
     return {
         "train": mixed_cases(train, pool="train", seed=seed, prefix="train", detail=detail),
         "calibration": make_cases(calibration, pool="calibration", seed=seed, prefix="calibration", detail=detail),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from pydantic import ValidationError
 from .. import prompts
 from ..cases import LabelledCase
 from ..errors import SchemaError, explain
-from ..files import read_lines
+from ..files import file_sha256, read_lines
 from ..schemas import Assessment
+
+TRAINING_FILE = "training_file.txt"  # in a run folder: the path of the training file given to 02
 
 
 def to_prompt_completion(case: LabelledCase) -> dict[str, Any]:
@@ -47,6 +50,7 @@ def _training_row(row: dict[str, Any], where: str) -> dict[str, Any]:
         prompt, completion = row["prompt"], row["completion"]
     _check_turns(prompt, f"{where}: prompt", last="user")
     _check_turns(completion, f"{where}: completion", last="assistant")
+    _check_order(prompt + completion, where)
     try:
         Assessment.model_validate(json.loads(completion[-1]["content"]))
     except json.JSONDecodeError as error:
@@ -56,15 +60,59 @@ def _training_row(row: dict[str, Any], where: str) -> dict[str, Any]:
     return {"id": str(row.get("id", where)), "prompt": prompt, "completion": completion}
 
 
-def _check_turns(turns: Any, where: str, *, last: str) -> None:
-    def is_turn(turn: Any) -> bool:
-        text = isinstance(turn, dict) and isinstance(turn.get("content"), str)
-        return text and turn.get("role") in ("user", "assistant")
+_OTHER_ROLES = {"system": "Gemma has no such role: begin the first user turn with its text", "model": "write assistant"}
 
-    if not (isinstance(turns, list) and turns and all(map(is_turn, turns))):
+
+def _check_turns(turns: Any, where: str, *, last: str) -> None:
+    """Check the form of each turn, without repeating its text."""
+    if not (isinstance(turns, list) and turns and all(isinstance(turn, dict) for turn in turns)):
         raise SchemaError(f"{where} must be a list of turns, each with role (user or assistant) and content")
+    for number, turn in enumerate(turns, start=1):
+        role, content = turn.get("role"), turn.get("content")
+        if role not in ("user", "assistant"):
+            advice = _OTHER_ROLES.get(role if isinstance(role, str) else "", "expected user or assistant")
+            raise SchemaError(f"{where}, turn {number}: the role is neither user nor assistant; {advice}")
+        if not isinstance(content, str):
+            advice = "join the texts of its parts into one" if isinstance(content, list) else "write the text there"
+            raise SchemaError(f"{where}, turn {number}: content is a {type(content).__name__}, expected text; {advice}")
+        if prompts.CONTROL.search(content):
+            raise SchemaError(
+                f"{where}, turn {number}: content holds a control token of Gemma such as <end_of_turn>; remove it, the "
+                "chat template adds them"
+            )
     if turns[-1]["role"] != last:
         raise SchemaError(f"{where} must end with the role {last}, found {turns[-1]['role']}")
+
+
+def _check_order(turns: list[dict[str, str]], where: str) -> None:
+    """Gemma's chat template accepts turns of user and assistant by turns only, and fails without naming the row."""
+    for number, turn in enumerate(turns, start=1):
+        expected = "user" if number % 2 else "assistant"
+        if turn["role"] != expected:
+            raise SchemaError(
+                f"{where}, turn {number}: the role is {turn['role']}, expected {expected}: turns alternate, user first. "
+                "Join turns of one role, or remove the one too many"
+            )
+
+
+def notes_of(rows: Iterable[dict[str, Any]]) -> dict[str, str]:
+    """The notes of training rows by id: the last question, without the instructions of this project's prompts."""
+    asked = {row["id"]: row["prompt"][-1]["content"] for row in rows}
+    return {name: text.partition(prompts.NOTE)[2] or text for name, text in asked.items()}
+
+
+def notes_trained_on(run: Path, record: dict[str, Any]) -> dict[str, str] | None:
+    """The notes that an adapter was trained on, by id, if its training file is that of the run or `TRAINING_FILE`.
+
+    Returns None if neither is the file of the adapter's record: it was moved or changed.
+    """
+    paths, elsewhere = [run / "data" / "train.jsonl"], run / TRAINING_FILE
+    if elsewhere.is_file():
+        paths.append(Path(elsewhere.read_text(encoding="utf-8")))
+    for path in paths:
+        if path.is_file() and file_sha256(path) == record["data_sha256"]:
+            return notes_of(read_training_file(path))
+    return None
 
 
 def token_lengths(tokenizer, rows: list[dict[str, Any]]) -> dict[str, int]:

@@ -55,9 +55,15 @@ class Settings(SFTConfig):
     dataloader_pin_memory: bool = field(default_factory=_on_gpu)
 
     def __post_init__(self):
+        if self.num_train_epochs <= 0:
+            raise RunError(f"epochs is {self.num_train_epochs:g}; expected 1 or more")
         super().__post_init__()
         if self.n_gpu > 1:
             self._n_gpu = 1  # one GPU a process: the base is loaded onto one
+
+
+def _is_four_bit(model) -> bool:
+    return bool(getattr(model, "is_loaded_in_4bit", False))
 
 
 def machine_settings(profile: Profile, *, sharded: bool = False) -> dict[str, Any]:
@@ -120,9 +126,10 @@ def recipe(trainer) -> dict[str, dict[str, Any]]:
 class ResumableTrainer(SFTTrainer):
     """TRL's trainer with checkpoints that are complete or absent, even if several processes write them (FSDP).
 
-    `belongs` (set before training) identifies the run of a checkpoint. `copies` are further places to store it, each
-    with `keep(folder)` and `find(belongs)` (see `storage.Place.checkpoints`). An update that runs out of memory is
-    retried in smaller parts, which later updates use too.
+    `belongs` (set before training) identifies the run of a checkpoint, together with the precision, which changes the
+    result: Colab may lend a T4 today and an L4 tomorrow. `copies` are further places to store it, each with
+    `keep(folder)` and `find(belongs)` (see `storage.Place.checkpoints`). An update that runs out of memory is retried
+    in smaller parts, which later updates use too.
     """
 
     belongs: Mapping[str, Any] = {}
@@ -195,22 +202,28 @@ class ResumableTrainer(SFTTrainer):
                 self._writing = None
             if first:
                 (folder,) = aside.iterdir()
-                checkpoint = checkpoints.save_checkpoint(folder, root, self.belongs)
+                checkpoint = checkpoints.save_checkpoint(folder, root, self._identity())
         for place in self.copies if first else ():
             try:
                 place.keep(checkpoint)
             except IraeError as error:  # Drive may be full or the Hub unreachable; keep training
                 tqdm.write(f"checkpoint not copied: {error}")
 
+    def _identity(self) -> dict[str, Any]:
+        """The run of a checkpoint. Full precision is not named, so that checkpoints without `precision` stay valid."""
+        lower = {"float16": self.args.fp16, "bfloat16": self.args.bf16, "4 bits": _is_four_bit(self.model)}
+        precision = [name for name, used in lower.items() if used]
+        return {**self.belongs, "precision": precision} if precision else dict(self.belongs)
+
     def find_checkpoint(self) -> checkpoints.Newest:
         """The newest complete checkpoint of this run, here or among the copies.
 
         Raises:
-            RunError: the newest checkpoint belongs to other data, base, prompt or settings.
+            RunError: the newest checkpoint belongs to other data, base, prompt, settings or precision.
             AccessError: a copy is on the Hub, which denies access or cannot be reached.
         """
         places = [checkpoints.FolderCheckpoints(Path(self.args.output_dir)), *self.copies]
-        newest = [place.find(self.belongs) for place in places]
+        newest = [place.find(self._identity()) for place in places]
         best = max(newest, key=lambda checkpoint: checkpoint.step)
         return best._replace(skipped=tuple(line for checkpoint in newest for line in checkpoint.skipped))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from datetime import datetime
 from itertools import chain, count
 from pathlib import Path
@@ -17,11 +18,23 @@ def runs_root() -> Path:
 
 
 def new_run(run_dir: str = "") -> Path:
-    """A run folder to write into: the one given, or a fresh `runs/<time>`. Exists on return."""
+    """A run folder to write into: the one given, or a fresh `runs/<time>`. Exists on return.
+
+    Raises:
+        RunError: the folder cannot be made or written to.
+    """
     stamp = runs_root() / datetime.now().strftime("%Y%m%d-%H%M%S")
     names = chain([stamp], (stamp.with_name(f"{stamp.name}-{again}") for again in count(2)))  # two runs within a second
     folder = Path(run_dir) if run_dir else next(name for name in names if not name.exists())
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"x" * 4096)
+    except OSError as error:
+        raise RunError(
+            f"the run folder {folder.name!r} cannot be written: {error.strerror}. Free some space there, or give "
+            "run_dir (or IRAE_RUNS) another folder"
+        ) from None
     return folder
 
 

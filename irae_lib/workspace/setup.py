@@ -5,6 +5,7 @@ the standard library and `packaging`, a dependency of ipykernel. It installs onl
 preinstalled ones (above all torch: Colab's build is not on any package index).
 """
 
+import errno
 import importlib
 import importlib.metadata as metadata
 import os
@@ -19,6 +20,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+OLDEST_PYTHON = (3, 11)
 # For tests and headless runs only; interactive notebooks do not need them.
 NOT_HERE = {"jupyter", "nbval", "pytest", "hypothesis", "ruff"}
 # Packages that may be upgraded along with another (datasets needs a newer pyarrow); all others stay unchanged.
@@ -33,8 +35,13 @@ def make_ready(root):
     If IRAE_NO_INSTALL is set, missing packages are listed but not installed, for machines managed by others.
 
     Raises:
-        RuntimeError: pip could not install (no network?), or the kernel must be restarted by hand.
+        RuntimeError: Python is too old, pip could not install (no network?), or the kernel must be restarted by hand.
     """
+    if sys.version_info < OLDEST_PYTHON:
+        oldest = ".".join(map(str, OLDEST_PYTHON))
+        raise RuntimeError(
+            f"this is Python {sys.version.split()[0]}; expected {oldest} or newer: choose another kernel"
+        )
     if str(root) not in sys.path:
         sys.path.insert(0, str(root))
     missing = unmet(Path(root) / "requirements.txt")
@@ -68,11 +75,39 @@ def say_errors_plainly():
         return
 
     def plainly(shell, kind, error, trace, tb_offset=None):
-        lines = [f"{kind.__name__}: {error}"]
+        problem = error if isinstance(error, IraeError) else disk_problem(error)
+        if not problem:
+            return shell.showtraceback((kind, error, trace), tb_offset=tb_offset)
+        lines = [f"{kind.__name__}: {problem}"]
         shell._showtraceback(kind, error, lines)  # still an error output: papermill and nbval look for one
         return lines
 
-    shell.set_custom_exc((IraeError,), plainly)
+    shell.set_custom_exc((IraeError, OSError), plainly)
+
+
+_DISK = {
+    errno.ENOSPC: "the disk is full. Free some space, then run again with the same run_dir",
+    errno.EDQUOT: "the quota of the disk is used up. Free some space, then run again with the same run_dir",
+    errno.EROFS: "the disk is read-only. Give run_dir a folder on another disk",
+    errno.EACCES: "there is no permission. Give run_dir another folder, or change the permissions",
+    errno.EPERM: "there is no permission. Give run_dir another folder, or change the permissions",
+}
+
+
+def disk_problem(error):
+    """One sentence for a disk that is full or cannot be written; "" for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _DISK:
+        return ""
+    name = os.path.basename(str(error.filename2 or error.filename or "")) or "a file"
+    return f"{name} was not written: {_DISK[error.errno]}"
+
+
+def absent(requirements):
+    """Names of the packages in a requirements file that are not installed in any version."""
+    lines = (line.partition("#")[0].strip() for line in Path(requirements).read_text(encoding="utf-8").splitlines())
+    names = {name_of(line) for line in lines if line} - NOT_HERE - {"pytest-xdist"}
+    installed = {canonicalize_name(d.metadata["Name"]) for d in metadata.distributions() if d.metadata["Name"]}
+    return sorted(names - installed)
 
 
 def unmet(requirements):

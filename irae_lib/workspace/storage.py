@@ -21,7 +21,7 @@ from ..errors import AccessError, RunError
 from ..files import DATA, ROOT, replace_file, scratch_folder
 from . import checkpoints, runs
 from .checkpoints import MANIFEST, copy_folder, incomplete, read_manifest, write_manifest
-from .hub_access import clear_hub_errors, find_token, make_repo
+from .hub_access import clear_hub_errors, find_token, make_repo, require_repo_id
 from .profiles import Profile
 
 # The parts of a run, by the notebook that makes them; checkpoints are stored as they are written.
@@ -199,13 +199,13 @@ def place_at(where: str) -> Place:
     if not where:
         return Place()
     if where.startswith("hub:"):
-        token = find_token()
+        repo_id, token = require_repo_id(where.removeprefix("hub:")), find_token()
         if token.value is None:
             raise AccessError(
                 f"storing results on the Hub needs a token with write access ({token.where}); make one at "
                 "https://huggingface.co/settings/tokens and set it as HF_TOKEN"
             )
-        return Repo(where.removeprefix("hub:"), token=token.value, scratch=runs.runs_root() / ".fetched")
+        return Repo(repo_id, token=token.value, scratch=runs.runs_root() / ".fetched")
     folder = DRIVE / "MyDrive" / "irae" if where == "drive" else Path(where)
     if folder.is_relative_to(DRIVE) and not (DRIVE / "MyDrive").is_dir():
         try:

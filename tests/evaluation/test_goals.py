@@ -12,7 +12,8 @@ CLAIMS = [one.claim for one in IMPROVEMENTS]
 
 G3 = changed(overall_severity="Grade 3 - Severe", urgency="urgent")
 HEART = changed(affected_systems=["Cardiac"], urgency="urgent")
-WELL = changed(irae_detected=False, affected_systems=[], overall_severity="Unknown", urgency="routine")
+NONE = {"irae_detected": False, "affected_systems": [], "overall_severity": "Unknown"}
+WELL = changed(**NONE, urgency="routine", causality={"likelihood": "Unlikely"})
 
 
 @pytest.mark.parametrize(

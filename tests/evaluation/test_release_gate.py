@@ -6,7 +6,7 @@ import pytest
 from labels import REPORT
 
 from irae_lib.cases import validated_cases, write_cases
-from irae_lib.errors import AdapterError, RunError
+from irae_lib.errors import AdapterError, NotPublished, RunError
 from irae_lib.evaluation import release_gate
 from irae_lib.evaluation.report import read_report, summarize_arm, summarize_results
 from irae_lib.evaluation.scoring import compare, grade_answers, rules_alone
@@ -53,6 +53,20 @@ def run(made, tmp_path):
 
 def report_of(run):
     return read_report(run / "report.json")
+
+
+def test_a_report_on_a_file_of_ones_own_is_not_published(run):
+    report = report_of(run).model_copy(update={"own_test": True}).signed()
+    with pytest.raises(NotPublished, match="validated on your own file; nothing is published. To publish, run 03"):
+        release_gate.verify(report, run, run / "adapters" / "full")
+    with pytest.raises(RunError, match="was changed after it was written"):
+        release_gate.verify(report.model_copy(update={"own_test": False}), run, run / "adapters" / "full")
+
+
+def test_reports_from_before_own_files_were_marked_keep_their_seal():
+    assert not REPORT.own_test
+    assert "own_test" not in REPORT.model_dump(mode="json")
+    assert REPORT == REPORT.signed()
 
 
 def edited(report, *path, value):

@@ -46,7 +46,9 @@ def test_order_name_and_sentence_keep_the_rest_of_the_note():
 
 
 def test_only_what_can_be_made_is_made():
-    case = LabelledCase(case=Case(id="x", text="Well."), expected=changed(urgency="emergency", irae_detected=False))
+    none = {"irae_detected": False, "affected_systems": [], "overall_severity": "Unknown"}
+    label = changed(urgency="emergency", causality={"likelihood": "Unlikely"}, **none)
+    case = LabelledCase(case=Case(id="x", text="Well."), expected=label)
     assert {probe.kind for probe in make_probes([case])} == {"irrelevant history", "negated symptom"}
     counts = {kind: sum(one.kind == kind for one in make_probes(CASES, per_kind=7)) for kind in KINDS}
     assert counts == dict.fromkeys(KINDS, 7)

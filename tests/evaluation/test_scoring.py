@@ -157,6 +157,7 @@ def note(kind: str, **fields) -> LabelledCase:
 
 
 WELL = {"irae_detected": False, "affected_systems": [], "overall_severity": "Unknown", "urgency": "routine"}
+UNRELATED = {"causality": {"likelihood": "Unlikely"}}
 
 
 def test_triage_by_hand():
@@ -164,10 +165,10 @@ def test_triage_by_hand():
         note("irae"),  # emergency, Grade 3
         note("irae", urgency="urgent"),
         note("irae", urgency="soon"),
-        note("mimic", **WELL | {"urgency": "soon"}),
-        note("mimic", **WELL),
-        note("never", **WELL),
-        note("well", **WELL),
+        note("mimic", **WELL | UNRELATED | {"urgency": "soon"}),
+        note("mimic", **WELL | UNRELATED),
+        note("never", **WELL | UNRELATED),
+        note("well", **WELL | UNRELATED),
     ]
     said = [
         changed(urgency="soon", evidence=["8 a day", "9 a day"]),  # two levels low: severe, Grade 3

@@ -3,6 +3,7 @@
 The main job runs as `smoke`: a few cases and one epoch. Seconds per notebook are printed by the runner.
 """
 
+import csv
 import json
 import os
 import re
@@ -19,10 +20,13 @@ from stub_server import StubServer, tuned
 
 from irae_lib import Assessment, Case, review
 from irae_lib.cases import read_cases, validated_cases
-from irae_lib.files import ROOT, file_sha256
+from irae_lib.files import ROOT, file_sha256, write_lines
+from irae_lib.reviewing.opening import open_cases
+from irae_lib.reviewing.panel import ReviewPanel
 from irae_lib.reviewing.verdicts import save_verdict, verdict, verdict_file
 from irae_lib.schemas import FIELDS, Urgency
-from irae_lib.training.rows import read_training_file
+from irae_lib.screening.__main__ import main as screen
+from irae_lib.training.rows import notes_trained_on, read_training_file
 from irae_lib.workspace.address import repository
 from irae_lib.workspace.profiles import REHEARSAL_BASE
 
@@ -166,32 +170,87 @@ def test_one_notebook_alone_goes_on_with_the_newest_run(job):
     assert (job[0] / "report.json").read_text() == before
 
 
-def test_broken_training_file_ends_the_job_with_its_line_and_leaves_no_adapter(job, tmp_path):
+def test_broken_training_file_is_refused_with_its_line_before_anything_runs(job, tmp_path):
     lines = (job[0] / "data" / "train.jsonl").read_text().splitlines()
     (tmp_path / "mine.jsonl").write_text(
         "\n".join([*lines[:6], lines[6].replace('\\"urgency\\":\\"', '\\"urgency\\":\\"x'), *lines[7:]])
     )
     runs = tmp_path / "runs"
-    first = run_job(runs, "--only", "01", "-p", "train_cases", "8", "-p", "test_cases", "4")
     done = run_job(runs, "--only", "02", "-p", "training_file", str(tmp_path / "mine.jsonl"))
-    assert first.returncode == 0
     assert done.returncode == 1
     for part in (
-        "02_fine_tune failed in cell",
-        "mine.jsonl line 7",
+        "parameter training_file: mine.jsonl line 7",
         "urgency",
         "'routine', 'soon', 'urgent' or 'emergency'",
     ):
         assert part in done.stderr, done.stderr[-2000:]
+    assert not runs.exists()
+
+
+def test_02_alone_trains_on_a_file_of_ones_own_in_a_fresh_clone(job, tmp_path):
+    (tmp_path / "mine.jsonl").write_bytes((job[0] / "data" / "train.jsonl").read_bytes())
+    runs = tmp_path / "runs"
+    relative = os.path.relpath(tmp_path / "mine.jsonl", ROOT)
+    done = run_job(runs, "--only", "02", "-p", "training_file", relative, "-p", "epochs", "1")
+    assert done.returncode == 0, done.stderr[-3000:]
     (folder,) = runs.iterdir()
-    assert not (folder / "adapters").exists()
+    record = json.loads((folder / "adapters" / "full" / "irae_adapter.json").read_text())
+    assert (record["own_cases"], record["examples"]) == (27, 27)
+    assert notes_trained_on(folder, record).keys() == {case.case.id for case in validated_cases()} | {
+        row["id"] for row in read_training_file(tmp_path / "mine.jsonl")
+    }
+
+
+def test_01_refuses_to_train_on_notes_that_are_tested_on(job, tmp_path):
+    # The same seed and sizes make the same test notes; ids and spaces of the copies differ.
+    cases = read_cases(job[0] / "data" / "test_cases.jsonl")
+    copies = [{"id": f"own-{i}", "text": f"Note.  {c.case.text}\n"} for i, c in enumerate(cases)]
+    rows = [copy | {"expected": case.expected.model_dump(mode="json")} for copy, case in zip(copies, cases)]
+    own = write_lines(tmp_path / "own.jsonl", rows)
+    done = run_job(tmp_path / "runs", *SMALL, "-p", "own_cases", str(own), "-p", "own_cases_for", "train")
+    assert done.returncode == 1
+    assert "01_build_data failed in cell" in done.stderr
+    assert f"LeakError: {len(cases)} of " in done.stderr
+    assert "test notes are also training notes" in done.stderr
+
+
+def test_03_refuses_training_notes_as_a_test_and_own_notes_are_validated_and_not_published(job, tmp_path):
+    run = tmp_path / "run"
+    shutil.copytree(job[0], run, ignore=shutil.ignore_patterns("checkpoints", "published"))
+    rows = [
+        {"id": f"x-{i}", "text": one.case.text, "expected": one.expected.model_dump(mode="json")}
+        for i, one in enumerate(validated_cases())
+    ]
+    seen, own = (tmp_path / name for name in ("seen.jsonl", "own.jsonl"))
+    write_lines(seen, rows)
+    last = ("--only", "03", "--only", "04", "--run-dir", str(run), "-p", "probes", "1", "-p", "retention", "0")
+    done = run_job(tmp_path / "runs", *last, "-p", "test_file", str(seen))
+    assert done.returncode == 1
+    assert "LeakError: 11 of 11 test notes are also training notes" in done.stderr
+    well = {"text": "Seen before cycle 4 of pembrolizumab. Feels well, walks the dog. Laboratory tests normal."}
+    label = {"irae_detected": False, "affected_systems": [], "overall_severity": "Unknown", "urgency": "routine"}
+    write_lines(own, [well | {"expected": label | {"causality": {"likelihood": "Unlikely"}}}])
+    done = run_job(tmp_path / "runs", *last, "-p", "test_file", str(own))
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "validated on your own file; nothing is published" in done.stdout
+    assert "your own test file; rehearsal" in done.stdout
+    assert f"report: {run}/report.html" in done.stdout
+    report = json.loads((run / "report.json").read_text())
+    assert report["own_test"] is True
+    assert report["results"]["test"]["full"]["safety"]["triage"]["specificity_well"]["n"] == 1
+    assert not (run / "published").exists()
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
         (["--only", "5"], "no notebook of the main job starts with '05'"),
-        (["-p", "learning_rat", "1"], "no notebook of this run has a parameter 'learning_rat'"),
+        (
+            ["-p", "learning_rat", "1"],
+            "no notebook of this run has a parameter 'learning_rat'; did you mean learning_rate?",
+        ),
+        (["-p", "train_cases", "-1"], "parameter train_cases must be 0 or more, found -1"),
+        (["-p", "test_file", "absent.csv"], "parameter test_file: absent.csv not found"),
         (["-p", "epochs", "many"], "parameter epochs must be int"),
         (["--only", "03"], "run 01_build_data first"),
     ],
@@ -224,8 +283,65 @@ def test_05_counts_how_far_reviewers_agree(tmp_path, monkeypatch):
     )
     changed = sum(one.expected.urgency is not Urgency.URGENT for one in validated_cases()[:4])
     assert re.search(rf"anna and ben .*\n(?:.*\n)*?urgency +11 +{11 - changed} +0\.\d\d", text), text[-3000:]
+    assert re.search(r"GI-001 +urgency +soon +urgent", text), "every difference, side by side"
     assert "ben and the labels" in text
     assert "answers from: rules alone, base, guided prompt, base, tuned" in text
+
+
+def unlabelled(folder: Path, notes: dict[str, str]) -> Path:
+    """Notes by id as a CSV without labels."""
+    path = folder / "notes.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("id", "text"), *notes.items()])
+    return path
+
+
+def test_05_reviews_a_worklist_of_notes_without_labels(tmp_path, monkeypatch):
+    monkeypatch.setenv("IRAE_RUNS", str(tmp_path))
+    notes = unlabelled(tmp_path, {f"n-{case.case.id}": case.case.text for case in validated_cases()})
+    assert screen([str(notes), "--out", str(tmp_path / "screen"), "--workers", "1"]) == 0
+    files = {"cases_file": str(notes), "worklist_file": str(tmp_path / "screen" / "worklist.csv")}
+    path, out = ROOT / "notebooks" / "05_review_cases.ipynb", tmp_path / "out.ipynb"
+    text = execute(path, out, {"profile": "smoke", **files})
+    assert "cases: the 11 notes of worklist.csv, worst first" in text
+    assert "no labels to compare them with" in text
+
+
+def test_05_says_in_one_sentence_that_the_note_is_empty(tmp_path):
+    path, out = ROOT / "notebooks" / "05_review_cases.ipynb", tmp_path / "out.ipynb"
+    notebook = load(path)
+    first = next(i for i, cell in enumerate(notebook.cells) if cell.id == "first-review")
+    notebook.cells = notebook.cells[: first + 1]
+    notebook.cells[first - 1].source = 'note = """ """'
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    with pytest.raises(papermill.PapermillExecutionError, match="the note above is empty; put one between the quotes"):
+        papermill.execute_notebook(
+            tmp_path / "in.ipynb", out, cwd=path.parent, kernel_name="python3", progress_bar=False
+        )
+    (error,) = [one for cell in load(out).cells for one in cell.get("outputs", []) if one.output_type == "error"]
+    assert len(error.traceback) == 1, "no traceback"
+
+
+OWN = {
+    "liver": "Renal cell cancer, fourth nivolumab on Tuesday. Bloods today: ALT 640 U/L (ref 7-56). Not yellow, eats well.",
+    "bowel": "On pembrolizumab since spring. 8 watery stools a day over baseline since the weekend, no blood seen.",
+    "well": "Seen before the sixth nivolumab. Feels well, walks the dog twice a day, no complaints. ALT 20 U/L (ref 7-56).",
+}
+
+
+def test_verdicts_on_notes_without_labels_go_back_to_01_and_03(job, tmp_path):
+    cases = open_cases(unlabelled(tmp_path, OWN)).cases
+    panel = ReviewPanel(cases, {"rules": None}, folder=tmp_path, reviewer="anna")
+    for line in ("c1 a", "c1 a", "c2 a"):
+        panel.type(line)
+    assert [case.kind for case in read_cases(panel.path)] == ["irae", "irae", "well"]
+    runs = tmp_path / "runs"
+    shutil.copytree(job[0], runs / job[0].name)
+    done = run_job(runs, "--only", "03", "-p", "test_file", str(panel.path), "-p", "probes", "0")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert json.loads((runs / job[0].name / "report.json").read_text())["results"]["test"]["base"]["raw"]["n"] == 3
+    done = run_job(tmp_path / "more", "--only", "01", *SMALL[:4], "-p", "own_cases", str(panel.path))
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_06_asks_a_server_and_watches_the_run(tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ import pytest
 from labels import REPORT
 from loopback_hub import TOKEN, LoopbackHub, talk
 
-from irae_lib.errors import AdapterError
+from irae_lib.errors import AdapterError, NotPublished
 from irae_lib.files import DATA, ROOT
 from irae_lib.publishing import hub
 
@@ -62,7 +62,7 @@ def test_a_path_of_this_machine_is_refused(tmp_path, base):
 
 
 def test_an_adapter_trained_on_cases_of_ones_own_is_refused(tmp_path):
-    with pytest.raises(AdapterError, match="trained on 12 cases of your own.*not published"):
+    with pytest.raises(NotPublished, match="trained on 12 cases of your own.*not published"):
         hub.stage(copy_of_adapter(tmp_path / "a", own_cases=12), REPORT, tmp_path / "out", "t/x")
     assert not (tmp_path / "out").exists()
 

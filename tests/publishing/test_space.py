@@ -1,5 +1,7 @@
 """The Space: what goes up is complete and clean, and it is created private with a token that can only read."""
 
+import json
+import os
 import re
 import shlex
 import shutil
@@ -9,15 +11,69 @@ from pathlib import Path
 
 import pytest
 from loopback_hub import TOKEN, LoopbackHub, hub_environment, talk
+from packaging.requirements import Requirement
 
+from irae_lib.errors import AdapterError
 from irae_lib.files import DATA, ROOT
 from irae_lib.publishing.space import stage_space
 
+# A Space as ZeroGPU starts it: a card of compute capability 9, and only the packages that the Space's own requirements
+# bring, with what they ask for. Every other module of this environment is hidden.
+ONLY_ITS_OWN = """
+import importlib.abc, importlib.metadata as metadata, importlib.util, re, sys
+from pathlib import Path
+from packaging.requirements import Requirement
+
+def canonical(name):
+    return re.sub("[-_.]+", "-", name).lower()
+
+wanted = [Requirement(line) for line in Path("requirements.txt").read_text().split("\\n") if line.strip()]
+own = set()
+while wanted:
+    requirement = wanted.pop()
+    name, extras = canonical(requirement.name), requirement.extras or {""}
+    if (name, *sorted(extras)) in own or requirement.marker and not requirement.marker.evaluate({"extra": ""}):
+        continue
+    own.add((name, *sorted(extras)))
+    try:
+        needs = [Requirement(line) for line in metadata.requires(requirement.name) or ()]
+    except metadata.PackageNotFoundError:
+        continue
+    wanted += [one for one in needs if not one.marker or any(one.marker.evaluate({"extra": e}) for e in extras)]
+names = {name for name, *_ in own}
+hidden = {top for top, owners in metadata.packages_distributions().items() if names.isdisjoint(map(canonical, owners))}
+
+class Hidden(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in hidden:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+for name in [name for name in sys.modules if name.split(".")[0] in hidden]:
+    del sys.modules[name]
+sys.meta_path.insert(0, Hidden())
+find, version = importlib.util.find_spec, metadata.version
+importlib.util.find_spec = lambda name, *a: None if name.split(".")[0] in hidden else find(name, *a)
+
+def own_version(name):
+    if canonical(name) not in names:
+        raise metadata.PackageNotFoundError(name)
+    return version(name)
+
+metadata.version = own_version
+"""
+GPU = """
+from irae_lib.workspace import profiles
+profiles._cuda = lambda: ((9, 0), "NVIDIA H200")
+"""
 START = """
+import json
 from irae_lib.publishing import demo_page
 engine = demo_page.Engine()
-message, view, trail = demo_page.assess(engine, demo_page.EXAMPLES[1], True)
-print(message or "assessed", "F06" in view or "Grade 3" in view, engine.versions["adapter"])
+example = next(one["text"] for one in demo_page.EXAMPLES if one["name"] == "Raised ALT")
+first, second = demo_page.assess(engine, example, True)
+kept = json.loads(second.audit)
+print(json.dumps([kept["verdict"], kept["model"]["irae_detected"], engine.versions["adapter"], engine.stand_in]))
+print(engine.loaded.profile.name, engine.loaded.profile.four_bit)
 """
 PUSH = """
 import json, sys
@@ -41,14 +97,56 @@ def staged(tmp_path_factory):
     return stage_space(tmp_path_factory.mktemp("space") / "space")
 
 
-@pytest.mark.slow
-def test_the_staged_page_starts_alone_and_assesses(staged, tmp_path):
-    folder = shutil.copytree(staged, tmp_path / "space")
-    for name in ("rehearsal_base", "rehearsal_adapter"):  # what the Hub gives a real one
-        shutil.copytree(DATA / name, folder / "data" / name)
-    done = subprocess.run([sys.executable, "-c", START], cwd=folder, capture_output=True, text=True, timeout=300)
+def started(folder, *code, **variables):
+    """The lines that code prints, run in the folder of a Space."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("IRAE_", "PYTHONPATH"))} | variables
+    command = [sys.executable, "-c", "".join(code)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
-    assert done.stdout.split() == ["assessed", "True", "rehearsal_adapter"]
+    return done.stdout.splitlines()
+
+
+@pytest.mark.slow
+def test_the_space_of_the_stand_in_starts_alone_also_on_a_gpu(tmp_path):
+    folder = stage_space(tmp_path / "space", "data/rehearsal_base")
+    shutil.copytree(DATA / "rehearsal_adapter", folder / "data" / "rehearsal_adapter")  # what the Hub gives a real one
+    answer, profile = started(folder, ONLY_ITS_OWN, GPU, START)
+    assert json.loads(answer) == ["urgent", "yes", "rehearsal_adapter", True]
+    assert profile == "rehearsal False"
+
+
+@pytest.mark.slow
+def test_the_space_of_a_real_base_starts_on_a_gpu_with_its_own_requirements(staged, tmp_path):
+    """MedGemma's place is taken by a small base under another name, so 4-bit layers are asked for, as on ZeroGPU."""
+    folder = shutil.copytree(staged, tmp_path / "space")
+    shutil.copytree(DATA / "rehearsal_base", folder / "base")
+    adapter = shutil.copytree(DATA / "rehearsal_adapter", folder / "adapter")
+    for name, key in (("irae_adapter.json", "base_model"), ("adapter_config.json", "base_model_name_or_path")):
+        record = json.loads((adapter / name).read_text())
+        (adapter / name).write_text(json.dumps(record | {key: "base"}))
+    answer, profile = started(folder, ONLY_ITS_OWN, GPU, START, IRAE_BASE_MODEL="base", IRAE_ADAPTER="adapter")
+    assert json.loads(answer)[0] == "urgent"
+    assert json.loads(answer)[2:] == ["adapter", False]
+    assert profile == "gpu True"
+
+
+def test_a_base_that_is_on_this_machine_alone_is_refused(tmp_path):
+    with pytest.raises(AdapterError, match="cache/gemma-3-270m is on this machine alone"):
+        stage_space(tmp_path / "space", "cache/gemma-3-270m")
+    assert not (tmp_path / "space").exists()
+
+
+def test_the_space_asks_for_what_a_real_base_in_four_bits_needs(staged):
+    project = {one.name: one for one in map(Requirement, _lines(ROOT / "requirements.txt"))}
+    space = {one.name: one for one in map(Requirement, _lines(staged / "requirements.txt"))}
+    assert {"torch", "transformers", "peft", "bitsandbytes", "llguidance", "pydantic"} <= space.keys()
+    for name in space.keys() & project.keys() - {"torch"}:
+        least = next(one.version for one in project[name].specifier if one.operator == ">=")
+        assert str(space[name].specifier).count(f">={least}"), f"{name}: not the project's lower bound, {least}"
+
+
+def _lines(path):
+    return [line for line in (line.partition("#")[0].strip() for line in path.read_text().splitlines()) if line]
 
 
 def test_nothing_goes_up_but_library_tables_and_the_page(staged):

@@ -5,7 +5,11 @@ import re
 import pytest
 from labels import REPORT
 
+from irae_lib import __version__
 from irae_lib.reporting.report_page import report_page
+from irae_lib.reporting.tables import arm_name, results_table
+
+RULES = (("rules", "raw"), ("rules", "safety"))
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +34,25 @@ def test_it_loads_nothing_and_says_rehearsal(page):
     assert not re.search(r'(?:src|href)="(?!data:)|<script|@import|url\(', page)
     assert "Rehearsal." in page
     assert "Not a medical device" in page
+
+
+def test_it_has_date_run_version_and_a_legend(tmp_path):
+    page = report_page(REPORT, tmp_path / "20261128-120000" / "figures")
+    head = page.split("<h2>")[0]
+    assert "Run 20261128-120000, written 20" in head
+    assert f"irae_lib {__version__}." in head
+    legend = head.split("<summary>Legend</summary>")[1]
+    for name in (arm_name(*at) for at in (("base", "raw"), ("full", "raw"), ("eleven", "raw"), *RULES)):
+        assert name in legend, name
+    for column in results_table(REPORT, "test").columns[2:]:
+        assert column in legend or column in ("irAE", "organ", "grade", "urgency", "causality"), column
+
+
+def test_a_test_file_of_ones_own_is_not_called_held_out(tmp_path):
+    page = report_page(REPORT.model_copy(update={"own_test": True}), tmp_path)
+    assert "<h2>Your own test file</h2>" in page
+    assert "notes of your own the share" in page
+    assert "held-out notes" not in page.split("<h2>TRIPOD")[0]
 
 
 def test_headline_numbers_are_the_reports(page):

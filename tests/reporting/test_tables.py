@@ -9,7 +9,7 @@ from irae_lib.evaluation.report import summarize_arm
 from irae_lib.evaluation.scoring import grade_answers
 from irae_lib.model.answers import Answer, parse_answer
 from irae_lib.reporting.figures import accuracy_figure, grid_figure
-from irae_lib.reporting.tables import case_grid, label_counts, markdown, results_table, shows_error, table
+from irae_lib.reporting.tables import case_grid, label_counts, markdown, pairs_table, results_table, shows_error, table
 
 CASES = validated_cases()
 ANSWERS = [parse_answer(case.expected.to_json()) for case in CASES[:-1]] + [Answer(text="", unscored="empty")]
@@ -36,6 +36,19 @@ def test_results_carry_n_unscored_and_both_stages():
     frame = results_table(REPORT, "validated")
     assert list(frame.index) == ["base", "base + safety", "tuned (full)", "tuned (full) + safety"]
     assert frame.loc["base", ["unscored", "passed"]].tolist() == [1, "10/11"]
+
+
+def test_rates_over_no_cases_and_absent_pairs_are_shown_as_such():
+    none = dict.fromkeys(("base", "full"), summarize_arm([], []))
+    unpaired = dict.fromkeys(("base", "full"), summarize_arm(CASES, GRADED))
+    report = REPORT.model_copy(update={"results": {"test_irae": none, "contrast": unpaired}})
+    assert results_table(report, "test_irae").loc["base", ["fields", "95 % CI", "passed", "irAE"]].tolist() == [
+        "-",
+        "-",
+        "0/0",
+        "-",
+    ]
+    assert pairs_table(report).empty
 
 
 def test_label_counts_add_up():

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WANTED = "ipykernel ipython ipywidgets jupyter_client nbclient nbformat traitlets tornado pyzmq matplotlib numpy pillow"
-WANTED += " pydantic pytest papermill"
+WANTED += " pydantic pytest papermill pandas httpx"
 RUN = """
 import sys, nbformat
 from nbclient import NotebookClient
@@ -77,19 +77,9 @@ def test_05_reads_cases_without_a_model(python, tmp_path):
 
 
 def test_the_panel_does_with_widgets_7_what_it_does_with_8(python, tmp_path):
-    command = [
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-o",
-        "addopts=",
-        "tests/reviewing/test_panel.py",
-    ]
+    tests = [f"tests/reviewing/test_{name}.py" for name in ("panel", "verdicts", "opening")]
     done = subprocess.run(
-        [*command, "tests/reviewing/test_verdicts.py"],
+        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "addopts=", *tests],
         cwd=ROOT,
         env=environment(tmp_path),
         capture_output=True,

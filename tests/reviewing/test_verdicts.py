@@ -6,7 +6,15 @@ from irae_lib import Assessment, Case
 from irae_lib.cases import read_cases, validated_cases
 from irae_lib.errors import SchemaError
 from irae_lib.evaluation.statistics import kappa
-from irae_lib.reviewing.verdicts import agreement, read_verdicts, save_verdict, verdict, verdict_file
+from irae_lib.reviewing.verdicts import (
+    agreement,
+    differences,
+    read_verdicts,
+    restore_verdict,
+    save_verdict,
+    verdict,
+    verdict_file,
+)
 
 NOTE = Case(id="a", text="Nivolumab. ALT 640 U/L (ref 7-56).")
 
@@ -50,6 +58,7 @@ def test_a_second_verdict_replaces_the_first_and_others_stay(tmp_path):
         (said().model_copy(update={"affected_systems": ()}), "needs at least one organ system"),
         (said().model_copy(update={"irae_detected": False}), "no organ system and no grade"),
         (said(systems=()), "no organ system and no grade"),
+        (said("Unknown", systems=()), "causality is Unlikely or Uncertain"),
     ],
 )
 def test_fields_that_contradict_each_other_are_no_verdict(one, message):
@@ -62,6 +71,8 @@ def test_the_kind_of_a_case_stays_unless_the_verdict_contradicts_it():
     assert verdict(NOTE, none, kind="never").kind == "never"
     assert verdict(NOTE, none, kind="irae").kind == "mimic"
     assert verdict(NOTE, said(), kind="well").kind == "irae"
+    assert verdict(NOTE, said(likelihood="Uncertain"), kind="undocumented").kind == "undocumented"
+    assert verdict(NOTE, said("Unknown", "routine", (), "Unlikely")).kind == "well"
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", "anna smith", "x" * 41])
@@ -92,3 +103,22 @@ def test_kappa_by_hand():
     assert kappa([], []) is None
     assert kappa([1, 1], [1, 1]) is None
     assert kappa("aabb", "bbaa") == -1.0
+
+
+def test_differences_are_listed_field_by_field_with_both_choices():
+    a = {"1": said(), "2": said(), "only a": said()}
+    b = {"1": said(), "2": said("Grade 2 - Moderate", systems=("Hepatic", "Renal"))}
+    assert [tuple(one) for one in differences(a, b)] == [
+        ("2", "organ", "Hepatic", "Hepatic, Renal"),
+        ("2", "grade", "Grade 3 - Severe", "Grade 2 - Moderate"),
+    ]
+    assert differences(a, {}) == []
+
+
+def test_a_verdict_is_taken_back_or_put_back(tmp_path):
+    path, first, second = tmp_path / "anna.jsonl", verdict(NOTE, said()), verdict(NOTE, said(urgency="emergency"))
+    save_verdict(path, second)
+    restore_verdict(path, "a", first)
+    assert read_verdicts(path) == {"a": first}
+    restore_verdict(path, "a", None)
+    assert not path.exists()

@@ -188,6 +188,18 @@ def test_advice_raises_nothing():
     assert all(isinstance(item, Advice) for item in fire(Chart(result.findings))[1])
 
 
+def test_advice_of_several_rules_is_given_once():
+    result = review(
+        Case(text="Pembrolizumab. CT: new ground-glass opacities, dyspnea. SpO2 86 % on room air, 3 L oxygen.")
+    )
+    (line,) = [line for line in result.advisories if line.startswith("Exclude infection")]
+    assert line.endswith("(F12, F48)")
+    notes = [row["text"] for name in ("one_liners.jsonl", "everyday.jsonl", "fresh_1.jsonl") for row in lines(name)]
+    for text in notes:
+        advice = [line.rsplit(" (", 1)[0] for line in review(Case(text=text)).advisories]
+        assert len(set(advice)) == len(advice)
+
+
 @pytest.mark.parametrize("text", ["Nivolumab. Troponin 2.8, unit not printed.", "Nivolumab. Troponin: 2.8"])
 def test_a_troponin_without_a_unit_is_never_guessed(text):
     result = review(Case(text=text))

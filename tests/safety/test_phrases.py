@@ -137,3 +137,11 @@ def test_the_table_is_consistent():
     assert TABLE["concepts"].keys() >= {row["concept"] for row in BANKS["bank_1"]} - {"stool"}
     for concept, row in TABLE["concepts"].items():
         assert len(row["ways"]) == len(set(row["ways"])), concept
+
+
+def test_a_denial_of_blood_some_words_after_the_diarrhea_is_marked():
+    for text, status in (("8 times a day, no blood, no fever", "negated"), ("x4, passed some blood", "current")):
+        (blood,) = [f for f in read(Case(text=f"Nivolumab. Diarrhea {text}.")) if f.name == "hematochezia"]
+        assert blood.status == status
+    for text in ("3 a day, bloods today fine", "3 a day, no blood cultures sent"):
+        assert not [f for f in read(Case(text=f"Nivolumab. Diarrhea {text}.")) if f.name == "hematochezia"]

@@ -10,7 +10,7 @@ import pytest
 from stub_server import StubServer, tuned
 
 from irae_lib import files
-from irae_lib.cases import validated_cases
+from irae_lib.cases import read_cases, validated_cases
 from irae_lib.errors import AccessError, RunError, SchemaError
 from irae_lib.files import ROOT
 from irae_lib.schemas import FIELDS
@@ -132,11 +132,14 @@ def test_a_cell_that_is_too_long_a_note_ends_nothing(tmp_path):
 FIELD = "Pembrolizumab, cycle 4. ALT 640 U/L (ref 7-56). Temp 38.9 °C, stools 8–10 a day over baseline."
 
 
-@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["cp1252", "utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
-def test_csv_as_spreadsheets_save_it(tmp_path, encoding, mark):
-    path = tmp_path / "n.csv"
-    path.write_text(f'id{mark}text{mark}ward\r\na{mark}"{FIELD}"{mark}7\r\n', encoding=encoding, newline="")
+@pytest.mark.parametrize("first", ["", "sep="])
+def test_csv_as_spreadsheets_save_it(tmp_path, encoding, mark, first):
+    path = tmp_path / ("n.tsv" if mark == "\t" else "n.csv")
+    lines = [f"{first}{mark}"] if first else []
+    lines += [mark.join(("id", "text", "ward")), mark.join(("a", f'"{FIELD}"', "7")), ""]
+    path.write_text("\r\n".join(lines), encoding=encoding, newline="")
     (note,) = read_notes(path, site="ward")
     assert (note.id, note.case.text, note.site) == ("a", FIELD, "7")
 
@@ -152,14 +155,25 @@ def test_json_lines_of_another_encoding_are_decoded_and_said(tmp_path, capsys, e
 
 def test_a_damaged_byte_in_utf_8_costs_one_character(tmp_path):
     path = tmp_path / "n.csv"
-    path.write_bytes(f"id,text\na,well\nb,38.9 °C – warm\nc,bad ".encode() + b"\xff byte\n")
+    path.write_bytes("id,text\na,well\nb,38.9 °C – warm\nc,bad ".encode() + b"\xff byte\n")
     assert [note.case.text[-6:] for note in read_notes(path)][1:] == ["– warm", "\ufffd byte"]
 
 
-def test_a_json_array_is_refused_in_one_sentence(tmp_path):
-    (tmp_path / "a.jsonl").write_text('[\n {"id": "p1", "text": "x"}\n]\n')
-    with pytest.raises(SchemaError, match="a JSON array, not JSON lines"):
-        list(read_notes(tmp_path / "a.jsonl"))
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [('[\n {"id": "p1", "text": "x"}\n]\n', "a JSON array"), ('{\n "text": "x"\n}\n', "JSON over several lines")],
+)
+def test_one_json_document_is_refused_in_one_sentence(tmp_path, text, found):
+    (tmp_path / "a.jsonl").write_text(text)
+    for read in (lambda path: list(read_notes(path)), read_cases):
+        with pytest.raises(SchemaError, match=f"a.jsonl: {found}, not JSON lines"):
+            read(tmp_path / "a.jsonl")
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    (tmp_path / "n.csv").write_text("id,text,text\na,b,c\n")
+    with pytest.raises(SchemaError, match="two columns are called 'text'"):
+        list(read_notes(tmp_path / "n.csv"))
 
 
 @pytest.mark.parametrize(

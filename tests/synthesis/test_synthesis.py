@@ -11,7 +11,7 @@ import pytest
 
 from irae_lib import Case, read, review
 from irae_lib.cases import validated_cases
-from irae_lib.errors import LeakError, SchemaError
+from irae_lib.errors import LeakError, RunError, SchemaError
 from irae_lib.schemas import Likelihood, Severity, System, Urgency, differing
 from irae_lib.synthesis.background import BACKGROUND
 from irae_lib.synthesis.checks import (
@@ -447,3 +447,10 @@ def test_short_cases_are_shorter_and_a_deal_is_another_order():
     assert length["short"] < length["full"]
     one, two = (make_cases(40, pool="train", seed=1, prefix="d", deal=deal) for deal in (0, 1))
     assert [c.topic for c in one] != [c.topic for c in two]
+
+
+@pytest.mark.parametrize("name", ["train", "calibration", "test", "pairs"])
+def test_a_negative_number_of_cases_is_refused(name):
+    numbers = {"train": 4, "calibration": 4, "test": 4, "pairs": 1} | {name: -1}
+    with pytest.raises(RunError, match=f"the number of {name} cases is -1; expected 0 or more"):
+        make_splits(7, **numbers, detail="short")

@@ -1,9 +1,10 @@
 """Open the notebooks as a reader does: JupyterLab in headless Chromium, run all cells, take pictures top to bottom.
 
     pip install jupyterlab playwright        # and a Chromium on the PATH
-    python tests/tools/lab.py OUT_FOLDER [NN ...]
+    python tests/tools/lab.py OUT_FOLDER [NN ...] [--dark] [--width 390 --height 844]
+    python tests/tools/lab.py OUT_FOLDER page        # the demo page instead: page.py; needs gradio
 
-Works on a copy of the checkout, so the saved notebooks never change; runs go to a folder that is deleted at the end.
+Options go in any order. Works on a copy of the checkout, so the saved notebooks never change; runs go to a folder that is deleted at the end.
 papermill and nbval see what a cell prints. This sees what a page shows: widgets that draw, tables that are cut, walls
 of warnings. Nothing is fetched from outside: Chromium may open the local server and nothing else.
 """
@@ -28,8 +29,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from browser import Browser
+from page import take_pictures
+
 if TYPE_CHECKING:  # pytest imports every file here to look for doctests, also where playwright is not installed
-    from playwright.sync_api import Locator, Route
+    from playwright.sync_api import Locator
 
 ROOT = Path(__file__).resolve().parents[2]
 NOT_A_READERS = ("HF_TOKEN", "IRAE_PROFILE", "MPLBACKEND", "PYTHONHASHSEED", "PYTHONPATH", "TQDM_DISABLE")
@@ -104,8 +108,9 @@ class Lab:
         assert "Grade 2" in lab.html()
     """
 
-    def __init__(self, root: Path, runs: Path, *, width: int = 1280, height: int = 1000) -> None:
+    def __init__(self, root: Path, runs: Path, *, width: int = 1280, height: int = 1000, dark: bool = False) -> None:
         self.root, self.runs, self.size = Path(root), Path(runs), {"width": width, "height": height}
+        self.dark = dark
 
     # --- starting and stopping --------------------------------------------------------------------------
 
@@ -124,7 +129,8 @@ class Lab:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         self._address, self._token = f"http://127.0.0.1:{port}", secrets.token_hex(24)
-        for name, values in SETTINGS.items():
+        theme = {"apputils-extension/themes": {"theme": f"JupyterLab {'Dark' if self.dark else 'Light'}"}}
+        for name, values in (SETTINGS | theme).items():
             file = home / "lab" / "user-settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(values))
@@ -172,25 +178,10 @@ class Lab:
             self._server.wait()
 
     def _start_browser(self, started: ExitStack) -> None:
-        from playwright.sync_api import sync_playwright
-
-        chromium = started.enter_context(sync_playwright()).chromium
-        options = ["--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"]
-        browser = chromium.launch(executable_path=shutil.which("chromium"), args=options)
-        started.callback(browser.close)
-        context = browser.new_context(viewport=self.size)
         # Asked with the token once, the server answers with a cookie: no token in an address, so none in a message.
-        context.request.get(self._address + "/lab", headers=self._credentials)
-        context.route("**/*", self._only_local)
-        self.page = context.new_page()
-        self.refused: list[str] = []  # addresses outside that the page asked for
-
-    def _only_local(self, route: Route) -> None:
-        if route.request.url.startswith((self._address, "data:", "blob:")):
-            route.continue_()
-        else:
-            self.refused.append(route.request.url)
-            route.abort()
+        browser = Browser(self._address, **self.size, dark=self.dark)
+        self.page = browser.start(started, first="/lab", headers=self._credentials)
+        self.refused = browser.refused
 
     @property
     def _credentials(self) -> dict[str, str]:
@@ -352,19 +343,32 @@ def uncounted(state: dict) -> list[int]:
     return [n for n, cell in full if cell["execution_count"] is None]
 
 
-def main() -> None:
+def options(arguments: list[str] | None = None) -> argparse.Namespace:
+    """The command line; options may stand before, between and after the names."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=Path)
-    parser.add_argument("notebooks", nargs="*", metavar="NN", help="default: all, in their order")
-    parser.add_argument("--width", type=int, default=1280)
+    parser.add_argument("out", type=Path, help="folder for the pictures")
+    parser.add_argument("names", nargs="*", metavar="NN", help='notebooks, or "page"; default: all notebooks in order')
+    parser.add_argument("--width", type=int, default=1280, help="pixels (default: %(default)s)")
+    parser.add_argument("--height", type=int, default=1000, help="pixels (default: %(default)s)")
+    parser.add_argument("--dark", action="store_true", help="dark theme")
     parser.add_argument("--sidebar", action="store_true", help="with the list of files, as JupyterLab starts")
-    parser.add_argument("--timeout", type=float, default=1500, help="seconds per notebook")
-    wanted = parser.parse_args()
+    parser.add_argument("--timeout", type=float, default=1500, help="seconds per notebook (default: %(default)s)")
+    return parser.parse_intermixed_args(arguments)
+
+
+def main() -> None:
+    wanted = options()
+    if "page" in wanted.names:
+        take_pictures(wanted.out, width=wanted.width, height=wanted.height, dark=wanted.dark)
+        wanted.names.remove("page")
+        if not wanted.names:
+            return
     with tempfile.TemporaryDirectory() as aside:
         root = copy_checkout(Path(aside) / "copy")
         names = [path.stem for path in sorted((root / "notebooks").glob("*.ipynb"))]
-        with Lab(root, Path(aside) / "runs", width=wanted.width) as lab:
-            for name in (name for name in names if not wanted.notebooks or name[:2] in wanted.notebooks):
+        size = {"width": wanted.width, "height": wanted.height, "dark": wanted.dark}
+        with Lab(root, Path(aside) / "runs", **size) as lab:
+            for name in (name for name in names if not wanted.names or name[:2] in wanted.names):
                 started, failure = time.monotonic(), ""
                 lab.open(name, sidebar=wanted.sidebar)
                 try:

@@ -193,6 +193,25 @@ def test_another_run_is_not_gone_on_with(tokenizer, tmp_path):
         other.find_checkpoint()
 
 
+@pytest.mark.parametrize(("first", "second"), [("float32", "bfloat16"), ("bfloat16", "float32")])
+def test_a_run_in_another_precision_is_not_gone_on_with(tokenizer, tmp_path, first, second):
+    trainer = make_trainer(tokenizer, tmp_path, profile=replace(PROFILE, compute_dtype=first), every_minutes=0.0)
+    stop_after(trainer, 1)
+    with pytest.raises(ConnectionError):
+        trainer.train()
+    again = make_trainer(tokenizer, tmp_path, profile=replace(PROFILE, compute_dtype=first))
+    assert again.find_checkpoint().step == 1
+    other = make_trainer(tokenizer, tmp_path, profile=replace(PROFILE, compute_dtype=second))
+    with pytest.raises(RunError, match="checkpoint-1 in .* belongs to another run: precision differ"):
+        other.find_checkpoint()
+
+
+def test_epochs_are_one_or_more(tmp_path):
+    for epochs in (0, -1):
+        with pytest.raises(RunError, match=f"epochs is {epochs}; expected 1 or more"):
+            sft_config(PROFILE, tmp_path, epochs=epochs, learning_rate=1e-3, max_length=64, seed=3)
+
+
 @pytest.mark.slow
 def test_the_time_budget_stops_with_a_checkpoint(tokenizer, tmp_path):
     trainer = make_trainer(tokenizer, tmp_path, max_minutes=1e-6)
