@@ -17,11 +17,12 @@ from ..model import answers
 from ..safety.floors import review
 from ..safety.reviews import NOT_ASSESSED, Review
 from ..schemas import FIELDS, Urgency, differing
+from . import fhir, notes
 from .notes import Note
 from .server import Reply
 
 # The code that determines a row; `rules_hash` adds the clinical tables.
-RULES_CODE = (safety, schemas, answers, sys.modules[__name__])
+RULES_CODE = (safety, schemas, answers, notes, fhir, sys.modules[__name__])
 
 
 def rules_row(note: Note) -> dict[str, Any]:
@@ -58,7 +59,7 @@ def without_answer(row: Mapping[str, Any]) -> bool:
 
 
 def rules_hash() -> str:
-    """Hash of the code and tables that determine a row: reader, rules, schemas, rows."""
+    """Hash of the code and tables that determine a row: how notes are read, reader, rules, schemas, rows."""
     tables = sorted((DATA / "clinical").rglob("*.json"))
     return source_hash(*RULES_CODE, data=tables)
 
