@@ -4,8 +4,8 @@
     python tests/tools/lab.py OUT_FOLDER [NN ...] [--dark] [--width 390 --height 844]
     python tests/tools/lab.py OUT_FOLDER page        # the demo page instead: page.py; needs gradio
 
-Options go in any order. Works on a copy of the checkout, so the saved notebooks never change; runs go to a folder that is deleted at the end.
-papermill and nbval see what a cell prints. This sees what a page shows: widgets that draw, tables that are cut, walls
+Options go in any order. Works on a copy of the checkout, so the saved notebooks never change; runs go to a folder that
+is deleted at the end. papermill and nbval see what a cell prints. This sees what a page shows: widgets that draw, tables that are cut, walls
 of warnings. Nothing is fetched from outside: Chromium may open the local server and nothing else.
 """
 

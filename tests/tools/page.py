@@ -22,6 +22,14 @@ from browser import Browser, contrasts, cut_words
 ROOT = Path(__file__).resolve().parents[2]
 STATES = {"emergency": "Drooping eyelids", "well": "Well patient", "not_assessed": "Note in German"}
 
+# An answer of before must not pass for the next, and the busy sign may be gone before anyone looks for it.
+MARK_OLD = """() => document.querySelectorAll("#answer .verdict").forEach(box => box.dataset.old = "")"""
+ANSWERED = """() => {
+    const ready = [...document.querySelectorAll("button")].some(b => b.innerText.trim() === "Assess" && !b.disabled);
+    const fresh = document.querySelector("#answer .verdict:not([data-old])");
+    return ready && fresh && !document.querySelector("#answer .busy");
+}"""
+
 
 class DemoPage:
     """The demo page, started and shown in Chromium.
@@ -71,9 +79,10 @@ class DemoPage:
             self.page.get_by_role("button", name=example, exact=True).click()
         if consent:
             self.page.get_by_label("Synthetic or de-identified").check()
+        self.page.wait_for_timeout(200)  # a changed note or box first clears the old answer
+        self.page.evaluate(MARK_OLD)
         self.page.get_by_role("button", name="Assess", exact=True).click()
-        self.page.get_by_role("button", name="Reading ...").wait_for(timeout=10_000)
-        self.page.get_by_role("button", name="Assess", exact=True).wait_for(timeout=1000 * timeout)
+        self.page.wait_for_function(ANSWERED, timeout=1000 * timeout)
         self.page.wait_for_timeout(900)  # the answer scrolls into view smoothly
 
     def verdict(self) -> str:
