@@ -38,6 +38,7 @@ _EXAMPLES = tuple(
     for example in json.loads(_read("guided_examples.json"))
 )
 NOTE = "Note:\n"  # begins a note
+LONGEST_NOTE = 20_000  # characters that a server or the page sends to a model; a long discharge letter has about 8,000
 COMPACT = Prompt(version="compact-1", instructions=_read("compact.txt"))
 GUIDED = Prompt(version="guided-1", instructions=_read("guided.txt"), examples=_EXAMPLES)
 

@@ -23,7 +23,7 @@ from ..files import DATA, ROOT
 from ..model.answers import Answer
 from ..reporting.note_html import STYLE, raw_html, wrapped
 from ..workspace import hub_access, profiles
-from .page_view import LONGEST, MODEL_LONGEST, Shown, assess
+from .page_view import LONGEST, LONGEST_NOTE, Shown, assess
 
 EXAMPLES = json.loads((DATA / "page" / "examples.json").read_text(encoding="utf-8"))
 MISSING = "the demo page needs Gradio, which is not installed: pip install gradio"
@@ -87,7 +87,7 @@ BAND = (
     '<p class="band"><b>The model on this page is a stand-in without clinical knowledge.</b> '
     "It shows that the software works; ignore what it answers. The rules are the real ones.</p>"
 )
-LIMITS = f"of {LONGEST:,} characters; the model reads up to {MODEL_LONGEST:,}"
+LIMITS = f"of {LONGEST:,} characters; the model reads up to {LONGEST_NOTE:,}"
 COUNT = '<div class="irae bare"><small>{} {}</small></div>'
 CSS = "<style>.own>:not(.irae){padding:0!important}@media(max-width:600px){.main.app{padding:.75rem!important}}</style>"
 # In the browser: count characters, and clear an answer that belongs to another note or another exposure.

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 from .. import Case, read, review
 from ..evaluation.calibration import judged
 from ..model.answers import Answer
+from ..prompts import LONGEST_NOTE
 from ..reporting import note_html as parts
 from ..reporting.verdict import final_labels, labels, verdict
 from ..safety.exposure import assumed
 from ..safety.reviews import Review
 
 LONGEST = 200_000  # characters; what the rules read and a browser shows within seconds
-MODEL_LONGEST = 20_000  # characters, as in screening; a long discharge letter has about 8,000
 NOT_AGREED = "Tick the box first: synthetic or de-identified text only, and no decision about a patient."
 EMPTY = "The note is empty. Paste a note, or choose an example."
 TOO_LONG = f"The note is longer than {LONGEST:,} characters. Shorten it to the part you want read."
@@ -31,7 +31,7 @@ NO_MODEL = "The model could not answer; this is the answer of the rules. Nothing
 STAND_IN = "Stand-in model: ignore its answer, which means nothing clinically."
 UNREADABLE = "The model's answer cannot be read."
 READING = "The model is reading the note ..."
-TOO_LONG_FOR_MODEL = f"The model reads notes of up to {MODEL_LONGEST:,} characters; the rules read all of this one."
+TOO_LONG_FOR_MODEL = f"The model reads notes of up to {LONGEST_NOTE:,} characters; the rules read all of this one."
 
 
 class Shown(NamedTuple):
@@ -54,7 +54,7 @@ def assess(engine, note: str, agreed: bool, exposed: bool = True) -> Iterator[Sh
         case = Case(text=note)
         known = assumed(read(case), case.text, exposed)
         rules = review(case, exposed=known)
-        asked = len(note) <= MODEL_LONGEST
+        asked = len(note) <= LONGEST_NOTE
         first = _shown(engine, case, rules, notice=READING if asked else TOO_LONG_FOR_MODEL)
     except Exception as error:
         yield Shown(parts.wrapped(parts.message_html(_failed(error, BROKEN))))

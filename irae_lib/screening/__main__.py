@@ -15,11 +15,12 @@ from typing import Any
 
 from ..errors import IraeError, RunError
 from ..files import UTF_8, portable_name
+from ..prompts import LONGEST_NOTE
 from .adapter_check import check_adapter
 from .fhir.worklist import worklist_fhir, write_worklist_fhir
 from .notes import FROM_NOTE, count_rows, encoding_of_notes, is_fhir
 from .screen import apply_rules, ask_model
-from .server import LONGEST, Server
+from .server import Server
 from .shards import WHOLE, ShardPart, Shards
 from .stage import SHARD, ScreeningRun, ScreeningSummary, summarize
 from .worklist import write_worklist
@@ -135,7 +136,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--timeout", type=float, default=120.0, help="seconds per request")
     add("--tries", type=int, default=5, help="requests per note")
     add("--max-tokens", type=int, default=512, help="tokens per answer")
-    add("--longest", type=int, default=LONGEST, help="characters; the model is not asked about a longer note")
+    add("--longest", type=int, default=LONGEST_NOTE, help="characters; the model is not asked about a longer note")
     add("--no-schema", dest="structured", action="store_false", help="for a server without structured outputs")
     add("--no-logprobs", dest="logprobs", action="store_false", help="for a server that refuses to send them")
     add("--one-pass", dest="two_passes", action="store_false", help="ask the full question about every note")

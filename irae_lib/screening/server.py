@@ -18,7 +18,7 @@ from pydantic import create_model
 
 from ..errors import AccessError
 from ..model.answers import parse_answer
-from ..prompts import COMPACT, Prompt, messages
+from ..prompts import COMPACT, LONGEST_NOTE, Prompt, messages
 from ..schemas import Assessment, Case, Record
 from .token_confidence import read_confidence
 
@@ -26,7 +26,6 @@ RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}
 GONE = {502, 503, 504}  # from a proxy while the server restarts
 OF_THE_NOTE = {400, 413, 422}  # usually too long
 SHORT_ANSWER_TOKENS = 96
-LONGEST = 20_000  # characters; a long discharge letter has about 8,000
 
 
 class Reply(NamedTuple):
@@ -81,7 +80,7 @@ class Server:
     structured: bool = True
     logprobs: bool = True
     max_tokens: int = 512
-    longest: int = LONGEST
+    longest: int = LONGEST_NOTE
     prompt: Prompt = COMPACT
     pause: float = 0.5
 

@@ -164,7 +164,7 @@ def test_a_note_too_long_for_the_model_is_read_by_the_rules():
     assert engine.asked == 0
     assert page_view.TOO_LONG_FOR_MODEL in shown.view
     assert "Urgent: act today" in shown.view
-    assert f"{page_view.MODEL_LONGEST:,}" in demo_page.LIMITS
+    assert f"{page_view.LONGEST_NOTE:,}" in demo_page.LIMITS
     assert f"{page_view.LONGEST:,}" in demo_page.LIMITS
 
 
