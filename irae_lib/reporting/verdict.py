@@ -13,14 +13,14 @@ from ..schemas import FIELD_NAMES, FIELDS, Assessment, Urgency
 NOT_JUDGED = "not judged by the rules"  # causality of the rules alone: no rule judges it
 UNREAD = "unread"  # the level of a note that was not assessed, beside the four urgencies
 ARROW = "\N{RIGHTWARDS ARROW}"
-_TITLES = {
+TITLES = {
     Urgency.EMERGENCY: "Emergency: act now",
     Urgency.URGENT: "Urgent: act today",
     Urgency.SOON: "Soon: act within three days",
     Urgency.ROUTINE: "Mild finding: routine",
 }
 _NOTHING = "No irAE found: routine"
-_UNREAD = "Not assessed: a person must read this note"
+UNREAD_TITLE = "Not assessed: a person must read this note"
 _SILENCE = "The rules know a limited vocabulary: silence does not prove that there is no irAE."
 _PLACEHOLDERS = ("no", "none", "Unknown", "routine")  # field values that call nothing
 
@@ -47,11 +47,11 @@ def verdict(result: Review) -> Verdict:
     calls = final.irae_detected or final.urgency > Urgency.ROUTINE
     if not result.assessed:
         further = f" Found so far: {_suspected(final)}, urgency {final.urgency.value}." if calls else ""
-        return Verdict(UNREAD, _UNREAD, f"{_sentence(result.coverage.reasons)}{further}")
+        return Verdict(UNREAD, UNREAD_TITLE, f"{_sentence(result.coverage.reasons)}{further}")
     detail = [f"{_sentence(_suspected(final))}" if calls else _SILENCE]
     if result.coverage.gaps:
         detail.append(f"Not read in full: {result.coverage.reasons}.")
-    return Verdict(final.urgency.value, _TITLES[final.urgency] if calls else _NOTHING, " ".join(detail))
+    return Verdict(final.urgency.value, TITLES[final.urgency] if calls else _NOTHING, " ".join(detail))
 
 
 def _suspected(final: Assessment) -> str:

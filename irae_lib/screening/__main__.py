@@ -77,8 +77,8 @@ def _write_worklist(notes: Path, out: Path, as_fhir: bool) -> None:
     table, *others = write_worklist(out)
     if as_fhir:
         others.append(write_worklist_fhir(out, references=is_fhir(notes)))
-    names = " and ".join(path.name for path in others)
-    print(f"worklist, worst first: {portable_name(table)} and {names}", flush=True)
+    names = ", ".join(path.name for path in others)
+    print(f"worklist, worst first: {portable_name(table)}, {names}", flush=True)
 
 
 def _gather(options: argparse.Namespace) -> int:

@@ -1,4 +1,4 @@
-"""The worklist of a screening run: the notes that a person must read, worst first, as CSV and JSON lines.
+"""The worklist of a screening run: the notes that a person must read, worst first, as a table, JSON lines and a page.
 
 `write_worklist` reads the stored rows, not the notes. The files hold no note text except the quotes of the rules and of
 the model. Memory grows with the worklist, not with the run.
@@ -20,12 +20,13 @@ from pydantic import ValidationError
 
 from ..cases import csv_rows
 from ..errors import SchemaError, explain
-from ..files import read_lines, read_text, replace_file, write_lines
+from ..files import read_lines, read_text, replace_file, write_lines, write_text
 from ..safety.reviews import NOT_ASSESSED
 from ..schemas import Record, Severity, Urgency
 from .shards import Shards
+from .worklist_page import worklist_page
 
-CSV_NAME, JSON_NAME = "worklist.csv", "worklist.jsonl"
+CSV_NAME, JSON_NAME, PAGE_NAME = "worklist.csv", "worklist.jsonl", "worklist.html"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet would run a cell that begins with one of these
 _MOST_REASONS = 3
 
@@ -52,7 +53,7 @@ class Task(Record):
 
 
 def write_worklist(out: Path) -> list[Path]:
-    """Write `worklist.csv` and `worklist.jsonl` of a screening folder; returns both paths.
+    """Write `worklist.csv`, `worklist.jsonl` and `worklist.html` of a screening folder; returns their paths.
 
     The model's row of a note counts where there is one, else the row of the rules. Order: emergency, urgent, not
     assessed, soon, routine; within these by grade, then as in the file.
@@ -64,7 +65,9 @@ def write_worklist(out: Path) -> list[Path]:
         writer = csv.DictWriter(file, Task.model_fields)
         writer.writeheader()
         writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    return [table, write_lines(Path(out) / JSON_NAME, rows)]
+    lines = write_lines(Path(out) / JSON_NAME, rows)
+    page = worklist_page([Task(**row) for row in rows], run=Path(out).resolve().name, table=CSV_NAME)
+    return [table, lines, write_text(Path(out) / PAGE_NAME, page)]
 
 
 def read_worklist(path: Path) -> list[Task]:

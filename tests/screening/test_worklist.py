@@ -7,6 +7,7 @@ import pytest
 from stub_server import StubServer
 
 from irae_lib.errors import SchemaError
+from irae_lib.screening import worklist_page
 from irae_lib.screening.__main__ import main
 from irae_lib.screening.worklist import read_worklist, write_worklist
 
@@ -30,7 +31,7 @@ def test_a_worklist_has_the_worst_first_with_reason_and_quote(tmp_path, capsys):
     assert status == 0
     said = capsys.readouterr().out
     assert "3 alerts (1 emergency, 1 urgent, 1 soon)" in said
-    assert "worklist.csv and worklist.jsonl" in said
+    assert "worklist.csv, worklist.jsonl, worklist.html" in said
     tasks = read_worklist(out / "worklist.jsonl")
     assert [task.id for task in tasks] == ["n4", "n3", "n2", "n1"], "not assessed comes before what can wait a day"
     assert [task.urgency for task in tasks] == ["emergency", "urgent", "not assessed", "soon"]
@@ -48,7 +49,7 @@ def test_a_worklist_has_the_worst_first_with_reason_and_quote(tmp_path, capsys):
 
 def test_csv_and_json_lines_hold_the_same_tasks_and_a_quote_is_no_formula(tmp_path):
     out, _ = screened(tmp_path, [*NOTES, GRADE_3], "--exposed", "yes", ids={1: "=cmd()", 5: "-5, a"})
-    table, lines = write_worklist(out)
+    table, lines, _ = write_worklist(out)
     assert read_worklist(table) == read_worklist(lines)
     with table.open(encoding="utf-8-sig", newline="") as file:
         ids = {row["id"] for row in csv.DictReader(file)}
@@ -79,6 +80,22 @@ def test_parts_of_a_run_get_their_worklist_when_gathered(tmp_path):
         assert not (out / "worklist.csv").exists()
     assert main([str(tmp_path / "n.jsonl"), "--out", str(out), "--gather"]) == 0
     assert len(read_worklist(out / "worklist.csv")) == 4
+
+
+def test_the_page_has_a_card_for_each_note_and_no_markup_of_a_note(tmp_path, monkeypatch):
+    out, _ = screened(tmp_path, ids={3: "<b>3</b>"})
+    page = (out / "worklist.html").read_text(encoding="utf-8")
+    titles = ["Emergency: act now", "Urgent: act today", "Not assessed: a person must read", "Soon: act within"]
+    places = [page.index(f"<strong>{title}") for title in titles]
+    assert places == sorted(places)
+    assert page.count("<li>") == 4
+    assert "&lt;b&gt;3&lt;/b&gt;" in page
+    assert "<b>3</b>" not in page
+    assert "http" not in page, "it loads nothing"
+    monkeypatch.setattr(worklist_page, "MOST", 2)
+    page = write_worklist(out)[2].read_text(encoding="utf-8")
+    assert page.count("<li>") == 2
+    assert "4 notes for a person to read, worst first; the first 2 are" in page
 
 
 @pytest.mark.parametrize(("name", "text"), [("w.csv", "id,text\na,b\n"), ("w.jsonl", '{"id": "a", "text": "b"}\n')])
