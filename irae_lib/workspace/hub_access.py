@@ -147,10 +147,16 @@ def is_local(base_model: str) -> bool:
 
 
 def model_path(base_model: str) -> str:
-    """The argument for `from_pretrained`: a folder's full path or the Hub id. Unpacks the small Gemma."""
+    """The argument for `from_pretrained`: a folder's full path or the Hub id. Unpacks the small Gemma.
+
+    Raises:
+        AccessError: the folder holds no model, or there is neither such a folder nor can there be such a Hub id.
+    """
     if base_model == SMALL_GEMMA:
         small_gemma.unpack()
     if is_local(base_model):
+        if not (ROOT / base_model / "config.json").is_file():
+            raise AccessError(f"the folder {Path(base_model).name} is not a base model: config.json is not in it")
         return str(ROOT / base_model)
     _require_hub_id(base_model)
     return base_model

@@ -103,3 +103,8 @@ def test_rehearsal_needs_no_token(no_token):
 def test_neither_folder_nor_hub_id_is_refused():
     with pytest.raises(AccessError, match="neither a folder"):
         hub_access.model_path("no/such/folder")
+
+
+def test_a_folder_that_is_no_model_is_one_sentence(tmp_path):
+    with pytest.raises(AccessError, match="is not a base model: config.json is not in it"):
+        hub_access.model_path(str(tmp_path))
