@@ -191,7 +191,7 @@ def serve(trial: Trial) -> dict[str, Any]:
 
 
 def quotes_row(cases: Sequence[LabelledCase], texts: Mapping[int, str]) -> tuple[str, str]:
-    """Table row: how much of the served evidence is quoted word for word; a schema cannot demand it, the grammar does."""
+    """Table row: how much of the served evidence is quoted word for word, which a schema cannot demand."""
     answers = {place: Assessment.model_validate_json(text) for place, text in texts.items()}
     found = [quote in cases[place].case.text for place, answer in answers.items() for quote in answer.evidence]
     return "evidence found word for word in the note, served", f"{sum(found)} of {len(found)}"
