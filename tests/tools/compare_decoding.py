@@ -121,7 +121,7 @@ def cause(served: str, local: str, steps: Sequence[Step]) -> str:
     parting = first_difference(served, local)
     before = [step for step in steps if step.start <= parting]
     if not before:
-        return "grammar: the schema allows what the grammar does not"
+        return "grammar: the server's schema and the local grammar allow different tokens"
     steps = [step for step in before if not respelled(step, served)]
     if not steps:
         return "spelling: the same text in other tokens"

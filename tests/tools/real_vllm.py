@@ -32,7 +32,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from compare_decoding import Comparison, Local, Schema, Step, cause, labels  # noqa: E402 - next to this file
+from compare_decoding import Comparison, Local, Schema, Step, cause, labels, respelled  # noqa: E402 - next to this file
 from vllm_cpu import Environment, Vllm, cpu_flags, differences, fitting_dtype  # noqa: E402
 
 from irae_lib.cases import LabelledCase, validated_cases  # noqa: E402 - from this checkout
@@ -122,12 +122,19 @@ def table(rows: Sequence[tuple[str, str]]) -> str:
     return "\n".join(["| what | result |", "|---|---|", *(f"| {what} | {result} |" for what, result in rows)])
 
 
-def replay_row(kind: str, replays: Sequence[Sequence[Step]]) -> tuple[str, str]:
-    """Table row: how many answers are, token by token, the local model's choice; how far the others are from it."""
-    margins = [steps[0].margin for steps in replays if steps]
-    text = f"{len(replays) - len(margins)} of {len(replays)}"
+def replay_row(kind: str, replays: Sequence[tuple[str, Sequence[Step]]]) -> tuple[str, str]:
+    """Table row: how many answers (text, replay) are, token by token, the local model's choice, and how far others are.
+
+    The replay tokenizes the text anew. Where the model prefers to spell the same text in other tokens, the server may
+    have done so: nothing after that tells.
+    """
+    first = [(text, steps[0]) for text, steps in replays if steps]
+    margins = [step.margin for text, step in first if not respelled(step, text)]
+    text = f"{len(replays) - len(first)} of {len(replays)}"
+    if len(first) > len(margins):
+        text += f"; {len(first) - len(margins)} spell the same text in other tokens"
     if margins:
-        text += f"; the others first by {statistics.median(margins):.2f} nats (median), at most {max(margins):.2f}"
+        text += f"; {len(margins)} part by {statistics.median(margins):.2f} nats (median), at most {max(margins):.2f}"
     return f"{kind}: every token is the local model's choice under the server's schema", text
 
 
@@ -184,7 +191,7 @@ def serve(trial: Trial) -> dict[str, Any]:
 
 
 def quotes_row(cases: Sequence[LabelledCase], texts: Mapping[int, str]) -> tuple[str, str]:
-    """Table row: how much of the served evidence is quoted word for word; a schema cannot demand it, the grammar does."""
+    """Table row: how much of the served evidence is quoted word for word, which a schema cannot demand."""
     answers = {place: Assessment.model_validate_json(text) for place, text in texts.items()}
     found = [quote in cases[place].case.text for place, answer in answers.items() for quote in answer.evidence]
     return "evidence found word for word in the note, served", f"{sum(found)} of {len(found)}"
@@ -221,7 +228,7 @@ def report(trial: Trial, steps: Mapping[str, Any], versions: Mapping[str, str], 
     for kind, asked in (("five labels alone", "short"), ("full answer", "full")):
         served = {row["place"]: text_of(row) for row in whole if row.get("asked") == asked and "model" in row}
         schema = Schema(local.replay.words, SHORT if asked == "short" else FULL)
-        rows.append(replay_row(kind, [local.steps(place, text, schema) for place, text in served.items()]))
+        rows.append(replay_row(kind, [(text, local.steps(place, text, schema)) for place, text in served.items()]))
         few = dict(list(served.items())[:compared])
         rows += compared_rows(kind, trial.cases, local.compared(few, short=asked == "short"))
     rows.append(quotes_row(trial.cases, served))  # of the full answers

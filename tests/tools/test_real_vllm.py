@@ -96,11 +96,16 @@ def test_the_table_counts_causes_and_margins():
     text = ANSWER.to_json()
     same = Comparison(0, text, text, "same", [])
     other = Comparison(0, text, text, "near tie", [Step(2, "c", "d", 0.125), Step(9, "x", "y", 7.0)])
-    rows = [replay_row("full", [same.steps, other.steps]), *compared_rows("full", [Case], [same, other])]
+    rows = [replay_row("full", [("{", c.steps) for c in (same, other)]), *compared_rows("full", [Case], [same, other])]
     lines = table(rows).splitlines()
-    assert "1 of 2; the others first by 0.12 nats (median), at most 0.12" in lines[2]
+    assert "1 of 2; 1 part by 0.12 nats (median), at most 0.12" in lines[2]
     assert "| 1 of 2; 1 near tie |" in lines[3]
     assert "5 of 5, 5 of 5" in lines[4]
+
+
+def test_an_answer_spelled_in_other_tokens_is_no_other_answer():
+    steps = [Step(0, "Pro", "Prof", 6.0), Step(3, "found", "x", 7.0)]
+    assert replay_row("full", [("Profound", steps)])[1] == "0 of 1; 1 spell the same text in other tokens"
 
 
 def test_quotes_are_counted_that_the_note_has_word_for_word():
