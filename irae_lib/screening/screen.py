@@ -9,7 +9,6 @@ rules' verdict stands.
 from __future__ import annotations
 
 import asyncio
-import json
 import multiprocessing
 import os
 from collections.abc import Callable, Iterable
@@ -19,9 +18,10 @@ from typing import Any
 
 from ..files import file_sha256
 from ..safety.floors import review
+from .constraint import fingerprint
 from .notes import Note
-from .rows import model_row, rules_hash, rules_row, sha256
-from .server import FULL, Server
+from .rows import model_row, rules_hash, rules_row
+from .server import Server
 from .stage import ScreeningRun, ScreeningSummary, Stage
 
 
@@ -86,7 +86,8 @@ async def ask_model(
         SchemaError, RunError: as `Stage`.
     """
     two_passes = two_passes and server.structured
-    about = about_model(server.model, base, adapter, server.prompt.version, server.structured, server.max_tokens)
+    schema = fingerprint(server.grammar) if server.structured else ""
+    about = about_model(server.model, base, adapter, server.prompt.version, schema, server.max_tokens)
     stage = Stage(run, "model", about | {"two_passes": two_passes}, retry=retry)
     async with server:
         log(await server.check())
@@ -126,15 +127,15 @@ async def _ask(note: Note, server: Server, two_passes: bool) -> dict[str, Any]:
     return model_row(note, full._replace(seconds=seconds))
 
 
-def about_model(model: str, base: str, adapter: str, prompt: str, structured: bool, max_tokens: int) -> dict[str, Any]:
-    """Manifest entries for the model, its prompt, and the rules applied to its answers."""
+def about_model(model: str, base: str, adapter: str, prompt: str, schema: str, max_tokens: int) -> dict[str, Any]:
+    """Manifest entries for the model, its prompt, its `schema` (a fingerprint), and the rules applied to its answers."""
     weights = Path(adapter) / "adapter_model.safetensors"
     return {
         "model": model,
         "base": base,
         "adapter": file_sha256(weights) if adapter and weights.is_file() else adapter,
         "prompt": prompt,
-        "schema": sha256(json.dumps(FULL, sort_keys=True)) if structured else "",
+        "schema": schema,
         "rules": rules_hash(),
         "max_tokens": max_tokens,
     }

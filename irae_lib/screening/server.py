@@ -14,18 +14,18 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import httpx
-from pydantic import create_model
 
 from ..errors import AccessError
 from ..model.answers import parse_answer
 from ..prompts import COMPACT, LONGEST_NOTE, Prompt, messages
-from ..schemas import Assessment, Case, Record
+from ..schemas import Assessment, Case
+from .constraint import KEPT, in_grammar, in_schema, probes
 from .token_confidence import read_confidence
 
 RETRIED = {408, 409, 425, 429, 500, 502, 503, 504}
 GONE = {502, 503, 504}  # from a proxy while the server restarts
 OF_THE_NOTE = {400, 413, 422}  # usually too long
-SHORT_ANSWER_TOKENS = 96
+SHORT_ANSWER_TOKENS = 128
 
 
 class Reply(NamedTuple):
@@ -63,7 +63,8 @@ class Server:
         key: sent as bearer token. concurrency: requests at a time. timeout: seconds per request. tries: requests for
         one note before it becomes a dead letter; pause: seconds before the first retry. outage: seconds to wait for a
         restarting server; they do not count as tries. give_up: failed notes in a row after which the server is at
-        fault. structured: request the schema with `response_format`. logprobs: request token probabilities, for
+        fault. structured: request the schema with `response_format`. grammar: request the notebooks' grammar instead,
+        from vLLM with the guidance backend. logprobs: request token probabilities, for
         `monitor`; most servers without them ignore it. longest: characters; longer notes are not sent, because some
         servers cut them silently.
     """
@@ -78,6 +79,7 @@ class Server:
     outage: float = 300.0
     give_up: int = 200
     structured: bool = True
+    grammar: bool = False
     logprobs: bool = True
     max_tokens: int = 512
     longest: int = LONGEST_NOTE
@@ -108,12 +110,10 @@ class Server:
             AccessError: the server does not answer, does not serve the model, refuses a schema, or ignores
                 `response_format` although `structured` is set: its answers would be unconstrained.
         """
-        kept = {"type": "object", "properties": {"kept": {"const": "yes"}}, "required": ["kept"]}
-        kept |= {"additionalProperties": False}
         try:
             text = ""
-            for schema in (FULL, SHORT, kept) if self.structured else (None,):  # strict servers refuse some keywords
-                text, *_ = await self._post([{"role": "user", "content": "Say no."}], schema, max_tokens=24)
+            for constraint in probes(self.grammar) if self.structured else ({},):
+                text, *_ = await self._post([{"role": "user", "content": "Say no."}], constraint, max_tokens=24)
         except (httpx.HTTPError, TimeoutError, _Refused) as error:
             reason = error.told() if isinstance(error, _Refused) else type(error).__name__
             raise AccessError(
@@ -123,13 +123,14 @@ class Server:
             ) from None
         if not self.structured:
             return "the server answers; without a schema, unreadable answers go to the dead letters"
-        if "".join(text.split()) != '{"kept":"yes"}':
+        if "".join(text.split()) != KEPT:
+            asked = "structured_outputs (only vLLM knows them)" if self.grammar else "response_format"
             raise AccessError(
-                f"the server at {self.url} ignores response_format: its answers would follow no schema. Start it with "
+                f"the server at {self.url} ignores {asked}: its answers would follow no schema. Start it with "
                 "structured outputs (vLLM: --structured-outputs-config.backend guidance), or run without a schema "
                 "(--no-schema); unreadable answers then go to the dead letters"
             )
-        return "the server answers and applies the schema"
+        return f"the server answers and applies the {'grammar' if self.grammar else 'schema'}"
 
     async def assess(self, case: Case, *, short: bool = False) -> Reply:
         """Ask about one case, with retries. A failure of this note alone becomes the reply's `problem`.
@@ -172,10 +173,11 @@ class Server:
 
     async def _ask(self, case: Case, short: bool) -> Reply | _Failure:
         """Send one request. Raises AccessError if the server is unreachable for longer than `outage`."""
-        schema = (SHORT if short else FULL) if self.structured else None
+        constraint = in_grammar(case.text, short=short) if self.grammar else in_schema(short=short)
+        constraint = constraint if self.structured else {}
         max_tokens = SHORT_ANSWER_TOKENS if short else self.max_tokens
         try:
-            text, logprobs, cut_off = await self._post(messages(case, self.prompt), schema, max_tokens=max_tokens)
+            text, logprobs, cut_off = await self._post(messages(case, self.prompt), constraint, max_tokens=max_tokens)
         except (httpx.ConnectError, httpx.ConnectTimeout):
             gone = self._seconds_gone()
             if gone >= self.outage:
@@ -210,13 +212,11 @@ class Server:
         return now - self._gone_since
 
     async def _post(
-        self, turns: list[dict[str, str]], schema: dict | None, *, max_tokens: int
+        self, turns: list[dict[str, str]], constraint: Mapping[str, Any], *, max_tokens: int
     ) -> tuple[str, Any, bool]:
         """Send a request; returns the text, its log probabilities, and whether it was cut off at `max_tokens`."""
         body: dict[str, Any] = {"model": self.model, "messages": turns, "temperature": 0.0, "max_tokens": max_tokens}
-        if schema:
-            json_schema = {"name": "assessment", "schema": schema, "strict": True}
-            body["response_format"] = {"type": "json_schema", "json_schema": json_schema}
+        body |= constraint
         if self.logprobs:
             body["logprobs"] = True
         async with asyncio.timeout(self.timeout):  # httpx's own timeout restarts with every byte
@@ -259,14 +259,3 @@ def _message(response: httpx.Response) -> str:
     except (ValueError, AttributeError, RecursionError):
         return ""
     return " ".join(str(message).split())[:300]
-
-
-def _strict(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with every key required, as strict servers demand; trained answers have all keys."""
-    return schema | {"required": list(schema["properties"])}
-
-
-FULL = _strict(Assessment.model_json_schema())
-# The labels: the fields without a default.
-_LABELS = {name: (field.annotation, field) for name, field in Assessment.model_fields.items() if field.is_required()}
-SHORT = create_model("Labels", __base__=Record, **_LABELS).model_json_schema()

@@ -13,6 +13,7 @@ from irae_lib import files
 from irae_lib.cases import read_cases, validated_cases
 from irae_lib.errors import AccessError, RunError, SchemaError
 from irae_lib.files import ROOT
+from irae_lib.model.grammar import assessment_grammar
 from irae_lib.schemas import FIELDS
 from irae_lib.screening import shards
 from irae_lib.screening.__main__ import main
@@ -434,6 +435,19 @@ def test_a_strict_server_takes_the_schemas_or_says_why_not_before_a_note_is_sent
         assert ask(path, tmp_path / "free", server.url, structured=False).clean
 
 
+def test_vllm_is_asked_for_the_grammar_of_the_notebooks(tmp_path):
+    path = write(tmp_path / "n.jsonl", [GRAVE, WELL])
+    with StubServer() as server, pytest.raises(AccessError, match="ignores structured_outputs .only vLLM"):
+        ask(path, tmp_path / "out", server.url, server={"grammar": True})
+    with StubServer(grammars=True) as server:
+        assert ask(path, tmp_path / "out", server.url, server={"grammar": True}).clean
+        assert {assessment_grammar(GRAVE), assessment_grammar(WELL), assessment_grammar(short=True)} <= {
+            *server.grammars
+        }
+        with pytest.raises(RunError, match="schema differ"):
+            ask(path, tmp_path / "out", server.url)
+
+
 def test_a_reason_that_repeats_the_note_is_not_told(tmp_path):
     path = write(tmp_path / "n.jsonl", [WELL, f"{GRAVE} [[echoes]]"])
     with StubServer() as server:
@@ -656,6 +670,8 @@ def test_a_server_is_tried_with_the_validated_cases(capsys):
     said = capsys.readouterr()
     assert "9 of 11 pass, 1 without an answer" in said.out
     assert "foreign names" in said.err
+    with StubServer(answers=known | {first: "{", second: known[first]}) as server:
+        assert main(["--try", "--server", server.url, "--tries", "1", "--passes", "9"]) == 0, "as in its own 03"
 
 
 def test_command_line_refusals(tmp_path, capsys):

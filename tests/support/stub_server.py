@@ -49,7 +49,7 @@ class StubServer:
     `schemas` False ignores response_format and answers in prose, as some servers do; `logprobs` True sends, where it is
     asked for them, log probabilities of 0.9 a token; `answers` are given to the notes that hold their keys; `whole` is
     added to notes that are asked the whole question, as in `whole="[[401]]"`. `strict` True refuses schemas with optional
-    keys, `refuses` names keywords that it refuses, as OpenAI's strict mode and llama.cpp do.
+    keys, `grammars` True knows vLLM's `structured_outputs` and keeps those that it was sent, `refuses` names keywords that it refuses, as OpenAI's strict mode and llama.cpp do.
     """
 
     def __init__(
@@ -64,7 +64,9 @@ class StubServer:
         whole: str = "",
         strict: bool = False,
         refuses: Sequence[str] = (),
+        grammars: bool = False,
     ):
+        self.grammars: tuple[str, ...] = ("",) if grammars else ()
         self.strict, self.refuses = strict, refuses
         self.answers, self.whole = answers, whole
         self.schemas, self.logprobs, self.delay, self.hang, self.port = schemas, logprobs, delay, hang, port
@@ -128,12 +130,18 @@ class _Handler(BaseHTTPRequestHandler):
         note = body["messages"][-1]["content"]
         whole_schema = body.get("response_format", {}).get("json_schema", {}).get("schema", {})
         schema = whole_schema.get("properties", {})
+        if grammar := body.get("structured_outputs", {}).get("grammar", "") if stub.grammars else "":
+            stub.grammars += (grammar,)
+            schema = dict.fromkeys(
+                ["kept"] if "kept" in grammar else [] if 'evidence: "[]"' in grammar else ["evidence"]
+            )
         if stub.strict and set(whole_schema.get("required", schema)) != set(schema):
             return self._refuse("'required' must include every key in properties. Missing 'evidence'.")
         if wrong := [word for word in stub.refuses if f'"{word}"' in json.dumps(whole_schema)]:
             return self._refuse(f"{wrong[0]} is not supported in this schema")
         if "kept" in schema or note == "Say no.":
-            return self._say('{"kept":"yes"}' if stub.schemas else "No.")
+            known = stub.grammars if "structured_outputs" in body else stub.schemas
+            return self._say('{"kept":"yes"}' if known else "No.")
         with stub.lock:
             stub.asked[note] += 1
             times = stub.asked[note]

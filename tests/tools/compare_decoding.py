@@ -21,7 +21,7 @@ from irae_lib.model.generate import prompt_ids, stop_ids
 from irae_lib.model.grammar import vocabulary
 from irae_lib.model.loaded import LoadedModel
 from irae_lib.schemas import Assessment, Case
-from irae_lib.screening.server import FULL, SHORT
+from irae_lib.screening.constraint import FULL, SHORT
 from irae_lib.workspace.profiles import choose_profile
 
 BATCH = 8  # local answers at a time

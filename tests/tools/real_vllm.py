@@ -40,7 +40,7 @@ from irae_lib.evaluation.scoring import score  # noqa: E402
 from irae_lib.files import save_json, write_lines  # noqa: E402
 from irae_lib.schemas import FIELDS, Assessment  # noqa: E402
 from irae_lib.screening.adapter_check import AdapterCheck  # noqa: E402
-from irae_lib.screening.server import FULL, SHORT  # noqa: E402
+from irae_lib.screening.constraint import FULL, SHORT  # noqa: E402
 from irae_lib.synthesis.make_cases import make_cases  # noqa: E402
 from irae_lib.workspace import small_gemma  # noqa: E402
 

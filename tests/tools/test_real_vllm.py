@@ -12,7 +12,7 @@ from irae_lib.cases import validated_cases
 from irae_lib.files import DATA
 from irae_lib.model.loaded import LoadedModel
 from irae_lib.schemas import Assessment
-from irae_lib.screening.server import FULL
+from irae_lib.screening.constraint import FULL
 from irae_lib.workspace.profiles import choose_profile
 
 ANSWER = Assessment(

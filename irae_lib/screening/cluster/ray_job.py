@@ -27,10 +27,11 @@ from ...prompts import COMPACT, messages
 from ...schemas import Case
 from ...workspace.profiles import MEDGEMMA
 from ..adapter_check import AdapterCheck
+from ..constraint import FULL, fingerprint
 from ..notes import Note
 from ..rows import model_row
 from ..screen import about_model, apply_rules
-from ..server import FULL, Reply
+from ..server import Reply
 from ..stage import ScreeningRun, ScreeningSummary, Stage
 
 MAX_TOKENS = 512  # per answer
@@ -109,7 +110,7 @@ def screen(
     import pyarrow
     import ray
 
-    about = about_model("irae", base, adapter, COMPACT.version, True, MAX_TOKENS) | {"two_passes": False}
+    about = about_model("irae", base, adapter, COMPACT.version, fingerprint(), MAX_TOKENS) | {"two_passes": False}
     stage = Stage(run, "model", about, retry=retry)
     with stage:
         # Ray's object store spills to disk, so this program's memory does not grow with the file.
