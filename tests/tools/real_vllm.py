@@ -6,8 +6,8 @@ ENVIRONMENT is the folder for vLLM's own environment: installed on first use (so
 adapter is one of the small Gemma: `python -m irae_lib.run --profile gemma --only 02` trains one in about 35 minutes on
 two cores, into runs/NAME/adapters/full.
 
-Steps: `--try`; 100 notes in two passes; the same again with the server killed and started in the middle; a replay of
-the server's answers by the local model; local answers to the same notes. Each finished step is saved in --out, and the
+Steps: `--try`; 100 notes in two passes; the same again with the server killed and started in the middle; a few notes
+with `--grammar`; a replay of the server's answers by the local model; local answers to the same notes. Each finished step is saved in --out, and the
 same command continues. It ends with a table, and with 0 if every note was answered or has a reason, and the server's
 death changed nothing but near ties.
 
@@ -103,6 +103,13 @@ class Trial:
         last = next((line for line in said if line.startswith("model:")), said[-1])
         return {"exit": running.returncode, "said": last, "kills": kills, "resumed": resumed}
 
+    def screen_in_grammar(self, notes: int) -> str:
+        """Screen the first notes with the notebooks' grammar; the summary of the model stage."""
+        some = self.out / "some.jsonl"
+        write_lines(some, ({"id": case.case.id, "text": case.case.text} for case in self.cases[:notes]))
+        said = self.client(some, "--out", self.out / "grammar", "--grammar").communicate()[0].strip().splitlines()
+        return next((line for line in said if line.startswith("model:")), said[-1])
+
     def rows(self, name: str) -> list[dict[str, Any]]:
         """The rows of a screening, in the order of the notes."""
         paths = sorted((self.out / name / "model").glob("[0-9]*.jsonl"))
@@ -178,13 +185,14 @@ def text_of(row: Mapping[str, Any]) -> str:
     return labels(answer) if row["asked"] == "short" else answer.to_json()
 
 
-def serve(trial: Trial) -> dict[str, Any]:
+def serve(trial: Trial, compared: int) -> dict[str, Any]:
     """All steps that need the server."""
     try:
         return {
             "try": trial.step("try", trial.try_adapter),
             "whole": trial.step("whole", lambda: trial.screen("whole")),
             "broken": trial.step("broken", lambda: trial.screen("broken", kill=True)),
+            "grammar": trial.step("grammar", lambda: trial.screen_in_grammar(compared)),
         }
     finally:
         trial.vllm.kill()
@@ -195,6 +203,19 @@ def quotes_row(cases: Sequence[LabelledCase], texts: Mapping[int, str]) -> tuple
     answers = {place: Assessment.model_validate_json(text) for place, text in texts.items()}
     found = [quote in cases[place].case.text for place, answer in answers.items() for quote in answer.evidence]
     return "evidence found word for word in the note, served", f"{sum(found)} of {len(found)}"
+
+
+def grammar_row(trial: Trial, local: Local) -> tuple[str, str]:
+    """Table row: how many answers in the notebooks' grammar are those of the notebooks' decoding."""
+    same = []
+    rows = [row for row in trial.rows("grammar") if "model" in row]
+    for short in (True, False):
+        asked = [row for row in rows if (row["asked"] == "short") == short]
+        answers = local.answers([trial.cases[row["place"]] for row in asked], short=short)
+        form = labels if short else Assessment.to_json
+        same.append(sum(text_of(row) == form(answer) for row, answer in zip(asked, answers, strict=True)))
+        same.append(len(asked))
+    return "with `--grammar`, same as the notebooks' decoding", "labels {} of {}, full answers {} of {}".format(*same)
 
 
 def run_row(
@@ -231,7 +252,7 @@ def report(trial: Trial, steps: Mapping[str, Any], versions: Mapping[str, str], 
         rows.append(replay_row(kind, [(text, local.steps(place, text, schema)) for place, text in served.items()]))
         few = dict(list(served.items())[:compared])
         rows += compared_rows(kind, trial.cases, local.compared(few, short=asked == "short"))
-    rows.append(quotes_row(trial.cases, served))  # of the full answers
+    rows += [quotes_row(trial.cases, served), grammar_row(trial, local)]  # quotes: of the full answers
     print(f"\n{table(rows)}")
     return complete and resumed and alike
 
@@ -260,7 +281,7 @@ def main() -> int:
     cases = make_cases(options.notes, pool="test", seed=25, prefix="served", detail="short")
     vllm = Vllm(environment, base, options.adapter, options.out / "server.log", dtype)
     trial = Trial(options.out, cases, vllm, options.adapter, options.concurrency)
-    return 0 if report(trial, serve(trial), environment.versions, options.compared) else 1
+    return 0 if report(trial, serve(trial, options.compared), environment.versions, options.compared) else 1
 
 
 if __name__ == "__main__":
