@@ -187,8 +187,8 @@ def kind_of(label: Assessment) -> str:
 
 def _to_row(case: LabelledCase) -> dict[str, Any]:
     note = case.case.model_dump(mode="json", exclude_defaults=True)
-    if note.keys() - {"id", "text"}:
-        del note["text"]
+    if note.keys() & set(SECTIONS):
+        del note["text"]  # sections, age and cancer type give it again
     extra = {name: getattr(case, name) for name in _EXTRA if getattr(case, name)}
     return {**note, "expected": case.expected.model_dump(mode="json"), **extra}
 

@@ -10,6 +10,7 @@ from irae_lib.cases import KINDS, LabelledCase, read_cases, validated_cases, wri
 from irae_lib.errors import SchemaError
 from irae_lib.evaluation.scoring import triage_of
 from irae_lib.files import DATA, file_sha256, write_lines, write_text
+from irae_lib.schemas import Case
 from irae_lib.training.rows import (
     TRAINING_FILE,
     notes_of,
@@ -390,3 +391,12 @@ def test_an_empty_text_says_so(tmp_path, text):
     rows = [own_row(1), own_row(2, text=text)]
     with pytest.raises(SchemaError, match="own.jsonl line 2: case: the note is empty; expected text, or one of"):
         read_cases(write_lines(tmp_path / "own.jsonl", rows))
+
+
+@pytest.mark.parametrize("about", [{}, {"age": 77}, {"age": 77, "cancer_type": "melanoma"}, {"cancer_type": "melanoma"}])
+@pytest.mark.parametrize("note", [{"text": "Nivolumab. Well."}, {"medications": "nivolumab", "labs": ("ALT 30 U/L",)}])
+def test_a_written_case_is_the_same_case_again(tmp_path, about, note):
+    first = validated_cases()[0]
+    expected = first.expected.model_copy(update={"evidence": ()})
+    case = LabelledCase(case=Case(id="a", **about, **note), expected=expected)
+    assert read_cases(write_cases(tmp_path / "c.jsonl", [case])) == [case]

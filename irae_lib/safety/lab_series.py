@@ -180,7 +180,9 @@ class Series:
         if self.analyte.name == "bp" and self.norm[self.tokens[self.at].start : self.tokens[self.at].end] == "pressure":
             return False  # of the eye, of the airways: a blood pressure has two numbers
         if t.high > t.low and self.norm.endswith("from ", 0, t.start):  # "rose from 2.2 to 61"
-            self.readings.append(Reading(t, when, low=t.high))
+            then = "" if when == "baseline" else when  # "up from 2.2 to 61": only the first is a baseline
+            self.readings += [Reading(t, when or "previous", high=t.low), Reading(t, then, low=t.high)]
+            self._label = ""
             return True
         if self._pinned and not self._arrow and not when:
             when = "previous"

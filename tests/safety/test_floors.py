@@ -499,3 +499,24 @@ def test_diagnoses_in_other_words(text, grade, urgency, system):
     final = review(Case(text=f"On pembrolizumab. {text}")).final
     assert final.overall_severity.level >= grade and final.urgency >= Urgency(urgency), final
     assert system in {s.value for s in final.affected_systems}
+
+
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [
+        ("On pembrolizumab. New dry cough for a week and breathless on stairs. SpO2 91% on room air.", 2),
+        ("Nivolumab. Sats 90 % RA, short of breath since Monday.", 2),
+        ("Durvalumab. Dry cough, oxygen saturation 92% on air.", 2),
+        ("Nivolumab cycle 5. Dry cough, SpO2 94% on room air.", 0),
+        ("Nivolumab. SpO2 91% on room air, no cough, no dyspnea.", 0),
+        ("Atezolizumab. COPD on home oxygen 2 L since 2019, usual cough. Sats today 91%.", 0),
+    ],
+)
+def test_low_saturation_with_cough_or_dyspnea_is_pneumonitis_until_shown_otherwise(text, grade):
+    assert review(Case(text=text)).final.overall_severity is Severity.from_grade(grade)
+
+
+@pytest.mark.parametrize("said", ["rose from 88 to 310", "went up from 88 to 310", "is up from 88 to 310", "88 in May, now 310"])
+def test_the_first_number_of_a_rise_is_the_patients_own_earlier_value(said):
+    final = review(Case(text=f"Pembrolizumab. Creatinine {said} \u00b5mol/L.")).final
+    assert (final.overall_severity, final.urgency) == (Severity.GRADE_3, Urgency.URGENT)

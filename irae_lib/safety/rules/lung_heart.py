@@ -75,11 +75,18 @@ def ventilation(chart: Chart):
         yield raise_to(4, EMERGENCY, system, support, "ventilatory support: Grade 4")
 
 
-@rule("F16", "spo2", source=CTCAE, basis="CTCAE (has no SpO2 cut-off)")
+@rule("F16", "spo2", source=POLICY, basis="CTCAE (has no SpO2 cut-off)")
 def borderline_saturation(chart: Chart):
-    """SpO2 90-95 % on room air without oxygen: advisory only."""
+    """SpO2 90-92 % on room air with cough or dyspnea; 93-95 %, or without symptoms: advisory only."""
     spo2 = chart.lowest("spo2")
-    if spo2 and 90 <= spo2.low <= 95 and not on_oxygen(chart):
+    if not spo2 or not 90 <= spo2.low <= 95 or on_oxygen(chart):
+        return
+    other = chart.any("myocarditis") or chart.highest(*TROPONIN) or chart.past("oxygen")  # the heart; home oxygen
+    if spo2.low < 93 and chart.any("cough", "dyspnea", "dyspnea_at_rest", "orthopnea") and not other:
+        reason = "saturation of 90-92 % with cough or dyspnea: pneumonitis Grade 2 until imaging shows otherwise"
+        yield raise_to(2, SOON, LUNG, spo2, reason, POLICY)
+        yield advise(spo2, _INFECTION)
+    else:
         yield advise(spo2, "SpO2 90-95 % on room air: no grade by itself; repeat, also on exertion.")
 
 
