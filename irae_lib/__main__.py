@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from .errors import explain
+from .errors import SchemaError, explain
 from .files import UTF_8, encoding_of
 from .reporting.note_text import case_text
 from .safety.exposure import assumed
@@ -48,6 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     except ValidationError as error:
         print(f"{place} is not a note: {explain(error)}", file=sys.stderr)
+        return 1
+    except SchemaError as error:
+        print(error, file=sys.stderr)
         return 1
     except (KeyboardInterrupt, EOFError):
         print("\nstopped", file=sys.stderr)

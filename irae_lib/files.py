@@ -105,15 +105,32 @@ def read_text(path: Path, expected: str) -> str:
 UTF_8, UTF_16, WINDOWS = "utf-8-sig", "utf-16", "windows-1252"  # spreadsheets write a byte-order mark before UTF-8
 
 
+_NOT_TEXT = {
+    b"PK\x03\x04": "an Excel, Word or ZIP file",
+    b"\xd0\xcf\x11\xe0": "an old Excel or Word file",
+    b"%PDF": "a PDF",
+    b"{\\rtf": "an RTF document",
+    b"\x1f\x8b": "a compressed file",
+    b"\x89PNG": "a picture",
+    b"PAR1": "a Parquet file",
+}
+
+
 def encoding_of(path: Path) -> str:
     """The encoding of a text file: UTF_8, UTF_16 (also without a byte-order mark) or WINDOWS, as spreadsheets save it.
 
     A UTF-8 file with damaged bytes is still UTF_8: it holds more characters of several bytes than damaged bytes.
+
+    Raises:
+        SchemaError: it is not text, such as an Excel file under another name.
     """
     decoder = codecs.getincrementaldecoder(UTF_8)(errors="surrogateescape")  # a damaged byte becomes a surrogate
     good = damaged = 0
     with Path(path).open("rb") as file:
         start = file.read(4096)
+        for signature, kind in _NOT_TEXT.items():
+            if start.startswith(signature):
+                raise SchemaError(f"{Path(path).name} is {kind}, not text; export it as plain text, or CSV in UTF-8")
         if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             return UTF_16
         if start[1::2].count(0) > len(start) // 4:  # Western text in UTF-16 without a mark: every other byte is 0

@@ -393,7 +393,9 @@ def test_an_empty_text_says_so(tmp_path, text):
         read_cases(write_lines(tmp_path / "own.jsonl", rows))
 
 
-@pytest.mark.parametrize("about", [{}, {"age": 77}, {"age": 77, "cancer_type": "melanoma"}, {"cancer_type": "melanoma"}])
+@pytest.mark.parametrize(
+    "about", [{}, {"age": 77}, {"age": 77, "cancer_type": "melanoma"}, {"cancer_type": "melanoma"}]
+)
 @pytest.mark.parametrize("note", [{"text": "Nivolumab. Well."}, {"medications": "nivolumab", "labs": ("ALT 30 U/L",)}])
 def test_a_written_case_is_the_same_case_again(tmp_path, about, note):
     first = validated_cases()[0]

@@ -111,6 +111,9 @@ def test_a_file_of_windows_is_read_and_said_and_a_picture_is_refused(tmp_path, c
     (tmp_path / "n.png").write_bytes(bytes(range(256)))
     assert command.main([str(tmp_path / "n.png")]) == 1
     assert "cannot be read (not text)" in capsys.readouterr().err
+    (tmp_path / "n.pdf").write_bytes(b"%PDF-1.7" + bytes(range(256)))
+    assert command.main([str(tmp_path / "n.pdf")]) == 1
+    assert capsys.readouterr().err == "n.pdf is a PDF, not text; export it as plain text, or CSV in UTF-8\n"
 
 
 def test_a_reader_that_closes_early_and_ctrl_c_are_no_traceback(tmp_path, monkeypatch, capsys):

@@ -81,6 +81,8 @@ def _change(c: Correction, alone: bool) -> str:
     """A change in words; of the rules alone only the result, because nothing was proposed before."""
     words = {"true": "yes", "false": "no"}
     before, after = words.get(c.before, c.before), words.get(c.after, c.after)
+    if alone and c.field == "affected_systems":  # what this rule added to those of the rules before it
+        after = after.removeprefix(before).removeprefix(", ")
     return f"{FIELD_NAMES.get(c.field, c.field)}: {'' if alone else f'{before} {ARROW} '}{after}"
 
 

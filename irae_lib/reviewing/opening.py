@@ -17,12 +17,16 @@ from ..screening.worklist import Task, read_worklist
 
 
 class ToReview(NamedTuple):
-    """A case to review. `kind` and `label` are those of a labeled case; `why` says why it is on a worklist."""
+    """A case to review. `kind` and `label` are those of a labeled case; `why` says why it is on a worklist.
+
+    `assessed` is False if the screening did not assess the note: then no field is filled in, whatever is assumed here.
+    """
 
     case: Case
     kind: str = ""
     label: Assessment | None = None
     why: str = ""
+    assessed: bool = True
 
 
 class Opened(NamedTuple):
@@ -94,7 +98,10 @@ def _open_worklist(path: Path, worklist: Path) -> Opened:
     readable, remarks = _readable(notes[task.place] for task in tasks)
     left = {note.place for note in readable}
     numbered = [(number, task) for number, task in enumerate(tasks, start=1) if task.place in left]
-    items = (ToReview(_with_id(notes[t.place]), why=_why(number, len(tasks), t)) for number, t in numbered)
+    items = (
+        ToReview(_with_id(notes[t.place]), why=_why(number, len(tasks), t), assessed=t.assessed)
+        for number, t in numbered
+    )
     return Opened(_named(items), [f"the {len(tasks)} notes of {worklist.name}, worst first", *remarks])
 
 

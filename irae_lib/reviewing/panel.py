@@ -215,7 +215,7 @@ class ReviewPanel:
 
     def _blank(self, result: Review) -> Sequence[str]:
         """The fields that nobody judged: all in a note that was not assessed, causality where the rules were alone."""
-        if self.asker.reading or not result.assessed:
+        if self.asker.reading or not result.assessed or not self.cases[self.case.id].assessed:
             return FIELDS
         return ("likelihood",) if result.proposed is None else ()
 

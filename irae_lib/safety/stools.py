@@ -26,6 +26,8 @@ _BASELINE_AFTER = re.compile(
     r"\s*(?:\(|,)?\s*(?:times? )?(?:a day|per day|daily)?\s*(?:is|was|being)? ?(?:his|her|my|the|their)? ?(?:\w+ )?"
     r"(?:usual|baseline|normal|norm|habit|customary)\b(?![\s:=]{1,3}(?:is |was |of )?(?:\d|x ?\d|one\b|two\b|once\b|twice\b))|[- ](?:a[- ]day|in[- ]the[- ]morning) (?:person|man|woman|guy|girl)"
 )
+_HEADS = re.compile(r"\s?:")
+_NUMBERED = re.compile(r"(?<!per )(?<!a )(?<!each )\b(?:month|week|day|cycle|dose|visit|infusion|course) $")
 _FORMED = re.compile(r"normal|formed|regular")
 _OVER_AFTER = re.compile(
     r"[^.;\d]{0,70}?\b(?:(?:above|over|more than|beyond|in excess of)(?: \w+){0,3}? "
@@ -136,6 +138,8 @@ def _stool_counts(norm: str, tokens: list[Token]) -> tuple[list[tuple[Token, Tok
     for t in (*tokens, *_by_the_hour(norm, tokens)):
         if t.kind != "number" or t.low > 99 or t.unit not in ("", "/day") or t.low % 1 or t.start in others:
             continue
+        if _HEADS.match(norm, t.end) and _NUMBERED.search(norm, max(0, t.start - 20), t.start):
+            continue  # "month 5: one formed stool"
         at = bisect.bisect_left(starts, t.start)
         word = min(words[max(0, at - 1) : at + 1], key=lambda w: (abs(w.sentence - t.sentence), _distance(w, t)))
         apart = abs(word.sentence - t.sentence)

@@ -128,3 +128,15 @@ def test_verdicts_on_notes_without_labels_are_own_cases_for_01_and_03(notes, wor
     assert {case.kind for case in cases} == {"irae"}
     assert cases[1].expected.evidence == ("ALT 640 U/L (ref 7-56)",)
     assert open_cases(tmp_path / "anna.jsonl").labels.keys() == {"heart", "liver", "german"}
+
+
+def test_a_note_that_screening_did_not_assess_has_no_field_filled_in(tmp_path):
+    path = tmp_path / "n.jsonl"
+    path.write_text(json.dumps({"id": "a", "text": "Both wrists ache, rash on the arms, ALT 90 U/L."}) + "\n")
+    main([str(path), "--out", str(tmp_path / "out"), "--workers", "1"])
+    (item,) = open_cases(path, tmp_path / "out" / "worklist.csv").cases
+    assert not item.assessed
+    panel = ReviewPanel([item], {"rules": None}, folder=tmp_path, reviewer="a")
+    assert panel.frame.exposed.value, "assumed here, so that the rules read on"
+    assert len(panel.form.missing) == 4, "irAE, grade, urgency, causality"
+    assert not panel.accept()

@@ -516,7 +516,21 @@ def test_low_saturation_with_cough_or_dyspnea_is_pneumonitis_until_shown_otherwi
     assert review(Case(text=text)).final.overall_severity is Severity.from_grade(grade)
 
 
-@pytest.mark.parametrize("said", ["rose from 88 to 310", "went up from 88 to 310", "is up from 88 to 310", "88 in May, now 310"])
+@pytest.mark.parametrize(
+    "said", ["rose from 88 to 310", "went up from 88 to 310", "is up from 88 to 310", "88 in May, now 310"]
+)
 def test_the_first_number_of_a_rise_is_the_patients_own_earlier_value(said):
     final = review(Case(text=f"Pembrolizumab. Creatinine {said} \u00b5mol/L.")).final
     assert (final.overall_severity, final.urgency) == (Severity.GRADE_3, Urgency.URGENT)
+
+
+@pytest.mark.parametrize(
+    ("text", "grade"),
+    [
+        ("Pembrolizumab rechallenge month 5: one formed stool daily.", 0),
+        ("Nivolumab week 8: bowels normal, one stool a day.", 0),
+        ("Nivolumab day 5: 8 watery stools today, usually 1.", 3),
+    ],
+)
+def test_the_number_of_a_heading_counts_no_stools(text, grade):
+    assert review(Case(text=text)).final.overall_severity is Severity.from_grade(grade)

@@ -171,6 +171,18 @@ def test_one_json_document_is_refused_in_one_sentence(tmp_path, text, found):
             read(tmp_path / "a.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("start", "kind"),
+    [(b"PK\x03\x04", "an Excel, Word or ZIP file"), (b"%PDF-1.7", "a PDF"), (b"\x1f\x8b\x08", "a compressed file")],
+)
+@pytest.mark.parametrize("name", ["n.csv", "n.jsonl", "n.tsv"])
+def test_a_file_that_is_not_text_is_named(tmp_path, start, kind, name):
+    (tmp_path / name).write_bytes(start + bytes(range(256)) * 9)
+    for read in (lambda path: list(read_notes(path)), read_cases):
+        with pytest.raises(SchemaError, match=f"{name} is {kind}, not text"):
+            read(tmp_path / name)
+
+
 def test_two_columns_of_one_name_are_refused(tmp_path):
     (tmp_path / "n.csv").write_text("id,text,text\na,b,c\n")
     with pytest.raises(SchemaError, match="two columns are called 'text'"):
