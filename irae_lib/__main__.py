@@ -6,6 +6,7 @@ Needs pydantic and the standard library alone.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from pathlib import Path
@@ -88,4 +89,5 @@ def _print(text: str) -> None:
 
 
 if __name__ == "__main__":
+    gc.disable()  # the process reads one note and ends
     sys.exit(main())
