@@ -340,7 +340,7 @@ def test_verdicts_on_notes_without_labels_go_back_to_01_and_03(job, tmp_path):
     done = run_job(runs, "--only", "03", "-p", "test_file", str(panel.path), "-p", "probes", "0")
     assert done.returncode == 0, done.stderr[-3000:]
     assert json.loads((runs / job[0].name / "report.json").read_text())["results"]["test"]["base"]["raw"]["n"] == 3
-    done = run_job(tmp_path / "more", "--only", "01", *SMALL[:4], "-p", "own_cases", str(panel.path))
+    done = run_job(tmp_path / "more", "--only", "01", *SMALL[:6], "-p", "own_cases", str(panel.path))
     assert done.returncode == 0, done.stderr[-3000:]
 
 
