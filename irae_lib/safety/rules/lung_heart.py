@@ -75,7 +75,7 @@ def ventilation(chart: Chart):
         yield raise_to(4, EMERGENCY, system, support, "ventilatory support: Grade 4")
 
 
-@rule("F16", "spo2", source=POLICY, basis="CTCAE (has no SpO2 cut-off)")
+@rule("F16", "spo2", source=POLICY, basis="policy; CTCAE has no SpO2 cut-off")
 def borderline_saturation(chart: Chart):
     """SpO2 90-92 % on room air with cough or dyspnea; 93-95 %, or without symptoms: advisory only."""
     spo2 = chart.lowest("spo2")
