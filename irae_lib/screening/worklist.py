@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import heapq
 import io
-import json
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 from operator import itemgetter
@@ -58,15 +57,15 @@ def write_worklist(out: Path) -> list[Path]:
     The model's row of a note counts where there is one, else the row of the rules. Order: emergency, urgent, not
     assessed, soon, routine; within these by grade, then as in the file.
     """
-    tasks = sorted((*_rank(task), json.dumps(task.model_dump(), ensure_ascii=False)) for task in _tasks(Path(out)))
-    rows = [json.loads(task) for *_, task in tasks]
+    tasks = sorted(_tasks(Path(out)), key=_rank)
+    rows = [task.model_dump() for task in tasks]
     table = Path(out) / CSV_NAME
     with replace_file(table) as aside, aside.open("w", encoding="utf-8-sig", newline="") as file:  # as Excel expects it
         writer = csv.DictWriter(file, Task.model_fields)
         writer.writeheader()
         writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     lines = write_lines(Path(out) / JSON_NAME, rows)
-    page = worklist_page([Task(**row) for row in rows], run=Path(out).resolve().name, table=CSV_NAME)
+    page = worklist_page(tasks, run=Path(out).resolve().name, table=CSV_NAME)
     return [table, lines, write_text(Path(out) / PAGE_NAME, page)]
 
 

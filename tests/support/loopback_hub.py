@@ -11,68 +11,19 @@ import os
 import re
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+
+from loopback import Loopback
 
 from irae_lib.files import ROOT
 
 TOKEN = "hf_" + "x" * 12
 
 
-class LoopbackHub:
-    """`with LoopbackHub(token="t") as hub:` serves at `hub.url`; `hub.repos` shows what it holds.
-
-    `corrupt` names a file whose body is changed on download; `cut` a method and path fragment after whose
-    request the connection is closed without an answer. `lost` is the number of one request whose connection is closed:
-    ("before", 3) the fourth is not read, ("after", 3) it is obeyed and only its answer is lost.
-    """
-
-    def __init__(
-        self,
-        token: str = "test-token",
-        corrupt: str = "",
-        cut: tuple[str, str] = ("", ""),
-        lost: tuple[str, int] = ("", -1),
-    ):
-        self.token, self.corrupt, self.cut, self.lost = token, corrupt, cut, lost
-        self.repos: dict[str, dict] = {}
-        self.lfs: dict[str, bytes] = {}
-        self.log: list[str] = []
-
-    def __enter__(self):
-        hub = self
-
-        class Handler(_Handler):
-            state = hub
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-    def add(self, repo_id: str, private: bool) -> dict:
-        first = {"id": hashlib.sha1(repo_id.encode()).hexdigest(), "files": {}}
-        return self.repos.setdefault(repo_id, {"private": private, "commits": [first], "tags": {}})
-
-
-def _preupload(path: str, there: bytes | None) -> dict:
-    """How a file is to be sent, and the id of the one that is there: by it the client leaves out what is unchanged."""
-    lfs = path.endswith(".safetensors")
-    mode = {"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False}
-    if there is None:
-        return mode
-    blob = hashlib.sha256(there) if lfs else hashlib.sha1(b"blob %d\0" % len(there) + there)
-    return {**mode, "oid": blob.hexdigest()}
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    state: LoopbackHub
+    state: "LoopbackHub"
     mute = False
 
     def log_message(self, *_):
@@ -234,6 +185,43 @@ class _Handler(BaseHTTPRequestHandler):
         if name == self.state.corrupt:
             data = data[:-1] + bytes([data[-1] ^ 1])
         return self._answer(200, data, ETag=f'"{etag}"', X_Repo_Commit=commit["id"], Accept_Ranges="none")
+
+
+class LoopbackHub(Loopback):
+    """`with LoopbackHub(token="t") as hub:` serves at `hub.url`; `hub.repos` shows what it holds.
+
+    `corrupt` names a file whose body is changed on download; `cut` a method and path fragment after whose
+    request the connection is closed without an answer. `lost` is the number of one request whose connection is closed:
+    ("before", 3) the fourth is not read, ("after", 3) it is obeyed and only its answer is lost.
+    """
+
+    handler = _Handler
+
+    def __init__(
+        self,
+        token: str = "test-token",
+        corrupt: str = "",
+        cut: tuple[str, str] = ("", ""),
+        lost: tuple[str, int] = ("", -1),
+    ):
+        self.token, self.corrupt, self.cut, self.lost = token, corrupt, cut, lost
+        self.repos: dict[str, dict] = {}
+        self.lfs: dict[str, bytes] = {}
+        self.log: list[str] = []
+
+    def add(self, repo_id: str, private: bool) -> dict:
+        first = {"id": hashlib.sha1(repo_id.encode()).hexdigest(), "files": {}}
+        return self.repos.setdefault(repo_id, {"private": private, "commits": [first], "tags": {}})
+
+
+def _preupload(path: str, there: bytes | None) -> dict:
+    """How a file is to be sent, and the id of the one that is there: by it the client leaves out what is unchanged."""
+    lfs = path.endswith(".safetensors")
+    mode = {"path": path, "uploadMode": "lfs" if lfs else "regular", "shouldIgnore": False}
+    if there is None:
+        return mode
+    blob = hashlib.sha256(there) if lfs else hashlib.sha1(b"blob %d\0" % len(there) + there)
+    return {**mode, "oid": blob.hexdigest()}
 
 
 def hub_environment(server: LoopbackHub, tmp_path: Path) -> dict[str, str]:

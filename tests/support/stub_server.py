@@ -12,8 +12,10 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import MappingProxyType
+
+from loopback import Loopback
 
 from irae_lib.cases import validated_cases
 
@@ -43,63 +45,9 @@ def tuned() -> dict[str, str]:
     return {case.case.text: case.expected.to_json() for case in validated_cases()}
 
 
-class StubServer:
-    """`with StubServer() as server:` serves at `server.url`; `asked` counts requests by note, `most_at_once` the load.
-
-    `schemas` False ignores response_format and answers in prose, as some servers do; `logprobs` True sends, where it is
-    asked for them, log probabilities of 0.9 a token; `answers` are given to the notes that hold their keys; `whole` is
-    added to notes that are asked the whole question, as in `whole="[[401]]"`. `strict` True refuses schemas with optional
-    keys, `grammars` True knows vLLM's `structured_outputs` and keeps those that it was sent, `refuses` names keywords that it refuses, as OpenAI's strict mode and llama.cpp do.
-    """
-
-    def __init__(
-        self,
-        *,
-        schemas: bool = True,
-        logprobs: bool = False,
-        delay: float = 0.0,
-        hang: float = 3.0,
-        port: int = 0,
-        answers: Mapping[str, str] = MappingProxyType({}),
-        whole: str = "",
-        strict: bool = False,
-        refuses: Sequence[str] = (),
-        grammars: bool = False,
-    ):
-        self.grammars: tuple[str, ...] = ("",) if grammars else ()
-        self.strict, self.refuses = strict, refuses
-        self.answers, self.whole = answers, whole
-        self.schemas, self.logprobs, self.delay, self.hang, self.port = schemas, logprobs, delay, hang, port
-        self.asked: Counter[str] = Counter()
-        self.at_once = self.most_at_once = 0
-        self.lock = threading.Lock()
-        self.authorization: set[str] = set()
-        self.connections: set[socket.socket] = set()
-
-    def __enter__(self):
-        stub = self
-
-        class Handler(_Handler):
-            state = stub
-
-        ThreadingHTTPServer.request_queue_size = 128
-        self.server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        self.server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-        for one in list(self.connections):  # a process that ends takes its open connections along
-            with contextlib.suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-
-
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    state: StubServer
+    state: "StubServer"
 
     def log_message(self, *_):
         pass
@@ -202,3 +150,51 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)
+
+
+class StubServer(Loopback):
+    """`with StubServer() as server:` serves at `server.url`; `asked` counts requests by note, `most_at_once` the load.
+
+    `schemas` False ignores response_format and answers in prose, as some servers do; `logprobs` True sends, where it is
+    asked for them, log probabilities of 0.9 a token; `answers` are given to the notes that hold their keys; `whole` is
+    added to notes that are asked the whole question, as in `whole="[[401]]"`. `strict` True refuses schemas with optional
+    keys, `grammars` True knows vLLM's `structured_outputs` and keeps those that it was sent, `refuses` names keywords that it refuses, as OpenAI's strict mode and llama.cpp do.
+    """
+
+    handler = _Handler
+
+    def __init__(
+        self,
+        *,
+        schemas: bool = True,
+        logprobs: bool = False,
+        delay: float = 0.0,
+        hang: float = 3.0,
+        port: int = 0,
+        answers: Mapping[str, str] = MappingProxyType({}),
+        whole: str = "",
+        strict: bool = False,
+        refuses: Sequence[str] = (),
+        grammars: bool = False,
+    ):
+        self.grammars: tuple[str, ...] = ("",) if grammars else ()
+        self.strict, self.refuses = strict, refuses
+        self.answers, self.whole = answers, whole
+        self.schemas, self.logprobs, self.delay, self.hang, self.port = schemas, logprobs, delay, hang, port
+        self.asked: Counter[str] = Counter()
+        self.at_once = self.most_at_once = 0
+        self.lock = threading.Lock()
+        self.authorization: set[str] = set()
+        self.connections: set[socket.socket] = set()
+
+    def __enter__(self):
+        super().__enter__()
+        self.url += "/v1"
+        self.server.daemon_threads = True
+        return self
+
+    def __exit__(self, *_):
+        super().__exit__()
+        for one in list(self.connections):  # a process that ends takes its open connections along
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)

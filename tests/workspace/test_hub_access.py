@@ -2,12 +2,12 @@
 
 import json
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import ModuleType, SimpleNamespace
 
 import httpx
 import pytest
+from loopback import Loopback
 from loopback_hub import LoopbackHub, talk
 
 from irae_lib.errors import AccessError
@@ -40,40 +40,32 @@ print(json.dumps(said))
 """
 
 
-class RefusingHub:
+class _Refusing(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        hub = self.state
+        hub.asked += 1
+        refused = hub.asked <= hub.first
+        body = json.dumps({"error": REFUSALS[hub.status]} if refused else {"id": MEDGEMMA, "sha": "a" * 40})
+        self.send_response(hub.status if refused else 200)
+        self.send_header("X-Error-Message", REFUSALS[hub.status])
+        self.send_header("Retry-After", hub.wait)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode() if self.command == "GET" else b"")
+
+    do_HEAD = do_GET
+
+
+class RefusingHub(Loopback):
     """Answers every request with one status; `first` requests only, then it names a commit."""
+
+    handler = _Refusing
 
     def __init__(self, status: int, first: int = 10**6, wait: str = "0"):
         self.status, self.first, self.wait, self.asked = status, first, wait, 0
-
-    def __enter__(self):
-        hub = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def log_message(self, *_):
-                pass
-
-            def do_GET(self):
-                hub.asked += 1
-                refused = hub.asked <= hub.first
-                body = json.dumps({"error": REFUSALS[hub.status]} if refused else {"id": MEDGEMMA, "sha": "a" * 40})
-                self.send_response(hub.status if refused else 200)
-                self.send_header("X-Error-Message", REFUSALS[hub.status])
-                self.send_header("Retry-After", hub.wait)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body.encode() if self.command == "GET" else b"")
-
-            do_HEAD = do_GET
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 @pytest.mark.parametrize(
